@@ -125,8 +125,9 @@ venv: ## Make .venv with exactly the pinned packages, or bring it up to date
 	    exit 1
 	  fi
 	  echo "venv: $$1 is missing; installing the Debian package(s) $$2"
-	  apt-get update -qq
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$2
+	  { apt-get update -qq &&
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$2
+	  } >build/apt.log 2>&1 || { cat build/apt.log >&2; exit 1; }
 	}
 	if { [ -n "$$home" ] && [ "$$home" != "$$here" ]; } || ! usable $(PY); then
 	  python="$(PYTHON)"
