@@ -38,7 +38,7 @@ MACHINE_PATHS = (
     folder("work", "shared"),
     folder("tmp", "brief"),
     folder("root", ".pyenv"),
-    folder("root", ".cache"),
+    folder("root", ".cache", "xcom-rollout"),
 )
 # A home folder of a named person; /home/airflow is the official Airflow image's own user.
 HOME = re.compile(r"/(?:home|Users)/(?!airflow\b)[a-z][\w.-]*/")
