@@ -1,0 +1,3 @@
+module xcomrollout.dev/gotools/pause
+
+go 1.24.0

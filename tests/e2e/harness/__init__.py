@@ -1,0 +1,1 @@
+"""The test harness: a real cluster, its tools and its images, from package registries alone."""

@@ -1,0 +1,410 @@
+"""Airflow with its database and its S3 server, installed by Helm on a cluster.
+
+    stack = AirflowStack(cluster)
+    stack.install()
+    run_id = stack.api.trigger("offload_demo")
+
+| Part | Where |
+|---|---|
+| Airflow | namespace `airflow`, release `airflow`, BaseXCom until someone changes it |
+| Postgres | namespace `airflow`, Service `postgres` |
+| MinIO | namespace `storage`, Service `minio`; buckets `airflow-xcom` and `charts` |
+| Helm chart repository | bucket `charts`, read by anyone: `AirflowStack.chart.repository` |
+
+`AIRFLOW_CHART=official` installs the official Airflow chart from its public repository; it needs the
+Internet. Everything else stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import urllib3
+import yaml
+from minio import Minio, MinioAdmin
+from minio.credentials import StaticProvider
+from minio.error import MinioAdminException
+
+from harness.airflow import AirflowApi, AirflowDatabase, Bucket
+from harness.cluster import Cluster
+from harness.forward import PortForward
+from harness.paths import E2E
+from harness.say import step
+from harness.shell import HarnessError
+from harness.waiting import NotYetError, wait_for
+
+STACK = E2E / "stack"
+DAGS = E2E / "dags"
+CHART = E2E / "charts" / "airflow"
+
+NAMESPACE = "airflow"
+RELEASE = "airflow"
+XCOM_BUCKET = "airflow-xcom"
+CHARTS_BUCKET = "charts"
+DAG_IDS = frozenset({"offload_demo", "offload_slow", "bystander", "late_return"})
+
+_MINIO_ROOT = ("minio-admin", "minio-admin-password")
+_MINIO_XCOM = ("airflow-xcom", "airflow-xcom-password")
+_ADMIN = ("admin", "admin")
+_HEARTBEAT_MAX_AGE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart that can be pulled from inside the cluster: what `delivery.helm.chart` names."""
+
+    repository: str
+    name: str
+    version: str
+
+
+LOCAL_CHART = Chart(
+    f"http://minio.storage.svc.cluster.local:9000/{CHARTS_BUCKET}", "airflow", "0.1.0"
+)
+OFFICIAL_CHART = Chart("https://airflow.apache.org", "airflow", "1.16.0")
+
+
+def object_storage_values(threshold: int) -> dict[str, Any]:
+    """The `config` values that select the object backend, as a person would write them.
+
+    Args:
+        threshold: bytes; -1 writes nothing to S3 and still reads what is there.
+    """
+    return {
+        "config": {
+            "core": {
+                "xcom_backend": (
+                    "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
+                )
+            },
+            "common.io": {
+                "xcom_objectstorage_path": f"s3://aws_default@{XCOM_BUCKET}/xcom",
+                "xcom_objectstorage_threshold": str(threshold),
+                "xcom_objectstorage_compression": "gzip",
+            },
+        }
+    }
+
+
+class AirflowStack:
+    """The stack on one cluster. Also attaches to one that is installed already.
+
+    Args:
+        cluster: where it runs.
+        official: install the official chart; default: whether `AIRFLOW_CHART` is `official`.
+
+    Raises:
+        HarnessError: `AIRFLOW_CHART` has another value than `official` or `local`.
+    """
+
+    def __init__(self, cluster: Cluster, *, official: bool | None = None) -> None:
+        self.cluster = cluster
+        self._official = _official_wanted() if official is None else official
+        self._open = ExitStack()
+
+    @property
+    def chart(self) -> Chart:
+        """The chart of the release, as the operator has to pull it."""
+        return OFFICIAL_CHART if self._official else LOCAL_CHART
+
+    def __enter__(self) -> AirflowStack:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the port-forwards; what is installed stays."""
+        self._open.close()
+        for name in ("api", "_minio_forward"):
+            self.__dict__.pop(name, None)
+
+    # What tests look at.
+
+    @cached_property
+    def api(self) -> AirflowApi:
+        """Airflow's REST API as user `admin`."""
+        forward = self._forward(NAMESPACE, f"svc/{RELEASE}-webserver", 8080)
+        api = AirflowApi(forward, *_ADMIN)
+        self._open.callback(api.close)
+        return api
+
+    @cached_property
+    def database(self) -> AirflowDatabase:
+        """Airflow's database."""
+        return AirflowDatabase(self._psql)
+
+    @cached_property
+    def xcom_bucket(self) -> Bucket:
+        """The bucket of the XCom objects."""
+        return Bucket(self.minio, XCOM_BUCKET)
+
+    def minio(self) -> Minio:
+        """A client of the S3 server with all rights."""
+        return Minio(
+            self._minio_forward.address(), *_MINIO_ROOT, secure=False, http_client=_http_pool()
+        )
+
+    # Installing and removing.
+
+    def install(self, values: Mapping[str, Any] | None = None) -> None:
+        """Bring up storage, database and Airflow, and wait until DAGs can run.
+
+        Installing again changes what differs and nothing else.
+
+        Args:
+            values: Helm values on top of `stack/values.yaml`.
+
+        Raises:
+            HarnessError: an image cannot be built, Helm fails, or a deadline passes; the message
+                holds what was last seen.
+        """
+        images = {f"{name}_image": self.cluster.load_image(name) for name in ("postgres", "minio")}
+        airflow_image = self.cluster.load_image("airflow")
+        with step("Postgres and MinIO"):
+            for namespace in (NAMESPACE, "storage"):
+                self._apply(json.dumps(_namespace(namespace)))
+            for manifest in ("postgres.yaml", "minio.yaml", "airflow.yaml"):
+                self._apply(Template((STACK / manifest).read_text()).substitute(images))
+            self._apply(json.dumps(_dags()))
+            self._rollout("storage", "minio", deadline=60)
+            self._rollout(NAMESPACE, "postgres", deadline=60)
+        with step("buckets and chart repository"):
+            self._make_buckets()
+            if not self._official:
+                self._publish_chart()
+        with step("Airflow by Helm"):
+            self.upgrade({**_image_values(airflow_image), **(values or {})}, reset=True)
+        with step("Airflow answers, schedules and knows its DAGs"):
+            self.wait_ready()
+
+    def upgrade(self, values: Mapping[str, Any], *, reset: bool = False) -> None:
+        """Run `helm upgrade --install` as a person would, and return when Helm does.
+
+        Args:
+            values: on top of the release's own (`reset`: of `stack/values.yaml`). None removes a
+                value.
+            reset: forget the values of the release.
+        """
+        chart = str(CHART) if not self._official else OFFICIAL_CHART.name
+        words = [
+            *("upgrade", "--install", RELEASE, chart, "--namespace", NAMESPACE),
+            *("--values", "-", "--timeout", "5m"),
+        ]
+        if self._official:
+            words += ["--repo", OFFICIAL_CHART.repository, "--version", OFFICIAL_CHART.version]
+        if reset:
+            words += ["--reset-values", "--values", str(STACK / "values.yaml")]
+            if self._official:
+                words += ["--values", str(STACK / "values-official.yaml")]
+        else:
+            words.append("--reuse-values")
+        self.cluster.helm(*words, stdin=yaml.safe_dump(dict(values)))
+
+    def wait_ready(self, *, deadline: float = 180.0) -> None:
+        """Wait until every pod is of the newest template and its process works.
+
+        `kubectl rollout status` is not enough: the scheduler has no readiness probe, so it is
+        complete before the new process exists. The scheduler's own heartbeat decides.
+
+        Raises:
+            HarnessError: not within `deadline` seconds.
+        """
+        for name in self._deployments():
+            self._rollout(NAMESPACE, name, deadline=deadline)
+        wait_for("old pods gone", self._no_pod_leaves, deadline, interval=1.0)
+        wait_for("scheduler heartbeat", self._scheduler_beats, deadline, interval=0.5)
+        wait_for("webserver healthy", self._healthy, deadline, interval=0.5)
+        wait_for("DAGs parsed", self._dags_known, deadline, interval=1.0)
+
+    def uninstall(self) -> None:
+        """Remove Airflow, database, S3 server and their data; waits until they are gone."""
+        self.close()
+        with step("removing Airflow, Postgres and MinIO"):
+            self.cluster.kubectl(
+                *("delete", "namespace", NAMESPACE, "storage"),
+                *("--ignore-not-found", "--timeout=180s"),
+            )
+
+    # Parts of install.
+
+    def _apply(self, manifest: str) -> None:
+        self.cluster.kubectl(
+            "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest
+        )
+
+    def _rollout(self, namespace: str, name: str, *, deadline: float) -> None:
+        self.cluster.kubectl(
+            *("--namespace", namespace, "rollout", "status", f"deployment/{name}"),
+            f"--timeout={deadline:.0f}s",
+        )
+
+    def _make_buckets(self) -> None:
+        client = self.minio()
+        for bucket in (XCOM_BUCKET, CHARTS_BUCKET):
+            if not client.bucket_exists(bucket):
+                client.make_bucket(bucket)
+        client.set_bucket_policy(CHARTS_BUCKET, json.dumps(_public_read(CHARTS_BUCKET)))
+        admin = MinioAdmin(
+            endpoint=self._minio_forward.address(),
+            credentials=StaticProvider(*_MINIO_ROOT),
+            secure=False,
+            http_client=_http_pool(),
+        )
+        admin.policy_add(XCOM_BUCKET, policy=_read_write(XCOM_BUCKET))
+        admin.user_add(*_MINIO_XCOM)
+        try:
+            admin.attach_policy([XCOM_BUCKET], user=_MINIO_XCOM[0])
+        except MinioAdminException as error:
+            # What a second install meets.
+            if "XMinioAdminPolicyChangeAlreadyApplied" not in str(error):
+                raise
+
+    def _publish_chart(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self.cluster.helm("package", str(CHART), "--destination", folder)
+            self.cluster.helm("repo", "index", folder, "--url", LOCAL_CHART.repository)
+            client = self.minio()
+            for file in sorted(Path(folder).iterdir()):
+                client.fput_object(CHARTS_BUCKET, file.name, str(file))
+
+    # What `wait_ready` asks.
+
+    def _pods(self, selector: str) -> list[dict[str, Any]]:
+        text = self.cluster.kubectl(
+            "--namespace", NAMESPACE, "get", "pods", "-l", selector, "-o", "json"
+        )
+        return list(json.loads(text)["items"])
+
+    def _deployments(self) -> list[str]:
+        text = self.cluster.kubectl(
+            *("--namespace", NAMESPACE, "get", "deployments", "-o", "json"),
+            *("-l", f"tier=airflow,release={RELEASE}"),
+        )
+        return [item["metadata"]["name"] for item in json.loads(text)["items"]]
+
+    def _no_pod_leaves(self) -> bool:
+        leaving = [
+            pod["metadata"]["name"]
+            for pod in self._pods(f"tier=airflow,release={RELEASE},component!=worker")
+            if "deletionTimestamp" in pod["metadata"]
+        ]
+        if leaving:
+            raise NotYetError(f"still ending: {', '.join(leaving)}")
+        return True
+
+    def _scheduler_beats(self) -> bool:
+        names = {
+            pod["metadata"]["name"]
+            for pod in self._pods(f"component=scheduler,release={RELEASE}")
+            if "deletionTimestamp" not in pod["metadata"]
+        }
+        ages = self.database.scheduler_heartbeats()
+        silent = {
+            name for name in names if ages.get(name, float("inf")) > _HEARTBEAT_MAX_AGE_SECONDS
+        }
+        if not names or silent:
+            raise NotYetError(f"pods {sorted(names)}, seconds since heartbeat {ages}")
+        return True
+
+    def _healthy(self) -> bool:
+        health = self.api.health()
+        for component in ("metadatabase", "scheduler"):
+            if health[component]["status"] != "healthy":
+                raise NotYetError(f"/health: {health}")
+        return True
+
+    def _dags_known(self) -> bool:
+        known = self.api.dag_ids()
+        if not known >= DAG_IDS:
+            raise NotYetError(f"DAGs {sorted(known)}; import errors {self.api.import_errors()}")
+        return True
+
+    # Ways in.
+
+    @cached_property
+    def _minio_forward(self) -> PortForward:
+        return self._open.enter_context(self._forward("storage", "svc/minio", 9000))
+
+    def _forward(self, namespace: str, target: str, port: int) -> PortForward:
+        return PortForward(self.cluster.kubectl_command, namespace, target, port)
+
+    def _psql(self, sql: str, variables: Mapping[str, str]) -> str:
+        settings = [word for item in variables.items() for word in ("-v", "=".join(item))]
+        return self.cluster.kubectl(
+            *("--namespace", NAMESPACE, "exec", "-i", "deploy/postgres", "--"),
+            *("psql", "-h", "/tmp", "-U", "airflow", "-d", "airflow", "-AtqX"),
+            *("-v", "ON_ERROR_STOP=1", *settings, "-f", "-"),
+            stdin=sql,
+        )
+
+
+def _official_wanted() -> bool:
+    wanted = os.environ.get("AIRFLOW_CHART", "local")
+    if wanted not in {"local", "official"}:
+        raise HarnessError(f"AIRFLOW_CHART={wanted!r}: use `local` (default) or `official`")
+    return wanted == "official"
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _dags() -> dict[str, Any]:
+    """The ConfigMap that holds the DAG folder."""
+    files = {file.name: file.read_text() for file in sorted(DAGS.iterdir()) if file.is_file()}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "airflow-dags", "namespace": NAMESPACE},
+        "data": files,
+    }
+
+
+def _image_values(ref: str) -> dict[str, Any]:
+    repository, _, tag = ref.rpartition(":")
+    return {"images": {"airflow": {"repository": repository, "tag": tag}}}
+
+
+def _http_pool() -> urllib3.PoolManager:
+    # The default pool retries for minutes when the server is away.
+    return urllib3.PoolManager(timeout=10.0, retries=urllib3.Retry(total=2, backoff_factor=0.2))
+
+
+def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _public_read(bucket: str) -> dict[str, Any]:
+    return _policy(
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": ["*"]},
+            "Action": ["s3:GetObject"],
+            "Resource": [f"arn:aws:s3:::{bucket}/*"],
+        }
+    )
+
+
+def _read_write(bucket: str) -> dict[str, Any]:
+    return _policy(
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:GetBucketLocation"],
+            "Resource": [f"arn:aws:s3:::{bucket}"],
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            "Resource": [f"arn:aws:s3:::{bucket}/*"],
+        },
+    )
