@@ -1,0 +1,56 @@
+"""Names that other systems see: the API group, labels, annotations, conditions.
+
+Kept in one place because each of them is a promise: dashboards, GitOps health checks and
+`kubectl wait` commands are written against them.
+"""
+
+from typing import Final
+
+GROUP: Final = "xcomrollout.dev"
+VERSION: Final = "v1alpha1"
+KIND: Final = "XComBackendRollout"
+PLURAL: Final = "xcombackendrollouts"
+SINGULAR: Final = "xcombackendrollout"
+SHORT_NAME: Final = "xbr"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+MANAGER: Final = "xcom-rollout"
+"""Field manager and `app.kubernetes.io/managed-by` value of everything the operator writes."""
+
+LABEL_ROLLOUT: Final = f"{GROUP}/rollout"
+LABEL_KIND: Final = f"{GROUP}/job-kind"
+LABEL_COMPONENT: Final = f"{GROUP}/component"
+
+ANNOTATION_DIGEST: Final = f"{GROUP}/digest"
+ANNOTATION_DIRTY_DAGS: Final = f"{GROUP}/dirty-dags"
+ANNOTATION_KILL: Final = f"{GROUP}/kill"
+"""Request: engages the kill-switch. JSON object with `by`, `at` (RFC 3339) and `reason`."""
+ANNOTATION_ATTESTATION: Final = f"{GROUP}/rehearsal-attestation"
+"""A person's word that the kill-switch was rehearsed: JSON with `by`, `at`, `evidence`,
+`expiresAt`."""
+
+
+class Condition:
+    """Condition types. The first three follow kstatus; the others name what has been shown."""
+
+    READY: Final = "Ready"
+    RECONCILING: Final = "Reconciling"
+    STALLED: Final = "Stalled"
+    ACCEPTED: Final = "Accepted"
+    PROVEN: Final = "Proven"
+    REHEARSED: Final = "Rehearsed"
+    READERS_CONFIRMED: Final = "ReadersConfirmed"
+    OFFLOADING: Final = "Offloading"
+    REVERTED: Final = "Reverted"
+    RECOVERED: Final = "Recovered"
+
+
+DOMAIN_CONDITIONS: Final = (
+    Condition.ACCEPTED,
+    Condition.PROVEN,
+    Condition.REHEARSED,
+    Condition.READERS_CONFIRMED,
+    Condition.OFFLOADING,
+    Condition.REVERTED,
+    Condition.RECOVERED,
+)

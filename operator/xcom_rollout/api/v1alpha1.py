@@ -1,0 +1,289 @@
+"""The `XComBackendRollout` resource, version v1alpha1: the only place field names live.
+
+The CRD is rendered from these models (`python -m xcom_rollout.api.crd`), so a field, its
+documentation and its validation are written once. Rules that a schema cannot say are CEL rules in
+`json_schema_extra`, worded as what to write instead.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+
+from xcom_rollout.api.durations import DURATION_PATTERN, parse_duration
+
+
+def cel(rule: str, message: str, *, expression: str | None = None) -> dict[str, Any]:
+    """Return the schema extension that makes the API server check `rule`.
+
+    `message` is what a person sees; `expression`, a CEL string expression, may include the value.
+    """
+    entry = {"rule": rule, "message": message}
+    if expression is not None:
+        entry["messageExpression"] = expression
+    return {"x-kubernetes-validations": [entry]}
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+_THRESHOLD_RULE = cel(
+    "self.matches('^(0|[1-9][0-9]{0,17})$')",
+    "must be a whole number of bytes in quotes, for example '1048576' for 1 MiB",
+    expression=(
+        '"\'" + self + "\' is not a whole number of bytes; write it in quotes without a unit or '
+        'an exponent, for example "1048576" for 1 MiB: Airflow reads it with getint and fails '
+        'at every push on anything else"'
+    ),
+)
+_PATH_RULE = cel(
+    "self.matches('^[a-z][a-z0-9+.-]*://([^@/]+@)?[^@/]+/.+[^/]$')",
+    "must be scheme://connection@bucket/prefix without a trailing slash",
+    expression=(
+        '"\'" + self + "\' is not an object storage path; write scheme://connection@bucket/prefix '
+        "without a trailing slash, for example s3://aws_default@my-bucket/xcom: Airflow takes a "
+        'path without a scheme for a local directory and hands the path to tasks as data"'
+    ),
+)
+_IMMUTABLE_PATH = cel(
+    "self == oldSelf",
+    "is immutable: rows already offloaded under the old path would be read as plain path strings "
+    "without an error; engage the kill-switch, delete this rollout, then create one with the new "
+    "path",
+)
+_DURATION_RULE = cel(
+    f"self.matches('{DURATION_PATTERN}') && self != ''",
+    "must be a duration such as 90s, 30m, 1h30m or 720h",
+)
+
+Duration = Annotated[str, Field(json_schema_extra=_DURATION_RULE)]
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class SecretReference(Model):
+    """A Secret in the namespace of the rollout."""
+
+    name: Name = Field(description="Name of the Secret.")
+
+
+class AirflowApi(Model):
+    """How the operator reaches Airflow's REST API."""
+
+    service: Name = Field(
+        description="Service of the Airflow web server, in the namespace of the rollout."
+    )
+    port: int = Field(default=8080, ge=1, le=65535, description="Port of that Service.")
+    credentials_secret_ref: SecretReference = Field(
+        description="Secret with the keys username and password of an Airflow user that may read "
+        "DAGs and DAG runs, pause DAGs, and edit and clear DAG runs."
+    )
+
+
+class Airflow(Model):
+    """The Airflow instance whose XCom backend changes."""
+
+    release: Annotated[str, Field(min_length=1, max_length=53)] = Field(
+        description="Name of the Helm release of Airflow, in the namespace of the rollout. "
+        "Immutable.",
+        json_schema_extra=cel(
+            "self == oldSelf",
+            "is immutable: create another rollout for another release",
+        ),
+    )
+    api: AirflowApi = Field(description="Airflow's REST API.")
+
+
+class ObjectStorage(Model):
+    """Settings of Airflow's object storage XCom backend (provider common.io)."""
+
+    path: str = Field(
+        max_length=1024,
+        description="Where values are offloaded to: scheme://connection@bucket/prefix.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                *_PATH_RULE["x-kubernetes-validations"],
+                *_IMMUTABLE_PATH["x-kubernetes-validations"],
+            ]
+        },
+    )
+    compression: Literal["gzip", "zip", "bz2", "lzma", "xz", "snappy"] | None = Field(
+        default=None, description="Compression of offloaded objects. None when absent."
+    )
+
+
+class Backend(Model):
+    """The desired XCom backend."""
+
+    type: Literal["ObjectStorage"] = Field(
+        description="Kind of backend. ObjectStorage is Airflow's XComObjectStorageBackend."
+    )
+    object_storage: ObjectStorage = Field(description="Settings of the ObjectStorage backend.")
+
+
+class Threshold(Model):
+    """From which size on a value is offloaded."""
+
+    bytes: str = Field(
+        max_length=18,
+        description="Size in bytes of the JSON form of a value from which on it is offloaded, in "
+        "quotes.",
+        json_schema_extra=_THRESHOLD_RULE,
+    )
+
+
+class PreflightGate(Model):
+    """Checks of the effective configuration, the connection and the bucket, inside the pods."""
+
+    functional_s3: bool = Field(
+        default=True,
+        alias="functionalS3",
+        description="Also put, get, list and delete an object under the prefix.",
+    )
+
+
+class RoundTripGate(Model):
+    """Values written and read back through the loaded backend, compared by value and type."""
+
+    accepted_drift: tuple[Literal["json-strings"], ...] = Field(
+        default=(),
+        description="Changes of value or type that you accept. json-strings: with common-io 1.7 "
+        "on Airflow 2, a string that parses as JSON, such as '123', comes back as the parsed "
+        "value, from the first step of the flip on and at every threshold.",
+    )
+
+
+class Gates(Model):
+    """What must be proven before anything is delivered."""
+
+    preflight: PreflightGate = Field(default=PreflightGate(), description="The preflight checks.")
+    round_trip: RoundTripGate = Field(default=RoundTripGate(), description="The round trip.")
+    max_age: Duration = Field(
+        default="24h", description="Age from which on a proof counts no more, such as 24h."
+    )
+
+
+class Rehearsal(Model):
+    """The rehearsal of the kill-switch that must have taken place before the cut-over."""
+
+    required: bool = Field(
+        default=True, description="Whether the rollout stops before cut-over without a rehearsal."
+    )
+    mode: Literal["Attested"] = Field(
+        default="Attested",
+        description="Who rehearses. Attested: a person, who says so with kubectl xbr attest.",
+    )
+    max_age: Duration = Field(
+        default="720h", description="Longest validity that an attestation may claim."
+    )
+
+
+class KillSwitch(Model):
+    """The way back."""
+
+    engaged: bool = Field(
+        default=False,
+        description="Set to true to return to the database backend and re-trigger the in-flight "
+        "runs that hold offloaded values. kubectl xbr kill does the same.",
+    )
+    strategy: Literal["Retrigger"] = Field(
+        default="Retrigger", description="How in-flight runs with offloaded values are healed."
+    )
+    stop_tasks_after: Duration | None = Field(
+        default=None,
+        description="How long a task that started before the revert, in a run that holds no "
+        "offloaded value, may go on before its run is re-triggered as well. No limit when absent: "
+        "its DAG is paused until it ends.",
+    )
+
+
+class HelmChart(Model):
+    """The chart of the Airflow release. It stays pinned: a flip never upgrades it."""
+
+    repository: str = Field(
+        description="Address of the chart repository: http(s)://... or oci://...",
+        json_schema_extra=cel(
+            "self.matches('^(https?|oci)://.+')",
+            "must be the address of a chart repository, starting with https://, http:// or oci://",
+        ),
+    )
+    name: Name = Field(description="Name of the chart in the repository.")
+    version: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        description="Version of the chart; must be the version that the release runs."
+    )
+
+
+class HelmDelivery(Model):
+    """Delivery by helm upgrade of the release."""
+
+    chart: HelmChart = Field(description="The chart of the release.")
+
+
+class Delivery(Model):
+    """How the settings reach Airflow."""
+
+    type: Literal["Helm"] = Field(description="The means of delivery.")
+    helm: HelmDelivery = Field(description="Settings of the Helm delivery.")
+
+
+class Census(Model):
+    """Tracking of the in-flight runs that hold offloaded values."""
+
+    interval: Duration = Field(
+        default="5m", description="How often runs are counted while the rollout is live."
+    )
+
+
+class RolloutSpec(Model):
+    """What a person declares."""
+
+    airflow: Airflow = Field(description="The Airflow instance.")
+    backend: Backend = Field(description="The desired XCom backend.")
+    threshold: Threshold = Field(description="From which size on values are offloaded.")
+    gates: Gates = Field(default=Gates(), description="What must be proven first.")
+    rehearsal: Rehearsal = Field(default=Rehearsal(), description="The rehearsed way back.")
+    kill_switch: KillSwitch = Field(default=KillSwitch(), description="The way back.")
+    delivery: Delivery = Field(description="How settings reach Airflow.")
+    census: Census = Field(default=Census(), description="Tracking of offloaded runs.")
+    suspend: bool = Field(
+        default=False,
+        description="Stop all steps but the kill-switch until set to false again.",
+    )
+
+    @field_validator("threshold")
+    @classmethod
+    def _whole_bytes(cls, value: Threshold) -> Threshold:
+        if not value.bytes.isascii() or not value.bytes.isdigit():
+            raise ValueError(
+                f"bytes: {value.bytes!r} is not a whole number of bytes; write it in quotes "
+                "without a unit, for example '1048576' for 1 MiB"
+            )
+        return value
+
+    @field_validator("backend")
+    @classmethod
+    def _path_has_a_scheme(cls, value: Backend) -> Backend:
+        path = value.object_storage.path
+        scheme, separator, rest = path.partition("://")
+        if not separator or not scheme or "/" not in rest or path.endswith("/"):
+            raise ValueError(
+                f"objectStorage.path: {path!r} is not an object storage path; write "
+                "scheme://connection@bucket/prefix, for example s3://aws_default@my-bucket/xcom"
+            )
+        return value
+
+    def proof_max_age(self) -> timedelta:
+        return parse_duration(self.gates.max_age)
+
+    def rehearsal_max_age(self) -> timedelta:
+        return parse_duration(self.rehearsal.max_age)
+
+    def census_interval(self) -> timedelta:
+        return parse_duration(self.census.interval)
+
+    def stop_tasks_after(self) -> timedelta | None:
+        text = self.kill_switch.stop_tasks_after
+        return None if text is None else parse_duration(text)

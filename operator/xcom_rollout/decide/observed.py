@@ -1,0 +1,168 @@
+"""What one pass of the loop saw: the whole input of a decision, as plain frozen data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from xcom_rollout.api.v1alpha1 import RolloutSpec
+from xcom_rollout.decide.ledger import Component, Ledger, NamedCheck, OffloadedRun, RunKey, Verdict
+from xcom_rollout.decide.settings import BackendSettings
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The resource itself."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    created_at: datetime
+    spec: RolloutSpec
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another rollout in the namespace that names the same release."""
+
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Release:
+    """The Helm release of Airflow as its newest revision shows it."""
+
+    revision: int
+    status: str
+    """Helm's status word: deployed, failed, pending-upgrade, ..."""
+    chart_name: str
+    chart_version: str
+    settings: BackendSettings
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A Deployment or StatefulSet of the release whose pods can read XCom."""
+
+    kind: str
+    name: str
+    component: str
+    replicas: int
+    rolled: bool
+    """Whether all its pods are of the newest template, ready, and no other pod is left."""
+    progress: str
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of the release that can read XCom."""
+
+    name: str
+    uid: str
+    component: str
+    created_at: datetime
+    started_at: datetime | None
+    """Start of its main container; None while it does not run."""
+    ready: bool
+    terminating: bool
+    run: RunKey | None = None
+    """The DAG run that a KubernetesExecutor task pod works for; None for long-lived pods."""
+    ended: bool = False
+    """Whether its containers have ended (phase Succeeded or Failed)."""
+
+
+class JobState(StrEnum):
+    RUNNING = "Running"
+    FINISHED = "Finished"
+    BROKEN = "Broken"
+    """The Job ended and left no result that can be read."""
+
+
+class JobKind(StrEnum):
+    PROOF = "proof"
+    CENSUS = "census"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True)
+class ProofResult:
+    verdict: Verdict
+    failed: tuple[NamedCheck, ...]
+    warnings: tuple[NamedCheck, ...]
+    facts: tuple[tuple[str, str], ...]
+    executor: str
+
+
+@dataclass(frozen=True)
+class CensusResult:
+    verdict: Verdict
+    runs: tuple[OffloadedRun, ...]
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """A Job of the operator's that ran or runs the probe."""
+
+    name: str
+    kind: JobKind
+    component: Component
+    attempt: int
+    digest: str
+    created_at: datetime
+    state: JobState
+    finished_at: datetime | None = None
+    dirty_dags: frozenset[str] = frozenset()
+    result: ProofResult | CensusResult | None = None
+    message: str = ""
+    """Progress while it runs (such as an image that cannot be pulled); the fault when broken."""
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """A DAG run as Airflow's REST API shows it."""
+
+    key: RunKey
+    state: str
+    start_date: str | None
+
+
+@dataclass(frozen=True)
+class AirflowView:
+    """What Airflow's REST API said; gathered while a kill is going on."""
+
+    runs: tuple[DagRun, ...] = ()
+    """In-flight runs (running, queued) and every run that the kill has recorded."""
+    unpaused_dags: frozenset[str] = frozenset()
+    """DAGs with in-flight runs, or held by the kill, that are not paused; a held DAG that is gone
+    from Airflow is listed too, for it needs no unpausing."""
+    error: str = ""
+    """Why the API could not be asked; empty when it answered."""
+
+    def run(self, key: RunKey) -> DagRun | None:
+        return next((run for run in self.runs if run.key == key), None)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The world around one rollout at one moment."""
+
+    rollout: Rollout
+    rivals: tuple[Rival, ...]
+    release: Release | None
+    digest: str
+    """Digest of what a proof would prove now: images, configuration, desired settings, probe."""
+    config_changed_at: datetime | None
+    """Last change of the ConfigMaps that Airflow's pods mount (whole seconds, as Kubernetes
+    records it)."""
+    workloads: tuple[Workload, ...]
+    pods: tuple[Pod, ...]
+    jobs: tuple[ProbeJob, ...]
+    ledger: Ledger
+    airflow: AirflowView | None = None
+    problems: tuple[str, ...] = ()
+    """What could not be observed, in words; a decision that needs it holds."""

@@ -1,0 +1,134 @@
+"""Steps that both tables share: whose release it is, and how it stands."""
+
+from datetime import datetime, timedelta
+
+from xcom_rollout.decide.actions import ConfirmReaders
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+READER_RETRY = timedelta(seconds=10)
+
+
+def sole_owner(s: Situation) -> Finding:
+    """Of two rollouts for one release the older one is in charge."""
+    mine = (s.observed.rollout.created_at, s.observed.rollout.name)
+    older = [rival for rival in s.observed.rivals if (rival.created_at, rival.name) < mine]
+    if older:
+        first = min(older, key=lambda rival: (rival.created_at, rival.name))
+        return hold(
+            "ReleaseOwnedByAnother",
+            f"spec.airflow.release: {s.spec.airflow.release!r} is already in the charge of the "
+            f"older rollout {first.name!r}; delete one of the two",
+        )
+    return done("Accepted", "the spec is valid and no other rollout names the release")
+
+
+def release_found(s: Situation) -> Finding:
+    release = s.observed.release
+    if release is None:
+        return hold(
+            "ReleaseNotFound",
+            f"spec.airflow.release: there is no Helm release {s.spec.airflow.release!r} in the "
+            f"namespace {s.observed.rollout.namespace!r}; "
+            "list them with: helm list -n " + s.observed.rollout.namespace,
+        )
+    chart = s.spec.delivery.helm.chart
+    if (release.chart_name, release.chart_version) != (chart.name, chart.version):
+        return hold(
+            "ChartMismatch",
+            f"spec.delivery.helm.chart: {chart.name} {chart.version} is not the chart that the "
+            f"release runs, {release.chart_name} {release.chart_version}; a flip never changes "
+            "the chart, so write that one",
+        )
+    return done("Accepted", f"release {s.spec.airflow.release} runs {chart.name} {chart.version}")
+
+
+def release_settled(s: Situation) -> Finding:
+    release = s.release
+    if release.status.startswith("pending") or release.status == "uninstalling":
+        return hold(
+            "ReleasePending",
+            f"release {s.spec.airflow.release} is {release.status} at revision "
+            f"{release.revision}: a Helm operation goes on, or was interrupted. It is never "
+            "forced. If none is running, end it with: helm rollback "
+            f"{s.spec.airflow.release} -n {s.observed.rollout.namespace}",
+            after=timedelta(seconds=5),
+        )
+    return done("Accepted", f"release {s.spec.airflow.release} is {release.status}")
+
+
+def release_deployed(s: Situation) -> Finding:
+    release = s.release
+    if release.status != "deployed":
+        return hold(
+            "ReleaseNotDeployed",
+            f"release {s.spec.airflow.release} is {release.status} at revision "
+            f"{release.revision}; repair it with helm upgrade or helm rollback first",
+        )
+    return done("Accepted", f"release {s.spec.airflow.release} is deployed")
+
+
+def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
+    """Every long-lived pod has been replaced; optionally, every old task pod has ended."""
+    if not s.observed.workloads:
+        return hold(
+            "NoAirflowPods",
+            f"no Deployment or StatefulSet is labelled tier=airflow,release="
+            f"{s.spec.airflow.release}; the operator finds Airflow's pods by these labels",
+        )
+    rolling = [load for load in s.observed.workloads if not load.rolled]
+    if rolling:
+        return wait(
+            "PodsBeingReplaced",
+            some([f"{load.component}: {load.progress}" for load in rolling]),
+        )
+    if wait_for_old_tasks and s.old_task_pods:
+        return wait(
+            "OldTasksRunning",
+            f"{len(s.old_task_pods)} task pods still run with the earlier configuration: "
+            f"{some([str(pod.run) for pod in s.old_task_pods])}; they are waited for",
+            seconds=2,
+        )
+    return done("PodsReplaced", "every pod runs the newest template")
+
+
+def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:
+    """Every long-lived pod was looked into and loads the expected backend."""
+    unseen = [
+        pod.name
+        for pod in s.long_lived
+        if (seen := s.reader(pod)) is None
+        or ((seen.error or not _as_expected(seen.settings, expected)) and _stale(s, seen.seen_at))
+    ]
+    if unseen:
+        return act(
+            "LookingIntoPods",
+            f"looking which backend {some(unseen)} load",
+            ConfirmReaders(tuple(sorted(unseen))),
+        )
+    wrong = [
+        f"{pod.name}: {seen.error or 'loads the ' + seen.settings.describe()}"
+        for pod in s.long_lived
+        if (seen := s.reader(pod)) is not None
+        and (seen.error or not _as_expected(seen.settings, expected))
+    ]
+    if wrong:
+        return hold(
+            "PodNotConfirmed",
+            f"expected the {expected.describe()} in every pod, but {some(wrong)}; see where its "
+            "value comes from with: kubectl exec POD -- airflow config get-value core xcom_backend",
+            after=READER_RETRY,
+        )
+    return done("PodsConfirmed", f"{len(s.long_lived)} pods load the {expected.describe()}")
+
+
+def _stale(s: Situation, seen_at: datetime) -> bool:
+    return s.now - seen_at >= READER_RETRY
+
+
+def _as_expected(seen: BackendSettings, expected: BackendSettings) -> bool:
+    if expected.is_database:
+        return seen.is_database
+    return seen == expected

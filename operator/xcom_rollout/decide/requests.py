@@ -1,0 +1,82 @@
+"""Requests that people make through annotations or the spec."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from xcom_rollout.api import names
+from xcom_rollout.decide.observed import Rollout
+
+
+@dataclass(frozen=True)
+class KillRequest:
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """A person's word that the kill-switch was rehearsed."""
+
+    by: str
+    at: datetime
+    evidence: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class InvalidAttestation:
+    problem: str
+
+
+def kill_request(rollout: Rollout) -> KillRequest | None:
+    """Return who asks for the kill-switch, or None when nobody does.
+
+    A malformed annotation still engages it: in an emergency a typing error must not be obeyed as
+    a no.
+    """
+    text = rollout.annotations.get(names.ANNOTATION_KILL)
+    if text is not None:
+        fields = _json_object(text)
+        return KillRequest(
+            by=str(fields.get("by") or "unknown"),
+            reason=str(fields.get("reason") or text or "none given"),
+        )
+    if rollout.spec.kill_switch.engaged:
+        return KillRequest(by="spec.killSwitch.engaged", reason="declared in the spec")
+    return None
+
+
+def attestation(rollout: Rollout, now: datetime) -> Attestation | InvalidAttestation | None:
+    """Return the attestation of a rehearsal, None when there is none.
+
+    It expires at the time it names, and no later than `spec.rehearsal.maxAge` after it was given.
+    """
+    text = rollout.annotations.get(names.ANNOTATION_ATTESTATION)
+    if text is None:
+        return None
+    fields = _json_object(text)
+    missing = [name for name in ("by", "at", "evidence", "expiresAt") if not fields.get(name)]
+    if missing:
+        return InvalidAttestation(f"it lacks {', '.join(missing)}")
+    try:
+        at = datetime.fromisoformat(str(fields["at"]))
+        claimed = datetime.fromisoformat(str(fields["expiresAt"]))
+    except ValueError as error:
+        return InvalidAttestation(f"it holds a time that cannot be read: {error}")
+    if at.tzinfo is None or claimed.tzinfo is None:
+        return InvalidAttestation("its times lack a time zone; write 2026-01-31T12:00:00Z")
+    if at > now:
+        return InvalidAttestation(f"it claims to be given in the future, at {at.isoformat()}")
+    expires = min(claimed, at + rollout.spec.rehearsal_max_age())
+    if expires <= now:
+        return InvalidAttestation(f"it expired at {expires.isoformat()}")
+    return Attestation(str(fields["by"]), at, str(fields["evidence"]), expires)
+
+
+def _json_object(text: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

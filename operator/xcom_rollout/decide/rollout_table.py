@@ -1,0 +1,390 @@
+"""The way to the object storage backend: proofs, rehearsal, readers first, cut-over, upkeep."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.api.names import Condition
+from xcom_rollout.decide.actions import RunJob, SetValues, WriteLedger
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.ledger import (
+    PROVEN_COMPONENTS,
+    CensusRecord,
+    Component,
+    Delivered,
+    Proof,
+    Verdict,
+)
+from xcom_rollout.decide.observed import (
+    CensusResult,
+    JobKind,
+    JobState,
+    ProbeJob,
+    ProofResult,
+)
+from xcom_rollout.decide.release_steps import (
+    fleet_confirmed,
+    fleet_rolled,
+    release_deployed,
+    release_found,
+    release_settled,
+    sole_owner,
+)
+from xcom_rollout.decide.requests import InvalidAttestation, attestation
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import Step, act, background, done, hold, wait
+
+PROOF_RETRY: Final = timedelta(seconds=60)
+"""How long after a red proof the next attempt begins, should nothing that it proved change."""
+CENSUS_RETRY: Final = timedelta(seconds=15)
+SUPPORTED_EXECUTOR: Final = "KubernetesExecutor"
+JSON_STRINGS_CHECK: Final = "roundtrip-json-strings"
+LIVE: Final = "live"
+"""Digest of the census Jobs of a live rollout."""
+
+
+def not_suspended(s: Situation) -> Finding:
+    if s.spec.suspend:
+        return hold("Suspended", "spec.suspend is true; set it to false to go on")
+    return done("Accepted", "not suspended")
+
+
+def baseline_known(s: Situation) -> Finding:
+    """What the kill-switch will restore has been recorded before anything is changed."""
+    if s.ledger.baseline is not None:
+        return done("BaselineKnown", f"the way back leads to the {s.ledger.baseline.describe()}")
+    current = s.release.settings
+    if current.is_database:
+        return act(
+            "RecordingBaseline",
+            f"recording the way back: the {current.describe()}",
+            WriteLedger(replace(s.ledger, baseline=current), "the settings before the flip"),
+        )
+    if current.reads_offloaded:
+        return hold(
+            "AlreadyFlipped",
+            f"the release already runs the {current.describe()}, and this rollout did not bring "
+            "it there, so nothing is known of its runs; set config.core.xcom_backend back by "
+            "the sequence in docs/runbooks/kill-switch.md, then let this rollout flip it",
+        )
+    return hold(
+        "ForeignBackend",
+        f"config.core.xcom_backend of the release is {current.backend!r}; only a flip from "
+        "Airflow's own database backend is supported",
+    )
+
+
+def undisturbed(s: Situation) -> Finding:
+    """The release holds what was delivered last, or the next step on the way."""
+    current, delivered = s.release.settings, s.ledger.delivered
+    last = delivered.settings if delivered else s.ledger.baseline
+    if current == last or (delivered is None and current.is_database):
+        return done("Undisturbed", f"the release holds the {current.describe()}")
+    ours = current == s.readers or (
+        current == s.target and last is not None and last.reads_offloaded
+    )
+    if ours:
+        # Helm had finished when the operator was stopped, or somebody took the very same step.
+        return act(
+            "RecordingDelivery",
+            f"revision {s.release.revision} holds the {current.describe()}",
+            WriteLedger(
+                replace(s.ledger, delivered=Delivered(current, s.release.revision, s.now)),
+                f"the delivery of the {current.describe()}",
+            ),
+        )
+    was = last.describe() if last else "nothing"
+    return hold(
+        "Drifted",
+        f"revision {s.release.revision} of the release holds the {current.describe()}, but the "
+        f"{was} was delivered: somebody changed it. If that was a bare revert, runs in flight may "
+        "read paths as data: engage the kill-switch (kubectl xbr kill "
+        f"{s.observed.rollout.name} --reason ...), which repairs them. If not, go back with: helm "
+        f"rollback {s.spec.airflow.release} {delivered.revision if delivered else ''}",
+    )
+
+
+def proven(s: Situation) -> Finding:
+    """Both pod templates have a green, current proof of the settings to come."""
+    if s.release.settings == s.target:
+        return done("Proven", "the proven settings are delivered")
+    if s.observed.problems:
+        return hold("CannotObserve", some(list(s.observed.problems)))
+    running: list[str] = []
+    for component in PROVEN_COMPONENTS:
+        if _valid(s, s.ledger.proof(component)):
+            continue
+        jobs = [
+            job for job in s.jobs(JobKind.PROOF, s.observed.digest) if job.component is component
+        ]
+        latest = jobs[-1] if jobs else None
+        recorded = s.ledger.proof(component)
+        if latest is not None and (recorded is None or recorded.attempt < latest.attempt):
+            if latest.state is JobState.RUNNING:
+                running.append(f"{component} ({latest.message or latest.name})")
+                continue
+            return _record_proof(s, latest)
+        if recorded is not None and recorded.digest == s.observed.digest:
+            again = recorded.observed_at + PROOF_RETRY
+            if recorded.verdict is not Verdict.PASS and s.now < again:
+                return _red(s, recorded, again - s.now)
+        return _run_proof(s, component)
+    if running:
+        return wait("ProofsRunning", f"proving in pods cloned from {some(running)}")
+    return _drift_and_executor(s)
+
+
+def rehearsed(s: Situation) -> Finding:
+    """A rehearsal of the kill-switch is on record and has not expired."""
+    if s.release.settings == s.target:
+        return done("Rehearsed", "the cut-over has taken place")
+    if not s.spec.rehearsal.required:
+        return done("NotRequired", "spec.rehearsal.required is false")
+    found = attestation(s.observed.rollout, s.now)
+    if found is None or isinstance(found, InvalidAttestation):
+        why = (
+            "there is none"
+            if found is None
+            else f"the one on record does not count: {found.problem}"
+        )
+        return hold(
+            "RehearsalRequired",
+            f"the kill-switch must have been rehearsed before the cut-over, and {why}. Rehearse "
+            "it, then attest it with: kubectl xbr attest "
+            f"{s.observed.rollout.name} -n {s.observed.rollout.namespace} --evidence URL",
+        )
+    return done(
+        "Attested",
+        f"attested by {found.by} at {found.at.isoformat()} ({found.evidence}); valid until "
+        f"{found.expires_at.isoformat()}",
+    )
+
+
+def readers_delivered(s: Situation) -> Finding:
+    if s.release.settings.reads_offloaded:
+        return done("ReadersDelivered", "the object storage backend is delivered")
+    return act(
+        "DeliveringReaders",
+        "delivering the object storage backend at threshold -1: every pod can read offloaded "
+        "values, none writes them",
+        SetValues(s.readers, s.release.revision),
+    )
+
+
+def readers_rolled(s: Situation) -> Finding:
+    if _past_readers(s):
+        return done("PodsReplaced", "every pod is a reader")
+    return fleet_rolled(s, wait_for_old_tasks=True)
+
+
+def readers_confirmed(s: Situation) -> Finding:
+    if _past_readers(s):
+        return done("ReadersConfirmed", "every pod is a reader")
+    return fleet_confirmed(s, s.release.settings)
+
+
+def cut_over(s: Situation) -> Finding:
+    if s.release.settings == s.target:
+        return done("CutOver", f"threshold {s.target.threshold} is delivered")
+    return act(
+        "CuttingOver",
+        f"every pod that can read XCom is a reader; delivering threshold {s.target.threshold}",
+        SetValues(s.target, s.release.revision),
+    )
+
+
+def cut_over_rolled(s: Situation) -> Finding:
+    return fleet_rolled(s, wait_for_old_tasks=False)
+
+
+def cut_over_confirmed(s: Situation) -> Finding:
+    return fleet_confirmed(s, s.target)
+
+
+def census_fresh(s: Situation) -> Finding:
+    """The in-flight runs with offloaded values were counted not long ago."""
+    record = s.ledger.census
+    jobs = s.jobs(JobKind.CENSUS, LIVE)
+    latest = jobs[-1] if jobs else None
+    if latest is not None and (record is None or latest.attempt > record.attempt):
+        if latest.state is JobState.RUNNING:
+            return done("Live", _live(s), after=timedelta(seconds=2))
+        result = latest.result
+        if isinstance(result, CensusResult) and result.verdict is Verdict.PASS:
+            census = record_of(latest, result)
+            return background(
+                "Live",
+                _live(s),
+                WriteLedger(
+                    replace(s.ledger, census=census),
+                    f"{len(census.runs)} in-flight runs hold offloaded values",
+                ),
+            )
+        finished = latest.finished_at or latest.created_at
+        if s.now < finished + CENSUS_RETRY:
+            why = result.message if isinstance(result, CensusResult) else latest.message
+            return done(
+                "Live",
+                f"{_live(s)}; the last count of offloaded runs failed: {why}",
+                after=CENSUS_RETRY,
+            )
+    elif record is not None and s.now < record.taken_at + s.spec.census_interval():
+        return done("Live", _live(s), after=record.taken_at + s.spec.census_interval() - s.now)
+    job = RunJob(
+        JobKind.CENSUS,
+        Component.SCHEDULER,
+        s.next_attempt(JobKind.CENSUS, Component.SCHEDULER),
+        LIVE,
+        None,
+        ("census", "--base", s.spec.backend.object_storage.path),
+    )
+    return background("Live", _live(s), job)
+
+
+def record_of(job: ProbeJob, result: CensusResult, *, after_revert: bool = False) -> CensusRecord:
+    """Return what the ledger keeps of a census."""
+    return CensusRecord(
+        job=job.name,
+        attempt=job.attempt,
+        taken_at=job.created_at,
+        runs=result.runs,
+        dirty_dags=job.dirty_dags,
+        after_revert=after_revert,
+    )
+
+
+def _past_readers(s: Situation) -> bool:
+    return s.release.settings.offloads
+
+
+def _live(s: Situation) -> str:
+    count = len(s.ledger.census.runs) if s.ledger.census else 0
+    seen = f", {count} in-flight runs hold offloaded values" if s.ledger.census else ""
+    return f"values of {s.target.threshold} bytes and more are offloaded{seen}"
+
+
+def _valid(s: Situation, proof: Proof | None) -> bool:
+    return (
+        proof is not None
+        and proof.verdict is Verdict.PASS
+        and proof.digest == s.observed.digest
+        and s.now < proof.observed_at + s.spec.proof_max_age()
+    )
+
+
+def _run_proof(s: Situation, component: Component) -> Finding:
+    storage = s.spec.backend.object_storage
+    arguments = [
+        "prove",
+        "--expect-path",
+        storage.path,
+        "--expect-threshold",
+        s.spec.threshold.bytes,
+    ]
+    if storage.compression:
+        arguments += ["--expect-compression", storage.compression]
+    if s.spec.gates.preflight.functional_s3:
+        arguments.append("--functional-s3")
+    attempt = s.next_attempt(JobKind.PROOF, component)
+    return act(
+        "StartingProof",
+        f"starting proof attempt {attempt} in a pod cloned from the {component}",
+        RunJob(JobKind.PROOF, component, attempt, s.observed.digest, s.target, tuple(arguments)),
+    )
+
+
+def _record_proof(s: Situation, job: ProbeJob) -> Finding:
+    result = job.result
+    if isinstance(result, ProofResult):
+        proof = Proof(
+            component=job.component,
+            digest=job.digest,
+            attempt=job.attempt,
+            verdict=result.verdict,
+            observed_at=job.finished_at or s.now,
+            job=job.name,
+            failed=result.failed,
+            warnings=result.warnings,
+            facts=result.facts,
+            executor=result.executor,
+        )
+    else:
+        proof = Proof(
+            component=job.component,
+            digest=job.digest,
+            attempt=job.attempt,
+            verdict=Verdict.ERROR,
+            observed_at=job.finished_at or s.now,
+            job=job.name,
+            message=job.message or "the Job ended without a result",
+        )
+    others = tuple(p for p in s.ledger.proofs if p.component is not job.component)
+    return act(
+        "RecordingProof",
+        f"the proof in the {job.component} pod ended: {proof.verdict}",
+        WriteLedger(
+            replace(s.ledger, proofs=(*others, proof)),
+            f"proof {job.attempt} of the {job.component}: {proof.verdict}",
+        ),
+    )
+
+
+def _red(s: Situation, proof: Proof, again: timedelta) -> Finding:
+    retry = f"The next attempt begins in {int(again.total_seconds()) + 1} s."
+    after = min(again, timedelta(seconds=15))
+    if proof.verdict is Verdict.ERROR and not proof.failed:
+        return hold(
+            "ProofError",
+            f"the proof in the {proof.component} pod could not be made: {proof.message}. See: "
+            f"kubectl describe job {proof.job} -n {s.observed.rollout.namespace}. {retry}",
+            after=after,
+        )
+    checks = "; ".join(
+        f"check {check.name}: saw {check.observed}, expected {check.expected}. {check.remedy}"
+        for check in proof.failed
+    )
+    return hold("ProofFailed", f"in the {proof.component} pod: {checks} {retry}", after=after)
+
+
+def _drift_and_executor(s: Situation) -> Finding:
+    for proof in s.ledger.proofs:
+        if proof.executor != SUPPORTED_EXECUTOR:
+            return hold(
+                "ExecutorNotSupported",
+                f"the {proof.component} pod runs {proof.executor or 'an unknown executor'}; the "
+                f"kill-switch is only known to be safe with {SUPPORTED_EXECUTOR}",
+            )
+        for check in proof.warnings:
+            accepted = "json-strings" in s.spec.gates.round_trip.accepted_drift
+            if check.name == JSON_STRINGS_CHECK and not accepted:
+                return hold(
+                    "DriftNotAccepted",
+                    f"in the {proof.component} pod: {check.observed}. Upgrade the provider, or "
+                    "accept it with spec.gates.roundTrip.acceptedDrift: [json-strings]",
+                )
+    newest = max(proof.observed_at for proof in s.ledger.proofs)
+    return done(
+        "ProofsGreen",
+        f"{len(PROVEN_COMPONENTS)} proofs are green for digest {s.observed.digest[:12]}, the "
+        f"newest made {s.since(newest)}",
+    )
+
+
+ROLLOUT_TABLE: Final = (
+    Step("sole-owner", "Refused", Condition.ACCEPTED, sole_owner),
+    Step("release-found", "Refused", Condition.ACCEPTED, release_found),
+    Step("release-settled", "Held", Condition.ACCEPTED, release_settled),
+    Step("release-deployed", "Held", Condition.ACCEPTED, release_deployed),
+    Step("not-suspended", "Suspended", Condition.ACCEPTED, not_suspended),
+    Step("baseline-known", "Preparing", Condition.ACCEPTED, baseline_known),
+    Step("undisturbed", "Drifted", Condition.ACCEPTED, undisturbed),
+    Step("proven", "Proving", Condition.PROVEN, proven),
+    Step("rehearsed", "AwaitingRehearsal", Condition.REHEARSED, rehearsed),
+    Step("readers-delivered", "ReadersFirst", Condition.READERS_CONFIRMED, readers_delivered),
+    Step("readers-rolled", "ReadersFirst", Condition.READERS_CONFIRMED, readers_rolled),
+    Step("readers-confirmed", "ReadersFirst", Condition.READERS_CONFIRMED, readers_confirmed),
+    Step("cut-over", "CuttingOver", Condition.OFFLOADING, cut_over),
+    Step("cut-over-rolled", "CuttingOver", Condition.OFFLOADING, cut_over_rolled),
+    Step("cut-over-confirmed", "CuttingOver", Condition.OFFLOADING, cut_over_confirmed),
+    Step("census-fresh", "Live", Condition.OFFLOADING, census_fresh),
+)

@@ -1,0 +1,110 @@
+"""What the steps ask of one moment: the observed world, the time, and words derived from both."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+from xcom_rollout.api.v1alpha1 import RolloutSpec
+from xcom_rollout.decide.ledger import Component, Kill, Ledger, Reader, RunKey
+from xcom_rollout.decide.observed import JobKind, Observed, Pod, ProbeJob, Release
+from xcom_rollout.decide.requests import KillRequest, kill_request
+from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
+
+MOUNT_MARGIN: Final = timedelta(seconds=2)
+"""A task pod made this soon after a configuration change may still have mounted the old content:
+Kubernetes records whole seconds, and the kubelet learns of a ConfigMap's change by a watch."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One moment, as the steps see it."""
+
+    observed: Observed
+    now: datetime
+
+    @property
+    def spec(self) -> RolloutSpec:
+        return self.observed.rollout.spec
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.observed.ledger
+
+    @cached_property
+    def kill_request(self) -> KillRequest | None:
+        return kill_request(self.observed.rollout)
+
+    @property
+    def release(self) -> Release:
+        """The release; steps that come after `release-found` may rely on it."""
+        if self.observed.release is None:
+            raise LookupError("no release was observed")
+        return self.observed.release
+
+    @cached_property
+    def target(self) -> BackendSettings:
+        storage = self.spec.backend.object_storage
+        return object_storage(storage.path, self.spec.threshold.bytes, storage.compression)
+
+    @cached_property
+    def readers(self) -> BackendSettings:
+        return replace(self.target, threshold=NEVER_OFFLOAD)
+
+    def jobs(self, kind: JobKind, digest: str) -> list[ProbeJob]:
+        """Return the Jobs of `kind` with this digest, the latest attempt last."""
+        found = [job for job in self.observed.jobs if job.kind is kind and job.digest == digest]
+        return sorted(found, key=lambda job: job.attempt)
+
+    def next_attempt(self, kind: JobKind, component: Component) -> int:
+        """Return a number that no Job of this kind has had, as far as is remembered."""
+        numbers = [
+            job.attempt
+            for job in self.observed.jobs
+            if job.kind is kind and job.component is component
+        ]
+        if kind is JobKind.PROOF and (proof := self.ledger.proof(component)):
+            numbers.append(proof.attempt)
+        if kind is JobKind.CENSUS and self.ledger.census:
+            numbers.append(self.ledger.census.attempt)
+        return max(numbers, default=0) + 1
+
+    @cached_property
+    def long_lived(self) -> tuple[Pod, ...]:
+        return tuple(pod for pod in self.observed.pods if pod.run is None and not pod.ended)
+
+    @cached_property
+    def task_pods(self) -> tuple[Pod, ...]:
+        return tuple(pod for pod in self.observed.pods if pod.run is not None and not pod.ended)
+
+    @cached_property
+    def old_task_pods(self) -> tuple[Pod, ...]:
+        """Task pods that may hold the configuration from before its last change."""
+        changed = self.observed.config_changed_at
+        if changed is None:
+            return self.task_pods
+        return tuple(pod for pod in self.task_pods if pod.created_at <= changed + MOUNT_MARGIN)
+
+    def task_pods_of(self, run: RunKey) -> tuple[Pod, ...]:
+        return tuple(pod for pod in self.task_pods if pod.run == run)
+
+    def reader(self, pod: Pod) -> Reader | None:
+        """Return what was seen inside `pod`, provided its container has not restarted since."""
+        for seen in self.ledger.readers:
+            if seen.uid == pod.uid and seen.started_at == pod.started_at:
+                return seen
+        return None
+
+    def dirty_pods(self, kill: Kill) -> tuple[Pod, ...]:
+        """Return old task pods of runs that the kill does not re-trigger."""
+        recorded = {run.key for run in kill.runs}
+        return tuple(pod for pod in self.old_task_pods if pod.run not in recorded)
+
+    def since(self, moment: datetime) -> str:
+        return f"{max(0, int((self.now - moment).total_seconds()))} s ago"
+
+
+def some(items: list[str], most: int = 5) -> str:
+    """Return the first items in words, and how many more there are."""
+    shown = ", ".join(items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

@@ -1,0 +1,269 @@
+"""The status of a rollout, made from what was seen and decided. Pure, and the only writer of it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from xcom_rollout.api.names import DOMAIN_CONDITIONS, Condition
+from xcom_rollout.decide.decision import Decision, Progress, StepFinding
+from xcom_rollout.decide.ledger import Kill, Proof, RunStage
+from xcom_rollout.decide.observed import Observed
+from xcom_rollout.decide.requests import Attestation, attestation
+from xcom_rollout.decide.situation import Situation
+
+MOST_HISTORY: Final = 20
+MESSAGE_LIMIT: Final = 4096
+"""Longest condition message, in characters; the API convention allows 32768."""
+
+Status = dict[str, Any]
+
+
+def summarize(
+    observed: Observed, decision: Decision, now: datetime, previous: Mapping[str, Any]
+) -> Status:
+    """Return the whole status as plain JSON data.
+
+    Unchanged input gives an unchanged status, so that a rollout at rest causes no write: a
+    condition keeps its `lastTransitionTime` until its status changes.
+    """
+    s = Situation(observed, now)
+    ledger, release = observed.ledger, observed.release
+    status: Status = {
+        "observedGeneration": observed.rollout.generation,
+        "phase": decision.phase,
+        "conditions": _conditions(s, decision, previous.get("conditions") or []),
+        "history": _history(decision, now, previous.get("history") or []),
+        "proofs": [_proof(proof, observed.digest) for proof in ledger.proofs],
+    }
+    if release is not None:
+        settings = release.settings
+        status["delivery"] = {
+            "revision": release.revision,
+            "settings": _without_none(
+                {
+                    "backend": settings.backend,
+                    "path": settings.path,
+                    "threshold": settings.threshold,
+                    "compression": settings.compression,
+                }
+            ),
+        }
+        if settings.reads_offloaded:
+            status["threshold"] = settings.threshold
+    found = attestation(observed.rollout, now)
+    if isinstance(found, Attestation):
+        status["rehearsal"] = {
+            "mode": observed.rollout.spec.rehearsal.mode,
+            "attestedBy": found.by,
+            "attestedAt": _time(found.at),
+            "evidence": found.evidence,
+            "expiresAt": _time(found.expires_at),
+        }
+    if ledger.census is not None:
+        status["offloadedRuns"] = {
+            "count": len(ledger.census.runs),
+            "takenAt": _time(ledger.census.taken_at),
+            "listRef": {"name": offloaded_runs_name(observed.rollout.name)},
+        }
+    if ledger.kill is not None:
+        status["killSwitch"] = _kill(ledger.kill)
+    return status
+
+
+def offloaded_runs_name(rollout: str) -> str:
+    """Return the name of the ConfigMap with the list of runs that hold offloaded values."""
+    return f"xbr-{rollout}-offloaded-runs"
+
+
+def failure(
+    generation: int,
+    reason: str,
+    message: str,
+    now: datetime,
+    previous: Mapping[str, Any],
+    *,
+    accepted: bool = True,
+) -> Status:
+    """Return the previous status with a pass that failed: invalid spec, or an error on the way.
+
+    `accepted` is False when the spec itself is at fault.
+    """
+    before = {entry["type"]: entry for entry in previous.get("conditions") or []}
+    new = {
+        Condition.READY: ("False", reason, message),
+        Condition.RECONCILING: ("True" if accepted else "False", reason, message),
+        Condition.STALLED: ("False" if accepted else "True", reason, message),
+    }
+    if not accepted:
+        new[Condition.ACCEPTED] = ("False", reason, message)
+    conditions = [
+        _condition(kind, *values, generation, now, before) for kind, values in new.items()
+    ]
+    conditions += [entry for kind, entry in before.items() if kind not in new]
+    status = dict(previous)
+    status.setdefault("phase", "Refused" if not accepted else "Preparing")
+    if not accepted:
+        status["phase"] = "Refused"
+    status["observedGeneration"] = generation
+    status["conditions"] = sorted(conditions, key=lambda entry: _ORDER.index(entry["type"]))
+    return status
+
+
+_ORDER: Final = (Condition.READY, Condition.RECONCILING, Condition.STALLED, *DOMAIN_CONDITIONS)
+
+
+def _conditions(
+    s: Situation, decision: Decision, previous: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    before = {str(entry["type"]): entry for entry in previous}
+    generation = s.observed.rollout.generation
+    current = decision.current.finding
+    progress = current.progress
+    values: dict[str, tuple[str, str, str]] = {
+        Condition.READY: (_flag(progress is Progress.DONE), current.reason, current.message),
+        Condition.RECONCILING: (
+            _flag(progress in (Progress.ACTING, Progress.WAITING)),
+            current.reason,
+            current.message,
+        ),
+        Condition.STALLED: (_flag(progress is Progress.HELD), current.reason, current.message),
+    }
+    killing = s.ledger.kill is not None or s.kill_request is not None
+    for kind in DOMAIN_CONDITIONS:
+        findings = [found for found in decision.findings if found.condition == kind]
+        if findings:
+            values[kind] = _of_findings(findings, decision)
+        elif killing and kind in (Condition.PROVEN, Condition.REHEARSED):
+            if kind in before:
+                values[kind] = _kept(before[kind])
+        elif killing and kind in (Condition.READERS_CONFIRMED, Condition.OFFLOADING):
+            values[kind] = ("False", "KillSwitchEngaged", "the way back is taken")
+        elif kind not in (Condition.REVERTED, Condition.RECOVERED):
+            values[kind] = ("False", "NotReached", f"waits for: {decision.current.step}")
+        elif killing:
+            values[kind] = ("False", "NotReached", f"waits for: {decision.current.step}")
+    return [
+        _condition(kind, *values[kind], generation, s.now, before)
+        for kind in _ORDER
+        if kind in values
+    ]
+
+
+def _of_findings(findings: Sequence[StepFinding], decision: Decision) -> tuple[str, str, str]:
+    open_findings = [found for found in findings if found.finding.progress is not Progress.DONE]
+    if open_findings:
+        shown = decision.current if decision.current in open_findings else open_findings[0]
+        return "False", shown.finding.reason, shown.finding.message
+    last = findings[-1].finding
+    reached_end = decision.current.finding.progress is Progress.DONE
+    passed = reached_end or decision.findings[-1].condition != findings[-1].condition
+    return _flag(passed), last.reason, last.message
+
+
+def _condition(
+    kind: str,
+    status: str,
+    reason: str,
+    message: str,
+    generation: int,
+    now: datetime,
+    before: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    old = before.get(kind)
+    changed = old is None or old.get("status") != status
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message[:MESSAGE_LIMIT],
+        "observedGeneration": generation,
+        "lastTransitionTime": _time(now) if changed else old["lastTransitionTime"],  # type: ignore[index]
+    }
+
+
+def _kept(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(entry["status"]), str(entry["reason"]), str(entry["message"])
+
+
+def _history(
+    decision: Decision, now: datetime, previous: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    entries = list(previous)
+    if not entries or entries[-1].get("phase") != decision.phase:
+        current = decision.current.finding
+        entries.append(
+            {
+                "at": _time(now),
+                "phase": decision.phase,
+                "reason": current.reason,
+                "message": current.message[:256],
+            }
+        )
+    return entries[-MOST_HISTORY:]
+
+
+def _proof(proof: Proof, digest: str) -> Status:
+    failed = [
+        {
+            "name": check.name,
+            "observed": check.observed,
+            "expected": check.expected,
+            "remedy": check.remedy,
+        }
+        for check in proof.failed
+    ]
+    return _without_none(
+        {
+            "component": str(proof.component),
+            "verdict": str(proof.verdict),
+            "observedAt": _time(proof.observed_at),
+            "attempt": proof.attempt,
+            "digest": proof.digest,
+            "current": proof.digest == digest,
+            "job": proof.job,
+            "failed": failed or None,
+            "warnings": [check.observed for check in proof.warnings] or None,
+            "facts": dict(proof.facts) or None,
+            "message": proof.message or None,
+        }
+    )
+
+
+def _kill(kill: Kill) -> Status:
+    stages = [run.stage for run in kill.runs]
+    cleared = (RunStage.CLEARED, RunStage.RECOVERED, RunStage.FAILED)
+    return _without_none(
+        {
+            "attempt": kill.attempt,
+            "engagedAt": _time(kill.engaged_at),
+            "by": kill.by,
+            "reason": kill.reason,
+            "revertedAt": _time(kill.reverted_at) if kill.reverted_at else None,
+            "finishedAt": _time(kill.finished_at) if kill.finished_at else None,
+            "secondsToQueued": (
+                round((kill.queued_at - kill.engaged_at).total_seconds())
+                if kill.queued_at
+                else None
+            ),
+            "heldDags": len(kill.held_dags) - len(kill.released_dags),
+            "runs": {
+                "found": len(stages),
+                "stopped": sum(stage is not RunStage.FOUND for stage in stages),
+                "cleared": sum(stage in cleared for stage in stages),
+                "recovered": stages.count(RunStage.RECOVERED),
+                "failed": stages.count(RunStage.FAILED),
+            },
+        }
+    )
+
+
+def _without_none(values: Status) -> Status:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _flag(value: bool) -> str:
+    return "True" if value else "False"
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

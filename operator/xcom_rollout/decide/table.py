@@ -1,0 +1,83 @@
+"""Tables of steps, and the one way in which they are evaluated.
+
+A step is a small named check. A blocking step that is not done ends the evaluation; one that does
+not block lets the later ones be looked at too, so that a wait for one thing does not hold up
+another. The first action found is the one that is done. The state diagram of the documentation is
+made from these tables.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.decide.actions import Action
+from xcom_rollout.decide.decision import Decision, Finding, Progress, StepFinding
+from xcom_rollout.decide.situation import Situation
+
+AT_REST: Final = timedelta(minutes=5)
+"""How long nothing is looked at when all is done and no event comes."""
+HELD: Final = timedelta(seconds=15)
+"""How soon a held step is looked at again, should the remedy cause no event."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a table."""
+
+    name: str
+    phase: str
+    condition: str | None
+    check: Callable[[Situation], Finding]
+    blocking: bool = True
+
+
+def evaluate(table: Sequence[Step], done_phase: str, situation: Situation) -> Decision:
+    """Return what the table says of the situation."""
+    found: list[StepFinding] = []
+    pending: list[tuple[Step, StepFinding]] = []
+    for step in table:
+        finding = step.check(situation)
+        entry = StepFinding(step.name, step.condition, finding)
+        found.append(entry)
+        if finding.progress is not Progress.DONE:
+            pending.append((step, entry))
+            if step.blocking or finding.action is not None:
+                break
+        elif finding.action is not None:
+            break
+    if not pending:
+        return Decision(
+            done_phase, tuple(found), _first(found), min(AT_REST, found[-1].finding.after)
+        )
+    step, entry = next(
+        (item for item in pending if item[1].finding.action is not None),
+        pending[0],
+    )
+    after = min(item[1].finding.after for item in pending)
+    return Decision(step.phase, tuple(found), entry, after)
+
+
+def done(reason: str, message: str, *, after: timedelta = AT_REST) -> Finding:
+    return Finding(Progress.DONE, reason, message, after=after)
+
+
+def background(reason: str, message: str, action: Action) -> Finding:
+    """A step that is done and has upkeep to do."""
+    return Finding(Progress.DONE, reason, message, action, timedelta(0))
+
+
+def act(reason: str, message: str, action: Action) -> Finding:
+    return Finding(Progress.ACTING, reason, message, action, timedelta(0))
+
+
+def wait(reason: str, message: str, *, seconds: float = 1) -> Finding:
+    return Finding(Progress.WAITING, reason, message, after=timedelta(seconds=seconds))
+
+
+def hold(reason: str, message: str, *, after: timedelta = HELD) -> Finding:
+    return Finding(Progress.HELD, reason, message, after=after)
+
+
+def _first(found: Sequence[StepFinding]) -> StepFinding:
+    return next((entry for entry in found if entry.finding.action is not None), found[-1])
