@@ -8,7 +8,7 @@ documentation and its validation are written once. Rules that a schema cannot sa
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
 from xcom_rollout.api.durations import DURATION_PATTERN, parse_duration
@@ -36,7 +36,7 @@ _THRESHOLD_RULE = cel(
     "must be a whole number of bytes in quotes, for example '1048576' for 1 MiB",
     expression=(
         '"\'" + self + "\' is not a whole number of bytes; write it in quotes without a unit or '
-        'an exponent, for example "1048576" for 1 MiB: Airflow reads it with getint and fails '
+        "an exponent, for example '1048576' for 1 MiB: Airflow reads it with getint and fails "
         'at every push on anything else"'
     ),
 )
@@ -60,7 +60,15 @@ _DURATION_RULE = cel(
     "must be a duration such as 90s, 30m, 1h30m or 720h",
 )
 
-Duration = Annotated[str, Field(json_schema_extra=_DURATION_RULE)]
+
+def _checked_duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+Duration = Annotated[
+    str, Field(max_length=32, json_schema_extra=_DURATION_RULE), AfterValidator(_checked_duration)
+]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 
 
@@ -204,6 +212,7 @@ class HelmChart(Model):
     """The chart of the Airflow release. It stays pinned: a flip never upgrades it."""
 
     repository: str = Field(
+        max_length=1024,
         description="Address of the chart repository: http(s)://... or oci://...",
         json_schema_extra=cel(
             "self.matches('^(https?|oci)://.+')",

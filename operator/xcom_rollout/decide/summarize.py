@@ -11,7 +11,7 @@ from xcom_rollout.decide.observed import Observed
 from xcom_rollout.decide.requests import Attestation, attestation
 from xcom_rollout.decide.situation import Situation
 
-MOST_HISTORY: Final = 20
+MOST_HISTORY: Final = 50
 MESSAGE_LIMIT: Final = 4096
 """Longest condition message, in characters; the API convention allows 32768."""
 
@@ -33,32 +33,14 @@ def summarize(
         "phase": decision.phase,
         "conditions": _conditions(s, decision, previous.get("conditions") or []),
         "history": _history(decision, now, previous.get("history") or []),
-        "proofs": [_proof(proof, observed.digest) for proof in ledger.proofs],
+        "proofs": [_proof(s, proof) for proof in ledger.proofs],
     }
     if release is not None:
         settings = release.settings
-        status["delivery"] = {
-            "revision": release.revision,
-            "settings": _without_none(
-                {
-                    "backend": settings.backend,
-                    "path": settings.path,
-                    "threshold": settings.threshold,
-                    "compression": settings.compression,
-                }
-            ),
-        }
+        status["delivery"] = {"revision": release.revision, "settings": settings.describe()}
         if settings.reads_offloaded:
             status["threshold"] = settings.threshold
-    found = attestation(observed.rollout, now)
-    if isinstance(found, Attestation):
-        status["rehearsal"] = {
-            "mode": observed.rollout.spec.rehearsal.mode,
-            "attestedBy": found.by,
-            "attestedAt": _time(found.at),
-            "evidence": found.evidence,
-            "expiresAt": _time(found.expires_at),
-        }
+    status["rehearsal"] = _rehearsal(s)
     if ledger.census is not None:
         status["offloadedRuns"] = {
             "count": len(ledger.census.runs),
@@ -138,9 +120,7 @@ def _conditions(
                 values[kind] = _kept(before[kind])
         elif killing and kind in (Condition.READERS_CONFIRMED, Condition.OFFLOADING):
             values[kind] = ("False", "KillSwitchEngaged", "the way back is taken")
-        elif kind not in (Condition.REVERTED, Condition.RECOVERED):
-            values[kind] = ("False", "NotReached", f"waits for: {decision.current.step}")
-        elif killing:
+        elif killing or kind not in (Condition.REVERTED, Condition.RECOVERED):
             values[kind] = ("False", "NotReached", f"waits for: {decision.current.step}")
     return [
         _condition(kind, *values[kind], generation, s.now, before)
@@ -188,21 +168,36 @@ def _kept(entry: Mapping[str, Any]) -> tuple[str, str, str]:
 def _history(
     decision: Decision, now: datetime, previous: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
+    """Return what took place: one entry for each change of the phase or of its reason.
+
+    Waiting is left out: it is what lies between two entries.
+    """
     entries = list(previous)
-    if not entries or entries[-1].get("phase") != decision.phase:
-        current = decision.current.finding
+    current = decision.current.finding
+    telling = current.progress is not Progress.WAITING
+    if telling and (not entries or entries[-1].get("event") != current.reason):
         entries.append(
-            {
-                "at": _time(now),
-                "phase": decision.phase,
-                "reason": current.reason,
-                "message": current.message[:256],
-            }
+            {"at": _time(now), "event": current.reason, "message": current.message[:512]}
         )
     return entries[-MOST_HISTORY:]
 
 
-def _proof(proof: Proof, digest: str) -> Status:
+def _rehearsal(s: Situation) -> Status:
+    required = s.spec.rehearsal.required
+    found = attestation(s.observed.rollout, s.now)
+    if not isinstance(found, Attestation):
+        return {"required": required, "valid": False}
+    return {
+        "required": required,
+        "valid": True,
+        "by": found.by,
+        "at": _time(found.at),
+        "evidence": found.evidence,
+        "expiresAt": _time(found.expires_at),
+    }
+
+
+def _proof(s: Situation, proof: Proof) -> Status:
     failed = [
         {
             "name": check.name,
@@ -219,7 +214,7 @@ def _proof(proof: Proof, digest: str) -> Status:
             "observedAt": _time(proof.observed_at),
             "attempt": proof.attempt,
             "digest": proof.digest,
-            "current": proof.digest == digest,
+            "expiresAt": _time(proof.observed_at + s.spec.proof_max_age()),
             "job": proof.job,
             "failed": failed or None,
             "warnings": [check.observed for check in proof.warnings] or None,
@@ -245,7 +240,6 @@ def _kill(kill: Kill) -> Status:
                 if kill.queued_at
                 else None
             ),
-            "heldDags": len(kill.held_dags) - len(kill.released_dags),
             "runs": {
                 "found": len(stages),
                 "stopped": sum(stage is not RunStage.FOUND for stage in stages),
