@@ -1,4 +1,4 @@
-"""From a resource as the API server gives it to the typed rollout, or to what is wrong with it.
+"""From a spec as the API server gives it to the typed one, or to what is wrong with it.
 
 The API server checks specs by the installed CRD, which may be older than the operator. What
 passes it and is still wrong is told the same way: field, value and remedy.
@@ -9,14 +9,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from xcom_rollout.api.names import MANAGER
 from xcom_rollout.api.v1alpha1 import Model, RolloutSpec
-from xcom_rollout.decide.observed import Rollout
 
 _REMEDIES: Final[Mapping[str, str]] = {
     "missing": "is required: add it",
@@ -72,24 +70,6 @@ def parse_spec(raw: object) -> RolloutSpec:
         return RolloutSpec.model_validate(raw)
     except ValidationError as error:
         raise SpecInvalidError([_problem(raw, dict(detail)) for detail in error.errors()]) from None
-
-
-def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
-    """Return the rollout that `raw`, an object as read from the API server, declares.
-
-    Raises:
-        SpecInvalidError: the spec cannot be acted on.
-    """
-    metadata = raw["metadata"]
-    return Rollout(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        uid=metadata["uid"],
-        generation=metadata["generation"],
-        created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
-        spec=parse_spec(raw.get("spec")),
-        annotations=dict(metadata.get("annotations") or {}),
-    )
 
 
 def _problem(raw: object, detail: Mapping[str, Any]) -> Problem:

@@ -1,0 +1,215 @@
+"""A work queue of keys, and the threads that work on it.
+
+A key stands for an object whose whole state is looked at again, so keys carry nothing else: adding
+one that already waits changes nothing, and one that is being worked on waits until that pass is
+over. Delays and the back-off after errors are the queue's, so that a pass never sleeps.
+"""
+
+import heapq
+import itertools
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from datetime import timedelta
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+FIRST_RETRY: Final = timedelta(seconds=1)
+LONGEST_RETRY: Final = timedelta(seconds=60)
+
+log = logging.getLogger(__name__)
+
+
+def spread() -> float:
+    """Return a factor from 0.8 to 1.2, so that what failed together is not retried together."""
+    return random.uniform(0.8, 1.2)  # noqa: S311  spreads retries, guards nothing
+
+
+class WorkQueue(Generic[K]):
+    """Keys to work on, each at most once at a time. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = spread,
+    ) -> None:
+        """Args: `clock` gives seconds, `jitter` the factor of each retry's delay."""
+        self._clock = clock
+        self._jitter = jitter
+        self._changed = threading.Condition()
+        self._ready: deque[K] = deque()
+        self._waiting: set[K] = set()
+        """Keys that are ready, or will be as soon as their present pass is over."""
+        self._working: set[K] = set()
+        self._due: dict[K, float] = {}
+        self._timers: list[tuple[float, int, K]] = []
+        """A heap. An entry counts only while `_due` holds its time for the key."""
+        self._numbers = itertools.count()
+        self._failures: dict[K, int] = {}
+        self._closed = False
+
+    def add(self, key: K) -> None:
+        """Ask for a pass over `key` as soon as possible."""
+        with self._changed:
+            self._add(key)
+
+    def add_after(self, key: K, delay: timedelta) -> None:
+        """Ask for a pass over `key` after `delay`, or earlier where one is already asked for."""
+        with self._changed:
+            due = self._clock() + delay.total_seconds()
+            if self._closed or self._due.get(key, due + 1) <= due:
+                return
+            self._due[key] = due
+            heapq.heappush(self._timers, (due, next(self._numbers), key))
+            self._changed.notify()
+
+    def add_failed(self, key: K) -> timedelta:
+        """Ask for another pass over `key` after its back-off, and return that delay."""
+        with self._changed:
+            failures = self._failures.get(key, 0)
+            self._failures[key] = failures + 1
+            doubled = FIRST_RETRY.total_seconds() * 2.0 ** min(failures, 16)
+            delay = min(timedelta(seconds=doubled), LONGEST_RETRY) * self._jitter()
+        self.add_after(key, delay)
+        return delay
+
+    def forget_failures(self, key: K) -> None:
+        """Let the next failure of `key` wait for the shortest back-off."""
+        with self._changed:
+            self._failures.pop(key, None)
+
+    def get(self, *, wait: bool = True) -> K | None:
+        """Return a key to work on; `done` must follow.
+
+        Whatever was asked for `key` with a delay is dropped: the pass that begins sees all.
+
+        Args: `wait` whether to wait for a key; without it None means that none is ready.
+        Returns None when the queue is closed, even where keys are left.
+        """
+        with self._changed:
+            while not self._closed:
+                next_due = self._wake_due()
+                if self._ready:
+                    key = self._ready.popleft()
+                    self._waiting.discard(key)
+                    self._due.pop(key, None)
+                    self._working.add(key)
+                    return key
+                if not wait:
+                    return None
+                self._changed.wait(None if next_due is None else next_due - self._clock())
+            return None
+
+    def done(self, key: K) -> None:
+        """Say that the pass over `key` is over."""
+        with self._changed:
+            self._working.discard(key)
+            if key in self._waiting:
+                self._ready.append(key)
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Hand out no more keys and wake all who wait for one."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def __len__(self) -> int:
+        """Number of keys that wait for a worker; those with a delay are not counted."""
+        with self._changed:
+            return len(self._waiting)
+
+    def _add(self, key: K) -> None:
+        if self._closed or key in self._waiting:
+            return
+        self._waiting.add(key)
+        if key not in self._working:
+            self._ready.append(key)
+            self._changed.notify()
+
+    def _wake_due(self) -> float | None:
+        """Make ready what is due, and return when the next is, in the clock's seconds."""
+        now = self._clock()
+        while self._timers:
+            due, _, key = self._timers[0]
+            if self._due.get(key) != due:
+                heapq.heappop(self._timers)
+            elif due <= now:
+                heapq.heappop(self._timers)
+                del self._due[key]
+                self._add(key)
+            else:
+                return due
+        return None
+
+
+class Workers(Generic[K]):
+    """Threads that work on the keys of a queue."""
+
+    def __init__(
+        self,
+        queue: WorkQueue[K],
+        work: Callable[[K], timedelta | None],
+        *,
+        count: int = 4,
+    ) -> None:
+        """Args: `work` makes one pass and returns when to make the next; None means: when asked.
+
+        A pass that raises is made again after a back-off.
+        """
+        self._queue = queue
+        self._work = work
+        self._threads = [
+            threading.Thread(target=self._run, name=f"worker-{number}") for number in range(count)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each running pass come to its end, and return when all have."""
+        self._queue.close()
+        for thread in self._threads:
+            thread.join()
+
+    def alive(self) -> bool:
+        """Whether every thread runs: a dead one means a fault in this module."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def run_one(self) -> bool:
+        """Make one pass, if a key is ready; return whether one was made."""
+        key = self._queue.get(wait=False)
+        if key is None:
+            return False
+        self._pass(key)
+        return True
+
+    def _run(self) -> None:
+        while (key := self._queue.get()) is not None:
+            self._pass(key)
+
+    def _pass(self, key: K) -> None:
+        try:
+            after = self._work(key)
+        except Exception as error:
+            delay = self._queue.add_failed(key)
+            log.exception(
+                "pass failed",
+                extra={
+                    "key": str(key),
+                    "error": str(error),
+                    "retry_seconds": round(delay.total_seconds(), 1),
+                },
+            )
+        else:
+            self._queue.forget_failures(key)
+            if after is not None:
+                self._queue.add_after(key, after)
+        finally:
+            self._queue.done(key)

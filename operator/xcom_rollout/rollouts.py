@@ -1,0 +1,94 @@
+"""Rollouts in the API server: read, their status written, annotated."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from lightkube import ApiError, Client
+from lightkube.generic_resource import create_namespaced_resource
+
+from xcom_rollout.api import names
+from xcom_rollout.api.parse import parse_spec
+from xcom_rollout.decide.observed import Rollout
+
+RESOURCE: Final = create_namespaced_resource(names.GROUP, names.VERSION, names.KIND, names.PLURAL)
+
+Raw = dict[str, Any]
+"""An object as plain JSON data."""
+
+
+class ConflictError(Exception):
+    """The object has changed since it was read."""
+
+
+class Rollouts(Protocol):
+    """What the loop asks of the API server about the resource itself."""
+
+    def get(self, namespace: str, name: str) -> Raw | None:
+        """Return the rollout as it is now, None where there is none."""
+
+    def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
+        """Replace the status of `raw`, provided nobody changed the object since it was read.
+
+        Raises:
+            ConflictError: somebody did, or the object is gone.
+        """
+
+
+class ClusterRollouts:
+    """The rollouts of a cluster."""
+
+    def __init__(self, kube: Client) -> None:
+        self._kube = kube
+
+    def get(self, namespace: str, name: str) -> Raw | None:
+        try:
+            return dict(self._kube.get(RESOURCE, name, namespace=namespace))
+        except ApiError as error:
+            if error.status.code == 404:
+                return None
+            raise
+
+    def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
+        metadata = raw["metadata"]
+        written = RESOURCE.Status.from_dict(
+            {
+                "apiVersion": names.API_VERSION,
+                "kind": names.KIND,
+                "metadata": {
+                    key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")
+                },
+                "spec": raw.get("spec"),
+                "status": dict(status),
+            }
+        )
+        try:
+            answer = self._kube.replace(
+                written,
+                metadata["name"],
+                namespace=metadata["namespace"],
+                field_manager=names.MANAGER,
+            )
+        except ApiError as error:
+            if error.status.code in (404, 409):
+                raise ConflictError(str(error)) from error
+            raise
+        return dict(answer)
+
+
+def read_rollout(raw: Mapping[str, Any]) -> Rollout:
+    """Return the rollout that `raw`, an object as read from the API server, declares.
+
+    Raises:
+        SpecInvalidError: the spec cannot be acted on.
+    """
+    metadata = raw["metadata"]
+    return Rollout(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
+        spec=parse_spec(raw.get("spec")),
+        annotations=dict(metadata.get("annotations") or {}),
+    )
