@@ -330,7 +330,7 @@ def _record_proof(s: Situation, job: ProbeJob) -> Finding:
 
 
 def _red(s: Situation, proof: Proof, again: timedelta) -> Finding:
-    retry = f"The next attempt begins in {int(again.total_seconds()) + 1} s."
+    retry = f"The next attempt begins at {s.now + again:%H:%M:%SZ}."
     after = min(again, timedelta(seconds=15))
     if proof.verdict is Verdict.ERROR and not proof.failed:
         return hold(
@@ -366,7 +366,7 @@ def _drift_and_executor(s: Situation) -> Finding:
     return done(
         "ProofsGreen",
         f"{len(PROVEN_COMPONENTS)} proofs are green for digest {s.observed.digest[:12]}, the "
-        f"newest made {s.since(newest)}",
+        f"newest of {newest:%Y-%m-%dT%H:%M:%SZ}",
     )
 
 

@@ -100,9 +100,6 @@ class Situation:
         recorded = {run.key for run in kill.runs}
         return tuple(pod for pod in self.old_task_pods if pod.run not in recorded)
 
-    def since(self, moment: datetime) -> str:
-        return f"{max(0, int((self.now - moment).total_seconds()))} s ago"
-
 
 def some(items: list[str], most: int = 5) -> str:
     """Return the first items in words, and how many more there are."""

@@ -1,0 +1,260 @@
+"""What the kill-switch guarantees, whatever the world does meanwhile."""
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulation import SimRun, Simulation, spec
+
+from xcom_rollout.decide.actions import SetValues
+from xcom_rollout.decide.ledger import RunKey, RunStage
+
+TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
+RUN = st.lists(TASK, min_size=1, max_size=4)
+
+
+def simulation(plans: list[list[tuple[int, int]]], *, dags: int = 3) -> Simulation:
+    runs = [SimRun(RunKey(f"dag{i % dags}", f"run{i}"), plan) for i, plan in enumerate(plans)]
+    return Simulation(runs)
+
+
+def live(plans: list[list[tuple[int, int]]], *, dags: int = 3) -> Simulation:
+    """Return a world that offloads, with the runs just starting."""
+    sim = Simulation([])
+    sim.run_until("Live")
+    for i, plan in enumerate(plans):
+        run = SimRun(RunKey(f"dag{i % dags}", f"run{i}"), plan)
+        sim.runs[run.key] = run
+    return sim
+
+
+def assert_never_harmed(sim: Simulation) -> None:
+    assert sim.path_reads == []
+    assert sim.spoilt_rows == []
+    assert sim.blind_offloads == []
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    plans=st.lists(RUN, min_size=1, max_size=5),
+    dags=st.integers(1, 3),
+    before=st.integers(0, 25),
+    job_seconds=st.integers(1, 8),
+    roll_seconds=st.integers(1, 20),
+    stops=st.lists(st.one_of(st.none(), st.just(0), st.integers(1, 2)), min_size=0, max_size=80),
+)
+def test_a_kill_leaves_no_run_with_offloaded_values_and_harms_none(
+    plans: list[list[tuple[int, int]]],
+    dags: int,
+    before: int,
+    job_seconds: int,
+    roll_seconds: int,
+    stops: list[int | None],
+) -> None:
+    sim = live(plans, dags=dags)
+    sim.job_seconds, sim.roll_seconds = job_seconds, roll_seconds
+    for _ in range(before):
+        sim.tick()
+    revision = sim.revision
+    sim.kill()
+    for stop in stops:  # the operator is stopped before an action (0) or within a batch (n)
+        if stop is None:
+            sim.step()
+            sim.tick()
+        else:
+            sim.step(stop_before=stop == 0, most_of_batch=stop or None)
+    sim.run_until("Reverted")
+
+    assert_never_harmed(sim)
+    assert sim.revision == revision + 1, "one revert is one Helm revision"
+    assert sim.settings.is_database
+    assert sim.paused == set(), "every DAG that was held runs again"
+    assert all(run.clears <= 1 for run in sim.runs.values()), "no run is cleared twice"
+    for run in sim.runs.values():
+        if run.clears:
+            assert run.state == "success"
+            assert not any(run.rows.values()), "a re-run holds inline values only"
+    kill = sim.ledger.kill
+    assert kill is not None
+    cleared = {run.key for run in sim.runs.values() if run.clears}
+    assert {run.key for run in kill.runs} == cleared == sim.touched
+    assert all(run.stage is RunStage.RECOVERED for run in kill.runs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plans=st.lists(RUN, min_size=1, max_size=4), before=st.integers(0, 20))
+def test_once_reverted_nothing_more_is_done(
+    plans: list[list[tuple[int, int]]], before: int
+) -> None:
+    sim = live(plans)
+    for _ in range(before):
+        sim.tick()
+    sim.kill()
+    sim.run_until("Reverted")
+    done = len(sim.actions)
+    for _ in range(50):
+        sim.tick()
+        sim.step()
+    assert sim.actions[done:] == []
+
+
+def test_a_run_without_offloaded_values_is_not_touched() -> None:
+    sim = live([[(3, 5000), (60, 10)], [(3, 10), (60, 10)]], dags=2)
+    for _ in range(10):
+        sim.tick()
+    sim.kill()
+    sim.run_until("Reverted")
+    assert sim.touched == {RunKey("dag0", "run0")}
+    assert sim.runs[RunKey("dag1", "run1")].attempt == 1
+
+
+def test_a_task_that_returns_late_cannot_spoil_the_rerun() -> None:
+    sim = live([[(40, 5000), (2, 10)]])
+    for _ in range(5):
+        sim.tick()
+    sim.kill()
+    sim.run_until("Reverted")
+    assert_never_harmed(sim)
+    run = sim.runs[RunKey("dag0", "run0")]
+    assert run.clears == 1
+    assert run.rows == {0: False, 1: False}
+
+
+def test_a_late_task_of_another_dag_does_not_hold_up_the_clear() -> None:
+    sim = live([[(2, 5000), (30, 10)], [(200, 10)]], dags=2)
+    for _ in range(8):
+        sim.tick()
+    sim.kill()
+    begin = sim.now
+    while sim.runs[RunKey("dag0", "run0")].state != "success":
+        for _ in range(30):
+            if sim.step().action is None:
+                break
+        sim.tick()
+        assert sim.now < begin + timedelta(seconds=120), "the clear waited for the other DAG"
+    assert sim.touched == {RunKey("dag0", "run0")}
+
+
+def test_an_overdue_old_task_is_retriggered_when_the_spec_says_so() -> None:
+    sim = live([[(500, 5000)]])
+    sim.spec = spec(killSwitch={"engaged": True, "stopTasksAfter": "20s"})
+    for _ in range(5):
+        sim.tick()
+    sim.run_until("Reverted", seconds=900)
+    assert_never_harmed(sim)
+    assert sim.runs[RunKey("dag0", "run0")].clears == 1
+
+
+def test_the_revert_does_not_wait_for_the_airflow_api() -> None:
+    sim = live([[(2, 5000), (30, 10)]])
+    for _ in range(8):
+        sim.tick()
+    sim.api_error = "connection refused"
+    sim.kill()
+    for _ in range(10):
+        sim.step()
+    assert sim.settings.is_database
+    sim.api_error = ""
+    sim.run_until("Reverted")
+    assert sim.runs[RunKey("dag0", "run0")].clears == 1
+
+
+def test_a_kill_is_legal_while_the_fleet_is_still_rolling_to_readers() -> None:
+    sim = Simulation([SimRun(RunKey("dag", "run"), [(5, 5000)])])
+    sim.roll_seconds = 30
+    while not sim.settings.reads_offloaded:
+        sim.step()
+        sim.tick()
+    sim.kill()
+    sim.run_until("Reverted")
+    assert_never_harmed(sim)
+    assert sim.touched == set()
+
+
+def test_a_kill_before_anything_was_delivered_changes_nothing() -> None:
+    sim = Simulation([SimRun(RunKey("dag", "run"), [(5, 5000)])])
+    sim.kill()
+    sim.run_until("Reverted")
+    assert sim.revision == 1
+    assert sim.touched == set()
+
+
+def test_a_kill_that_is_taken_back_half_way_is_still_carried_to_its_end() -> None:
+    sim = live([[(2, 5000), (30, 10)]])
+    for _ in range(8):
+        sim.tick()
+    sim.kill()
+    for _ in range(6):
+        sim.step()
+    del sim.annotations["xcomrollout.dev/kill"]
+    sim.spec = sim.spec.model_copy(update={"suspend": True})
+    sim.run_until("Suspended")
+    assert sim.settings.is_database
+    assert sim.runs[RunKey("dag0", "run0")].clears == 1
+    assert sim.ledger.past_kills[-1].finished_at is not None
+
+
+def test_a_dag_that_a_person_had_paused_stays_paused() -> None:
+    sim = live([[(2, 5000), (30, 10)]])
+    for _ in range(8):
+        sim.tick()
+    sim.paused = {"dag0"}
+    sim.kill()
+    for _ in range(200):
+        sim.step()
+        sim.tick()
+    assert sim.paused == {"dag0"}
+
+
+def test_a_resumed_rollout_flips_again_and_can_be_killed_again() -> None:
+    sim = live([[(2, 5000), (30, 10)]])
+    for _ in range(8):
+        sim.tick()
+    sim.kill()
+    sim.run_until("Reverted")
+    del sim.annotations["xcomrollout.dev/kill"]
+    sim.run_until("Live")
+    assert sim.settings.offloads
+    sim.kill()
+    sim.run_until("Reverted")
+    assert sim.ledger.kill is not None
+    assert sim.ledger.kill.attempt == 2
+
+
+def test_a_release_that_is_pending_is_held_and_never_forced() -> None:
+    sim = live([[(2, 5000), (30, 10)]])
+    sim.status = "pending-upgrade"
+    sim.kill()
+    done = [action for action in sim.actions if isinstance(action, SetValues)]
+    for _ in range(20):
+        decision = sim.step()
+        sim.tick()
+    assert decision.current.finding.reason == "ReleasePending"
+    assert [a for a in sim.actions if isinstance(a, SetValues)] == done
+
+
+def test_a_rerun_that_fails_while_the_operator_is_away_is_not_cleared_again() -> None:
+    sim = live([[(2, 5000), (30, 10)]])
+    for _ in range(8):
+        sim.tick()
+    sim.kill()
+    run = sim.runs[RunKey("dag0", "run0")]
+    while run.clears == 0:
+        for _ in range(30):
+            if sim.step().action is None or run.clears:
+                break
+        if not run.clears:
+            sim.tick()
+    sim.paused.clear()
+    for _ in range(3):  # the operator is away; the re-run starts and fails
+        sim.tick()
+    run.state = "failed"
+    for _ in range(60):
+        decision = sim.step()
+        sim.tick()
+    assert run.clears == 1
+    assert decision.current.finding.reason == "RunsNotRecovered"
+    assert "dag0/run0" in decision.current.finding.message
+    sim._clear(run)  # a person repaired the cause and cleared it
+    sim.run_until("Reverted")
+    assert run.clears == 2

@@ -1,0 +1,214 @@
+"""What the way to the object storage backend guarantees."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulation import START, SimRun, Simulation, spec
+
+from xcom_rollout.api.status import RolloutStatus
+from xcom_rollout.decide import decide
+from xcom_rollout.decide.actions import RunJob, SetValues
+from xcom_rollout.decide.ledger import NamedCheck, RunKey, Verdict
+from xcom_rollout.decide.observed import JobKind, ProofResult, Rival
+from xcom_rollout.decide.summarize import summarize
+
+TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
+BAD = NamedCheck("bucket-exists", "404 for bucket 'x'", "bucket 'x'", "Create the bucket.")
+JSON_STRINGS = NamedCheck("roundtrip-json-strings", "'123' came back as 123", "'123'", "")
+
+
+def values_set(sim: Simulation) -> list[str | None]:
+    return [a.settings.threshold for a in sim.actions if isinstance(a, SetValues)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    plans=st.lists(st.lists(TASK, min_size=1, max_size=3), max_size=4),
+    roll_seconds=st.integers(1, 20),
+    stops=st.lists(st.one_of(st.none(), st.just(0)), max_size=60),
+)
+def test_no_value_is_offloaded_before_every_pod_is_a_reader(
+    plans: list[list[tuple[int, int]]], roll_seconds: int, stops: list[int | None]
+) -> None:
+    sim = Simulation([SimRun(RunKey(f"dag{i}", f"run{i}"), plan) for i, plan in enumerate(plans)])
+    sim.roll_seconds = roll_seconds
+    for stop in stops:
+        if stop is None:
+            sim.tick()
+        sim.step(stop_before=stop == 0)
+    sim.run_until("Live")
+    assert sim.blind_offloads == []
+    assert sim.path_reads == []
+    assert values_set(sim) == ["-1", "1000"], "two deliveries, in this order, each once"
+
+
+def test_at_rest_only_the_census_is_taken() -> None:
+    sim = Simulation([])
+    sim.run_until("Live")
+    done = len(sim.actions)
+    for _ in range(900):
+        sim.tick()
+        sim.step()
+    jobs = [a for a in sim.actions[done:] if isinstance(a, RunJob)]
+    assert {job.kind for job in jobs} == {JobKind.CENSUS}
+    assert 2 <= len(jobs) <= 4, "every five minutes by default"
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.ERROR])
+def test_without_a_green_proof_nothing_is_delivered_and_the_check_is_named(
+    verdict: Verdict,
+) -> None:
+    sim = Simulation([])
+    sim.proof = ProofResult(verdict, (BAD,), (), (), "KubernetesExecutor")
+    for _ in range(60):
+        decision = sim.step()
+        sim.tick()
+    assert values_set(sim) == []
+    finding = decision.current.finding
+    assert finding.reason == "ProofFailed"
+    for part in ("bucket-exists", BAD.observed, BAD.expected, BAD.remedy):
+        assert part in finding.message
+
+
+def test_a_red_proof_is_tried_again_and_a_green_one_then_counts() -> None:
+    sim = Simulation([])
+    sim.proof = ProofResult(Verdict.FAIL, (BAD,), (), (), "KubernetesExecutor")
+    for _ in range(30):
+        sim.step()
+        sim.tick()
+    sim.proof = ProofResult(Verdict.PASS, (), (), (), "KubernetesExecutor")
+    sim.run_until("Live")
+
+
+def test_drift_of_json_strings_is_refused_until_it_is_accepted() -> None:
+    sim = Simulation([])
+    sim.proof = ProofResult(Verdict.PASS, (), (JSON_STRINGS,), (), "KubernetesExecutor")
+    for _ in range(30):
+        decision = sim.step()
+        sim.tick()
+    assert decision.current.finding.reason == "DriftNotAccepted"
+    assert values_set(sim) == []
+    sim.spec = spec(gates={"roundTrip": {"acceptedDrift": ["json-strings"]}})
+    sim.run_until("Live")
+
+
+def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:
+    sim = Simulation([])
+    sim.proof = ProofResult(Verdict.PASS, (), (), (), "CeleryExecutor")
+    for _ in range(30):
+        decision = sim.step()
+        sim.tick()
+    assert decision.current.finding.reason == "ExecutorNotSupported"
+    assert values_set(sim) == []
+
+
+@pytest.mark.parametrize(
+    ("attestation", "word"),
+    [
+        (None, "there is none"),
+        ("not json", "lacks by"),
+        ('{"by":"a","at":"2025-12-31T00:00:00Z","evidence":"x","expiresAt":"soon"}', "time"),
+        (
+            '{"by":"a","at":"2025-12-01T00:00:00Z","evidence":"x",'
+            '"expiresAt":"2025-12-31T00:00:00Z"}',
+            "expired",
+        ),
+        (
+            '{"by":"a","at":"2025-11-01T00:00:00Z","evidence":"x",'
+            '"expiresAt":"2027-12-31T00:00:00Z"}',
+            "expired",
+        ),
+        (
+            '{"by":"a","at":"2027-01-01T00:00:00Z","evidence":"x",'
+            '"expiresAt":"2027-12-31T00:00:00Z"}',
+            "future",
+        ),
+    ],
+)
+def test_without_a_valid_rehearsal_nothing_is_delivered(attestation: str | None, word: str) -> None:
+    sim = Simulation([])
+    sim.annotations = (
+        {} if attestation is None else {"xcomrollout.dev/rehearsal-attestation": attestation}
+    )
+    for _ in range(30):
+        decision = sim.step()
+        sim.tick()
+    assert decision.current.finding.reason == "RehearsalRequired"
+    assert word in decision.current.finding.message
+    assert values_set(sim) == []
+
+
+def test_of_two_rollouts_for_one_release_the_second_is_refused() -> None:
+    sim = Simulation([])
+    observed = replace(sim.observe(), rivals=(Rival("first", START - timedelta(seconds=1)),))
+    decision = decide(observed, sim.now)
+    assert decision.action is None
+    assert decision.current.finding.reason == "ReleaseOwnedByAnother"
+    assert "'first'" in decision.current.finding.message
+
+
+def test_a_release_that_is_missing_is_named() -> None:
+    sim = Simulation([])
+    decision = decide(replace(sim.observe(), release=None), sim.now)
+    assert decision.current.finding.reason == "ReleaseNotFound"
+    assert "'airflow'" in decision.current.finding.message
+
+
+def test_a_bare_revert_behind_its_back_is_reported_and_not_undone() -> None:
+    sim = Simulation([])
+    sim.run_until("Live")
+    sim._set_values(replace(sim.settings, backend=None, path=None, threshold=None))
+    sim.actions.clear()
+    for _ in range(20):
+        decision = sim.step()
+        sim.tick()
+    assert decision.current.finding.reason == "Drifted"
+    assert "kubectl xbr kill" in decision.current.finding.message
+    assert values_set(sim) == []
+
+
+def test_a_new_threshold_is_proven_before_it_is_delivered() -> None:
+    sim = Simulation([])
+    sim.run_until("Live")
+    sim.spec = spec(threshold={"bytes": "500"})
+    sim.proof = ProofResult(Verdict.FAIL, (BAD,), (), (), "KubernetesExecutor")
+    for _ in range(30):
+        sim.step()
+        sim.tick()
+    assert values_set(sim) == ["-1", "1000"]
+    sim.proof = ProofResult(Verdict.PASS, (), (), (), "KubernetesExecutor")
+    sim.run_until("Live")
+    assert values_set(sim) == ["-1", "1000", "500"]
+
+
+def test_the_status_is_of_its_schema_and_unchanged_while_nothing_changes() -> None:
+    sim = Simulation([SimRun(RunKey("dag", "run"), [(3, 5000), (30, 10)])])
+    status: dict[str, object] = {}
+
+    def passes(seconds: int) -> None:
+        nonlocal status
+        for _ in range(seconds):
+            observed = sim.observe()
+            decision = decide(observed, sim.now)
+            status = summarize(observed, decision, sim.now, status)
+            RolloutStatus.model_validate(status)
+            if decision.action is not None:
+                sim.perform(decision.action)
+            else:
+                sim.tick()
+
+    passes(120)
+    assert status["phase"] == "Live"
+    before = summarize(sim.observe(), decide(sim.observe(), sim.now), sim.now, status)
+    sim.now += timedelta(seconds=20)
+    after = summarize(sim.observe(), decide(sim.observe(), sim.now), sim.now, before)
+    assert after == before
+    sim.kill()
+    passes(200)
+    assert status["phase"] == "Reverted"
+    kinds = {c["type"]: c["status"] for c in status["conditions"]}  # type: ignore[attr-defined]
+    assert kinds["Ready"] == kinds["Reverted"] == kinds["Recovered"] == "True"
+    assert kinds["Offloading"] == kinds["Stalled"] == kinds["Reconciling"] == "False"
