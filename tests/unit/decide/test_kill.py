@@ -226,9 +226,7 @@ def test_a_release_that_is_pending_is_held_and_never_forced() -> None:
     sim.status = "pending-upgrade"
     sim.kill()
     done = [action for action in sim.actions if isinstance(action, SetValues)]
-    for _ in range(20):
-        decision = sim.step()
-        sim.tick()
+    decision = sim.go(20)
     assert decision.current.finding.reason == "ReleasePending"
     assert [a for a in sim.actions if isinstance(a, SetValues)] == done
 
@@ -249,9 +247,7 @@ def test_a_rerun_that_fails_while_the_operator_is_away_is_not_cleared_again() ->
     for _ in range(3):  # the operator is away; the re-run starts and fails
         sim.tick()
     run.state = "failed"
-    for _ in range(60):
-        decision = sim.step()
-        sim.tick()
+    decision = sim.go(60)
     assert run.clears == 1
     assert decision.current.finding.reason == "RunsNotRecovered"
     assert "dag0/run0" in decision.current.finding.message

@@ -13,7 +13,7 @@ from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import NamedCheck, RunKey, Verdict
 from xcom_rollout.decide.observed import JobKind, ProofResult, Rival
-from xcom_rollout.decide.summarize import summarize
+from xcom_rollout.decide.summarize import Status, summarize
 
 TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
 BAD = NamedCheck("bucket-exists", "404 for bucket 'x'", "bucket 'x'", "Create the bucket.")
@@ -63,9 +63,7 @@ def test_without_a_green_proof_nothing_is_delivered_and_the_check_is_named(
 ) -> None:
     sim = Simulation([])
     sim.proof = ProofResult(verdict, (BAD,), (), (), "KubernetesExecutor")
-    for _ in range(60):
-        decision = sim.step()
-        sim.tick()
+    decision = sim.go(60)
     assert values_set(sim) == []
     finding = decision.current.finding
     assert finding.reason == "ProofFailed"
@@ -86,9 +84,7 @@ def test_a_red_proof_is_tried_again_and_a_green_one_then_counts() -> None:
 def test_drift_of_json_strings_is_refused_until_it_is_accepted() -> None:
     sim = Simulation([])
     sim.proof = ProofResult(Verdict.PASS, (), (JSON_STRINGS,), (), "KubernetesExecutor")
-    for _ in range(30):
-        decision = sim.step()
-        sim.tick()
+    decision = sim.go(30)
     assert decision.current.finding.reason == "DriftNotAccepted"
     assert values_set(sim) == []
     sim.spec = spec(gates={"roundTrip": {"acceptedDrift": ["json-strings"]}})
@@ -98,9 +94,7 @@ def test_drift_of_json_strings_is_refused_until_it_is_accepted() -> None:
 def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:
     sim = Simulation([])
     sim.proof = ProofResult(Verdict.PASS, (), (), (), "CeleryExecutor")
-    for _ in range(30):
-        decision = sim.step()
-        sim.tick()
+    decision = sim.go(30)
     assert decision.current.finding.reason == "ExecutorNotSupported"
     assert values_set(sim) == []
 
@@ -133,9 +127,7 @@ def test_without_a_valid_rehearsal_nothing_is_delivered(attestation: str | None,
     sim.annotations = (
         {} if attestation is None else {"xcomrollout.dev/rehearsal-attestation": attestation}
     )
-    for _ in range(30):
-        decision = sim.step()
-        sim.tick()
+    decision = sim.go(30)
     assert decision.current.finding.reason == "RehearsalRequired"
     assert word in decision.current.finding.message
     assert values_set(sim) == []
@@ -162,9 +154,7 @@ def test_a_bare_revert_behind_its_back_is_reported_and_not_undone() -> None:
     sim.run_until("Live")
     sim._set_values(replace(sim.settings, backend=None, path=None, threshold=None))
     sim.actions.clear()
-    for _ in range(20):
-        decision = sim.step()
-        sim.tick()
+    decision = sim.go(20)
     assert decision.current.finding.reason == "Drifted"
     assert "kubectl xbr kill" in decision.current.finding.message
     assert values_set(sim) == []
@@ -186,10 +176,8 @@ def test_a_new_threshold_is_proven_before_it_is_delivered() -> None:
 
 def test_the_status_is_of_its_schema_and_unchanged_while_nothing_changes() -> None:
     sim = Simulation([SimRun(RunKey("dag", "run"), [(3, 5000), (30, 10)])])
-    status: dict[str, object] = {}
 
-    def passes(seconds: int) -> None:
-        nonlocal status
+    def passes(status: Status, seconds: int) -> Status:
         for _ in range(seconds):
             observed = sim.observe()
             decision = decide(observed, sim.now)
@@ -199,16 +187,17 @@ def test_the_status_is_of_its_schema_and_unchanged_while_nothing_changes() -> No
                 sim.perform(decision.action)
             else:
                 sim.tick()
+        return status
 
-    passes(120)
+    status = passes({}, 120)
     assert status["phase"] == "Live"
     before = summarize(sim.observe(), decide(sim.observe(), sim.now), sim.now, status)
     sim.now += timedelta(seconds=20)
     after = summarize(sim.observe(), decide(sim.observe(), sim.now), sim.now, before)
     assert after == before
     sim.kill()
-    passes(200)
+    status = passes(status, 200)
     assert status["phase"] == "Reverted"
-    kinds = {c["type"]: c["status"] for c in status["conditions"]}  # type: ignore[attr-defined]
+    kinds = {c["type"]: c["status"] for c in status["conditions"]}
     assert kinds["Ready"] == kinds["Reverted"] == kinds["Recovered"] == "True"
     assert kinds["Offloading"] == kinds["Stalled"] == kinds["Reconciling"] == "False"

@@ -346,6 +346,14 @@ class Simulation:
     def kill(self) -> None:
         self.annotations["xcomrollout.dev/kill"] = '{"by": "ana", "reason": "test"}'
 
+    def go(self, seconds: int) -> Decision:
+        """Make one pass a second, and return the last decision."""
+        decision = self.step()
+        for _ in range(seconds):
+            self.tick()
+            decision = self.step()
+        return decision
+
     def run_until(self, phase: str, seconds: int = 600) -> Decision:
         """Go on until the phase is reached and nothing is left to do."""
         decision = self.step()
