@@ -1,4 +1,4 @@
-"""What comes from Debian: packages of this machine, and the mirror for building root file systems."""
+"""What comes from Debian: packages of this machine, and its mirror for root file systems."""
 
 from __future__ import annotations
 

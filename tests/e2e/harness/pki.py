@@ -51,9 +51,9 @@ class Pki:
         config.write_text("---\n".join(json.dumps(part) + "\n" for part in self._config()))
         kubeadm = tools.tool("kubeadm")
         run(kubeadm, "init", "phase", "certs", "all", "--config", config)
+        phase = ("init", "phase", "kubeconfig")
         phases = [
-            (kubeadm, "init", "phase", "kubeconfig", name)
-            + ("--config", config, "--kubeconfig-dir", self.folder)
+            (kubeadm, *phase, name, "--config", config, "--kubeconfig-dir", self.folder)
             for name in kubeconfigs
         ]
         with ThreadPoolExecutor() as pool:

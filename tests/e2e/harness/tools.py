@@ -127,7 +127,8 @@ def _build(module: str, tools: Sequence[Tool], paths: dict[str, Path]) -> None:
         with step(f"go build {names}"):
             # One call for the whole module: its programs share most of what is compiled.
             run(
-                *(go_program(), "build", *_flags(tools[0]), "-o", f"{staging}/"),
+                go_program(),
+                *("build", *_flags(tools[0]), "-o", f"{staging}/"),
                 *(tool.package for tool in tools),
                 cwd=GOTOOLS / module,
                 env=_go_environment(),
