@@ -119,6 +119,10 @@ class WorkQueue(Generic[K]):
             self._closed = True
             self._changed.notify_all()
 
+    def closed(self) -> bool:
+        with self._changed:
+            return self._closed
+
     def __len__(self) -> int:
         """Number of keys that wait for a worker; those with a delay are not counted."""
         with self._changed:

@@ -1,0 +1,142 @@
+"""Start the operator: `python -m xcom_rollout`.
+
+Environment:
+    XBR_NAMESPACES: namespaces to watch, separated by commas; `*` alone for all. Required.
+    XBR_PROBE: path of xcom_probe.pyz. Required.
+    HELM_BIN: the helm program; `helm` by default.
+    XBR_LIVENESS: address for liveness probes; none by default.
+    XBR_WORKERS: number of rollouts worked on at a time; 4 by default.
+    XBR_LOG_LEVEL: `info` by default.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xcom_rollout import __version__
+from xcom_rollout.logs import configure
+
+log = logging.getLogger("xcom_rollout")
+
+
+class ConfigurationError(Exception):
+    """The operator cannot start as it is configured."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the environment says."""
+
+    namespaces: tuple[str, ...]
+    probe: Path
+    helm: str
+    liveness: str | None
+    workers: int
+    log_level: str
+
+
+def read_configuration(environment: Mapping[str, str]) -> Configuration:
+    """Return the configuration that the environment variables hold.
+
+    Raises:
+        ConfigurationError: naming the variable, its value and what it must be.
+    """
+    text = environment.get("XBR_NAMESPACES", "")
+    namespaces = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not namespaces or ("*" in namespaces and len(namespaces) > 1):
+        raise ConfigurationError(
+            f"XBR_NAMESPACES is {text!r}: give the namespaces to watch, separated by commas, or "
+            "* alone for all"
+        )
+    probe = Path(environment.get("XBR_PROBE", ""))
+    if not probe.is_file():
+        raise ConfigurationError(
+            f"XBR_PROBE is {environment.get('XBR_PROBE', '')!r}: give the path of xcom_probe.pyz, "
+            "made by: python -m xcom_probe.build xcom_probe.pyz"
+        )
+    helm = environment.get("HELM_BIN", "helm")
+    if shutil.which(helm) is None:
+        raise ConfigurationError(f"HELM_BIN is {helm!r}: no such program; give the path of helm")
+    workers = environment.get("XBR_WORKERS", "4")
+    if not workers.isdecimal() or not 1 <= int(workers) <= 64:
+        raise ConfigurationError(f"XBR_WORKERS is {workers!r}: give a number from 1 to 64")
+    level = environment.get("XBR_LOG_LEVEL", "info")
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise ConfigurationError(f"XBR_LOG_LEVEL is {level!r}: give debug, info, warning or error")
+    return Configuration(
+        namespaces, probe, helm, environment.get("XBR_LIVENESS") or None, int(workers), level
+    )
+
+
+def main() -> int:
+    try:
+        configuration = read_configuration(os.environ)
+    except ConfigurationError as error:
+        print(f"xcom-rollout: {error}", file=sys.stderr)
+        return 2
+    configure(configuration.log_level)
+    return run(configuration)
+
+
+def run(configuration: Configuration) -> int:
+    """Run the operator until it is told to stop; return its exit code."""
+    import httpx2
+    from lightkube import Client
+    from lightkube.core.exceptions import ApiError, ConfigError
+
+    from xcom_rollout.act import perform
+    from xcom_rollout.api import names
+    from xcom_rollout.events import ClusterRecorder
+    from xcom_rollout.handlers import EVERY_NAMESPACE, serve
+    from xcom_rollout.observe import observe
+    from xcom_rollout.queue import Workers, WorkQueue
+    from xcom_rollout.reconcile import Key, Reconciler
+    from xcom_rollout.rollouts import RESOURCE, ClusterRollouts
+    from xcom_rollout.world import open_world
+
+    try:
+        kube = Client(field_manager=names.MANAGER)
+        for namespace in configuration.namespaces:
+            next(iter(kube.list(RESOURCE, namespace=namespace, chunk_size=1)), None)
+    except ApiError as error:
+        if error.status.code == 404:
+            log.critical(
+                "the CRD is not installed: kubectl apply --server-side -f crds/",
+                extra={"crd": f"{names.PLURAL}.{names.GROUP}"},
+            )
+        else:
+            log.critical("cannot list rollouts", extra={"error": str(error)})
+        return 1
+    except (httpx2.HTTPError, ConfigError) as error:
+        log.critical("cannot reach the Kubernetes API server", extra={"error": str(error)})
+        return 1
+
+    world = open_world(kube, probe=configuration.probe, helm=configuration.helm)
+    queue: WorkQueue[Key] = WorkQueue()
+    reconciler = Reconciler(
+        rollouts=ClusterRollouts(kube),
+        recorder=ClusterRecorder(kube),
+        observe=lambda rollout: observe(world, rollout),
+        perform=lambda observed, action: perform(world, observed, action),
+        stopping=queue.closed,
+    )
+    workers = Workers(queue, reconciler, count=configuration.workers)
+    everywhere = EVERY_NAMESPACE in configuration.namespaces
+    log.info(
+        "started",
+        extra={
+            "version": __version__,
+            "namespaces": "all" if everywhere else ",".join(configuration.namespaces),
+        },
+    )
+    serve(configuration.namespaces, queue, workers, liveness=configuration.liveness)
+    log.info("stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""One pass after the other: observe, decide, write what is known, act, until there is rest.
+
+Every pass starts from the world. What a pass remembers of the one before is nothing, so the
+operator may be stopped anywhere and go on from there.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from xcom_rollout.api.parse import SpecInvalidError
+from xcom_rollout.decide.actions import Action
+from xcom_rollout.decide.core import decide
+from xcom_rollout.decide.decision import Decision, Progress
+from xcom_rollout.decide.observed import Observed, Rollout
+from xcom_rollout.decide.summarize import failure, summarize
+from xcom_rollout.events import Note, Recorder, Severity, notes_of
+from xcom_rollout.rollouts import ConflictError, Raw, Rollouts, read_rollout
+from xcom_rollout.status import differs, transitions, without_nulls
+
+MOST_PASSES: Final = 50
+"""Passes in a row over one rollout before the others get their turn."""
+
+OBSERVE_FAILED: Final = "ObserveFailed"
+ACTION_FAILED: Final = "ActionFailed"
+INVALID_SPEC: Final = "InvalidSpec"
+
+log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """Names a rollout."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Brings rollouts forward. Safe to use from several threads, for different keys."""
+
+    rollouts: Rollouts
+    recorder: Recorder
+    observe: Callable[[Rollout], Observed]
+    perform: Callable[[Observed, Action], None]
+    now: Callable[[], datetime] = utc_now
+    stopping: Callable[[], bool] = lambda: False
+    """Whether to leave further passes to the next start of the operator."""
+
+    def __call__(self, key: Key) -> timedelta | None:
+        """Make passes over the rollout until it rests.
+
+        Returns when to look again; None when only a change of the resource can matter.
+
+        Raises whatever went wrong on the way, after having told it in the status.
+        """
+        for _ in range(MOST_PASSES):
+            raw = self.rollouts.get(key.namespace, key.name)
+            if raw is None or raw["metadata"].get("deletionTimestamp"):
+                return None
+            try:
+                rest = self._pass(key, raw)
+            except ConflictError:
+                continue  # somebody changed the resource meanwhile: look again
+            if rest.over:
+                return rest.look_again
+            if self.stopping():
+                break
+        return timedelta(0)
+
+    def _pass(self, key: Key, raw: Raw) -> "_Rest":
+        previous = raw.get("status") or {}
+        try:
+            rollout = read_rollout(raw)
+        except SpecInvalidError as invalid:
+            self._tell_failure(key, raw, INVALID_SPEC, str(invalid), accepted=False)
+            return _Rest(over=True)
+        try:
+            observed = self.observe(rollout)
+            now = self.now()
+            decision = decide(observed, now)
+            status = summarize(observed, decision, now, previous)
+        except Exception as error:
+            self._try_to_tell(key, raw, OBSERVE_FAILED, error)
+            raise
+        raw = self._publish(key, raw, status, _announcement(decision))
+        if decision.action is None:
+            return _Rest(over=True, look_again=decision.requeue_after)
+        started = self.now()
+        try:
+            self.perform(observed, decision.action)
+        except Exception as error:
+            self._try_to_tell(key, raw, ACTION_FAILED, error, decision.action)
+            raise
+        log.info(
+            "action",
+            extra={
+                "rollout": str(key),
+                "step": decision.current.step,
+                "action": type(decision.action).__name__,
+                "what": decision.action.describe(),
+                "seconds": round((self.now() - started).total_seconds(), 3),
+            },
+        )
+        return _Rest(over=False)
+
+    def _publish(
+        self, key: Key, raw: Raw, status: Mapping[str, Any], notes: tuple[Note, ...] = ()
+    ) -> Raw:
+        """Write the status if it says anything new, then tell of it."""
+        previous = raw.get("status") or {}
+        changes = transitions(previous, status)
+        if differs(previous, status):
+            wanted = without_nulls(status)
+            raw = self.rollouts.write_status(raw, wanted)
+            if differs(raw.get("status"), wanted):
+                log.error(
+                    "the installed CRD drops parts of the status: install the CRD of this version",
+                    extra={"rollout": str(key)},
+                )
+        for change in changes:
+            log.info(
+                "condition",
+                extra={
+                    "rollout": str(key),
+                    "condition": change.type,
+                    "status": change.status,
+                    "reason": change.reason,
+                    "what": change.message,
+                },
+            )
+        told = {(note.reason, note.message): note for note in (*notes, *notes_of(changes))}
+        self.recorder.record(raw, told.values())
+        return raw
+
+    def _tell_failure(
+        self, key: Key, raw: Raw, reason: str, message: str, *, accepted: bool = True
+    ) -> None:
+        previous = raw.get("status") or {}
+        status = failure(
+            raw["metadata"]["generation"],
+            reason,
+            message,
+            self.now(),
+            previous,
+            accepted=accepted,
+        )
+        changed = differs(previous, status)
+        notes = (Note(Severity.WARNING, reason, message),) if changed else ()
+        self._publish(key, raw, status, notes)
+
+    def _try_to_tell(
+        self, key: Key, raw: Raw, reason: str, error: Exception, action: Action | None = None
+    ) -> None:
+        """Tell a failure in the status, if that can be written; the error is raised anyway."""
+        message = str(error) or type(error).__name__
+        if action is not None:
+            message = f"could not {action.describe()}: {message}"
+        try:
+            self._tell_failure(key, raw, reason, message)
+        except Exception as second:
+            log.exception(
+                "a failure could not be told in the status",
+                extra={"rollout": str(key), "failure": message, "error": str(second)},
+            )
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """Whether the passes are over for now, and when to look again."""
+
+    over: bool
+    look_again: timedelta | None = None
+
+
+def _announcement(decision: Decision) -> tuple[Note, ...]:
+    """Return what to tell about the action to come; upkeep of a live rollout is not told."""
+    finding = decision.current.finding
+    if finding.action is None or finding.progress is Progress.DONE:
+        return ()
+    return (Note(Severity.NORMAL, finding.reason, finding.message),)
