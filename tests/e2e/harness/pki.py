@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -70,11 +71,15 @@ class Pki:
 
     def _config(self) -> list[dict[str, object]]:
         api = "kubeadm.k8s.io/v1beta4"
+        # kubeadm refuses to advertise a loopback address. The kubeconfigs name the control plane
+        # endpoint below instead, so this one, which documentation may use, is never contacted.
+        loopback = ipaddress.ip_address(self.address).is_loopback
+        advertised = "192.0.2.1" if loopback else self.address
         return [
             {
                 "apiVersion": api,
                 "kind": "InitConfiguration",
-                "localAPIEndpoint": {"advertiseAddress": self.address, "bindPort": self.port},
+                "localAPIEndpoint": {"advertiseAddress": advertised, "bindPort": self.port},
                 # A socket that is named is not searched for.
                 "nodeRegistration": {
                     "name": self.node_name,
