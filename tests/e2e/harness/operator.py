@@ -1,0 +1,261 @@
+"""The operator on a cluster, and one rollout as its user sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.cluster import Cluster
+from harness.paths import REPO
+from harness.say import step
+from harness.shell import HarnessError
+from harness.stack import NAMESPACE, AirflowStack
+from harness.waiting import NotYetError, wait_for
+
+OPERATOR_NAMESPACE = "xcom-rollout"
+OPERATOR_CHART = REPO / "charts" / "xcom-rollout"
+EXAMPLE = REPO / "docs" / "examples" / "demo.yaml"
+ROLLOUT = "demo"
+API_SECRET = "airflow-api"
+
+
+class OperatorInstall:
+    """The operator's own chart, installed as a user installs it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def install(self) -> None:
+        """Build and load the image, install or upgrade the chart, wait until it runs.
+
+        Raises:
+            HarnessError: a step failed; what was last seen is in the message.
+        """
+        repository, _, tag = self.cluster.load_image("operator").rpartition(":")
+        with step("the operator by Helm"):
+            crds = "".join(
+                f"---\n{file.read_text()}" for file in sorted((OPERATOR_CHART / "crds").iterdir())
+            )
+            self.cluster.apply(crds)
+            self.cluster.helm(
+                *("upgrade", "--install", "xcom-rollout", str(OPERATOR_CHART)),
+                *("--namespace", OPERATOR_NAMESPACE, "--create-namespace"),
+                *("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}"),
+                *("--set", "image.pullPolicy=IfNotPresent"),
+                *("--set", f"watchNamespaces={{{NAMESPACE}}}"),
+                *("--wait", "--timeout", "120s"),
+            )
+
+    def pod(self) -> str:
+        """Name of the pod that runs now.
+
+        Raises:
+            HarnessError: none runs.
+        """
+        pods = self.cluster.kubectl_json(
+            *("--namespace", OPERATOR_NAMESPACE, "get", "pods"),
+            *("--field-selector", "status.phase=Running"),
+        )["items"]
+        names = [
+            str(pod["metadata"]["name"])
+            for pod in pods
+            if "deletionTimestamp" not in pod["metadata"]
+        ]
+        if not names:
+            raise HarnessError(f"no pod of the operator runs in {OPERATOR_NAMESPACE}")
+        return names[0]
+
+    def kill_hard(self) -> str:
+        """End the operator's process with SIGKILL, as a node failure would; return the pod."""
+        pod = self.pod()
+        self.cluster.kubectl(
+            *("--namespace", OPERATOR_NAMESPACE, "delete", "pod", pod),
+            *("--grace-period=0", "--force"),
+        )
+        return pod
+
+    def uninstall(self) -> None:
+        """Remove the operator, its CRD and every rollout."""
+        with step("removing the operator"):
+            kubectl = self.cluster.kubectl
+            kubectl(
+                "delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--timeout=90s"
+            )
+            kubectl(
+                *("delete", "crd", "xcombackendrollouts.xcomrollout.dev", "--ignore-not-found"),
+            )
+
+
+class RolloutOnCluster:
+    """One `XComBackendRollout`, through kubectl and `kubectl xbr` only."""
+
+    def __init__(self, stack: AirflowStack, name: str = ROLLOUT) -> None:
+        self.stack = stack
+        self.cluster = stack.cluster
+        self.name = name
+
+    def manifest(self, change: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """Return the example of the documentation for the chart in use, changed by `change`."""
+        text: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+        chart = self.stack.chart
+        text["metadata"]["name"] = self.name
+        text["spec"]["delivery"]["helm"]["chart"] = {
+            "repository": chart.repository,
+            "name": chart.name,
+            "version": chart.version,
+        }
+        if change is not None:
+            change(text)
+        return text
+
+    def prepare(self) -> None:
+        """Make the Secret with the credentials that the operator uses at Airflow's API."""
+        self.cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": API_SECRET, "namespace": NAMESPACE},
+                "stringData": {"username": "admin", "password": "admin"},
+            }
+        )
+
+    def apply(self, change: Callable[[dict[str, Any]], None] | None = None) -> str:
+        """`kubectl apply`, as a user does it.
+
+        Raises:
+            CommandError: the API server refused it.
+        """
+        return self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(self.manifest(change)))
+
+    def delete(self) -> None:
+        """Delete the rollout and its ledger; the backend stays as it is."""
+        words = ("--namespace", NAMESPACE, "delete", "--ignore-not-found")
+        self.cluster.kubectl(*words, "xbr", self.name)
+        self.cluster.kubectl(*words, "configmap", f"xbr-{self.name}-ledger")
+
+    def get(self) -> dict[str, Any]:
+        """The resource as it is."""
+        found: dict[str, Any] = self.cluster.kubectl_json(
+            "--namespace", NAMESPACE, "get", "xbr", self.name
+        )
+        return found
+
+    def status(self) -> dict[str, Any]:
+        return dict(self.get().get("status") or {})
+
+    def conditions(self) -> dict[str, dict[str, str]]:
+        return {entry["type"]: entry for entry in self.status().get("conditions", [])}
+
+    def wait_condition(
+        self, kind: str, status: str = "True", *, reason: str | None = None, deadline: float
+    ) -> dict[str, str]:
+        """Wait until the condition has this status, and reason if one is given; return it.
+
+        Raises:
+            WaitTimeoutError: not within `deadline` seconds; says all conditions.
+        """
+
+        def reached() -> dict[str, str]:
+            found = self.conditions()
+            entry = found.get(kind)
+            if entry and entry["status"] == status and reason in (None, entry["reason"]):
+                return entry
+            raise NotYetError(
+                "; ".join(
+                    f"{c['type']}={c['status']} {c['reason']}: {c['message']}"
+                    for c in found.values()
+                )
+                or "no conditions yet"
+            )
+
+        wanted = f"{kind}={status}" + (f" ({reason})" if reason else "")
+        return wait_for(f"rollout {self.name}: {wanted}", reached, deadline, interval=0.5)
+
+    def xbr(self, *words: str, check: bool = True, timeout: float = 600, live: bool = False) -> str:
+        """Run `kubectl xbr ...`; `live` shows its output while it runs.
+
+        Raises:
+            HarnessError: `check` and the exit code is not 0.
+        """
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.cluster.kubeconfig),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        command = [*self.cluster.kubectl_command[:1], "xbr", *words, "-n", NAMESPACE]
+        return _run_shown(command, environment, check=check, timeout=timeout, live=live)
+
+    def events(self) -> list[tuple[str, str]]:
+        """Reason and message of each Event of the rollout, oldest first."""
+        found = self.cluster.kubectl_json(
+            *("--namespace", NAMESPACE, "get", "events"),
+            *("--field-selector", f"involvedObject.name={self.name}"),
+        )["items"]
+        ordered = sorted(
+            found, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or ""
+        )
+        return [(event["reason"], event["message"]) for event in ordered]
+
+    def thresholds_delivered(self) -> list[str]:
+        """Threshold (or `database`) that each Helm revision of the release holds, oldest first."""
+        history = json.loads(
+            self.cluster.helm("history", "airflow", "--namespace", NAMESPACE, "-o", "json")
+        )
+        return [_threshold(self._values(entry["revision"])) for entry in history]
+
+    def _values(self, revision: int) -> Mapping[str, Any]:
+        text = self.cluster.helm(
+            *("get", "values", "airflow", "--namespace", NAMESPACE, "-o", "json"),
+            *("--revision", str(revision)),
+        )
+        return dict(json.loads(text) or {})
+
+
+def _threshold(values: Mapping[str, Any]) -> str:
+    config = values.get("config") or {}
+    backend = (config.get("core") or {}).get("xcom_backend") or ""
+    if not backend.endswith("XComObjectStorageBackend"):
+        return "database"
+    return str((config.get("common.io") or {}).get("xcom_objectstorage_threshold"))
+
+
+def _run_shown(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    check: bool,
+    timeout: float,
+    live: bool,
+) -> str:
+    begin = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=dict(environment),
+    )
+    lines: list[str] = []
+    if process.stdout is None:
+        raise AssertionError("stdout was asked for")
+    for line in process.stdout:
+        lines.append(line)
+        if live:
+            print(f"     {line.rstrip()}", flush=True)
+        if time.monotonic() - begin > timeout:
+            process.kill()
+            raise HarnessError(f"{' '.join(command)} took longer than {timeout} s")
+    code = process.wait()
+    output = "".join(lines)
+    if check and code != 0:
+        raise HarnessError(f"{' '.join(command)} ended with code {code}:\n{output}")
+    return output
