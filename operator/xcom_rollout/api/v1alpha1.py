@@ -31,15 +31,19 @@ class Model(BaseModel):
     )
 
 
-_THRESHOLD_RULE = cel(
-    "self.matches('^(0|[1-9][0-9]{0,17})$')",
-    "must be a whole number of bytes in quotes, for example '1048576' for 1 MiB",
-    expression=(
-        '"\'" + self + "\' is not a whole number of bytes; write it in quotes without a unit or '
-        "an exponent, for example '1048576' for 1 MiB: Airflow reads it with getint and fails "
-        'at every push on anything else"'
+_THRESHOLD_RULE = {
+    # A number is let through to the rule, which can say what to write; a type error could not.
+    "x-kubernetes-int-or-string": True,
+    **cel(
+        "type(self) == string && self.matches('^(0|[1-9][0-9]{0,17})$')",
+        "must be a whole number of bytes in quotes, for example '1048576' for 1 MiB",
+        expression=(
+            '"\'" + string(self) + "\' is not a whole number of bytes in quotes; write it '
+            "in quotes without a unit or an exponent, for example '1048576' for 1 MiB: Airflow "
+            'reads it with getint and fails at every push on anything else"'
+        ),
     ),
-)
+}
 _PATH_RULE = cel(
     "self.matches('^[a-z][a-z0-9+.-]*://([^@/]+@)?[^@/]+/.+[^/]$')",
     "must be scheme://connection@bucket/prefix without a trailing slash",
