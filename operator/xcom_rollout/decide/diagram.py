@@ -1,9 +1,10 @@
 """The state diagram of the documentation, made from the tables that decide.
 
-    python -m xcom_rollout.decide.diagram > docs/reference/states.md
+python -m xcom_rollout.decide.diagram > docs/reference/states.md
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from xcom_rollout.decide.kill_table import KILL_TABLE
 from xcom_rollout.decide.rollout_table import ROLLOUT_TABLE
@@ -48,7 +49,7 @@ def _diagram(table: Sequence[Step], end: str) -> list[str]:
     if end not in phases:
         phases.append(end)
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {phases[0]}"]
-    lines += [f"    {a} --> {b}" for a, b in zip(phases, phases[1:], strict=False)]
+    lines += [f"    {a} --> {b}" for a, b in pairwise(phases)]
     if end == "Live":
         lines += [f"    {phase} --> Killing: kill" for phase in phases]
     else:

@@ -108,6 +108,7 @@ def dags_held(s: Situation) -> Finding:
 
 
 def reverted(s: Situation) -> Finding:
+    """The settings of before the flip are delivered."""
     kill, current = _kill(s), s.release.settings
     baseline = _baseline(s)
     if current != baseline or s.release.status != "deployed":
@@ -400,10 +401,12 @@ def values_verified(s: Situation) -> Finding:
 
 
 def pods_replaced(s: Situation) -> Finding:
+    """Every long-lived pod has been replaced."""
     return fleet_rolled(s, wait_for_old_tasks=False)
 
 
 def pods_confirmed(s: Situation) -> Finding:
+    """A process inside each pod loads the database backend."""
     return fleet_confirmed(s, _baseline(s))
 
 
@@ -420,6 +423,7 @@ def nothing_lost(s: Situation) -> Finding:
 
 
 def finished(s: Situation) -> Finding:
+    """The end of the kill is on record."""
     kill = _kill(s)
     if kill.finished_at is None:
         return act(
@@ -436,7 +440,7 @@ def finished(s: Situation) -> Finding:
 
 
 def all_settled(s: Situation) -> Finding:
-    """Close the part of the table whose steps do not block each other."""
+    """No affected run and no old task is left: the steps marked `*` are all done."""
     kill, record = _kill(s), _census(s)
     open_runs = [run for run in kill.runs if run.stage not in (RunStage.RECOVERED, RunStage.FAILED)]
     if open_runs or record is None or record.dirty_dags or s.dirty_pods(kill):

@@ -26,6 +26,7 @@ def sole_owner(s: Situation) -> Finding:
 
 
 def release_found(s: Situation) -> Finding:
+    """The Helm release exists and runs the chart that the spec pins."""
     release = s.observed.release
     if release is None:
         return hold(
@@ -46,6 +47,7 @@ def release_found(s: Situation) -> Finding:
 
 
 def release_settled(s: Situation) -> Finding:
+    """No Helm operation on the release goes on, or was interrupted."""
     release = s.release
     if release.status.startswith("pending") or release.status == "uninstalling":
         return hold(
@@ -60,6 +62,7 @@ def release_settled(s: Situation) -> Finding:
 
 
 def release_deployed(s: Situation) -> Finding:
+    """The newest revision of the release is deployed."""
     release = s.release
     if release.status != "deployed":
         return hold(

@@ -44,6 +44,7 @@ LIVE: Final = "live"
 
 
 def not_suspended(s: Situation) -> Finding:
+    """`spec.suspend` is false."""
     if s.spec.suspend:
         return hold("Suspended", "spec.suspend is true; set it to false to go on")
     return done("Accepted", "not suspended")
@@ -161,6 +162,7 @@ def rehearsed(s: Situation) -> Finding:
 
 
 def readers_delivered(s: Situation) -> Finding:
+    """The object storage backend is delivered at threshold -1 (or a later step is)."""
     if s.release.settings.reads_offloaded:
         return done("ReadersDelivered", "the object storage backend is delivered")
     return act(
@@ -172,18 +174,21 @@ def readers_delivered(s: Situation) -> Finding:
 
 
 def readers_rolled(s: Situation) -> Finding:
+    """Every pod has been replaced, and every task pod of before has ended."""
     if _past_readers(s):
         return done("PodsReplaced", "every pod is a reader")
     return fleet_rolled(s, wait_for_old_tasks=True)
 
 
 def readers_confirmed(s: Situation) -> Finding:
+    """A process inside each pod loads the object storage backend."""
     if _past_readers(s):
         return done("ReadersConfirmed", "every pod is a reader")
     return fleet_confirmed(s, s.release.settings)
 
 
 def cut_over(s: Situation) -> Finding:
+    """The target threshold is delivered."""
     if s.release.settings == s.target:
         return done("CutOver", f"threshold {s.target.threshold} is delivered")
     return act(
@@ -194,10 +199,12 @@ def cut_over(s: Situation) -> Finding:
 
 
 def cut_over_rolled(s: Situation) -> Finding:
+    """Every long-lived pod has been replaced."""
     return fleet_rolled(s, wait_for_old_tasks=False)
 
 
 def cut_over_confirmed(s: Situation) -> Finding:
+    """A process inside each pod loads the target threshold."""
     return fleet_confirmed(s, s.target)
 
 
