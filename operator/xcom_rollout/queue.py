@@ -29,6 +29,18 @@ def spread() -> float:
     return random.uniform(0.8, 1.2)  # noqa: S311  spreads retries, guards nothing
 
 
+def longest_retry(error: Exception) -> timedelta:
+    """Return how long to wait at most between passes that end with `error`.
+
+    An error may have an attribute `retry_after`, the seconds after which another try makes sense;
+    the back-off grows to four times that.
+    """
+    after = getattr(error, "retry_after", None)
+    if not isinstance(after, (int, float)):
+        return LONGEST_RETRY
+    return min(LONGEST_RETRY, timedelta(seconds=4 * after))
+
+
 class WorkQueue(Generic[K]):
     """Keys to work on, each at most once at a time. Safe to use from several threads."""
 
@@ -68,13 +80,16 @@ class WorkQueue(Generic[K]):
             heapq.heappush(self._timers, (due, next(self._numbers), key))
             self._changed.notify()
 
-    def add_failed(self, key: K) -> timedelta:
-        """Ask for another pass over `key` after its back-off, and return that delay."""
+    def add_failed(self, key: K, longest: timedelta = LONGEST_RETRY) -> timedelta:
+        """Ask for another pass over `key` after its back-off, and return that delay.
+
+        The back-off begins at a second and doubles up to `longest`.
+        """
         with self._changed:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
             doubled = FIRST_RETRY.total_seconds() * 2.0 ** min(failures, 16)
-            delay = min(timedelta(seconds=doubled), LONGEST_RETRY) * self._jitter()
+            delay = min(timedelta(seconds=doubled), longest) * self._jitter()
         self.add_after(key, delay)
         return delay
 
@@ -202,7 +217,7 @@ class Workers(Generic[K]):
         try:
             after = self._work(key)
         except Exception as error:
-            delay = self._queue.add_failed(key)
+            delay = self._queue.add_failed(key, longest_retry(error))
             log.exception(
                 "pass failed",
                 extra={

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from xcom_rollout.api.parse import SpecInvalidError
+from xcom_rollout.clients.errors import Conflict
 from xcom_rollout.decide.actions import Action
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
@@ -70,8 +71,8 @@ class Reconciler:
                 return None
             try:
                 rest = self._pass(key, raw)
-            except ConflictError:
-                continue  # somebody changed the resource meanwhile: look again
+            except (ConflictError, Conflict):
+                continue  # somebody else was quicker: look again
             if rest.over:
                 return rest.look_again
             if self.stopping():
@@ -90,6 +91,8 @@ class Reconciler:
             now = self.now()
             decision = decide(observed, now)
             status = summarize(observed, decision, now, previous)
+        except Conflict:
+            raise
         except Exception as error:
             self._try_to_tell(key, raw, OBSERVE_FAILED, error)
             raise
@@ -99,6 +102,8 @@ class Reconciler:
         started = self.now()
         try:
             self.perform(observed, decision.action)
+        except Conflict:
+            raise
         except Exception as error:
             self._try_to_tell(key, raw, ACTION_FAILED, error, decision.action)
             raise
