@@ -305,9 +305,9 @@ class AirflowDatabase:
         Raises:
             HarnessError: the database refused the statement.
         """
-        text = self._psql(
-            f"SELECT coalesce(json_agg(q), '[]'::json) FROM ({sql}) AS q;", variables or {}
-        )
+        # The caller's SQL is the point of this method; values go in as psql variables.
+        statement = f"SELECT coalesce(json_agg(q), '[]'::json) FROM ({sql}) AS q;"  # noqa: S608
+        text = self._psql(statement, variables or {})
         return list(json.loads(text))
 
     def xcoms(self, dag_id: str, run_id: str) -> list[XComRow]:
