@@ -36,7 +36,8 @@ class ApiServer:
 
     The kubeconfig is an administrator's. A kubelet is reached at its node's InternalIP and its
     `daemonEndpoints` port with a client certificate, so a server of a test that listens on
-    127.0.0.1 with TLS can stand for one (pod logs).
+    127.0.0.1 with TLS can stand for one (pod logs). Start it from a thread that stays: on Linux the
+    servers end with the thread that started them, so that a killed test run leaves none.
     """
 
     def __init__(self) -> None:

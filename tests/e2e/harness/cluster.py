@@ -51,19 +51,28 @@ def choose_provider(environment: Mapping[str, str]) -> Provider:
         if asked not in _PROVIDERS:
             raise HarnessError(f"CLUSTER is {asked!r}: use {', '.join(_PROVIDERS)}")
         return _PROVIDERS[asked]()
-    # What is up already stays in use.
     root_linux = sys.platform == "linux" and os.geteuid() == 0
-    if root_linux and (node := NodeProvider()).alive():
-        return node
-    if kind.docker_runs() and kind.node_image_in_reach():
-        return KindProvider()
+    docker = kind.docker_runs()
+    # What there is stays in use, or is repaired or removed by the provider that made it.
+    if root_linux and NodeProvider().present():
+        return _chosen(NodeProvider(), "its node is on this machine already")
+    if docker and KindProvider().present():
+        return _chosen(KindProvider(), "its cluster is on this machine already")
+    if docker and kind.node_image_in_reach():
+        return _chosen(KindProvider(), f"Docker runs and {kind.node_image()} can be had")
     if root_linux:
-        return NodeProvider()
+        why = f"{kind.node_image()} cannot be had" if docker else "no Docker daemon answers"
+        return _chosen(NodeProvider(), f"this is Linux, we are root, and {why}")
     raise HarnessError(
         "no cluster can be made here: start Docker (CLUSTER=kind; its node image "
         f"{kind.node_image()} must be in reach), run as root on Linux (CLUSTER=node), or point "
         "KUBECONFIG to a cluster of yours (CLUSTER=existing)"
     )
+
+
+def _chosen(provider: Provider, reason: str) -> Provider:
+    say(f"CLUSTER is not set: using {provider.name} ({reason})")
+    return provider
 
 
 class Cluster:

@@ -74,6 +74,10 @@ class KindProvider:
         """See `Provider.kubeconfig`; the user's own kubeconfig is not touched."""
         return cache_dir() / "kind" / "kubeconfig"
 
+    def present(self) -> bool:
+        """Whether `up` ever began and `down` did not follow."""
+        return self.kubeconfig.exists()
+
     def alive(self) -> bool:
         """Whether the cluster exists and its API server answers."""
         try:

@@ -66,6 +66,10 @@ class NodeProvider:
         self._processes = Processes(RUN / "processes")
         self._pki = Pki(ROOT, self._where.node, _API_PORT, NODE_NAME, self._where.services)
 
+    def present(self) -> bool:
+        """Whether `up` ever began and `down` did not follow."""
+        return ROOT.exists() or RUN.exists()
+
     def alive(self) -> bool:
         """Whether every program runs and the API server answers."""
         if not self.kubeconfig.exists() or not node_network.exists():
