@@ -1,0 +1,1 @@
+"""One file per command. Each has HELP, `arguments(parser)` and `run(args, report)`."""

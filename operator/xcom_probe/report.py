@@ -1,0 +1,22 @@
+"""What a running command has to say so far; kept outside of it, so that an end loses nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xcom_probe.model import Finding
+
+
+class Report:
+    """Findings, facts and the members that only one command has."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.facts: dict[str, Any] = {}
+        self.members: dict[str, Any] = {}
+
+    def passed(self, name: str) -> bool:
+        """Whether a check of this name was made and passed or warned."""
+        return any(
+            finding.name == name and finding.status in ("pass", "warn") for finding in self.findings
+        )
