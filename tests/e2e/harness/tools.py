@@ -145,8 +145,8 @@ def _go_build(module: str, flags: Sequence[str], packages: Sequence[str]) -> Non
         CommandError: it failed.
     """
     folder, environment = GOTOOLS / module, _go_environment()
-    list_all = (go_program(), "list", "-mod=readonly", "-deps", *packages)
-    listed = run(*list_all, cwd=folder, env=environment)
+    query = ["list", "-mod=readonly", "-deps", *packages]
+    listed = run(go_program(), *query, cwd=folder, env=environment)
     total = len(listed.split())
     command = [str(go_program()), "build", "-v", *flags, *packages]
     said: list[str] = []
