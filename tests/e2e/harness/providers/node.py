@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,6 +64,7 @@ class NodeProvider:
 
     def __init__(self) -> None:
         self._where = node_network.addresses()
+        self._began = time.monotonic()
         self._processes = Processes(RUN / "processes")
         self._pki = Pki(ROOT, self._where.node, _API_PORT, NODE_NAME, self._where.services)
 
@@ -125,6 +127,7 @@ class NodeProvider:
         images.build("coredns")
 
     def _start(self) -> None:
+        self._began = time.monotonic()
         pause, coredns = images.build("pause"), images.build("coredns")
         for folder in (ROOT, RUN):
             folder.mkdir(parents=True, mode=0o700)
@@ -240,7 +243,7 @@ class NodeProvider:
             self._ctr("version")
             return True
 
-        self._wait("containerd answers", answers, 30)
+        wait_for("containerd answers", answers, 30, interval=0.25, on_timeout=self._all_tails)
         self._ctr("images", "import", str(image.archive))
 
     def _node_ready(self) -> bool:
@@ -261,6 +264,7 @@ class NodeProvider:
 
     def _wait(self, what: str, predicate: Callable[[], bool], deadline: float) -> None:
         wait_for(what, predicate, deadline, interval=0.25, on_timeout=self._all_tails)
+        say(f"  {what} {time.monotonic() - self._began:.1f} s after the start")
 
     def _all_tails(self) -> str:
         return "\n".join(f"--- {name}\n{self._processes.tail(name, 8)}" for name in _PROGRAMS)
