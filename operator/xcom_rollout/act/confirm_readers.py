@@ -1,0 +1,133 @@
+"""Look, by a process inside each live pod, which backend it loads."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from xcom_rollout.act.write_ledger import write_ledger
+from xcom_rollout.clients import probe_output
+from xcom_rollout.clients.airflow import in_parallel
+from xcom_rollout.clients.airflow_objects import component_of, main_container, release_selector
+from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.times import parse_time
+from xcom_rollout.decide.actions import ConfirmReaders
+from xcom_rollout.decide.ledger import Reader
+from xcom_rollout.decide.observed import Observed, Rollout
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.world import World
+
+CONCURRENCY: Final = 4
+TIMEOUT: Final = 60.0
+"""Seconds for one pod; importing Airflow alone takes a few."""
+ARGUMENTS: Final = ("inspect", "--markers")
+
+# Python reads the zipapp from its standard input into memory: the pod's file system may be
+# read-only, and nothing shall be left behind in it.
+BOOTSTRAP: Final = """
+import os, runpy, sys
+size = int(sys.argv[1])
+data = sys.stdin.buffer.read(size)
+if len(data) != size:
+    sys.exit("xcom_probe: %d of %d bytes arrived" % (len(data), size))
+fd = os.memfd_create("xcom_probe")
+with open(fd, "wb", closefd=False) as file:
+    file.write(data)
+sys.argv = ["xcom_probe", *sys.argv[2:]]
+runpy.run_path("/proc/self/fd/%d" % fd, run_name="__main__")
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running container to look into."""
+
+    pod: str
+    uid: str
+    container: str
+    started_at: datetime
+
+
+def confirm_readers(world: World, observed: Observed, action: ConfirmReaders) -> None:
+    """Look into the pods and record what each loads, in one write of the ledger.
+
+    A pod that cannot be looked into is recorded with the reason. One whose container was replaced
+    meanwhile is not recorded; the next pass sees it as a new one.
+
+    Raises:
+        ActionFailed: none of the pods runs.
+        WorldError: the cluster could not be asked, or the ledger has been written meanwhile.
+    """
+    rollout = observed.rollout
+    before = _running(world.api, rollout)
+    targets = [before[name] for name in action.pods if name in before]
+    if not targets:
+        raise ActionFailed(
+            f"none of the pods {', '.join(action.pods)} runs any more", retry_after=2.0
+        )
+    readers = in_parallel(_looker(world, rollout.namespace), targets, workers=CONCURRENCY)
+    after = _running(world.api, rollout)
+    write_ledger(
+        world,
+        rollout,
+        replace(observed.ledger, readers=merged(observed.ledger.readers, readers, after.values())),
+    )
+
+
+def merged(
+    known: Iterable[Reader], seen: Iterable[Reader], running: Iterable[Target]
+) -> tuple[Reader, ...]:
+    """Return what is known of the containers that run now; what was just seen is preferred."""
+    alive = {(target.uid, target.started_at) for target in running}
+    by_container = {(reader.uid, reader.started_at): reader for reader in (*known, *seen)}
+    kept = (reader for container, reader in by_container.items() if container in alive)
+    return tuple(sorted(kept, key=lambda reader: reader.pod))
+
+
+def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
+    command = ("python", "-c", BOOTSTRAP, str(len(world.probe)), *ARGUMENTS)
+
+    def look(target: Target) -> Reader:
+        settings, error = BackendSettings(), ""
+        try:
+            answer = world.api.run(
+                namespace, target.pod, target.container, command, world.probe, timeout=TIMEOUT
+            )
+            settings = probe_output.loaded_settings(probe_output.find_result(answer))
+        except (KubeError, Malformed) as problem:
+            error = problem.message
+        return Reader(
+            pod=target.pod,
+            uid=target.uid,
+            started_at=target.started_at,
+            settings=settings,
+            seen_at=datetime.now(UTC),
+            error=error,
+        )
+
+    return look
+
+
+def _running(api: KubeApi, rollout: Rollout) -> dict[str, Target]:
+    """Return the running main containers of the release's pods, by the pod's name."""
+    items = api.list(
+        f"api/v1/namespaces/{rollout.namespace}/pods",
+        labels=release_selector(rollout.spec.airflow.release),
+    )
+    return {target.pod: target for item in items if (target := _target(item)) is not None}
+
+
+def _target(item: Json) -> Target | None:
+    statuses = (item.get("status") or {}).get("containerStatuses") or []
+    if not statuses:
+        return None
+    try:
+        status = main_container(statuses, component_of(item))
+    except ActionFailed:
+        return None
+    started = ((status.get("state") or {}).get("running") or {}).get("startedAt")
+    if not started:
+        return None
+    metadata = item["metadata"]
+    return Target(metadata["name"], metadata["uid"], status["name"], parse_time(started))

@@ -1,0 +1,17 @@
+"""Pause or unpause DAGs."""
+
+from collections.abc import Sequence
+
+from xcom_rollout.clients.airflow import in_parallel, open_airflow
+from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.world import World
+
+
+def set_paused(world: World, rollout: Rollout, dag_ids: Sequence[str], *, paused: bool) -> None:
+    """Pause or unpause each DAG.
+
+    Raises:
+        WorldError: Airflow refused or could not be asked; the other DAGs are done all the same.
+    """
+    airflow = open_airflow(world.http, world.api, world.airflow_url, rollout)
+    in_parallel(lambda dag_id: airflow.set_paused(dag_id, paused), dag_ids)

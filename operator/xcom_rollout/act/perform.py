@@ -1,0 +1,57 @@
+"""The one place where an action becomes an effect."""
+
+from typing import assert_never
+
+from xcom_rollout.act.clear_runs import clear_runs
+from xcom_rollout.act.confirm_readers import confirm_readers
+from xcom_rollout.act.delete_pods import delete_pods
+from xcom_rollout.act.fail_runs import fail_runs
+from xcom_rollout.act.pause_dags import set_paused
+from xcom_rollout.act.run_job import run_job
+from xcom_rollout.act.set_values import set_values
+from xcom_rollout.act.write_ledger import write_ledger
+from xcom_rollout.decide.actions import (
+    Action,
+    ClearRuns,
+    ConfirmReaders,
+    DeletePods,
+    FailRuns,
+    PauseDags,
+    RunJob,
+    SetValues,
+    UnpauseDags,
+    WriteLedger,
+)
+from xcom_rollout.decide.observed import Observed
+from xcom_rollout.world import World
+
+
+def perform(world: World, observed: Observed, action: Action) -> None:
+    """Make true what `action` names. Doing it again changes nothing.
+
+    Raises:
+        WorldError: it could not be done, or somebody else was quicker (`Conflict`); the next pass
+            sees how far it came.
+    """
+    rollout = observed.rollout
+    match action:
+        case WriteLedger():
+            write_ledger(world, rollout, action.ledger)
+        case RunJob():
+            run_job(world, rollout, action)
+        case SetValues():
+            set_values(world, rollout, action)
+        case ConfirmReaders():
+            confirm_readers(world, observed, action)
+        case PauseDags():
+            set_paused(world, rollout, action.dag_ids, paused=True)
+        case UnpauseDags():
+            set_paused(world, rollout, action.dag_ids, paused=False)
+        case FailRuns():
+            fail_runs(world, rollout, action)
+        case DeletePods():
+            delete_pods(world, rollout, action)
+        case ClearRuns():
+            clear_runs(world, rollout, action)
+        case _:
+            assert_never(action)

@@ -1,0 +1,127 @@
+"""Run the probe in a pod like those of a component."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from xcom_rollout.act.probe_job import PROBE_KEY, RUNS_KEY, Mounts, probe_job
+from xcom_rollout.clients.airflow_objects import (
+    ConfigMaps,
+    PodTemplate,
+    environment_config_maps,
+    list_workloads,
+    mounted_config_maps,
+    template_of,
+)
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.object_names import config_map_path, fitted, job_name, labels, owner
+from xcom_rollout.clients.packing import pack
+from xcom_rollout.decide.actions import RunJob
+from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.deliver import delivery_for
+from xcom_rollout.world import World
+
+
+def run_job(world: World, rollout: Rollout, action: RunJob) -> None:
+    """Create the Job of this attempt, with the ConfigMaps that its pod mounts.
+
+    The names follow from the attempt, so doing it again finds them there.
+
+    Raises:
+        ActionFailed: the template of the component's pods cannot be found.
+        WorldError: Helm could not render the settings, or the cluster refused.
+    """
+    maps = ConfigMaps(world.api, rollout.namespace)
+    workloads = list_workloads(world.api, rollout.namespace, rollout.spec.airflow.release)
+    template = template_of(action.component, workloads, maps)
+    replaced: Mapping[str, str] = {}
+    if action.candidate is not None:
+        replaced = _candidates(world, rollout, template, maps, action.candidate)
+    mounts = Mounts(
+        probe=_probe_config_map(world, rollout),
+        runs=_runs_config_map(world, rollout, action) if action.runs else None,
+        replaced=replaced,
+    )
+    job = probe_job(rollout, action, template, mounts)
+    world.api.create(f"apis/batch/v1/namespaces/{rollout.namespace}/jobs", job)
+
+
+def differing(
+    template: PodTemplate, live: Mapping[str, Json | None], rendered: Mapping[str, Json]
+) -> dict[str, Json]:
+    """Return the content of the template's ConfigMaps that a delivery would change, by name."""
+    used = mounted_config_maps(template) | environment_config_maps(template)
+    changed = {}
+    for name in sorted(used & rendered.keys()):
+        new = _content(rendered[name])
+        if new != _content(live.get(name) or {}):
+            changed[name] = new
+    return changed
+
+
+def _candidates(
+    world: World,
+    rollout: Rollout,
+    template: PodTemplate,
+    maps: ConfigMaps,
+    settings: BackendSettings,
+) -> dict[str, str]:
+    """Create copies of the ConfigMaps as the chart would render them with `settings`.
+
+    Returns the names of the copies by the names of the originals.
+    """
+    rendered = delivery_for(world, rollout).render(settings)
+    used = mounted_config_maps(template) | environment_config_maps(template)
+    live = {name: maps.read(name) for name in sorted(used & rendered.keys())}
+    copies = {}
+    for name, content in differing(template, live, rendered).items():
+        digest = _digest([name, content])
+        copies[name] = fitted(f"xbr-{rollout.name}-candidate-{digest}")
+        _create_config_map(world, rollout, copies[name], content)
+    return copies
+
+
+def _probe_config_map(world: World, rollout: Rollout) -> str:
+    name = fitted(f"xbr-{rollout.name}-probe-{world.probe_digest[:8]}")
+    content = {"binaryData": {PROBE_KEY: base64.b64encode(world.probe).decode()}}
+    _create_config_map(world, rollout, name, content)
+    return name
+
+
+def _runs_config_map(world: World, rollout: Rollout, action: RunJob) -> str:
+    runs = [{"dagId": run.dag_id, "runId": run.run_id} for run in action.runs]
+    name = f"{job_name(rollout.name, action)}-runs"
+    _create_config_map(world, rollout, name, pack(RUNS_KEY, json.dumps(runs)))
+    return name
+
+
+def _create_config_map(world: World, rollout: Rollout, name: str, content: Json) -> None:
+    """Create the ConfigMap unless it is there: its name stands for its content."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "immutable": True,
+        "metadata": {
+            "name": name,
+            "namespace": rollout.namespace,
+            "labels": labels(rollout.name),
+            "ownerReferences": [owner(rollout)],
+        },
+        **content,
+    }
+    world.api.create(config_map_path(rollout.namespace), body)
+
+
+def _content(config_map: Json) -> Json:
+    return {
+        "data": config_map.get("data") or {},
+        "binaryData": config_map.get("binaryData") or {},
+    }
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

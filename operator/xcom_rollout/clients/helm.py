@@ -1,0 +1,89 @@
+"""The helm command, version 3, as a subprocess."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from xcom_rollout.clients.errors import HelmError
+
+TIMEOUT: Final = 120.0
+"""Seconds that a helm command may take."""
+GRACE: Final = 20.0
+"""Seconds that helm has after SIGTERM: it then still records the release as failed, where a kill
+would leave it pending for ever."""
+_MOST_OUTPUT: Final = 1500
+
+
+@dataclass(frozen=True)
+class HelmRunner:
+    """Runs helm with all its files below `home`, for the root file system may be read-only.
+
+    Attributes:
+        binary: name on PATH or path of helm.
+        home: writable folder for its cache, configuration and data.
+        global_arguments: arguments of every command, such as the kubeconfig's context.
+        environment: variables added to those of this process.
+    """
+
+    binary: str
+    home: Path
+    global_arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, arguments: Sequence[str]) -> str:
+        """Run a command and return what it printed.
+
+        Raises:
+            HelmError: helm is missing, failed (its own words are quoted) or took too long.
+        """
+        words = [self.binary, *arguments, *self.global_arguments]
+        shown = f"helm {arguments[0]}"
+        try:
+            process = subprocess.Popen(
+                words,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            raise HelmError(
+                f"cannot start helm ({self.binary}): {error}; set HELM_BIN to the path of helm 3"
+            ) from error
+        with process:
+            try:
+                output, errors = process.communicate(timeout=TIMEOUT)
+            except subprocess.TimeoutExpired as error:
+                process.terminate()
+                try:
+                    _, errors = process.communicate(timeout=GRACE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    _, errors = process.communicate()
+                raise HelmError(
+                    f"{shown} took more than {TIMEOUT:.0f} s and was ended: {_trimmed(errors)}"
+                ) from error
+        if process.returncode != 0:
+            raise HelmError(f"{shown} failed: {_trimmed(errors) or f'exit {process.returncode}'}")
+        return output
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "HELM_CACHE_HOME": str(self.home / "cache"),
+            "HELM_CONFIG_HOME": str(self.home / "config"),
+            "HELM_DATA_HOME": str(self.home / "data"),
+            **self.environment,
+        }
+
+
+def _trimmed(text: str) -> str:
+    """Return the end of helm's words, where the cause stands, without its warnings."""
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("WARNING:")]
+    words = " ".join(line for line in lines if line)
+    return words if len(words) <= _MOST_OUTPUT else f"... {words[-_MOST_OUTPUT:]}"

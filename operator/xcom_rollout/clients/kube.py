@@ -1,0 +1,215 @@
+"""Kubernetes as plain JSON, over the connection of a lightkube client.
+
+Pod templates are cloned and hashed here, so objects stay the dictionaries that the API server
+sent: a typed model would drop fields that it does not know.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx2
+import lightkube
+from httpx2.websockets import HTTPXWSException
+from lightkube.core.generic_client import BasicRequest
+
+from xcom_rollout.api import names
+from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Forbidden, KubeError
+
+Json = dict[str, Any]
+
+PAGE: Final = 500
+"""Objects asked for at a time, as kubectl does."""
+_METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class KubeApi:
+    """Reads and writes objects by their REST path, such as `api/v1/namespaces/n/pods`.
+
+    Safe for use by several threads. Every method raises `KubeError` when the API server cannot be
+    asked or refuses, and `Forbidden` when a right is missing.
+    """
+
+    def __init__(self, client: lightkube.Client) -> None:
+        self._client = client
+
+    def find(self, path: str) -> Json | None:
+        """Return the object, None where there is none."""
+        response = self._send("GET", path)
+        return None if response.status_code == httpx2.codes.NOT_FOUND else _json(response, path)
+
+    def list(
+        self, path: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> list[Json]:
+        """Return all objects below `path` that the selectors match.
+
+        With `metadata_only` the server leaves out everything but `metadata`: a Helm release
+        weighs up to a megabyte.
+        """
+        items: list[Json] = []
+        params: dict[str, str] = {"limit": str(PAGE)}
+        if labels:
+            params["labelSelector"] = labels
+        if fields:
+            params["fieldSelector"] = fields
+        while True:
+            headers = {"Accept": _METADATA_ONLY} if metadata_only else None
+            answer = _json(self._send("GET", path, params=params, headers=headers), path)
+            items += answer.get("items") or []
+            more = (answer.get("metadata") or {}).get("continue")
+            if not more:
+                return items
+            params["continue"] = more
+
+    def create(self, path: str, body: Json) -> bool:
+        """Create the object; return False where one of its name is there already."""
+        response = self._send("POST", path, body=body)
+        if _reason(response) == "AlreadyExists":
+            return False
+        _json(response, path)
+        return True
+
+    def replace(self, path: str, body: Json) -> None:
+        """Replace the object.
+
+        Raises:
+            Conflict: it has changed since the `resourceVersion` in `body`, or is gone.
+        """
+        response = self._send("PUT", path, body=body)
+        if response.status_code in (httpx2.codes.CONFLICT, httpx2.codes.NOT_FOUND):
+            raise Conflict(f"{path} was changed by somebody else: {_message(response)}")
+        _json(response, path)
+
+    def delete(self, path: str, *, uid: str, grace_seconds: int) -> None:
+        """Delete the object if it still has this UID; one that is gone is deleted."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "gracePeriodSeconds": grace_seconds,
+            "preconditions": {"uid": uid},
+        }
+        response = self._send("DELETE", path, body=body)
+        # Conflict: the precondition failed, so the object of this UID is gone.
+        if response.status_code not in (httpx2.codes.NOT_FOUND, httpx2.codes.CONFLICT):
+            _json(response, path)
+
+    def log(self, namespace: str, pod: str, container: str) -> str | None:
+        """Return the whole log of the container; None where there is none to be had."""
+        path = f"api/v1/namespaces/{namespace}/pods/{pod}/log"
+        response = self._send("GET", path, params={"container": container})
+        if response.status_code in (httpx2.codes.NOT_FOUND, httpx2.codes.BAD_REQUEST):
+            return None
+        if response.is_error:
+            raise _error(response, path)
+        return response.content.decode("utf-8", "replace")
+
+    def run(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: Sequence[str],
+        stdin: bytes,
+        *,
+        timeout: float,
+    ) -> str:
+        """Run a command in a container, feed it `stdin`, return what it printed, errors first.
+
+        `timeout` is in seconds.
+        """
+        try:
+            answer = self._client.exec(
+                pod,
+                namespace=namespace,
+                container=container,
+                command=command,
+                stdin=stdin,
+                stdout=True,
+                stderr=True,
+                decode=None,
+                timeout=timeout,
+            )
+        except (httpx2.HTTPError, HTTPXWSException, OSError) as error:
+            raise KubeError(
+                f"cannot run a process in pod {namespace}/{pod}, container {container}: "
+                f"{_words(error)}",
+                RETRY_SOON,
+            ) from error
+        return "\n".join(_text(stream) for stream in (answer.stderr, answer.stdout))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:
+        query = dict(params or {})
+        if method in ("POST", "PUT"):
+            query["fieldManager"] = names.MANAGER
+        # lightkube's public methods know neither metadata-only lists nor delete preconditions.
+        generic = self._client._client
+        request = generic.build_adapter_request(
+            BasicRequest(
+                method=method,
+                url=path,
+                params=query,
+                data=body,
+                headers=dict(headers) if headers else None,
+            )
+        )
+        try:
+            response: httpx2.Response = generic.send(request)
+        except httpx2.HTTPError as error:
+            raise KubeError(
+                f"the Kubernetes API server cannot be asked ({method} {path}): {_words(error)}",
+                RETRY_SOON,
+            ) from error
+        if response.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+            raise Forbidden(
+                f"the operator may not {method} {path}: {_message(response)}; grant it the right "
+                "in the Role of its chart"
+            )
+        return response
+
+
+def _json(response: httpx2.Response, path: str) -> Json:
+    if response.is_error:
+        raise _error(response, path)
+    value = response.json()
+    if not isinstance(value, dict):
+        raise KubeError(f"{path}: expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def _error(response: httpx2.Response, path: str) -> KubeError:
+    return KubeError(
+        f"the Kubernetes API server answered {response.status_code} to "
+        f"{response.request.method} {path}: {_message(response)}",
+        RETRY_SOON if response.is_server_error else 15.0,
+    )
+
+
+def _status(response: httpx2.Response) -> Json:
+    try:
+        value = response.json()
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _reason(response: httpx2.Response) -> str:
+    return str(_status(response).get("reason", "")) if response.is_error else ""
+
+
+def _message(response: httpx2.Response) -> str:
+    return str(_status(response).get("message") or response.text[:300])
+
+
+def _text(stream: str | bytes | None) -> str:
+    return stream.decode("utf-8", "replace") if isinstance(stream, bytes) else stream or ""
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,40 @@
+"""A bounded memory for results that follow from an immutable input.
+
+What it holds may be forgotten at any time without any change in behaviour.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeVar
+
+MOST: Final = 512
+
+T = TypeVar("T")
+
+
+class Memo:
+    """Remembers results by key; the least recently used are forgotten. Safe for threads."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returned for this key before, or returns now.
+
+        The key must name the input completely. `make` may run twice at once; nothing is
+        remembered when it raises.
+        """
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                found: T = self._values[key]
+                return found
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+        return value

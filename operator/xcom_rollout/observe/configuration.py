@@ -1,0 +1,138 @@
+"""What Airflow's pods are configured with: when it changed last, and its digest."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from xcom_rollout.clients.airflow_objects import (
+    CONFIG_KEY,
+    ConfigMaps,
+    PodTemplate,
+    component_of,
+    environment_config_maps,
+    mounted_config_maps,
+    secrets,
+    template_of,
+)
+from xcom_rollout.clients.errors import ActionFailed, KubeError
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.times import parse_time
+from xcom_rollout.decide.ledger import PROVEN_COMPONENTS
+from xcom_rollout.decide.observed import Release, Rollout
+from xcom_rollout.observe.digest import Desired, Proving, digest
+from xcom_rollout.observe.pods import container_status
+from xcom_rollout.world import World
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The configuration of a release as one pass saw it."""
+
+    digest: str
+    """Empty where it could not be made."""
+    changed_at: datetime | None
+    problems: tuple[str, ...]
+
+
+def look_at_configuration(
+    world: World,
+    rollout: Rollout,
+    release: Release | None,
+    workloads: Sequence[Json],
+    pods: Sequence[Json],
+    maps: ConfigMaps,
+) -> Configuration:
+    """Return the configuration; what cannot be seen becomes a problem, not an error."""
+    if release is None:
+        return Configuration("", None, ())
+    problems: list[str] = []
+    changed_at = None
+    try:
+        templates = [_workload_template(item) for item in workloads]
+        proven = tuple(template_of(component, workloads, maps) for component in PROVEN_COMPONENTS)
+        changed_at = last_change((*templates, *proven), maps)
+        return Configuration(
+            digest(
+                Proving(
+                    images=image_ids(pods),
+                    templates=proven,
+                    config_maps=_contents(proven, maps),
+                    secrets=_secret_data(world, rollout.namespace, proven),
+                    chart=(release.chart_name, release.chart_version),
+                    desired=Desired.of(rollout.spec),
+                    probe=world.probe_digest,
+                )
+            ),
+            changed_at,
+            (),
+        )
+    except (ActionFailed, KubeError) as error:
+        problems.append(error.message)
+    return Configuration("", changed_at, tuple(problems))
+
+
+def last_change(templates: Iterable[PodTemplate], maps: ConfigMaps) -> datetime | None:
+    """Return when Airflow's configuration last changed, in whole seconds, UTC.
+
+    It is the newest time in the `managedFields` of the ConfigMaps that hold airflow.cfg or feed
+    the environment. Other mounted ones, such as DAG files, decide nothing about the backend.
+    None where there is no such ConfigMap.
+    """
+    moments: list[datetime] = []
+    names: set[str] = set()
+    for template in templates:
+        environment = environment_config_maps(template)
+        names |= environment
+        names |= {
+            name
+            for name in mounted_config_maps(template) - environment
+            if CONFIG_KEY in ((maps.read(name) or {}).get("data") or {})
+        }
+    for name in names:
+        metadata = (maps.read(name) or {}).get("metadata") or {}
+        times = [metadata.get("creationTimestamp")]
+        times += [entry.get("time") for entry in metadata.get("managedFields") or []]
+        moments += [parse_time(text) for text in times if text]
+    return max(moments, default=None)
+
+
+def image_ids(pods: Iterable[Json]) -> dict[str, tuple[str, ...]]:
+    """Return which image IDs the image references of the main containers stand for.
+
+    Task pods come and go, so they are left out: what their image stands for is known from the
+    long-lived pods, which run the same one.
+    """
+    found: dict[str, set[str]] = {}
+    for pod in pods:
+        status = container_status(pod)
+        if status is None or component_of(pod) == "worker" or not status.get("imageID"):
+            continue
+        by_name = {container["name"]: container for container in pod["spec"]["containers"]}
+        # The status may name the image in a longer form than the template does.
+        found.setdefault(by_name[status["name"]]["image"], set()).add(status["imageID"])
+    return {image: tuple(sorted(ids)) for image, ids in sorted(found.items())}
+
+
+def _workload_template(item: Json) -> PodTemplate:
+    template = item["spec"]["template"]
+    return PodTemplate(component_of(item), template.get("metadata") or {}, template["spec"])
+
+
+def _contents(templates: Iterable[PodTemplate], maps: ConfigMaps) -> dict[str, Json | None]:
+    names = {
+        name
+        for template in templates
+        for name in mounted_config_maps(template) | environment_config_maps(template)
+    }
+    return {name: maps.read(name) for name in sorted(names)}
+
+
+def _secret_data(
+    world: World, namespace: str, templates: Iterable[PodTemplate]
+) -> dict[str, Json | None]:
+    names = {name for template in templates for name in secrets(template)}
+    found = {
+        name: world.api.find(f"api/v1/namespaces/{namespace}/secrets/{name}")
+        for name in sorted(names)
+    }
+    return {name: None if item is None else item.get("data") or {} for name, item in found.items()}

@@ -1,0 +1,149 @@
+"""The digest of what a proof proves: while it stays the same, the proof holds.
+
+The options that the flip itself changes are left out of it. So it is the same before the flip,
+with every pod a reader, and after the cut-over, and any other change of what the pods are made of
+or configured with voids the proof.
+"""
+
+import configparser
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from xcom_rollout.api.v1alpha1 import RolloutSpec
+from xcom_rollout.clients.airflow_objects import CONFIG_KEY, POD_TEMPLATE_KEY, PodTemplate
+from xcom_rollout.clients.kube import Json
+
+OWNED_OPTIONS: Final = (
+    ("core", "xcom_backend"),
+    ("common.io", "xcom_objectstorage_path"),
+    ("common.io", "xcom_objectstorage_threshold"),
+    ("common.io", "xcom_objectstorage_compression"),
+)
+_IGNORED_ANNOTATIONS: Final = ("checksum/", "kubectl.kubernetes.io/restartedAt")
+"""Beginnings of annotations that only make pods be replaced."""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What the spec asks for, as far as a proof depends on it."""
+
+    path: str
+    threshold: str
+    compression: str | None
+    functional_s3: bool
+
+    @classmethod
+    def of(cls, spec: RolloutSpec) -> "Desired":
+        storage = spec.backend.object_storage
+        return cls(
+            path=storage.path,
+            threshold=spec.threshold.bytes,
+            compression=storage.compression,
+            functional_s3=spec.gates.preflight.functional_s3,
+        )
+
+
+@dataclass(frozen=True)
+class Proving:
+    """Everything that a proof depends on."""
+
+    images: Mapping[str, tuple[str, ...]]
+    """Image IDs by the reference that pods use."""
+    templates: tuple[PodTemplate, ...]
+    config_maps: Mapping[str, Json | None]
+    secrets: Mapping[str, Json | None]
+    """The `data` of each Secret."""
+    chart: tuple[str, str]
+    desired: Desired
+    probe: str
+
+
+def digest(proving: Proving) -> str:
+    """Return the sha256 in hex. Secrets enter it as a hash, and cannot be guessed back from it.
+
+    Raises:
+        ActionFailed: a template has no container that runs Airflow.
+    """
+    content = {
+        "images": {
+            template.component: list(proving.images.get(image, (image,)))
+            for template in proving.templates
+            for image in [str(template.main.get("image", ""))]
+        },
+        "templates": {
+            template.component: {
+                "metadata": _clean_metadata(template.metadata),
+                "spec": template.spec,
+            }
+            for template in proving.templates
+        },
+        "configMaps": {
+            name: None if item is None else _content(item)
+            for name, item in proving.config_maps.items()
+        },
+        "secrets": {name: _hash(data) for name, data in proving.secrets.items()},
+        "chart": list(proving.chart),
+        "desired": vars(proving.desired),
+        "probe": proving.probe,
+    }
+    return _hash(content)
+
+
+def without_owned_options(text: str) -> Mapping[str, Mapping[str, str | None]] | str:
+    """Return the sections of an airflow.cfg without the options that a flip owns.
+
+    A section that is empty without them is left out, for the flip may have made it. A file that
+    cannot be parsed is returned as it is.
+    """
+    parser = configparser.RawConfigParser(
+        strict=False, allow_no_value=True, default_section="\0none"
+    )
+    # Option names keep their case, as Airflow's own file has them in lower case anyway.
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return text
+    sections = {name: dict(parser.items(name)) for name in parser.sections()}
+    for section, option in OWNED_OPTIONS:
+        sections.get(section, {}).pop(option, None)
+    return {name: options for name, options in sections.items() if options}
+
+
+def _content(config_map: Json) -> Mapping[str, Any]:
+    data: dict[str, Any] = dict(config_map.get("data") or {})
+    if CONFIG_KEY in data:
+        data[CONFIG_KEY] = without_owned_options(data[CONFIG_KEY])
+    if POD_TEMPLATE_KEY in data:
+        data[POD_TEMPLATE_KEY] = _clean_pod_template(data[POD_TEMPLATE_KEY])
+    return {"data": data, "binaryData": config_map.get("binaryData") or {}}
+
+
+def _clean_pod_template(text: str) -> Any:
+    try:
+        pod = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if not isinstance(pod, dict) or not isinstance(pod.get("metadata"), dict):
+        return text
+    return {**pod, "metadata": _clean_metadata(pod["metadata"])}
+
+
+def _clean_metadata(metadata: Json) -> Json:
+    annotations = {
+        key: value
+        for key, value in (metadata.get("annotations") or {}).items()
+        if not key.startswith(_IGNORED_ANNOTATIONS)
+    }
+    # The API server adds `creationTimestamp: null`.
+    return {"labels": metadata.get("labels") or {}, "annotations": annotations}
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,50 @@
+"""One look at everything that a decision needs."""
+
+from xcom_rollout.clients.airflow_objects import ConfigMaps, list_workloads
+from xcom_rollout.decide.observed import Observed, Rollout
+from xcom_rollout.deliver import delivery_for
+from xcom_rollout.observe.airflow import asked_for, view
+from xcom_rollout.observe.configuration import look_at_configuration
+from xcom_rollout.observe.jobs import list_jobs
+from xcom_rollout.observe.ledger import read_ledger
+from xcom_rollout.observe.pods import list_pods, pods_of
+from xcom_rollout.observe.rivals import list_rivals
+from xcom_rollout.observe.workloads import workload_of
+from xcom_rollout.world import World
+
+
+def observe(world: World, rollout: Rollout) -> Observed:
+    """Return what is to be seen of a rollout now.
+
+    The order matters. The ledger comes first: what it says has happened is then seen in the world
+    too. Airflow comes before the pods: where a run is seen stopped and no pod of it is listed,
+    there was none after the stop.
+
+    Raises:
+        WorldError: the cluster could not be asked, or what the operator itself keeps there cannot
+            be read. What only a later step needs is reported in `problems` instead.
+    """
+    api, namespace = world.api, rollout.namespace
+    release = rollout.spec.airflow.release
+    ledger = read_ledger(api, namespace, rollout.name)
+    jobs = list_jobs(api, world.memo, rollout, ledger)
+    current = delivery_for(world, rollout).current()
+    airflow = view(world, rollout, ledger) if asked_for(rollout, ledger) else None
+    workloads = list_workloads(api, namespace, release)
+    raw_pods = list_pods(api, namespace, release)
+    configuration = look_at_configuration(
+        world, rollout, current, workloads, raw_pods, ConfigMaps(api, namespace)
+    )
+    return Observed(
+        rollout=rollout,
+        rivals=list_rivals(api, rollout),
+        release=current,
+        digest=configuration.digest,
+        config_changed_at=configuration.changed_at,
+        workloads=tuple(workload_of(item, raw_pods) for item in workloads),
+        pods=pods_of(raw_pods),
+        jobs=jobs,
+        ledger=ledger,
+        airflow=airflow,
+        problems=configuration.problems,
+    )

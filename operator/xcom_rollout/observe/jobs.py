@@ -1,0 +1,167 @@
+"""The Jobs that run the probe, and what each of them found."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from xcom_rollout.api import names
+from xcom_rollout.clients import probe_output
+from xcom_rollout.clients.errors import Malformed
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.memo import Memo
+from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
+from xcom_rollout.clients.times import parse_time, time_or_none
+from xcom_rollout.decide.ledger import Component, Ledger
+from xcom_rollout.decide.observed import (
+    CensusResult,
+    JobKind,
+    JobState,
+    ProbeJob,
+    ProofResult,
+    Rollout,
+)
+from xcom_rollout.observe.pods import trouble
+
+_JOB_LABEL: Final = "batch.kubernetes.io/job-name"
+_LATE: Final = timedelta(seconds=10)
+"""Age from which on a pod that has not started is asked about in the Events."""
+
+
+def list_jobs(api: KubeApi, memo: Memo, rollout: Rollout, ledger: Ledger) -> tuple[ProbeJob, ...]:
+    """Return the rollout's Jobs, with the results of those that the ledger has not recorded.
+
+    Raises:
+        KubeError: the cluster could not be asked.
+    """
+    namespace = rollout.namespace
+    items = api.list(f"apis/batch/v1/namespaces/{namespace}/jobs", labels=selector(rollout.name))
+    jobs = (_job(api, memo, namespace, ledger, item) for item in items)
+    return tuple(sorted((job for job in jobs if job), key=lambda job: job.name))
+
+
+def ended_at(item: Json) -> tuple[bool, datetime | None, str]:
+    """Return whether a Job has ended, when, and the reason that Kubernetes gives for a failure."""
+    status = item.get("status") or {}
+    for condition in status.get("conditions") or []:
+        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+            moment = time_or_none(status.get("completionTime") or condition["lastTransitionTime"])
+            failed = condition["type"] == "Failed"
+            return True, moment, str(condition.get("reason", "")) if failed else ""
+    return False, None, ""
+
+
+def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -> ProbeJob | None:
+    metadata = item["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    try:
+        kind = JobKind(labels[names.LABEL_KIND])
+        component = Component(labels[names.LABEL_COMPONENT])
+        attempt = int(annotations[ANNOTATION_ATTEMPT])
+        digest = str(annotations[names.ANNOTATION_DIGEST])
+        dirty = frozenset(map(str, json.loads(annotations.get(names.ANNOTATION_DIRTY_DAGS, "[]"))))
+    except (KeyError, ValueError):
+        # Carries our labels by somebody's copy, and is no Job of ours.
+        return None
+    ended, finished_at, reason = ended_at(item)
+    result: ProofResult | CensusResult | None = None
+    message = ""
+    if not ended:
+        state = JobState.RUNNING
+        message = _progress(api, namespace, item)
+    elif _recorded(ledger, kind, metadata["name"], attempt):
+        state = JobState.FINISHED
+    else:
+        state, result, message = memo.get(
+            ("job", metadata["uid"]), lambda: _outcome(api, namespace, item, kind, reason)
+        )
+    return ProbeJob(
+        name=metadata["name"],
+        kind=kind,
+        component=component,
+        attempt=attempt,
+        digest=digest,
+        created_at=parse_time(metadata["creationTimestamp"]),
+        state=state,
+        finished_at=finished_at,
+        dirty_dags=dirty,
+        result=result,
+        message=message,
+    )
+
+
+def _recorded(ledger: Ledger, kind: JobKind, name: str, attempt: int) -> bool:
+    if kind is JobKind.PROOF:
+        return any(proof.job == name for proof in ledger.proofs)
+    return kind is JobKind.CENSUS and ledger.census is not None and attempt <= ledger.census.attempt
+
+
+def _outcome(
+    api: KubeApi, namespace: str, item: Json, kind: JobKind, reason: str
+) -> tuple[JobState, ProofResult | CensusResult | None, str]:
+    """Return what a Job that has ended found, or why it found nothing."""
+    log = None
+    for pod in _pods(api, namespace, item):
+        log = api.log(namespace, pod["metadata"]["name"], PROBE_CONTAINER) or log
+    if log is None:
+        why = last_warning(api, namespace, item["metadata"]["name"])
+        overdue = item["spec"].get("activeDeadlineSeconds")
+        ended = (
+            f"it did not end within {overdue} s"
+            if reason == "DeadlineExceeded"
+            else (f"it left no log ({reason or 'its pod is gone'})")
+        )
+        return JobState.BROKEN, None, f"{ended}: {why}" if why else ended
+    try:
+        document = probe_output.find_result(log)
+        if kind is JobKind.PROOF:
+            return JobState.FINISHED, probe_output.proof_result(document), ""
+        return JobState.FINISHED, probe_output.census_result(document), ""
+    except Malformed as error:
+        return JobState.BROKEN, None, error.message
+
+
+def _progress(api: KubeApi, namespace: str, item: Json) -> str:
+    """Return what keeps a Job from running, empty where nothing does."""
+    if (item.get("status") or {}).get("ready"):
+        return ""
+    for pod in _pods(api, namespace, item):
+        if pod["status"].get("phase") != "Pending":
+            return ""
+        if why := trouble(pod):
+            return why
+        if datetime.now(UTC) - parse_time(pod["metadata"]["creationTimestamp"]) > _LATE:
+            return last_warning(api, namespace, item["metadata"]["name"])
+    return ""
+
+
+def _pods(api: KubeApi, namespace: str, item: Json) -> list[Json]:
+    return api.list(
+        f"api/v1/namespaces/{namespace}/pods",
+        labels=f"{_JOB_LABEL}={item['metadata']['name']}",
+    )
+
+
+def last_warning(api: KubeApi, namespace: str, job: str) -> str:
+    """Return the latest warning about a Job or its pods, empty where there is none.
+
+    The Job's pod is deleted when its time is over, and what was wrong with it is then told by its
+    Events only.
+    """
+    events = api.list(f"api/v1/namespaces/{namespace}/events", fields="type=Warning")
+    about = [
+        event for event in events if _subject(event) == job or _subject(event).startswith(f"{job}-")
+    ]
+    told = [event for event in about if event.get("reason") not in ("DeadlineExceeded", "BackOff")]
+    if not told:
+        return ""
+    latest = max(told, key=_event_time)
+    return f"{latest.get('reason', '')}: {latest.get('message', '')}"
+
+
+def _subject(event: Json) -> str:
+    return str((event.get("involvedObject") or {}).get("name", ""))
+
+
+def _event_time(event: Json) -> Any:
+    text = event.get("lastTimestamp") or event.get("eventTime")
+    return parse_time(text or event["metadata"]["creationTimestamp"])

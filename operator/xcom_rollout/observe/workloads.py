@@ -1,0 +1,62 @@
+"""How far a Deployment or StatefulSet has replaced its pods."""
+
+from collections.abc import Sequence
+
+from xcom_rollout.clients.airflow_objects import component_of
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.decide.observed import Workload
+from xcom_rollout.observe.pods import has_ended, is_ready, is_terminating, run_of, trouble
+
+
+def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
+    """Return a workload, judged by its status and by the pods that are really there.
+
+    The status alone is not enough: it counts a pod no more as soon as its end has been asked for,
+    and such a pod may run on for minutes.
+    """
+    spec, status = item["spec"], item.get("status") or {}
+    replicas = int(spec.get("replicas", 1))
+    mine = [pod for pod in pods if _selects(item, pod) and run_of(pod) is None]
+    alive = [pod for pod in mine if not has_ended(pod)]
+    waits = _waits(item["metadata"], replicas, status, alive)
+    return Workload(
+        kind=item["kind"],
+        name=item["metadata"]["name"],
+        component=component_of(item),
+        replicas=replicas,
+        rolled=not waits,
+        progress="; ".join(waits) or f"{replicas} of {replicas} pods replaced",
+    )
+
+
+def _waits(metadata: Json, replicas: int, status: Json, alive: Sequence[Json]) -> list[str]:
+    if int(status.get("observedGeneration", 0)) < int(metadata.get("generation", 0)):
+        return ["its change has not been taken up yet"]
+    waits = []
+    updated = int(status.get("updatedReplicas", 0))
+    ready = int(status.get("readyReplicas", 0))
+    if updated != replicas:
+        waits.append(f"{min(updated, replicas)} of {replicas} pods replaced")
+    elif ready != replicas:
+        waits.append(f"{ready} of {replicas} new pods ready")
+    for pod in alive:
+        name = pod["metadata"]["name"]
+        if is_terminating(pod):
+            waits.append(f"{name} is terminating")
+        elif not is_ready(pod) and (why := trouble(pod)):
+            waits.append(f"{name}: {why}")
+    unavailable = int(status.get("unavailableReplicas", 0))
+    staying = [pod for pod in alive if not is_terminating(pod)]
+    if not waits and unavailable:
+        waits.append(f"{unavailable} pods are unavailable")
+    if not waits and len(staying) != replicas:
+        waits.append(f"{len(staying)} pods are there, {replicas} are wanted")
+    if not waits and int(status.get("replicas", 0)) != replicas:
+        waits.append(f"{status.get('replicas', 0)} pods are counted, {replicas} are wanted")
+    return waits
+
+
+def _selects(item: Json, pod: Json) -> bool:
+    wanted = (item["spec"].get("selector") or {}).get("matchLabels") or {}
+    labels = pod["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in wanted.items())

@@ -1,0 +1,127 @@
+"""The world around the operator: everything that observing and acting need, opened once."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import lightkube
+from lightkube.config.kubeconfig import KubeConfig
+
+from xcom_probe.build import build
+from xcom_rollout.clients.helm import HelmRunner
+from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.clients.memo import Memo
+
+AIRFLOW_URL: Final = "http://{service}.{namespace}.svc:{port}"
+AIRFLOW_TIMEOUT: Final = 5.0
+"""Seconds that Airflow's REST API may take for one answer."""
+PROBE_FILE: Final = "xcom_probe.pyz"
+
+
+@dataclass(frozen=True)
+class World:
+    """Connections and fixed inputs. Safe for use by several threads.
+
+    Attributes:
+        kube: the cluster.
+        helm: the helm command.
+        probe: the zipapp that runs inside Airflow's pods.
+        probe_digest: its sha256 in hex.
+        work: writable folder, for charts and Helm's own files.
+        airflow_url: address of Airflow's web server with the fields {service}, {namespace} and
+            {port}, so that the operator can also run outside of the cluster.
+        http: client for Airflow's REST API.
+        memo: what need not be worked out twice.
+    """
+
+    kube: lightkube.Client
+    helm: HelmRunner
+    probe: bytes
+    probe_digest: str
+    work: Path
+    airflow_url: str = AIRFLOW_URL
+    http: httpx2.Client = field(default_factory=lambda: _http_client())
+    memo: Memo = field(default_factory=Memo)
+
+    @cached_property
+    def api(self) -> KubeApi:
+        """The cluster as plain JSON."""
+        return KubeApi(self.kube)
+
+    @classmethod
+    def in_cluster_or_kubeconfig(
+        cls,
+        *,
+        context: str | None = None,
+        probe: Path | None = None,
+        helm: str | None = None,
+        work: Path | None = None,
+    ) -> "World":
+        """Open the world of the pod's service account, or of the user's kubeconfig.
+
+        Raises:
+            lightkube.core.exceptions.ConfigError: there is neither.
+        """
+        config = KubeConfig.from_env().get(context)
+        return open_world(lightkube.Client(config=config), probe=probe, helm=helm, work=work)
+
+
+def open_world(
+    kube: lightkube.Client,
+    *,
+    probe: Path | None = None,
+    helm: str | None = None,
+    work: Path | None = None,
+) -> World:
+    """Return the world seen through `kube`. Asks nobody anything yet.
+
+    Args:
+        probe: the zipapp; None builds it from the installed package.
+        helm: the helm command; None takes HELM_BIN, else `helm` on PATH.
+        work: writable folder; None takes XBR_WORK_DIR, else a new folder for temporary files.
+
+    Raises:
+        OSError: the zipapp cannot be read or the folder cannot be made.
+    """
+    work = work or _work_folder()
+    content = _built(work) if probe is None else probe.read_bytes()
+    config = kube.config
+    outside = config.fname is not None
+    return World(
+        kube=kube,
+        helm=HelmRunner(
+            binary=helm or os.environ.get("HELM_BIN") or "helm",
+            home=work / "helm",
+            global_arguments=("--kube-context", config.context_name) if outside else (),
+            environment={"KUBECONFIG": str(config.fname)} if outside else {},
+        ),
+        probe=content,
+        probe_digest=hashlib.sha256(content).hexdigest(),
+        work=work,
+        airflow_url=os.environ.get("XBR_AIRFLOW_API_URL") or AIRFLOW_URL,
+    )
+
+
+def _work_folder() -> Path:
+    named = os.environ.get("XBR_WORK_DIR")
+    if named:
+        folder = Path(named)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    return Path(tempfile.mkdtemp(prefix="xcom-rollout-"))
+
+
+def _built(work: Path) -> bytes:
+    path = work / PROBE_FILE
+    build(path)
+    return path.read_bytes()
+
+
+def _http_client() -> httpx2.Client:
+    # The address is inside the cluster: no proxy of the environment leads there.
+    return httpx2.Client(timeout=AIRFLOW_TIMEOUT, trust_env=False)
