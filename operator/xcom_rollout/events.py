@@ -21,7 +21,7 @@ from lightkube.resources.core_v1 import Event
 from lightkube.types import PatchType
 
 from xcom_rollout.api.names import API_VERSION, KIND, MANAGER, Condition
-from xcom_rollout.status import Transition
+from xcom_rollout.status import Transition, worth_telling
 
 MESSAGE_LIMIT: Final = 1024
 """Longest message of an Event, in characters: the API server refuses longer ones."""
@@ -119,20 +119,12 @@ def shortened(message: str) -> str:
 
 
 def notes_of(changes: Iterable[Transition]) -> list[Note]:
-    """Return what to tell of changed conditions, each thing once.
-
-    Ready and Reconciling repeat what a condition of their own says; only what nobody else says is
-    told of them.
-    """
+    """Return what to tell of changed conditions, each thing once."""
     told: dict[tuple[str, str], Note] = {}
-    for change in changes:
-        if change.reason == "NotReached" or change.type == Condition.RECONCILING:
-            continue
-        if change.type in (Condition.READY, Condition.STALLED) and change.status != "True":
-            continue
+    for change in worth_telling(changes):
         stalled = change.type == Condition.STALLED
         severity = Severity.WARNING if stalled else Severity.NORMAL
         key = (change.reason, change.message)
-        if severity is Severity.WARNING or key not in told:
+        if stalled or key not in told:
             told[key] = Note(severity, change.reason, change.message)
     return list(told.values())

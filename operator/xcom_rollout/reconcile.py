@@ -19,7 +19,7 @@ from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.summarize import failure, summarize
 from xcom_rollout.events import Note, Recorder, Severity, notes_of
 from xcom_rollout.rollouts import ConflictError, Raw, Rollouts, read_rollout
-from xcom_rollout.status import differs, transitions, without_nulls
+from xcom_rollout.status import differs, transitions, without_nulls, worth_telling
 
 MOST_PASSES: Final = 50
 """Passes in a row over one rollout before the others get their turn."""
@@ -133,7 +133,7 @@ class Reconciler:
                     "the installed CRD drops parts of the status: install the CRD of this version",
                     extra={"rollout": str(key)},
                 )
-        for change in changes:
+        for change in worth_telling(changes):
             log.info(
                 "condition",
                 extra={

@@ -1,8 +1,13 @@
 """What changed between two statuses, and whether a status is worth writing. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from xcom_rollout.api.names import Condition
+
+NOT_REACHED: Final = "NotReached"
+"""Reason of a condition whose turn has not come."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,11 @@ class Transition:
     status: str
     reason: str
     message: str
+
+    @property
+    def flipped(self) -> bool:
+        """Whether its status is another than before, and not only its reason."""
+        return self.before != self.status
 
 
 def without_nulls(value: Any) -> Any:
@@ -29,6 +39,24 @@ def without_nulls(value: Any) -> Any:
 def differs(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
     """Whether writing `after` over `before` would change anything."""
     return bool(without_nulls(before or {}) != without_nulls(after))
+
+
+def worth_telling(changes: Iterable[Transition]) -> list[Transition]:
+    """Return the changes that tell something which no other one of them tells.
+
+    What the rollout is about at the moment is the reason of Ready, Reconciling and Stalled alike.
+    A condition that only has another reason is told when it is that one; the rest moves along.
+    """
+    changes = list(changes)
+    now_about = {change.reason for change in changes if change.type == Condition.READY}
+    return [
+        change
+        for change in changes
+        if change.reason != NOT_REACHED
+        and change.type != Condition.RECONCILING
+        and not (change.type in (Condition.READY, Condition.STALLED) and change.status != "True")
+        and (change.flipped or change.reason in now_about)
+    ]
 
 
 def transitions(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[Transition]:

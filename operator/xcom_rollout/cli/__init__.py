@@ -1,0 +1,65 @@
+"""`xbr`, also `kubectl xbr`: what people do with rollouts. A verb is a file.
+
+Exit codes: 0 done, ready; 1 stalled, held or refused; 2 wrong use or an invalid spec; 3 still
+going on; 4 the cluster could not be asked, or what was named is not there.
+"""
+
+import importlib
+from typing import Final
+
+import click
+
+from xcom_rollout import __version__
+from xcom_rollout.cli.options import Target, common_options, remember
+
+_VERBS: Final = {
+    "attest": "Put a rehearsal of the kill-switch on record.",
+    "crd": "Print the CustomResourceDefinition.",
+    "kill": "Engage the kill-switch: the way back, at any time.",
+    "plan": "Show what the operator would do next, and why, without doing it.",
+    "resume": "Take a finished kill request back, so that the rollout begins anew.",
+    "status": "Tell how a rollout stands.",
+}
+
+
+class _Verbs(click.Group):
+    """Imports a verb when it is asked for: `xbr --help` needs no cluster client."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _VERBS:
+            return None
+        command = importlib.import_module(f"xcom_rollout.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101  a file of this package
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.command(
+    cls=_Verbs,
+    name="xbr",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="xbr")
+@common_options
+@click.pass_context
+def main(ctx: click.Context, target: Target) -> None:
+    """Change the XCom backend of an Airflow release in proven steps, and take it back.
+
+    \b
+    Exit codes:
+      0  done; for status: ready
+      1  stalled, held or refused
+      2  wrong use, or an invalid spec
+      3  still going on
+      4  the cluster could not be asked, or what was named is not there
+    """
+    remember(ctx, target)

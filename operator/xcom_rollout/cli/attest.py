@@ -1,0 +1,86 @@
+"""`xbr attest`: a rehearsal of the kill-switch is put on record."""
+
+from datetime import timedelta
+
+import click
+
+from xcom_rollout.api.durations import format_duration, parse_duration
+from xcom_rollout.api.names import ANNOTATION_ATTESTATION
+from xcom_rollout.api.parse import SpecInvalidError, parse_spec
+from xcom_rollout.cli.options import Target, common_options
+from xcom_rollout.cli.output import print_json
+from xcom_rollout.cli.session import open_session
+from xcom_rollout.rollouts import Raw
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return parse_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--evidence", required=True, help="What shows that it was rehearsed: words, or an address."
+)
+@click.option(
+    "--valid-for",
+    type=_Duration(),
+    help="How long it counts, such as 720h; spec.rehearsal.maxAge by default, which is the most.",
+)
+@common_options
+def command(name: str, evidence: str, valid_for: timedelta | None, target: Target) -> None:
+    """Say that the kill-switch of the rollout NAME has been rehearsed.
+
+    Who says so, when, and what the evidence is are recorded, and shown in the status.
+    """
+    if not evidence.strip():
+        raise click.UsageError("--evidence is empty: say what shows that it was rehearsed")
+    session = open_session(target)
+    person = session.person()
+    record: dict[str, str] = {}
+
+    def attestation(raw: Raw) -> dict[str, str]:
+        record.update(
+            by=person.name,
+            at=f"{person.now:%Y-%m-%dT%H:%M:%SZ}",
+            evidence=evidence.strip(),
+            expiresAt=f"{person.now + validity(raw, valid_for):%Y-%m-%dT%H:%M:%SZ}",
+        )
+        return record
+
+    session.change(name, ANNOTATION_ATTESTATION, attestation)
+    if target.as_json:
+        print_json({"name": name, "namespace": session.namespace, "attestation": record})
+    else:
+        click.echo(
+            f"The rehearsal for {session.namespace}/{name} is attested by {record['by']} at "
+            f"{record['at']}, valid until {record['expiresAt']}: {record['evidence']}"
+        )
+
+
+def validity(raw: Raw, asked: timedelta | None) -> timedelta:
+    """Return how long an attestation counts.
+
+    Raises:
+        click.UsageError: longer than the rollout allows, or the rollout's spec is invalid.
+    """
+    try:
+        most = parse_spec(raw.get("spec")).rehearsal_max_age()
+    except SpecInvalidError as error:
+        raise click.UsageError(f"the spec of the rollout is invalid: {error}") from error
+    if asked is None:
+        return most
+    if asked > most:
+        raise click.UsageError(
+            f"--valid-for {format_duration(asked)} is longer than spec.rehearsal.maxAge of the "
+            f"rollout: give at most {format_duration(most)}"
+        )
+    return asked

@@ -1,0 +1,120 @@
+"""`xbr kill`: the way back."""
+
+import json
+from typing import Any
+
+import click
+
+from xcom_rollout.api.names import ANNOTATION_KILL, Condition
+from xcom_rollout.cli.follow import follow
+from xcom_rollout.cli.options import EXIT_DONE, EXIT_STALLED, Target, common_options
+from xcom_rollout.cli.output import ago, echo_lines, print_json, read_time, utc_now, wrapped
+from xcom_rollout.cli.session import open_session
+from xcom_rollout.cli.story import condition, tell
+from xcom_rollout.rollouts import Raw
+
+
+@click.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why; kept with the request and in the history.")
+@click.option("--wait", is_flag=True, help="Follow it until it has finished or is stalled.")
+@common_options
+@click.pass_context
+def command(ctx: click.Context, name: str, reason: str, wait: bool, target: Target) -> None:
+    """Engage the kill-switch of the rollout NAME.
+
+    The operator delivers the database backend, ends what could still write an offloaded value,
+    clears exactly the runs in flight that hold offloaded values, and sees them succeed. Legal at
+    any time; once begun it is carried to its end.
+    """
+    if not reason.strip():
+        raise click.UsageError("--reason is empty: say why, for those who read it later")
+    session = open_session(target)
+    person = session.person()
+    raw = session.get(name)
+    present = _request(raw)
+    request = {
+        "by": person.name,
+        "at": f"{person.now:%Y-%m-%dT%H:%M:%SZ}",
+        "reason": reason.strip(),
+    }
+    if present is None:
+        raw = session.change(name, ANNOTATION_KILL, lambda _: request)
+    if not target.as_json:
+        _explain(raw, present, person.name, reason)
+    elif not wait:
+        print_json(
+            {
+                "name": name,
+                "namespace": session.namespace,
+                "engaged": present is None,
+                "request": present or request,
+            }
+        )
+    if not wait:
+        return
+    last = follow(session, name, is_over, as_json=target.as_json)
+    if not target.as_json:
+        click.echo()
+        echo_lines(tell(last, utc_now()))
+    ctx.exit(EXIT_DONE if finished(last) else EXIT_STALLED)
+
+
+def finished(raw: Raw) -> bool:
+    """Whether the kill that is asked for now has come to its end."""
+    kill = (raw.get("status") or {}).get("killSwitch") or {}
+    if not kill.get("finishedAt"):
+        return False
+    asked = (_request(raw) or {}).get("at")
+    # A kill that finished before this request was made belongs to an earlier one.
+    return not asked or read_time(kill["finishedAt"]) >= read_time(str(asked))
+
+
+def is_over(raw: Raw) -> bool:
+    """Whether nothing more happens by itself: finished, or stalled within the kill."""
+    in_kill = bool((raw.get("status") or {}).get("killSwitch"))
+    return finished(raw) or (in_kill and condition(raw, Condition.STALLED).get("status") == "True")
+
+
+def _request(raw: Raw) -> dict[str, Any] | None:
+    text = (raw["metadata"].get("annotations") or {}).get(ANNOTATION_KILL)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {"reason": text}
+    return value if isinstance(value, dict) else {"reason": text}
+
+
+def _explain(raw: Raw, present: dict[str, Any] | None, by: str, reason: str) -> None:
+    metadata, status = raw["metadata"], raw.get("status") or {}
+    where = f"{metadata['namespace']}/{metadata['name']}"
+    if present is not None:
+        click.echo(
+            f"The kill-switch of {where} is engaged already, by {present.get('by', 'unknown')}: "
+            f"{present.get('reason', 'no reason given')}"
+        )
+        return
+    runs = status.get("offloadedRuns")
+    count = (
+        f"{runs['count']} at the last count, {ago(runs.get('takenAt'), utc_now())}"
+        if runs
+        else "not counted yet"
+    )
+    release = raw["spec"]["airflow"]["release"]
+    steps = (
+        f"deliver the database backend to the Helm release {release}, at once;",
+        "end every task that could still write an offloaded value, and see it gone;",
+        f"find the runs in flight that hold offloaded values ({count});",
+        "clear exactly those, so that Airflow runs them again from their start;",
+        "see that they hold inline values, then release the DAGs it held.",
+    )
+    click.echo(f"The kill-switch of {where} is engaged by {by}: {reason}")
+    click.echo("The operator will now")
+    for number, step in enumerate(steps, 1):
+        first, *rest = wrapped(step, 92)
+        click.echo(f"  {number}. {first}")
+        for line in rest:
+            click.echo(f"     {line}")
+    click.echo(f"Follow it:  xbr status {metadata['name']} -n {metadata['namespace']} -w")

@@ -1,0 +1,68 @@
+"""Options that every verb takes, before the verb or after it."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+
+EXIT_DONE: Final = 0
+EXIT_STALLED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_GOING_ON: Final = 3
+EXIT_UNREACHABLE: Final = 4
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the rollout is and how to answer."""
+
+    namespace: str | None = None
+    context: str | None = None
+    output: str | None = None
+
+    @property
+    def as_json(self) -> bool:
+        return self.output == "json"
+
+    def over(self, other: "Target") -> "Target":
+        """Return these options, and those of `other` where there is none here."""
+        return Target(
+            self.namespace or other.namespace,
+            self.context or other.context,
+            self.output or other.output,
+        )
+
+
+def common_options(function: F) -> F:
+    """Add the options and hand them over as the argument `target`."""
+
+    @click.option("-n", "--namespace", help="Namespace of the rollout; else the context's.")
+    @click.option("--context", "context_", help="Context of the kubeconfig; else the current one.")
+    @click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", "json"]),
+        help="How to answer; text by default.",
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *arguments: Any,
+        namespace: str | None,
+        context_: str | None,
+        output: str | None,
+        **rest: Any,
+    ) -> Any:
+        target = Target(namespace, context_, output)
+        before = click.get_current_context().find_object(Target)
+        return function(*arguments, target=target.over(before or Target()), **rest)
+
+    return wrapped  # type: ignore[return-value]  # the same function to click
+
+
+def remember(ctx: click.Context, target: Target) -> None:
+    """Let the verb inherit the options that were given before it."""
+    ctx.obj = target

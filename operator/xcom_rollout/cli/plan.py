@@ -1,0 +1,226 @@
+"""`xbr plan`: what the operator would do next, and why."""
+
+import os
+from dataclasses import fields, is_dataclass
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from xcom_rollout.api import names
+from xcom_rollout.api.parse import SpecInvalidError, parse_spec
+from xcom_rollout.cli.options import (
+    EXIT_DONE,
+    EXIT_STALLED,
+    EXIT_USAGE,
+    Target,
+    common_options,
+)
+from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, utc_now, wrapped
+from xcom_rollout.cli.session import Session, Unreachable, open_session
+from xcom_rollout.decide.core import decide
+from xcom_rollout.decide.decision import Decision, Progress
+from xcom_rollout.decide.ledger import Ledger
+from xcom_rollout.rollouts import RESOURCE, Raw, read_rollout
+
+
+class InvalidSpec(click.ClickException):
+    exit_code = EXIT_USAGE
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("-f", "--filename", type=click.File("r"), help="YAML or JSON file; - for the input.")
+@common_options
+@click.pass_context
+def command(ctx: click.Context, name: str | None, filename: Any, target: Target) -> None:
+    """Show what the operator would do next for a rollout, and why. Nothing is changed.
+
+    Give the NAME of a rollout in the cluster, or -f FILE with one that need not be there yet: it
+    is validated, by the API server too, and held against the cluster as it is now.
+
+    Exits with 1 when the rollout would be held, with 2 when its spec is invalid.
+    """
+    if (name is None) == (filename is None):
+        raise click.UsageError("give either the NAME of a rollout or -f FILE")
+    if filename is None:
+        session = open_session(target)
+        raw, source = session.get(str(name)), "the cluster"
+    else:
+        declared = read_declared(filename.read(), filename.name)
+        _check_spec(declared)
+        session = open_session(target, declared["metadata"].get("namespace"))
+        raw, source = _as_applied(session, declared), filename.name
+    decision = look(session, raw)
+    if target.as_json:
+        print_json(as_data(raw, decision))
+    else:
+        echo_lines(tell(raw, decision, source))
+    held = decision.current.finding.progress is Progress.HELD
+    ctx.exit(EXIT_STALLED if held else EXIT_DONE)
+
+
+def read_declared(text: str, source: str) -> Raw:
+    """Return the one rollout that the YAML documents of `text` hold.
+
+    Raises:
+        InvalidSpec: it is no YAML, or holds none or several.
+    """
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise InvalidSpec(f"{source} is no YAML: {error}") from error
+    found = [
+        document
+        for document in documents
+        if isinstance(document, dict) and document.get("kind") == names.KIND
+    ]
+    if len(found) != 1:
+        raise InvalidSpec(f"{source} holds {len(found)} objects of kind {names.KIND}: give one")
+    rollout = found[0]
+    if rollout.get("apiVersion") != names.API_VERSION:
+        raise InvalidSpec(
+            f"apiVersion: {rollout.get('apiVersion')!r}: this xbr knows {names.API_VERSION}"
+        )
+    metadata = rollout.get("metadata")
+    if not isinstance(metadata, dict) or not metadata.get("name"):
+        raise InvalidSpec("metadata.name is required: add it")
+    return rollout
+
+
+def look(session: Session, raw: Raw) -> Decision:
+    """Return what would be decided about the rollout now.
+
+    Raises:
+        InvalidSpec: the spec cannot be acted on.
+        Unreachable: the world around the rollout cannot be observed.
+    """
+    from xcom_rollout.clients.errors import WorldError
+    from xcom_rollout.observe import observe
+    from xcom_rollout.world import open_world
+
+    _check_spec(raw)
+    probe = os.environ.get("XBR_PROBE")
+    world = open_world(session.kube, probe=Path(probe) if probe else None)
+    with session.asking(f"observe the rollout {raw['metadata']['name']}"):
+        try:
+            observed = observe(world, read_rollout(raw))
+        except WorldError as error:
+            raise Unreachable(str(error)) from error
+    return decide(observed, utc_now())
+
+
+def tell(raw: Raw, decision: Decision, source: str) -> list[str]:
+    """Return the decision in words."""
+    metadata = raw["metadata"]
+    current = decision.current.finding
+    lines = [
+        f"{metadata['name']} in namespace {metadata['namespace']}, from {source}: "
+        f"{decision.phase}. Nothing is done.",
+        "",
+    ]
+    lines += table(
+        [
+            (found.step, str(found.finding.progress), found.finding.reason, found.finding.message)
+            for found in decision.findings
+        ]
+    )
+    lines.append("")
+    if decision.action is not None:
+        what = decision.action.describe()
+    elif current.progress is Progress.HELD:
+        what = "nothing, until somebody acts"
+    elif current.progress is Progress.WAITING:
+        what = "wait"
+    else:
+        what = "nothing: all is done"
+    for title, text in (
+        ("Next", what),
+        ("Why", f"{decision.current.step}: {current.message}"),
+        ("Then", f"look again {_after(decision.requeue_after)}"),
+    ):
+        first, *rest = wrapped(text, 90)
+        lines.append(f"{title:<5} {first}")
+        lines += [f"      {line}" for line in rest]
+    return lines
+
+
+def as_data(raw: Raw, decision: Decision) -> dict[str, Any]:
+    """Return the decision as plain JSON data."""
+    action = decision.action
+    return {
+        "name": raw["metadata"]["name"],
+        "namespace": raw["metadata"]["namespace"],
+        "phase": decision.phase,
+        "findings": [
+            {
+                "step": found.step,
+                "condition": found.condition,
+                "progress": str(found.finding.progress),
+                "reason": found.finding.reason,
+                "message": found.finding.message,
+            }
+            for found in decision.findings
+        ],
+        "current": decision.current.step,
+        "action": None
+        if action is None
+        else {
+            "type": type(action).__name__,
+            "description": action.describe(),
+            "arguments": plain(action),
+        },
+        "requeueAfterSeconds": decision.requeue_after.total_seconds(),
+    }
+
+
+def plain(value: object) -> Any:
+    """Return a value made of dataclasses as plain JSON data; the ledger only by its name."""
+    if isinstance(value, Ledger):
+        return "the ledger"
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(item) for item in value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+def _check_spec(raw: Raw) -> None:
+    try:
+        parse_spec(raw.get("spec"))
+    except SpecInvalidError as error:
+        problems = "\n".join(f"  {problem}" for problem in error.problems)
+        raise InvalidSpec(f"the spec is invalid:\n{problems}") from error
+
+
+def _as_applied(session: Session, declared: Raw) -> Raw:
+    """Return the rollout as it would be after an apply; the API server checks it and keeps
+    nothing."""
+    from lightkube import ApiError
+
+    name = declared["metadata"]["name"]
+    body = {**declared, "metadata": {**declared["metadata"], "namespace": session.namespace}}
+    body.pop("status", None)
+    with session.asking(f"validate the rollout {name}"):
+        try:
+            answer = session.kube.apply(
+                RESOURCE.from_dict(body), field_manager="xbr-plan", force=True, dry_run=True
+            )
+        except ApiError as error:
+            if error.status.code in (400, 422):
+                raise InvalidSpec(f"the API server refuses it: {error.status.message}") from error
+            raise
+    return dict(answer)
+
+
+def _after(delay: timedelta) -> str:
+    return "at once" if delay <= timedelta(0) else f"after {lasting(delay)}, or at a change"

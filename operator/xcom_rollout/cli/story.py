@@ -1,0 +1,191 @@
+"""A rollout's status as a story for people. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from xcom_rollout.api.names import DOMAIN_CONDITIONS, Condition
+from xcom_rollout.cli.options import EXIT_DONE, EXIT_GOING_ON, EXIT_STALLED
+from xcom_rollout.cli.output import ago, lasting, read_time, table, width, wrapped
+
+LATEST_HISTORY: Final = 6
+
+Raw = Mapping[str, Any]
+
+
+def condition(raw: Raw, kind: str) -> Mapping[str, Any]:
+    """Return the condition of `kind`, or an empty mapping."""
+    conditions = (raw.get("status") or {}).get("conditions") or ()
+    return next((entry for entry in conditions if entry["type"] == kind), {})
+
+
+def is_current(raw: Raw) -> bool:
+    """Whether the operator has seen the spec as it is now."""
+    return bool(
+        (raw.get("status") or {}).get("observedGeneration") == raw["metadata"]["generation"]
+    )
+
+
+def exit_code(raw: Raw) -> int:
+    """Return 0 for ready, 1 for stalled, 3 for anything between."""
+    if is_current(raw) and condition(raw, Condition.READY).get("status") == "True":
+        return EXIT_DONE
+    if is_current(raw) and condition(raw, Condition.STALLED).get("status") == "True":
+        return EXIT_STALLED
+    return EXIT_GOING_ON
+
+
+def headline(raw: Raw) -> str:
+    """Return where the rollout stands, in one line."""
+    status = raw.get("status") or {}
+    if not status:
+        return "not seen by the operator yet; is it running and watching this namespace?"
+    ready = condition(raw, Condition.READY)
+    text = f"{status.get('phase', '')}: {ready.get('message', '')}"
+    if not is_current(raw):
+        return f"{text} (the operator has not seen the newest spec yet)"
+    return text
+
+
+def tell(raw: Raw, now: datetime) -> list[str]:
+    """Return the lines of the whole story."""
+    metadata, status = raw["metadata"], raw.get("status") or {}
+    words = {0: "ready", 1: "stalled", 3: "still going on"}[exit_code(raw)]
+    lines = [f"{metadata['name']} in namespace {metadata['namespace']}: {words}"]
+    lines += [f"  {line}" for line in wrapped(headline(raw), width() - 2)]
+    lines += _delivery(status)
+    lines += _conditions(raw)
+    lines += _proofs(status, now)
+    lines += _rehearsal(status, now)
+    lines += _offloaded(status, now)
+    lines += _kill(status, now)
+    lines += _history(status)
+    return lines
+
+
+def progress(raw: Raw) -> str:
+    """Return what changes while one watches, in one line."""
+    status = raw.get("status") or {}
+    ready = condition(raw, Condition.READY)
+    text = f"{status.get('phase', 'NotSeen'):<18} {ready.get('reason', ''):<22} "
+    text += str(ready.get("message", "waiting for the operator"))
+    kill = status.get("killSwitch")
+    if kill and not kill.get("finishedAt"):
+        text += f" [{_counts(kill)}]"
+    return text
+
+
+def _delivery(status: Mapping[str, Any]) -> list[str]:
+    delivery = status.get("delivery")
+    if not delivery:
+        return []
+    return [f"  Helm revision {delivery.get('revision')} holds the {delivery.get('settings')}."]
+
+
+def _conditions(raw: Raw) -> list[str]:
+    rows = []
+    for kind in (Condition.READY, Condition.RECONCILING, Condition.STALLED, *DOMAIN_CONDITIONS):
+        entry = condition(raw, kind)
+        if not entry:
+            continue
+        # Ready, Reconciling and Stalled share one message, which the headline has told.
+        message = entry["message"] if kind in DOMAIN_CONDITIONS else ""
+        rows.append((kind, entry["status"], entry["reason"], message))
+    return ["", "Conditions", *table(rows)] if rows else []
+
+
+def _proofs(status: Mapping[str, Any], now: datetime) -> list[str]:
+    proofs = status.get("proofs") or ()
+    longest = max((len(proof["component"]) for proof in proofs), default=0)
+    lines = []
+    for proof in proofs:
+        made = (
+            f"attempt {proof['attempt']}, {ago(proof['observedAt'], now)}, digest "
+            f"{proof['digest'][:12]}, Job {proof['job']}"
+        )
+        lines += table([(proof["component"].ljust(longest), proof["verdict"], made)])
+        if proof.get("message"):
+            lines += [f"      {line}" for line in wrapped(proof["message"], width() - 6)]
+        for check in proof.get("failed") or ():
+            seen = f"{check['name']}: saw {check['observed']}, expected {check['expected']}"
+            lines += [f"    ✗ {line}" for line in wrapped(seen, width() - 6)[:1]]
+            lines += [f"      {line}" for line in wrapped(seen, width() - 6)[1:]]
+            lines += [f"      → {line}" for line in wrapped(check["remedy"], width() - 8)]
+        for warning in proof.get("warnings") or ():
+            lines += [f"    ! {line}" for line in wrapped(warning, width() - 6)]
+    return ["", "Proofs", *lines] if lines else []
+
+
+def _rehearsal(status: Mapping[str, Any], now: datetime) -> list[str]:
+    rehearsal = status.get("rehearsal")
+    if not rehearsal:
+        return []
+    if rehearsal.get("valid"):
+        left = lasting(read_time(rehearsal["expiresAt"]) - now)
+        text = (
+            f"attested by {rehearsal['by']} {ago(rehearsal['at'], now)}, valid for {left} more: "
+            f"{rehearsal['evidence']}"
+        )
+    elif rehearsal.get("required"):
+        text = "required, and there is no valid one"
+    else:
+        text = "not required"
+    return ["", "Rehearsal", *(f"  {line}" for line in wrapped(text, width() - 2))]
+
+
+def _offloaded(status: Mapping[str, Any], now: datetime) -> list[str]:
+    runs = status.get("offloadedRuns")
+    if not runs:
+        return []
+    listed = runs.get("listRef")
+    where = f"; listed in the ConfigMap {listed['name']}" if listed else ""
+    return [
+        "",
+        "Runs in flight that hold offloaded values",
+        f"  {runs['count']}, counted {ago(runs.get('takenAt'), now)}{where}",
+    ]
+
+
+def _kill(status: Mapping[str, Any], now: datetime) -> list[str]:
+    kill = status.get("killSwitch")
+    if not kill:
+        return []
+    engaged = read_time(kill["engagedAt"])
+    rows = [("engaged", f"{ago(kill['engagedAt'], now)} by {kill.get('by')}: {kill.get('reason')}")]
+    if kill.get("revertedAt"):
+        after = lasting(read_time(kill["revertedAt"]) - engaged)
+        rows.append(("reverted", f"{after} after that"))
+    rows.append(("runs", _counts(kill)))
+    if kill.get("secondsToQueued") is not None:
+        rows.append(("queued", f"the last run {kill['secondsToQueued']:g} s after the engagement"))
+    if kill.get("finishedAt"):
+        rows.append(("finished", f"{lasting(read_time(kill['finishedAt']) - engaged)} in all"))
+    elif (left := estimate(kill, now)) is not None:
+        rows.append(("estimate", f"about {lasting(left)} to go until all runs are queued again"))
+    return ["", f"Kill-switch, attempt {kill['attempt']}", *table(rows)]
+
+
+def estimate(kill: Mapping[str, Any], now: datetime) -> timedelta | None:
+    """Return how long the clearing will go on at its pace so far; None where there is no pace."""
+    runs = kill.get("runs") or {}
+    found, cleared = runs.get("found", 0), runs.get("cleared", 0)
+    if not kill.get("revertedAt") or not cleared or cleared >= found:
+        return None
+    so_far: timedelta = now - read_time(kill["revertedAt"])
+    return so_far / int(cleared) * int(found - cleared)
+
+
+def _counts(kill: Mapping[str, Any]) -> str:
+    runs = kill.get("runs") or {}
+    text = ", ".join(
+        f"{runs.get(word, 0)} {word}" for word in ("found", "stopped", "cleared", "recovered")
+    )
+    return f"{text}, {runs['failed']} failed" if runs.get("failed") else text
+
+
+def _history(status: Mapping[str, Any]) -> list[str]:
+    entries = (status.get("history") or [])[-LATEST_HISTORY:]
+    if not entries:
+        return []
+    rows = [(entry["at"], entry["event"], entry.get("message", "")) for entry in entries]
+    return ["", "Lately", *table(rows)]
