@@ -68,11 +68,19 @@ _NO_SIDECARS: Final = {
 
 
 @dataclass(frozen=True)
+class RunsFile:
+    """Where the list of runs to look at is: compressed where it would not fit otherwise."""
+
+    config_map: str
+    key: str = RUNS_KEY
+
+
+@dataclass(frozen=True)
 class Mounts:
     """Names of the ConfigMaps that the Job's pod mounts beside those of its template."""
 
     probe: str
-    runs: str | None = None
+    runs: RunsFile | None = None
     replaced: Mapping[str, str] | None = None
     """ConfigMaps of the template that a copy stands in for, with the copy's name."""
 
@@ -138,11 +146,11 @@ def _pod_spec(action: RunJob, template: PodTemplate, mounts: Mounts) -> Json:
     if affinity:
         spec["affinity"] = affinity
     volumes = copy.deepcopy(mounted_volumes(template))
-    container = _container(action, template.main)
+    container = _container(action, template.main, mounts)
     volumes += _lost_volumes(container, volumes)
     _add_volume(container, volumes, PROBE_CONTAINER, mounts.probe, PROBE_FOLDER)
     if mounts.runs is not None:
-        _add_volume(container, volumes, RUNS_VOLUME, mounts.runs, RUNS_FOLDER)
+        _add_volume(container, volumes, RUNS_VOLUME, mounts.runs.config_map, RUNS_FOLDER)
     if mounts.replaced:
         _replace_config_maps(container, volumes, mounts.replaced)
     return {
@@ -154,13 +162,13 @@ def _pod_spec(action: RunJob, template: PodTemplate, mounts: Mounts) -> Json:
     }
 
 
-def _container(action: RunJob, main: Json) -> Json:
+def _container(action: RunJob, main: Json, mounts: Mounts) -> Json:
     kept = {
         field: copy.deepcopy(main[field]) for field in _CONTAINER_FIELDS_KEPT if main.get(field)
     }
     arguments = [*action.arguments]
-    if action.runs:
-        arguments += ["--runs-file", f"{RUNS_FOLDER}/{RUNS_KEY}"]
+    if mounts.runs is not None:
+        arguments += ["--runs-file", f"{RUNS_FOLDER}/{mounts.runs.key}"]
     return {
         "name": PROBE_CONTAINER,
         **kept,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from xcom_rollout.act.probe_job import PROBE_KEY, RUNS_KEY, Mounts, probe_job
+from xcom_rollout.act.probe_job import PROBE_KEY, RUNS_KEY, Mounts, RunsFile, probe_job
 from xcom_rollout.clients.airflow_objects import (
     ConfigMaps,
     PodTemplate,
@@ -17,7 +17,7 @@ from xcom_rollout.clients.airflow_objects import (
 )
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.object_names import config_map_path, fitted, job_name, labels, owner
-from xcom_rollout.clients.packing import pack
+from xcom_rollout.clients.packing import LIMIT, pack
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.decide.settings import BackendSettings
@@ -91,11 +91,13 @@ def _probe_config_map(world: World, rollout: Rollout) -> str:
     return name
 
 
-def _runs_config_map(world: World, rollout: Rollout, action: RunJob) -> str:
+def _runs_config_map(world: World, rollout: Rollout, action: RunJob) -> RunsFile:
     runs = [{"dagId": run.dag_id, "runId": run.run_id} for run in action.runs]
     name = f"{job_name(rollout.name, action)}-runs"
-    _create_config_map(world, rollout, name, pack(RUNS_KEY, json.dumps(runs)))
-    return name
+    content = pack(RUNS_KEY, json.dumps(runs), plain_limit=LIMIT)
+    _create_config_map(world, rollout, name, content)
+    key = RUNS_KEY if content["data"] else f"{RUNS_KEY}.gz"
+    return RunsFile(name, key)
 
 
 def _create_config_map(world: World, rollout: Rollout, name: str, content: Json) -> None:

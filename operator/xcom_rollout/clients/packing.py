@@ -13,14 +13,16 @@ LIMIT: Final = 1000 * 1024
 """Bytes that fit into a ConfigMap: the API server refuses more than 1 MiB for all keys."""
 
 
-def pack(key: str, text: str) -> Json:
+def pack(key: str, text: str, *, plain_limit: int = PLAIN_LIMIT) -> Json:
     """Return `data` and `binaryData` that hold `text` at `key`, or compressed at `key.gz`.
+
+    `plain_limit` is in bytes.
 
     Raises:
         ActionFailed: even compressed it does not fit.
     """
     raw = text.encode()
-    if len(raw) <= PLAIN_LIMIT:
+    if len(raw) <= plain_limit:
         return {"data": {key: text}, "binaryData": {}}
     packed = gzip.compress(raw, mtime=0)
     if len(packed) > LIMIT:

@@ -91,7 +91,7 @@ def census_result(document: Mapping[str, Any]) -> CensusResult:
                 OffloadedRun(
                     RunKey(str(run["dagId"]), str(run["runId"])),
                     int(run["rows"]),
-                    str(run["state"]),
+                    str(run["state"] or "gone"),
                 )
                 for run in runs
             ),

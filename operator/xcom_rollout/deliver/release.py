@@ -81,7 +81,6 @@ def decode_release(secret: Json) -> StoredRelease:
         OSError,
         EOFError,
         zlib.error,
-        binascii.Error,
     ) as error:
         raise Malformed(
             f"{where} holds no Helm release that can be read ({type(error).__name__}: {error}); "

@@ -43,16 +43,14 @@ def _waits(metadata: Json, replicas: int, status: Json, alive: Sequence[Json]) -
         name = pod["metadata"]["name"]
         if is_terminating(pod):
             waits.append(f"{name} is terminating")
-        elif not is_ready(pod) and (why := trouble(pod)):
-            waits.append(f"{name}: {why}")
+        elif not is_ready(pod):
+            why = trouble(pod)
+            waits.append(f"{name} is not ready" + (f" ({why})" if why else ""))
+    staying = sum(not is_terminating(pod) for pod in alive)
+    counts = {staying, int(status.get("replicas", 0))}
     unavailable = int(status.get("unavailableReplicas", 0))
-    staying = [pod for pod in alive if not is_terminating(pod)]
-    if not waits and unavailable:
-        waits.append(f"{unavailable} pods are unavailable")
-    if not waits and len(staying) != replicas:
-        waits.append(f"{len(staying)} pods are there, {replicas} are wanted")
-    if not waits and int(status.get("replicas", 0)) != replicas:
-        waits.append(f"{status.get('replicas', 0)} pods are counted, {replicas} are wanted")
+    if not waits and (counts != {replicas} or unavailable):
+        waits.append(f"{max(counts)} pods are there, {replicas} wanted, {unavailable} unavailable")
     return waits
 
 
