@@ -1,0 +1,133 @@
+"""What is wrong with a spec is told as field, value and remedy."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from xcom_rollout.api.parse import Problem, SpecInvalidError, parse_spec
+
+ROOT = Path(__file__).resolve().parents[3]
+Spec = dict[str, Any]
+
+
+@pytest.fixture
+def spec() -> Spec:
+    demo = yaml.safe_load((ROOT / "docs/examples/demo.yaml").read_text())
+    return dict(copy.deepcopy(demo["spec"]))
+
+
+def problems(raw: object) -> list[Problem]:
+    with pytest.raises(SpecInvalidError) as caught:
+        parse_spec(raw)
+    return list(caught.value.problems)
+
+
+def test_the_example_is_valid(spec: Spec) -> None:
+    parsed = parse_spec(spec)
+    assert parsed.threshold.bytes == "1048576"
+    assert parsed.gates.round_trip.accepted_drift == ("json-strings",)
+
+
+def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None:
+    spec["backend"]["objectStorage"]["compression"] = None
+    assert parse_spec(spec).backend.object_storage.compression is None
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "value", "remedy"),
+    [
+        pytest.param(
+            lambda s: s["backend"].update(type="Redis"),
+            *("spec.backend.type", '"Redis"', 'write "ObjectStorage"'),
+            id="unknown backend type",
+        ),
+        pytest.param(
+            lambda s: s["threshold"].update(bytes="1MB"),
+            *(
+                "spec.threshold.bytes",
+                '"1MB"',
+                "is not a whole number of bytes; write it in quotes",
+            ),
+            id="threshold with a unit",
+        ),
+        pytest.param(
+            lambda s: s["threshold"].update(bytes=1048576),
+            *("spec.threshold.bytes", "1048576", 'write it in quotes, "1048576"'),
+            id="unquoted threshold",
+        ),
+        pytest.param(
+            lambda s: s["backend"]["objectStorage"].update(path="/data/xcom"),
+            *("spec.backend.objectStorage.path", '"/data/xcom"', "scheme://connection@bucket"),
+            id="path without a scheme",
+        ),
+        pytest.param(
+            lambda s: s["airflow"].pop("release"),
+            *("spec.airflow.release", "", "is required: add it"),
+            id="missing release",
+        ),
+        pytest.param(
+            lambda s: s["gates"]["preflight"].update(functionlS3=True),
+            *("spec.gates.preflight.functionlS3", "true", "did you mean functionalS3?"),
+            id="unknown field",
+        ),
+        pytest.param(
+            lambda s: s.update(kilSwitch={}),
+            *("spec.kilSwitch", "{}", "did you mean killSwitch?"),
+            id="unknown field at the top",
+        ),
+        pytest.param(
+            lambda s: s["gates"]["roundTrip"].update(acceptedDrift=["json-strings", "floats"]),
+            *("spec.gates.roundTrip.acceptedDrift[1]", '"floats"', 'write "json-strings"'),
+            id="unknown member of a list",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(maxAge="3 days"),
+            *("spec.gates.maxAge", '"3 days"', "is not a duration; write it like 90s"),
+            id="duration in words",
+        ),
+        pytest.param(
+            lambda s: s["airflow"]["api"].update(port=70000),
+            *("spec.airflow.api.port", "70000", "must be 65535 or less"),
+            id="port out of range",
+        ),
+        pytest.param(
+            lambda s: s["killSwitch"].update(engaged="maybe"),
+            *("spec.killSwitch.engaged", '"maybe"', "must be true or false"),
+            id="no truth value",
+        ),
+        pytest.param(
+            lambda s: s.update(gates=3),
+            *("spec.gates", "3", "must be an object"),
+            id="a number for an object",
+        ),
+    ],
+)
+def test_a_bad_field_is_named_with_its_value_and_a_remedy(
+    spec: Spec, change: Callable[[Spec], object], field: str, value: str, remedy: str
+) -> None:
+    change(spec)
+    (problem,) = problems(spec)
+    assert (problem.field, problem.value) == (field, value)
+    assert remedy in problem.remedy
+    assert remedy in str(problem)
+    assert str(problem).startswith(field)
+
+
+def test_every_bad_field_is_told_at_once(spec: Spec) -> None:
+    spec["backend"]["type"] = "Redis"
+    spec["threshold"]["bytes"] = "1MB"
+    del spec["airflow"]["release"]
+    assert {problem.field for problem in problems(spec)} == {
+        *("spec.backend.type", "spec.threshold.bytes", "spec.airflow.release"),
+    }
+
+
+@pytest.mark.parametrize("raw", [None, [], "spec", 3])
+def test_what_is_no_object_is_no_spec(raw: object) -> None:
+    (problem,) = problems(raw)
+    assert problem.field == "spec"
+    assert problem.remedy == "must be an object"

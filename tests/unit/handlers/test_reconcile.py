@@ -1,0 +1,306 @@
+"""The loop: what is written, told and done, in which order, and what happens when it fails."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from memory_rollouts import MemoryRollouts, Notebook
+from simulation import START, SimRun, Simulation
+from simulation import spec as simulated_spec
+
+from xcom_rollout.api.names import ANNOTATION_KILL
+from xcom_rollout.api.status import RolloutStatus
+from xcom_rollout.clients.errors import Conflict, WorldError
+from xcom_rollout.decide.actions import Action, SetValues
+from xcom_rollout.decide.ledger import RunKey
+from xcom_rollout.decide.observed import Observed, Rollout
+from xcom_rollout.events import Severity
+from xcom_rollout.reconcile import Key, Reconciler
+
+KEY = Key("airflow", "demo")
+SPEC = simulated_spec().model_dump(mode="json", by_alias=True, exclude_none=True)
+BIG = [(2, 5000), (30, 10)]
+
+
+@dataclass
+class Loop:
+    """The loop around the simulated world."""
+
+    sim: Simulation = field(default_factory=lambda: Simulation([]))
+    rollouts: MemoryRollouts = field(default_factory=MemoryRollouts)
+    notebook: Notebook = field(default_factory=Notebook)
+    before_action: Callable[[Action], None] = lambda _: None
+    before_look: Callable[[], None] = lambda: None
+    done: list[Action] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rollouts.put("airflow", "demo", SPEC)
+        annotations = self.sim.annotations
+        for name, value in annotations.items():
+            self.rollouts.annotate("airflow", "demo", name, value)
+        self.reconciler = Reconciler(
+            self.rollouts, self.notebook, self.observe, self.perform, now=lambda: self.sim.now
+        )
+
+    def observe(self, rollout: Rollout) -> Observed:
+        self.before_look()
+        self.sim.annotations = dict(rollout.annotations)
+        return replace(self.sim.observe(), rollout=rollout)
+
+    def perform(self, observed: Observed, action: Action) -> None:
+        assert observed.rollout.name == "demo"
+        self.before_action(action)
+        self.sim.perform(action)
+        self.done.append(action)
+
+    def __call__(self) -> timedelta | None:
+        return self.reconciler(KEY)
+
+    def run_until(self, phase: str, seconds: int = 600) -> None:
+        for _ in range(seconds):
+            self()
+            if self.status["phase"] == phase and self.condition("Ready")["status"] == "True":
+                return
+            self.sim.tick()
+        raise AssertionError(f"{phase} was not reached; last seen: {self.status}")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return dict(self.rollouts.objects["airflow", "demo"].get("status") or {})
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        return next(dict(c) for c in self.status["conditions"] if c["type"] == kind)
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+def test_a_rollout_becomes_ready_and_its_status_fits_the_schema(loop: Loop) -> None:
+    loop.run_until("Live")
+    status = RolloutStatus.model_validate(loop.status)
+    assert status.threshold == "1000"
+    assert status.observed_generation == 1
+    assert [proof.verdict for proof in status.proofs] == ["pass", "pass"]
+
+
+def test_at_rest_nothing_is_written(loop: Loop) -> None:
+    loop.run_until("Live")
+    for _ in range(10):  # the first census ends
+        loop.sim.tick()
+        loop()
+    writes, told = loop.rollouts.writes, len(loop.notebook.notes)
+    for _ in range(20):
+        loop.sim.tick()
+        after = loop()
+        assert after is not None
+        assert after >= timedelta(seconds=2)
+    assert loop.rollouts.writes == writes
+    assert len(loop.notebook.notes) == told
+
+
+def test_the_status_says_what_will_be_done_before_it_is_done(loop: Loop) -> None:
+    said: list[tuple[str, str]] = []
+    loop.before_action = lambda action: said.append(
+        (type(action).__name__, loop.condition("Ready")["reason"])
+    )
+    loop.run_until("Live")
+    assert ("SetValues", "DeliveringReaders") in said
+    assert ("SetValues", "CuttingOver") in said
+
+
+def test_each_step_is_told_once(loop: Loop) -> None:
+    loop.run_until("Live")
+    told = [note.message for note in loop.notebook.notes]
+    assert not [one for one, other in pairwise(told) if one == other]
+    reasons = [note.reason for note in loop.notebook.notes]
+    assert reasons.count("StartingProof") == 2, "one for each component"
+    for reason in ("DeliveringReaders", "CuttingOver", "Live"):
+        assert reasons.count(reason) == 1, reason
+
+
+def test_a_held_rollout_is_a_warning_and_waits(loop: Loop) -> None:
+    del loop.rollouts.objects["airflow", "demo"]["metadata"]["annotations"][
+        "xcomrollout.dev/rehearsal-attestation"
+    ]
+    for _ in range(30):
+        loop()
+        loop.sim.tick()
+    assert loop.condition("Stalled")["reason"] == "RehearsalRequired"
+    warnings = [n for n in loop.notebook.notes if n.severity is Severity.WARNING]
+    assert [n.reason for n in warnings] == ["RehearsalRequired"]
+    assert "kubectl xbr attest demo" in warnings[0].message
+    assert loop() == timedelta(seconds=15)
+
+
+def test_an_invalid_spec_is_a_condition_with_field_and_remedy(loop: Loop) -> None:
+    bad = {**SPEC, "threshold": {"bytes": "1MB"}}
+    loop.rollouts.put("airflow", "demo", bad)
+    assert loop() is None, "only a change of the spec can help"
+    accepted = loop.condition("Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "InvalidSpec")
+    assert 'spec.threshold.bytes: "1MB"' in accepted["message"]
+    assert "write it in quotes" in accepted["message"]
+    assert loop.condition("Stalled")["status"] == "True"
+    assert loop.status["observedGeneration"] == 2
+    RolloutStatus.model_validate(loop.status)
+    assert [n.reason for n in loop.notebook.notes] == ["InvalidSpec"]
+    writes = loop.rollouts.writes
+    loop()
+    assert loop.rollouts.writes == writes
+    loop.rollouts.put("airflow", "demo", SPEC)
+    loop.run_until("Live")
+    assert loop.condition("Accepted")["status"] == "True"
+
+
+def test_a_world_that_cannot_be_observed_is_a_condition(loop: Loop) -> None:
+    def refuse() -> None:
+        raise WorldError("secrets may not be listed; grant it")
+
+    loop.before_look = refuse
+    with pytest.raises(WorldError):
+        loop()
+    reconciling = loop.condition("Reconciling")
+    assert (reconciling["status"], reconciling["reason"]) == ("True", "ObserveFailed")
+    assert "secrets may not be listed; grant it" in reconciling["message"]
+    writes = loop.rollouts.writes
+    with pytest.raises(WorldError):
+        loop()
+    assert loop.rollouts.writes == writes, "the same failure was written again"
+    loop.before_look = lambda: None
+    loop.run_until("Live")
+
+
+def test_a_failed_action_is_a_condition_and_is_tried_again(loop: Loop) -> None:
+    failures = 3
+
+    def fail(action: Action) -> None:
+        nonlocal failures
+        if isinstance(action, SetValues) and failures:
+            failures -= 1
+            raise WorldError("helm: the repository cannot be reached")
+
+    loop.before_action = fail
+    seen = []
+    for _ in range(60):
+        try:
+            loop()
+        except WorldError:
+            seen.append(loop.condition("Reconciling"))
+        loop.sim.tick()
+    assert [entry["reason"] for entry in seen] == ["ActionFailed"] * 3
+    assert seen[0]["message"] == (
+        "could not deliver the object storage backend at threshold -1: helm: the repository "
+        "cannot be reached"
+    )
+    assert loop.status["phase"] == "Live"
+
+
+def test_a_fault_of_our_own_is_told_too(loop: Loop) -> None:
+    def fault() -> None:
+        raise KeyError("metadata")
+
+    loop.before_look = fault
+    with pytest.raises(KeyError):
+        loop()
+    assert loop.condition("Ready")["reason"] == "ObserveFailed"
+
+
+def test_nothing_is_done_on_the_word_of_an_outdated_resource(loop: Loop) -> None:
+    loop.rollouts.conflicts = 3
+    loop()
+    assert loop.rollouts.conflicts == 0
+    assert loop.done, "the pass was not repeated after the conflict"
+    first = loop.rollouts.objects["airflow", "demo"]["status"]["history"][0]
+    assert first["event"] == "RecordingBaseline"
+
+
+def test_a_conflict_of_an_action_repeats_the_pass(loop: Loop) -> None:
+    met = 0
+
+    def conflict(_: Action) -> None:
+        nonlocal met
+        met += 1
+        if met == 1:
+            raise Conflict("the ledger was changed by somebody else")
+
+    loop.before_action = conflict
+    loop()
+    assert met > 1
+    assert "ActionFailed" not in str(loop.status)
+
+
+def test_a_stop_leaves_the_rest_to_the_next_start(loop: Loop) -> None:
+    stopping = replace(loop.reconciler, stopping=lambda: True)
+    for number in range(1, 4):
+        stopping(KEY)
+        assert len(loop.done) == number
+
+
+def test_a_rollout_that_is_gone_is_left_alone(loop: Loop) -> None:
+    assert loop.reconciler(Key("airflow", "other")) is None
+    loop.rollouts.objects["airflow", "demo"]["metadata"]["deletionTimestamp"] = "now"
+    assert loop() is None
+    assert not loop.done
+
+
+def test_an_endless_chain_of_actions_lets_others_have_their_turn(loop: Loop) -> None:
+    loop.reconciler = replace(loop.reconciler, perform=lambda *_: None)  # nothing comes of it
+    assert loop() == timedelta(0)
+
+
+def test_a_kill_is_followed_to_its_end() -> None:
+    runs = [SimRun(RunKey("etl", f"run{i}"), BIG) for i in range(3)]
+    loop = Loop(Simulation([]))
+    loop.run_until("Live")
+    loop.sim.runs = {run.key: run for run in runs}
+    for _ in range(5):
+        loop()
+        loop.sim.tick()
+    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by":"ana","reason":"test"}')
+    loop()
+    assert loop.status["killSwitch"]["by"] == "ana"
+    loop.run_until("Reverted")
+    kill = RolloutStatus.model_validate(loop.status).kill_switch
+    assert kill is not None
+    assert (kill.runs.found, kill.runs.recovered, kill.runs.failed) == (3, 3, 0)
+    assert kill.finished_at is not None
+    assert not loop.sim.path_reads
+    assert not loop.sim.spoilt_rows
+
+
+def test_a_log_line_for_each_action_and_change(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    loop.run_until("Live")
+    actions = [r.__dict__ for r in caplog.records if r.getMessage() == "action"]
+    assert len(actions) == len(loop.done)
+    assert all(entry["rollout"] == "airflow/demo" and entry["what"] for entry in actions)
+    caplog.clear()
+    loop.sim.tick()
+    loop()
+    assert not caplog.records, "a rollout at rest was logged"
+
+
+def test_a_crd_that_drops_parts_of_the_status_is_said(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    write = loop.rollouts.write_status
+
+    def older_crd(raw: Any, status: Any) -> Any:
+        return write(raw, {key: value for key, value in status.items() if key != "rehearsal"})
+
+    loop.rollouts.write_status = older_crd  # type: ignore[method-assign]
+    loop()
+    assert "the installed CRD drops parts of the status" in caplog.text
+
+
+def test_times_are_those_of_the_clock(loop: Loop) -> None:
+    loop()
+    assert loop.condition("Ready")["lastTransitionTime"] == START.strftime("%Y-%m-%dT%H:%M:%SZ")
