@@ -38,9 +38,13 @@ class ApiServer:
     `daemonEndpoints` port with a client certificate, so a server of a test that listens on
     127.0.0.1 with TLS can stand for one (pod logs). Start it from a thread that stays: on Linux the
     servers end with the thread that started them, so that a killed test run leaves none.
+
+    Args:
+        flags: added to those of kube-apiserver, such as `--feature-gates=...`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *flags: str) -> None:
+        self._flags = flags
         self._open = ExitStack()
         self._pki: Pki | None = None
         self._processes: Processes | None = None
@@ -152,6 +156,7 @@ class ApiServer:
                 "--disable-admission-plugins=ServiceAccount",
                 # A loopback address cannot be an endpoint, and there is no cluster to offer it to.
                 "--endpoint-reconciler-type=none",
+                *self._flags,
             ],
         )
 
