@@ -1,0 +1,161 @@
+"""The story that a status tells, and the exit codes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from xcom_rollout.api.status import RolloutStatus
+from xcom_rollout.cli.story import estimate, exit_code, progress, tell
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def at(seconds: int) -> str:
+    return f"{NOW + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": at(-60),
+        "observedGeneration": 1,
+    }
+
+
+def rollout(status: dict[str, Any] | None, generation: int = 1) -> dict[str, Any]:
+    if status:
+        RolloutStatus.model_validate(status)
+    metadata = {"name": "demo", "namespace": "airflow", "generation": generation}
+    return {"metadata": metadata, "spec": {}, **({"status": status} if status else {})}
+
+
+def standing(ready: str, stalled: str, reason: str, message: str, **more: Any) -> dict[str, Any]:
+    reconciling = "True" if ready == stalled == "False" else "False"
+    return {
+        "observedGeneration": 1,
+        "phase": "Proving",
+        "conditions": [
+            condition("Ready", ready, reason, message),
+            condition("Reconciling", reconciling, reason, message),
+            condition("Stalled", stalled, reason, message),
+        ],
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("ready", "stalled", "code"),
+    [("True", "False", 0), ("False", "True", 1), ("False", "False", 3)],
+)
+def test_the_exit_code_says_how_it_stands(ready: str, stalled: str, code: int) -> None:
+    assert exit_code(rollout(standing(ready, stalled, "R", "m"))) == code
+
+
+@pytest.mark.parametrize(("ready", "stalled"), [("True", "False"), ("False", "True")])
+def test_what_was_said_of_an_older_spec_does_not_count(ready: str, stalled: str) -> None:
+    raw = rollout(standing(ready, stalled, "R", "m"), generation=2)
+    assert exit_code(raw) == 3
+    assert "has not seen the newest spec yet" in " ".join(tell(raw, NOW))
+
+
+def test_an_unseen_rollout_asks_for_the_operator() -> None:
+    raw = rollout(None)
+    assert exit_code(raw) == 3
+    assert "is it running and watching this namespace?" in "\n".join(tell(raw, NOW))
+    assert "waiting for the operator" in progress(raw)
+
+
+def test_a_failed_check_is_shown_with_what_was_seen_and_what_to_do() -> None:
+    proof = {
+        "component": "worker",
+        "verdict": "fail",
+        "digest": "0123456789abcdef",
+        "attempt": 2,
+        "observedAt": at(-30),
+        "job": "xbr-demo-proof-worker-2",
+        "failed": [
+            {
+                "name": "bucket-exists",
+                "observed": "404 for bucket 'x'",
+                "expected": "bucket 'x'",
+                "remedy": "Create the bucket: the operator never does.",
+            }
+        ],
+    }
+    raw = rollout(standing("False", "True", "ProofFailed", "in the worker pod", proofs=[proof]))
+    text = "\n".join(tell(raw, NOW))
+    assert "attempt 2, 30 s ago, digest 0123456789ab" in text
+    assert "bucket-exists: saw 404 for bucket 'x', expected bucket 'x'" in text
+    assert "→ Create the bucket: the operator never does." in text
+
+
+def kill(**changes: Any) -> dict[str, Any]:
+    return {
+        "attempt": 1,
+        "engagedAt": at(-20),
+        "by": "ana",
+        "reason": "S3 is down",
+        "revertedAt": at(-16),
+        "runs": {"found": 10, "stopped": 8, "cleared": 4, "recovered": 1, "failed": 0},
+        **changes,
+    }
+
+
+def test_a_kill_shows_its_progress_and_an_estimate() -> None:
+    raw = rollout(standing("False", "False", "Clearing", "m", killSwitch=kill()))
+    text = "\n".join(tell(raw, NOW))
+    assert "by ana: S3 is down" in text
+    assert "10 found, 8 stopped, 4 cleared, 1 recovered" in text
+    assert "about 24 s to go" in text, "4 runs took 16 s, so 6 take 24 s"
+    assert "[10 found, 8 stopped, 4 cleared, 1 recovered]" in progress(raw)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"revertedAt": None}, id="not reverted"),
+        pytest.param({"runs": {"found": 10, "cleared": 0}}, id="none cleared"),
+        pytest.param({"runs": {"found": 10, "cleared": 10}}, id="all cleared"),
+        pytest.param({"runs": {}}, id="nothing known"),
+    ],
+)
+def test_there_is_no_estimate_without_a_pace(changes: dict[str, Any]) -> None:
+    assert estimate(kill(**changes), NOW) is None
+
+
+def test_a_finished_kill_says_how_long_it_took() -> None:
+    done = kill(finishedAt=at(-2), secondsToQueued=9, runs={"found": 1, "failed": 1})
+    raw = rollout(standing("True", "False", "Reverted", "m", killSwitch=done))
+    text = "\n".join(tell(raw, NOW))
+    assert "18 s in all" in text
+    assert "the last run 9 s after the engagement" in text
+    assert "1 failed" in text
+    assert "to go" not in text
+    assert "[" not in progress(raw)
+
+
+def test_rehearsal_and_offloaded_runs_are_told() -> None:
+    status = standing(
+        *("True", "False", "Live", "m"),
+        rehearsal={
+            "required": True,
+            "valid": True,
+            "by": "ana",
+            "at": at(-7200),
+            "evidence": "https://example.org/1",
+            "expiresAt": at(86400),
+        },
+        offloadedRuns={"count": 3, "takenAt": at(-12), "listRef": {"name": "xbr-demo-runs"}},
+    )
+    text = "\n".join(tell(rollout(status), NOW))
+    assert "attested by ana 2 h ago, valid for 24 h more: https://example.org/1" in text
+    assert "3, counted 12 s ago; listed in the ConfigMap xbr-demo-runs" in text
+
+
+def test_a_missing_rehearsal_is_told() -> None:
+    status = standing("False", "True", "R", "m", rehearsal={"required": True, "valid": False})
+    assert "required, and there is no valid one" in "\n".join(tell(rollout(status), NOW))
