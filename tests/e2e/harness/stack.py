@@ -96,6 +96,23 @@ def object_storage_values(threshold: int) -> dict[str, Any]:
     }
 
 
+def merge(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Change `values` in place as a JSON merge patch does: None removes, mappings go deeper."""
+    for key, change in changes.items():
+        if change is None:
+            values.pop(key, None)
+        elif isinstance(change, Mapping):
+            inner = values.get(key)
+            values[key] = dict(inner) if isinstance(inner, Mapping) else {}
+            merge(values[key], change)
+        else:
+            values[key] = change
+
+
+# Changes that undo `object_storage_values`: a bare revert to BaseXCom.
+DATABASE_VALUES: dict[str, Any] = {"config": {"core": {"xcom_backend": None}, "common.io": None}}
+
+
 class AirflowStack:
     """The stack on one cluster. Also attaches to one that is installed already.
 
@@ -184,31 +201,51 @@ class AirflowStack:
             if not self._official:
                 self._publish_chart()
         with step("Airflow by Helm"):
-            self.upgrade({**_image_values(airflow_image), **(values or {})}, reset=True)
+            wanted = self._install_values(airflow_image)
+            merge(wanted, values or {})
+            self._helm_upgrade(wanted)
         with step("Airflow answers, schedules and knows its DAGs"):
             self.wait_ready()
 
-    def upgrade(self, values: Mapping[str, Any], *, reset: bool = False) -> None:
-        """Run `helm upgrade --install` as a person would, and return when Helm does.
+    def upgrade(self, changes: Mapping[str, Any]) -> None:
+        """Change values of the release by Helm as a person would, and return when Helm does.
+
+        Helm itself cannot take a value away from a release: with --reuse-values a null is dropped,
+        with --reset-then-reuse-values it is rendered as `<nil>`. So the release's values are read,
+        changed, and given as a whole.
 
         Args:
-            values: on top of the release's own (`reset`: of `stack/values.yaml`). None removes a
-                value.
-            reset: forget the values of the release.
+            changes: merged into the values of the release; None removes a key.
         """
-        chart = str(CHART) if not self._official else OFFICIAL_CHART.name
+        values = self.values()
+        merge(values, changes)
+        self._helm_upgrade(values)
+
+    def values(self) -> dict[str, Any]:
+        """The values that were given for the release (not the chart's own)."""
+        text = self.cluster.helm(
+            *("get", "values", RELEASE, "--namespace", NAMESPACE, "--output", "json")
+        )
+        return dict(json.loads(text) or {})
+
+    def _install_values(self, airflow_image: str) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        files = ["values.yaml", *(["values-official.yaml"] if self._official else [])]
+        for file in files:
+            merge(values, yaml.safe_load((STACK / file).read_text()))
+        merge(values, _image_values(airflow_image))
+        return values
+
+    def _helm_upgrade(self, values: Mapping[str, Any]) -> None:
         words = [
-            *("upgrade", "--install", RELEASE, chart, "--namespace", NAMESPACE),
-            *("--values", "-", "--timeout", "5m"),
+            *("upgrade", "--install", RELEASE, "--namespace", NAMESPACE),
+            *("--reset-values", "--values", "-", "--timeout", "5m"),
         ]
         if self._official:
-            words += ["--repo", OFFICIAL_CHART.repository, "--version", OFFICIAL_CHART.version]
-        if reset:
-            words += ["--reset-values", "--values", str(STACK / "values.yaml")]
-            if self._official:
-                words += ["--values", str(STACK / "values-official.yaml")]
+            words += [OFFICIAL_CHART.name, "--repo", OFFICIAL_CHART.repository]
+            words += ["--version", OFFICIAL_CHART.version]
         else:
-            words.append("--reuse-values")
+            words.append(str(CHART))
         self.cluster.helm(*words, stdin=yaml.safe_dump(dict(values)))
 
     def wait_ready(self, *, deadline: float = 180.0) -> None:
