@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 from minio import Minio
 
 from harness.forward import PortForward
@@ -63,7 +63,7 @@ class AirflowApi:
     ) -> None:
         self._forward = forward
         self._patience = patience
-        self._client = httpx.Client(auth=(username, password), timeout=15.0, trust_env=False)
+        self._client = httpx2.Client(auth=(username, password), timeout=15.0, trust_env=False)
 
     def close(self) -> None:
         """End connections and the port-forward."""
@@ -101,7 +101,7 @@ class AirflowApi:
                 answer = self._client.request(
                     method, f"http://{address}/api/v1{path}", json=body, params=params
                 )
-            except (httpx.TransportError, HarnessError) as error:
+            except (httpx2.TransportError, HarnessError) as error:
                 self._forward.renew()
                 if late:
                     raise HarnessError(
