@@ -86,7 +86,7 @@ def run(configuration: Configuration) -> int:
     """Run the operator until it is told to stop; return its exit code."""
     import httpx2
     from lightkube import Client
-    from lightkube.core.exceptions import ApiError, ConfigError
+    from lightkube.core.exceptions import ConfigError
 
     from xcom_rollout.act import perform
     from xcom_rollout.api import names
@@ -102,8 +102,8 @@ def run(configuration: Configuration) -> int:
         kube = Client(field_manager=names.MANAGER)
         for namespace in configuration.namespaces:
             next(iter(kube.list(RESOURCE, namespace=namespace, chunk_size=1)), None)
-    except ApiError as error:
-        if error.status.code == 404:
+    except httpx2.HTTPStatusError as error:
+        if error.response.status_code == httpx2.codes.NOT_FOUND:
             log.critical(
                 "the CRD is not installed: kubectl apply --server-side -f crds/",
                 extra={"crd": f"{names.PLURAL}.{names.GROUP}"},

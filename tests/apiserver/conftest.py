@@ -1,0 +1,79 @@
+"""One API server for all tests, with the CRD, the chart repository and a node beside it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness.apiserver import ApiServer
+from harness.paths import REPO
+from standin.charts import ChartRepository
+from standin.node import Node
+from standin.place import Place, Site
+from xcom_probe.build import build
+
+CRD = REPO / "crds" / "xcombackendrollouts.yaml"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.apiserver)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ApiServer]:
+    """An API server with the CRD of this tree."""
+    with ApiServer("--feature-gates=TranslateStreamCloseWebsocketRequests=false") as server:
+        server.apply(CRD.read_text())
+        server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def site(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """What all places share."""
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("charts", "work"):
+        (folder / name).mkdir()
+    build(folder / "xcom_probe.pyz")
+    with ChartRepository(folder / "charts") as charts:
+        yield Site(
+            kubeconfig=server.kubeconfig,
+            pki=server.folder / "pki",
+            chart=charts.archive,
+            repository=charts.url,
+            chart_name=charts.name,
+            chart_version=charts.version,
+            probe=folder / "xcom_probe.pyz",
+            work=folder / "work",
+        )
+
+
+@pytest.fixture(scope="session")
+def node(site: Site) -> Iterator[Node]:
+    with Node("node", site.kubeconfig, site.pki) as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture
+def new_namespace(request: pytest.FixtureRequest, numbers: Iterator[int]) -> Callable[[], str]:
+    """Return names for namespaces that say which test they belong to."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    return lambda: f"{words[:40].rstrip('-')}-{next(numbers)}"
+
+
+@pytest.fixture
+def place(site: Site, node: Node, new_namespace: Callable[[], str]) -> Iterator[Place]:
+    """A namespace with an Airflow release, and no rollout yet."""
+    with Place(site, node, new_namespace()) as place:
+        yield place

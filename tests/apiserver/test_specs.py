@@ -1,0 +1,155 @@
+"""Bad specs are refused at `kubectl apply`, with the field and what to write instead."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.apiserver import ApiServer
+from harness.shell import CommandError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = (ROOT / "docs/examples/demo.yaml").read_text()
+
+
+def apply(server: ApiServer, namespace: str, manifest: str) -> str:
+    """Apply as a person does, client-side, and return what kubectl says if that is refused."""
+    manifest = manifest.replace("namespace: airflow", f"namespace: {namespace}")
+    try:
+        server.kubectl("apply", "-f", "-", stdin=manifest)
+    except CommandError as error:
+        return str(error)
+    return ""
+
+
+def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: str) -> None:
+    assert not apply(server, namespace, DEMO)
+    spec = server.kubectl_json("-n", namespace, "get", "xbr", "demo")["spec"]
+    assert spec["gates"]["maxAge"] == "24h"
+    assert spec["airflow"]["api"]["port"] == 8080
+    assert spec["killSwitch"] == {"engaged": False, "strategy": "Retrigger"}
+    assert spec["suspend"] is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param(
+            "type: ObjectStorage",
+            "type: Redis",
+            ["spec.backend.type", '"Redis"', 'supported values: "ObjectStorage"'],
+            id="unknown backend type",
+        ),
+        pytest.param(
+            '"1048576"',
+            '"1MB"',
+            ["spec.threshold.bytes", "'1MB' is not a whole number of bytes", "'1048576'"],
+            id="threshold with a unit",
+        ),
+        pytest.param(
+            '"1048576"',
+            "1048576",
+            ["spec.threshold.bytes", "'1048576' is not a whole number of bytes", "in quotes"],
+            id="unquoted threshold",
+        ),
+        pytest.param(
+            '"1048576"',
+            "1.048576e+06",
+            ["spec.threshold.bytes", "is not a whole number of bytes", "in quotes"],
+            id="threshold as Helm would print it",
+        ),
+        pytest.param(
+            '"1048576"', '"-1"', ["spec.threshold.bytes", "'-1' is not"], id="negative threshold"
+        ),
+        pytest.param(
+            "s3://aws_default@airflow-xcom/xcom",
+            "/data/xcom",
+            [
+                "spec.backend.objectStorage.path",
+                "'/data/xcom' is not an object storage path",
+                "write scheme://connection@bucket/prefix",
+            ],
+            id="path without a scheme",
+        ),
+        pytest.param(
+            "airflow-xcom/xcom",
+            "airflow-xcom/xcom/",
+            ["spec.backend.objectStorage.path", "without a trailing slash"],
+            id="trailing slash",
+        ),
+        pytest.param(
+            "    release: airflow\n",
+            "",
+            ["spec.airflow.release", "Required value"],
+            id="missing release",
+        ),
+        pytest.param(
+            "functionalS3",
+            "functionlS3",
+            ['unknown field "spec.gates.preflight.functionlS3"'],
+            id="unknown field",
+        ),
+        pytest.param(
+            "maxAge: 720h",
+            "maxAge: 30 days",
+            ["spec.rehearsal.maxAge", "must be a duration such as 90s"],
+            id="duration in words",
+        ),
+        pytest.param(
+            "http://minio",
+            "minio",
+            ["spec.delivery.helm.chart.repository", "starting with https://"],
+            id="repository without a scheme",
+        ),
+        pytest.param(
+            "name: demo",
+            f"name: {'d' * 41}",
+            ["metadata.name", "must have at most 40 characters"],
+            id="name too long",
+        ),
+    ],
+)
+def test_a_bad_spec_is_refused_with_field_and_remedy(
+    server: ApiServer, namespace: str, old: str, new: str, says: list[str]
+) -> None:
+    assert old in DEMO
+    answer = apply(server, namespace, DEMO.replace(old, new, 1))
+    assert answer, "it was accepted"
+    for text in says:
+        assert text in answer
+    assert not server.kubectl_json("-n", namespace, "get", "xbr")["items"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param(
+            "airflow-xcom/xcom",
+            "airflow-xcom/other",
+            ["spec.backend.objectStorage.path", "is immutable", "engage the kill-switch"],
+            id="path",
+        ),
+        pytest.param(
+            "release: airflow",
+            "release: another",
+            ["spec.airflow.release", "is immutable", "create another rollout"],
+            id="release",
+        ),
+    ],
+)
+def test_what_must_not_change_is_refused_with_the_way_around(
+    server: ApiServer, namespace: str, old: str, new: str, says: list[str]
+) -> None:
+    assert not apply(server, namespace, DEMO)
+    answer = apply(server, namespace, DEMO.replace(old, new, 1))
+    for text in says:
+        assert text in answer
+
+
+def test_a_status_cannot_be_written_with_the_spec(server: ApiServer, namespace: str) -> None:
+    assert not apply(server, namespace, f"{DEMO}status:\n  phase: Live\n")
+    assert "status" not in server.kubectl_json("-n", namespace, "get", "xbr", "demo")
+
+
+def test_kubectl_explains_each_field(server: ApiServer) -> None:
+    text = " ".join(server.kubectl("explain", "xbr.spec.threshold.bytes").split())
+    assert "from which on it is offloaded" in text
