@@ -26,7 +26,7 @@ from xcom_rollout.decide.actions import (
     WriteLedger,
 )
 from xcom_rollout.decide.decision import Decision
-from xcom_rollout.decide.ledger import Ledger, OffloadedRun, Reader, RunKey, Verdict
+from xcom_rollout.decide.ledger import Component, Ledger, OffloadedRun, Reader, RunKey, Verdict
 from xcom_rollout.decide.observed import (
     AirflowView,
     CensusResult,
@@ -127,6 +127,7 @@ class Simulation:
         self.tasks: list[SimPod] = []
         self.jobs: list[SimJob] = []
         self.proof = ProofResult(Verdict.PASS, (), (), (), "KubernetesExecutor")
+        self.worker_executor = "LocalExecutor"
         self.api_error = ""
         self.job_seconds = 3
         self.roll_seconds = 4
@@ -240,6 +241,8 @@ class Simulation:
 
     def _result(self, request: RunJob) -> ProofResult | CensusResult:
         if request.kind is JobKind.PROOF:
+            if request.component is Component.WORKER:
+                return replace(self.proof, executor=self.worker_executor)
             return self.proof
         wanted = set(request.runs)
         runs = [

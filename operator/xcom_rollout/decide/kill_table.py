@@ -153,8 +153,8 @@ def census_taken(s: Situation) -> Finding:
             ledger = replace(s.ledger, census=census, kill=kill.with_runs(found))
             return act(
                 "CensusTaken",
-                f"{len(result.runs)} in-flight runs hold offloaded values, {len(found)} of them "
-                f"not known before: {some([str(run.key) for run in found])}",
+                f"{len(result.runs)} in-flight runs hold offloaded values"
+                + (f"; new: {some([str(run.key) for run in found])}" if found else ""),
                 WriteLedger(ledger, f"census {latest.attempt}"),
             )
         finished = latest.finished_at or latest.created_at

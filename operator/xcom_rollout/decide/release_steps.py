@@ -6,7 +6,7 @@ from xcom_rollout.decide.actions import ConfirmReaders
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
-from xcom_rollout.decide.table import act, done, hold, wait
+from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
 
 READER_RETRY = timedelta(seconds=10)
 
@@ -21,6 +21,7 @@ def sole_owner(s: Situation) -> Finding:
             "ReleaseOwnedByAnother",
             f"spec.airflow.release: {s.spec.airflow.release!r} is already in the charge of the "
             f"older rollout {first.name!r}; delete one of the two",
+            after=UNTIL_CHANGED,
         )
     return done("Accepted", "the spec is valid and no other rollout names the release")
 

@@ -32,7 +32,7 @@ from xcom_rollout.decide.release_steps import (
 )
 from xcom_rollout.decide.requests import InvalidAttestation, attestation
 from xcom_rollout.decide.situation import Situation, some
-from xcom_rollout.decide.table import Step, act, background, done, hold, wait
+from xcom_rollout.decide.table import UNTIL_CHANGED, Step, act, background, done, hold, wait
 
 PROOF_RETRY: Final = timedelta(seconds=60)
 """How long after a red proof the next attempt begins, should nothing that it proved change."""
@@ -46,7 +46,9 @@ LIVE: Final = "live"
 def not_suspended(s: Situation) -> Finding:
     """`spec.suspend` is false."""
     if s.spec.suspend:
-        return hold("Suspended", "spec.suspend is true; set it to false to go on")
+        return hold(
+            "Suspended", "spec.suspend is true; set it to false to go on", after=UNTIL_CHANGED
+        )
     return done("Accepted", "not suspended")
 
 
@@ -153,6 +155,7 @@ def rehearsed(s: Situation) -> Finding:
             f"the kill-switch must have been rehearsed before the cut-over, and {why}. Rehearse "
             "it, then attest it with: kubectl xbr attest "
             f"{s.observed.rollout.name} -n {s.observed.rollout.namespace} --evidence URL",
+            after=UNTIL_CHANGED,
         )
     return done(
         "Attested",
@@ -354,13 +357,16 @@ def _red(s: Situation, proof: Proof, again: timedelta) -> Finding:
 
 
 def _drift_and_executor(s: Situation) -> Finding:
+    # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
+    scheduler = s.ledger.proof(Component.SCHEDULER)
+    executor = scheduler.executor if scheduler else ""
+    if executor != SUPPORTED_EXECUTOR:
+        return hold(
+            "ExecutorNotSupported",
+            f"the scheduler runs {executor or 'an unknown executor'}; the kill-switch is only "
+            f"known to be safe with {SUPPORTED_EXECUTOR}",
+        )
     for proof in s.ledger.proofs:
-        if proof.executor != SUPPORTED_EXECUTOR:
-            return hold(
-                "ExecutorNotSupported",
-                f"the {proof.component} pod runs {proof.executor or 'an unknown executor'}; the "
-                f"kill-switch is only known to be safe with {SUPPORTED_EXECUTOR}",
-            )
         for check in proof.warnings:
             accepted = "json-strings" in s.spec.gates.round_trip.accepted_drift
             if check.name == JSON_STRINGS_CHECK and not accepted:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from xcom_rollout.api.names import DOMAIN_CONDITIONS, Condition
+from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Decision, Progress, StepFinding
 from xcom_rollout.decide.ledger import Kill, Proof, RunStage
 from xcom_rollout.decide.observed import Observed
@@ -115,9 +116,12 @@ def _conditions(
         findings = [found for found in decision.findings if found.condition == kind]
         if findings:
             values[kind] = _of_findings(findings, decision)
-        elif killing and kind in (Condition.PROVEN, Condition.REHEARSED):
-            if kind in before:
-                values[kind] = _kept(before[kind])
+        elif kind in before and (
+            isinstance(current.action, WriteLedger)
+            or (killing and kind in (Condition.PROVEN, Condition.REHEARSED))
+        ):
+            # Nothing in the world has changed for a step that is about to be looked at again.
+            values[kind] = _kept(before[kind])
         elif killing and kind in (Condition.READERS_CONFIRMED, Condition.OFFLOADING):
             values[kind] = ("False", "KillSwitchEngaged", "the way back is taken")
         elif killing or kind not in (Condition.REVERTED, Condition.RECOVERED):

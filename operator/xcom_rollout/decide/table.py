@@ -17,8 +17,10 @@ from xcom_rollout.decide.situation import Situation
 
 AT_REST: Final = timedelta(minutes=5)
 """How long nothing is looked at when all is done and no event comes."""
-HELD: Final = timedelta(seconds=15)
-"""How soon a held step is looked at again, should the remedy cause no event."""
+HELD: Final = timedelta(seconds=30)
+"""How soon a held step is looked at again, where the remedy causes no event."""
+UNTIL_CHANGED: Final = AT_REST
+"""The same where the remedy is a change of a rollout, which is an event."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from xcom_rollout.clients.errors import Conflict, WorldError
 from xcom_rollout.decide.actions import Action, SetValues
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import Observed, Rollout
+from xcom_rollout.decide.table import AT_REST
 from xcom_rollout.events import Severity
 from xcom_rollout.reconcile import Key, Reconciler
 
@@ -135,7 +136,7 @@ def test_a_held_rollout_is_a_warning_and_waits(loop: Loop) -> None:
     warnings = [n for n in loop.notebook.notes if n.severity is Severity.WARNING]
     assert [n.reason for n in warnings] == ["RehearsalRequired"]
     assert "kubectl xbr attest demo" in warnings[0].message
-    assert loop() == timedelta(seconds=15)
+    assert loop() == AT_REST
 
 
 def test_an_invalid_spec_is_a_condition_with_field_and_remedy(loop: Loop) -> None:
