@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import yaml
 
 from harness.apiserver import ApiServer
@@ -42,7 +42,7 @@ class Api:
         self.counts: Counter[tuple[str, str]] = Counter()
         context = ssl.create_default_context(cafile=str(server.folder / "pki" / "ca.crt"))
         context.load_cert_chain(str(_client_certificate(server)))
-        self._client = httpx.Client(
+        self._client = httpx2.Client(
             base_url=server.url, verify=context, timeout=60.0, trust_env=False
         )
 
@@ -95,7 +95,7 @@ class Api:
             verb, path, content=json.dumps(body), headers={"Content-Type": kind}
         )
         if answer.is_error:
-            raise httpx.HTTPStatusError(
+            raise httpx2.HTTPStatusError(
                 f"{verb} {path}: {answer.status_code} {answer.text[:1000]}",
                 request=answer.request,
                 response=answer,
@@ -187,7 +187,7 @@ def _complete_jobs(api: Api, stop: threading.Event) -> None:
                     return
                 if not (job.get("status") or {}).get("conditions"):
                     threading.Timer(CENSUS_SECONDS, _complete, (api, job)).start()
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             if not stop.is_set():
                 say(f"the watch of Jobs is begun again: {error}")
 
@@ -228,7 +228,7 @@ def _complete(api: Api, job: Mapping[str, Any]) -> None:
                 "conditions": conditions,
             },
         )
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         say(f"Job {namespace}/{name} could not be completed: {error}")
 
 
