@@ -2,12 +2,14 @@
 
 Every line that this prints under a step was read from the cluster, the database or the bucket a
 moment before; a step that does not see what it must see ends the demo with an error and a bundle.
+`DEMO_PICTURE=docs/demo.svg make demo` writes what it told as the picture of the README, too.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -241,6 +243,9 @@ def up() -> int:
     bundle = REPO / "build" / "bundles" / "demo"
     try:
         demo.run()
+        if picture := os.environ.get("DEMO_PICTURE"):
+            demo.story.draw(Path(picture))
+            say(f"the picture is in {picture}")
     except HarnessError as error:
         say(f"the demo failed: {error}")
         demo.cluster.bundle(bundle)

@@ -1,15 +1,51 @@
-"""A story told step by step: what is done, what was seen, how long it took, and a closing table."""
+"""A story told step by step: what is done, what was seen, how long it took, and a closing table.
+
+What is told is kept as a picture too: the same lines, cut at the width of a page.
+"""
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+PICTURE_WIDTH = 112
+PICTURE_OUTPUT = 6
+"""Lines of a command's output that the picture shows."""
+
+# The fonts are the reader's own: a picture in a README loads nothing from elsewhere.
+_PICTURE = """\
+<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{
+  font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  font-size: {char_height}px; line-height: {line_height}px;
+}}
+.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
 
 
 @dataclass
@@ -31,6 +67,21 @@ class Story:
     def __init__(self) -> None:
         self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.chapters: list[Chapter] = []
+        self._picture = Console(
+            file=io.StringIO(), record=True, width=PICTURE_WIDTH, highlight=False
+        )
+        self._picture.print("[bold]$ make demo[/]")
+
+    def tell(self, text: str, *, markup: bool = False) -> None:
+        """Print one line, whole on the terminal, cut to its width in the picture."""
+        self.console.print(text, markup=markup)
+        self._picture.print(text, markup=markup, no_wrap=True, overflow="ellipsis", crop=True)
+
+    def draw(self, path: Path) -> None:
+        """Write what was told so far as an SVG file."""
+        path.write_text(
+            self._picture.export_svg(title="make demo", code_format=_PICTURE, unique_id="demo")
+        )
 
     @contextmanager
     def chapter(self, title: str) -> Iterator[Chapter]:
@@ -38,9 +89,9 @@ class Story:
         chapter = Chapter(title)
         self.chapters.append(chapter)
         number = len(self.chapters)
-        self.console.print(f"\n[bold cyan]{number}. {title}[/]")
+        self.tell(f"\n[bold cyan]{number}. {title}[/]", markup=True)
         begin = time.monotonic()
-        told = _Teller(self.console, chapter)
+        told = _Teller(self, chapter)
         try:
             yield told
         except BaseException:
@@ -49,12 +100,15 @@ class Story:
         finally:
             chapter.seconds = time.monotonic() - begin
             word = "[bold red]FAILED[/]" if chapter.failed else "[green]done[/]"
-            self.console.print(f"   {word} after {chapter.seconds:.1f} s")
+            self.tell(f"   {word} after {chapter.seconds:.1f} s", markup=True)
 
     def show(self, command: str, output: str) -> None:
         """Print a command that the reader can repeat, and what it answered."""
-        self.console.print(f"   [dim]$ {command}[/]", markup=True)
-        for line in output.rstrip().splitlines():
+        self.tell(f"   [dim]$ {command}[/]", markup=True)
+        lines = output.rstrip().splitlines()
+        for line in lines[:PICTURE_OUTPUT]:
+            self.tell(f"     {line}")
+        for line in lines[PICTURE_OUTPUT:]:
             self.console.print(f"     {line}", markup=False)
 
     def closing_table(self) -> None:
@@ -69,6 +123,7 @@ class Story:
             )
         total = sum(chapter.seconds for chapter in self.chapters)
         table.add_row("", "All steps", "", f"{total:.1f}")
+        self._picture.print(f"\n[bold]{len(self.chapters)} steps, {total:.0f} s[/]")
         width = max(100, self.console.width)
         Console(file=sys.stdout, highlight=False, width=width).print(table)
 
@@ -76,10 +131,10 @@ class Story:
 class _Teller(Chapter):
     """A chapter that prints what is seen at once."""
 
-    def __init__(self, console: Console, chapter: Chapter) -> None:
+    def __init__(self, story: Story, chapter: Chapter) -> None:
         super().__init__(chapter.title, chapter.seen)
-        self._console = console
+        self._story = story
 
     def saw(self, fact: str) -> None:
         super().saw(fact)
-        self._console.print(f"   - {fact}", markup=False)
+        self._story.tell(f"   - {fact}")
