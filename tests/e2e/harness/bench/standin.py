@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx2 as httpx
+import httpx2
 import yaml
 
 from harness.apiserver import ApiServer
@@ -53,7 +53,7 @@ class Api:
         """The answer as it is, such as that of `/metrics`."""
         answer = self._client.get(path)
         answer.raise_for_status()
-        return answer.text
+        return str(answer.text)
 
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST; returns the object."""
