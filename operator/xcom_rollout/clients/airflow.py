@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -49,8 +49,35 @@ class AirflowApi:
         answer = self._ask("GET", _run_path(key))
         return None if answer is None else _dag_run(answer)
 
-    def paused(self, dag_id: str) -> bool | None:
-        """Return whether the DAG is paused, None where Airflow has no such DAG."""
+    def paused(self, dag_ids: Collection[str]) -> dict[str, bool | None]:
+        """Return whether each DAG is paused, None for one that Airflow does not have.
+
+        A request costs Airflow 0.15 s of processor time, most of it to check the password. So it
+        is asked for all its DAGs page by page, unless asking for each takes fewer requests.
+        """
+        if not dag_ids:
+            return {}
+        found: dict[str, bool] = {}
+        while True:
+            query = {
+                "only_active": False,
+                "order_by": "dag_id",
+                "fields": ["dag_id", "is_paused"],
+                "limit": PAGE,
+                "offset": len(found),
+            }
+            answer = self._ask("GET", "/dags", query)
+            if answer is None:
+                raise AirflowError(self._no_api())
+            page, total = answer["dags"], answer["total_entries"]
+            found |= {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in page}
+            if not page or len(found) >= total:
+                return {dag_id: found.get(dag_id) for dag_id in dag_ids}
+            if (total - len(found)) / PAGE > len(dag_ids):
+                wanted = sorted(dag_ids)
+                return dict(zip(wanted, in_parallel(self._paused, wanted), strict=True))
+
+    def _paused(self, dag_id: str) -> bool | None:
         answer = self._ask("GET", f"/dags/{quote(dag_id, safe='')}")
         return None if answer is None else bool(answer["is_paused"])
 
@@ -68,11 +95,9 @@ class AirflowApi:
         self._ask("PATCH", _run_path(key), None, {"state": "failed"})
 
     def clear(self, key: RunKey) -> None:
-        """Queue the whole run again, unless it is in flight; one that is gone is left alone."""
-        seen = self.run(key)
-        if seen is not None and seen.state not in IN_FLIGHT:
-            # Without dry_run Airflow 2 only says what it would clear.
-            self._ask("POST", f"{_run_path(key)}/clear", None, {"dry_run": False})
+        """Queue the whole run again; one that is gone is left alone."""
+        # Without dry_run Airflow 2 only says what it would clear.
+        self._ask("POST", f"{_run_path(key)}/clear", None, {"dry_run": False})
 
     def _runs(self, filters: Mapping[str, Any]) -> Iterator[DagRun]:
         """Page through runs; a run that moves between pages may come twice, or at the next look."""

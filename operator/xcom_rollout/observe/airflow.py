@@ -10,7 +10,7 @@ from xcom_rollout.decide.observed import AirflowView, DagRun, Rollout
 from xcom_rollout.decide.requests import kill_request
 from xcom_rollout.world import World
 
-FEW: Final = 25
+FEW: Final = 3
 """Runs up to which asking for each is quicker than paging through all that changed."""
 _SKEW: Final = timedelta(minutes=5)
 """How much Airflow's clock may be behind the operator's."""
@@ -27,13 +27,8 @@ def view(world: World, rollout: Rollout, ledger: Ledger) -> AirflowView:
     """Return what Airflow says; why it could not be asked is part of that, and no error."""
     try:
         airflow = open_airflow(world.http, world.api, world.airflow_url, rollout)
-        runs = {run.key: run for run in airflow.in_flight()}
-        held: set[str] = set()
-        if ledger.kill is not None:
-            runs |= _recorded(airflow, ledger.kill, frozenset(runs))
-            held = set(ledger.kill.held_dags) - set(ledger.kill.released_dags)
-        dags = {run.key.dag_id for run in runs.values()} | held
-        paused = dict(zip(sorted(dags), in_parallel(airflow.paused, sorted(dags)), strict=True))
+        runs, held = _runs(airflow, ledger.kill), _held(ledger.kill)
+        paused = airflow.paused({run.dag_id for run in runs} | held)
     except WorldError as error:
         return AirflowView(error=error.message)
     return AirflowView(
@@ -47,18 +42,18 @@ def view(world: World, rollout: Rollout, ledger: Ledger) -> AirflowView:
     )
 
 
-def _recorded(airflow: AirflowApi, kill: Kill, seen: frozenset[RunKey]) -> dict[RunKey, DagRun]:
-    """Return the runs that the kill still watches and that are not in flight."""
-    missing = [
-        run.key for run in kill.runs if run.stage is not RunStage.RECOVERED and run.key not in seen
-    ]
-    found: dict[RunKey, DagRun] = {}
-    if len(missing) > FEW:
-        wanted = set(missing)
+def _held(kill: Kill | None) -> frozenset[str]:
+    return frozenset() if kill is None else frozenset(kill.held_dags) - set(kill.released_dags)
+
+
+def _runs(airflow: AirflowApi, kill: Kill | None) -> dict[RunKey, DagRun]:
+    """Return the runs in flight, and those that the kill still watches."""
+    found = {run.key: run for run in airflow.in_flight()}
+    watched = {
+        run.key for run in (kill.runs if kill else ()) if run.stage is not RunStage.RECOVERED
+    }
+    if kill is not None and len(watched - found.keys()) > FEW:
         changed = airflow.changed_since(kill.engaged_at - _SKEW)
-        found = {run.key: run for run in changed if run.key in wanted}
-        missing = [key for key in missing if key not in found]
-    for run in in_parallel(airflow.run, missing):
-        if run is not None:
-            found[run.key] = run
-    return found
+        found |= {run.key: run for run in changed if run.key in watched and run.key not in found}
+    missing = sorted(watched - found.keys())
+    return found | {run.key: run for run in in_parallel(airflow.run, missing) if run is not None}
