@@ -6,7 +6,7 @@ operator may be stopped anywhere and go on from there.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -23,6 +23,11 @@ from xcom_rollout.status import differs, transitions, without_nulls, worth_telli
 
 MOST_PASSES: Final = 50
 """Passes in a row over one rollout before the others get their turn."""
+
+PATIENT_PASSES: Final = 4
+"""Passes over a held rollout before they become rarer."""
+LONGEST_HELD: Final = timedelta(minutes=1)
+"""Longest time between passes over a held rollout."""
 
 OBSERVE_FAILED: Final = "ObserveFailed"
 ACTION_FAILED: Final = "ActionFailed"
@@ -46,6 +51,30 @@ class Key:
         return f"{self.namespace}/{self.name}"
 
 
+class Patience:
+    """Looks less often at what has been held for long.
+
+    A remedy that causes no event is seen by looking. Somebody who has just been told acts within
+    minutes; a rollout that is held for hours need not cost as much as one that moves. Kept in
+    memory: losing it costs a few requests.
+    """
+
+    def __init__(self) -> None:
+        self._calm: dict[Key, int] = {}
+
+    def after(self, key: Key, asked: timedelta, *, calm: bool) -> timedelta:
+        """Return when to look again.
+
+        `calm` says that this pass found the rollout held, as the one before, with nothing new.
+        """
+        if not calm:
+            self._calm.pop(key, None)
+            return asked
+        passes = self._calm[key] = self._calm.get(key, 0) + 1
+        slower = min(asked * max(1.0, passes / PATIENT_PASSES), LONGEST_HELD)
+        return max(asked, slower)
+
+
 @dataclass(frozen=True)
 class Reconciler:
     """Brings rollouts forward. Safe to use from several threads, for different keys."""
@@ -57,6 +86,7 @@ class Reconciler:
     now: Callable[[], datetime] = utc_now
     stopping: Callable[[], bool] = lambda: False
     """Whether to leave further passes to the next start of the operator."""
+    patience: Patience = field(default_factory=Patience)
 
     def __call__(self, key: Key) -> timedelta | None:
         """Make passes over the rollout until it rests.
@@ -98,7 +128,11 @@ class Reconciler:
             raise
         raw = self._publish(key, raw, status, _announcement(decision))
         if decision.action is None:
-            return _Rest(over=True, look_again=decision.requeue_after)
+            held = decision.current.finding.progress is Progress.HELD
+            # The way back is in a hurry whatever holds it.
+            calm = held and observed.ledger.kill is None and not differs(previous, status)
+            after = self.patience.after(key, decision.requeue_after, calm=calm)
+            return _Rest(over=True, look_again=after)
         started = self.now()
         try:
             self.perform(observed, decision.action)

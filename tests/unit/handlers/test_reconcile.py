@@ -20,7 +20,7 @@ from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.table import AT_REST
 from xcom_rollout.events import Severity
-from xcom_rollout.reconcile import Key, Reconciler
+from xcom_rollout.reconcile import Key, Patience, Reconciler
 
 KEY = Key("airflow", "demo")
 SPEC = simulated_spec().model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -129,7 +129,7 @@ def test_a_held_rollout_is_a_warning_and_waits(loop: Loop) -> None:
     del loop.rollouts.objects["airflow", "demo"]["metadata"]["annotations"][
         "xcomrollout.dev/rehearsal-attestation"
     ]
-    for _ in range(30):
+    for _ in range(8):
         loop()
         loop.sim.tick()
     assert loop.condition("Stalled")["reason"] == "RehearsalRequired"
@@ -137,6 +137,19 @@ def test_a_held_rollout_is_a_warning_and_waits(loop: Loop) -> None:
     assert [n.reason for n in warnings] == ["RehearsalRequired"]
     assert "kubectl xbr attest demo" in warnings[0].message
     assert loop() == AT_REST
+
+
+def test_what_is_held_for_long_is_looked_at_less_often() -> None:
+    patience, key = Patience(), KEY
+    asked = timedelta(seconds=15)
+    delays = [patience.after(key, asked, calm=True).total_seconds() for _ in range(20)]
+    assert delays[:4] == [15, 15, 15, 15]
+    assert delays == sorted(delays)
+    assert delays[-1] == 60
+    assert patience.after(Key("airflow", "other"), asked, calm=True) == asked
+    assert patience.after(key, asked, calm=False) == asked
+    assert patience.after(key, asked, calm=True) == asked
+    assert patience.after(key, timedelta(minutes=5), calm=True) == timedelta(minutes=5)
 
 
 def test_an_invalid_spec_is_a_condition_with_field_and_remedy(loop: Loop) -> None:
