@@ -102,7 +102,7 @@ def test_the_guide_explains_every_condition() -> None:
 
 def test_the_guide_names_every_verb_of_the_command_line() -> None:
     text = GUIDE.read_text(encoding="utf-8")
-    verbs = main.list_commands(None)  # type: ignore[attr-defined,arg-type]
+    verbs = main.list_commands(None)  # type: ignore[arg-type]
     assert verbs
     assert [verb for verb in verbs if f"kubectl xbr {verb}" not in text] == []
 
