@@ -11,7 +11,7 @@ import contextlib
 import importlib
 from typing import Any, Iterator, Mapping, NamedTuple
 
-from xcom_probe import options, redact
+from xcom_probe import options, place, redact
 from xcom_probe.model import CannotLook
 from xcom_probe.options import ConfigFile
 
@@ -115,6 +115,7 @@ def snapshot(environ: Mapping[str, str], cfg: ConfigFile) -> Iterator[Database]:
 def _engine(found: Address | None) -> Any:
     try:
         if found is None:
+            place.use_scratch()
             return importlib.import_module("airflow.settings").engine
         return importlib.import_module("sqlalchemy").create_engine(
             found.url,

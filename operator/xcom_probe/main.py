@@ -16,7 +16,7 @@ import traceback
 import warnings
 from typing import Any, NoReturn
 
-from xcom_probe import __version__
+from xcom_probe import __version__, place
 from xcom_probe.model import (
     ERROR,
     EXIT_CODES,
@@ -67,6 +67,7 @@ def entry() -> NoReturn:
     except BaseException:  # noqa: BLE001 - Python's own status for this, 1, would mean "no"
         traceback.print_exc()
         status = EXIT_ERROR
+    place.remove_scratch()
     sys.stderr.flush()
     # Not sys.exit: clients of the store keep threads and event loops that delay an orderly end.
     os._exit(status)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
+import tempfile
 from importlib import metadata
 from typing import Any
 
@@ -68,3 +71,36 @@ def _first_process() -> list[str]:
             return file.read().decode("utf-8", "replace").split("\0")
     except OSError:
         return []
+
+
+_scratch: list[str] = []
+# Writable in a container even where its root file system is not.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - mkdtemp makes a private folder in it
+
+
+def use_scratch() -> None:
+    """Have Airflow open its logs in a temporary folder, which `remove_scratch` removes.
+
+    Airflow 2 makes dated folders in its log directory as soon as it is imported, and cannot be
+    imported where it may not. Its logs are not the probe's subject, and the disk is not its own.
+    Without any writable place nothing is changed: the import then says what is missing.
+    """
+    if _scratch:
+        return
+    for parent in (None, _SHARED_MEMORY):
+        try:
+            folder = tempfile.mkdtemp(prefix="xcom_probe_", dir=parent)
+        except OSError:
+            continue
+        _scratch.append(folder)
+        if parent is not None:
+            # Libraries of Airflow ask for a temporary folder too, and fail without one.
+            tempfile.tempdir = os.environ["TMPDIR"] = folder
+        os.environ["AIRFLOW__SCHEDULER__CHILD_PROCESS_LOG_DIRECTORY"] = folder
+        return
+
+
+def remove_scratch() -> None:
+    """Remove that folder."""
+    while _scratch:
+        shutil.rmtree(_scratch.pop(), ignore_errors=True)

@@ -63,6 +63,7 @@ def load_xcom() -> Any:
     Raises:
         ImportFailed: with the reason, on one line.
     """
+    place.use_scratch()
     try:
         return importlib.import_module("airflow.models.xcom").XCom
     except Exception as problem:

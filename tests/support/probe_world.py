@@ -6,14 +6,14 @@ requirements file), PostgreSQL is Debian's, the S3 server is MinIO.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -213,7 +213,7 @@ class ObjectStore:
             region_name="us-east-1",
         )
 
-    def keys(self, bucket: str = BUCKET) -> list[str]:
+    def all_keys(self, bucket: str = BUCKET) -> list[str]:
         """Every key of a bucket."""
         pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
@@ -248,11 +248,14 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     def ready() -> bool:
         if process.poll() is not None:
             raise HarnessError(f"minio ended: {(folder / 'log').read_text()[-2000:]}")
+        asked = http.client.HTTPConnection(store.endpoint[7:], timeout=3)
         try:
-            with urllib.request.urlopen(f"{store.endpoint}/minio/health/ready", timeout=3) as seen:
-                return bool(seen.status == 200)
-        except (urllib.error.URLError, OSError) as error:
+            asked.request("GET", "/minio/health/ready")
+            return asked.getresponse().status == 200
+        except OSError as error:
             raise NotYetError(str(error)) from error
+        finally:
+            asked.close()
 
     try:
         wait_for("MinIO is ready", ready, 30)
@@ -271,7 +274,6 @@ class Answer:
         code: the exit code.
         stdout: all of it.
         stderr: all of it.
-        seconds: wall time.
     """
 
     code: int
@@ -360,3 +362,50 @@ def right_environment(home: Path, database: Postgres, store: ObjectStore) -> dic
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     }
+
+
+class Gate:
+    """A TCP forwarder on loopback that holds back a request once it has seen a certain text."""
+
+    def __init__(self, target: str, text: bytes) -> None:
+        """Forward to `target` (host:port); the first request that holds `text` waits for `open`."""
+        host, _, port = target.partition(":")
+        self._target = (host, int(port))
+        self._text = text
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._open = threading.Event()
+        self.seen = threading.Event()
+        self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def open(self) -> None:
+        """Let everything through from now on."""
+        self._open.set()
+
+    def close(self) -> None:
+        """Accept no more connections."""
+        self._open.set()
+        self._server.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            upstream = socket.create_connection(self._target)
+            for source, sink, held in ((client, upstream, True), (upstream, client, False)):
+                threading.Thread(target=self._pump, args=(source, sink, held), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, held: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if held and self._text in data and not self._open.is_set():
+                    self.seen.set()
+                    self._open.wait()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            # One side went away: so does the other.
+            source.close()
+            sink.close()

@@ -7,6 +7,8 @@ from typing import Any, Callable, Iterable, NamedTuple
 from xcom_probe import redact
 from xcom_probe.model import ERROR, FAIL, PASS, SKIP, WARN, CannotLook, Finding
 
+_AN_ANSWER = "an answer, whatever it is"
+
 
 class Outcome(NamedTuple):
     """What one check function saw. `remedy` replaces that of the table where it can be closer."""
@@ -74,9 +76,9 @@ def _outcome(check: Check, context: Any, done: dict[str, str]) -> Outcome:
     except Skip as reason:
         return Outcome(SKIP, f"not looked at: {reason}")
     except CannotLook as reason:
-        return Outcome(ERROR, str(reason))
+        return Outcome(ERROR, str(reason), _AN_ANSWER)
     except Exception as problem:  # noqa: BLE001 - one broken check must not hide the others
-        return Outcome(ERROR, f"could not look: {redact.error(problem)}")
+        return Outcome(ERROR, f"could not look: {redact.error(problem)}", _AN_ANSWER)
 
 
 def _finding(check: Check, outcome: Outcome) -> Finding:

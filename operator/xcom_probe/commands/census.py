@@ -175,7 +175,8 @@ class _Query:
         self._parameters = {
             "prefix": prefix,
             "length": len(prefix),
-            "shortest": len(prefix) + 1,
+            # At least one character of a key, and the closing quote.
+            "shortest": len(prefix) + 2,
             "longest": len(prefix) + _LONGEST_REST,
         }
 

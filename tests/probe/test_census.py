@@ -1,0 +1,220 @@
+"""The census is exact: runs in flight with offloaded rows, and no others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from probe_world import BUCKET, CONN_ID, ObjectStore, Pod, Postgres, free_port
+
+from harness.paths import REPO
+
+pytestmark = pytest.mark.airflow
+
+# Wildcards of LIKE in the prefix, and a neighbour that only a wildcard would match.
+BASE = f"s3://{CONN_ID}@{BUCKET}/x_com%data"
+NEIGHBOUR = f"s3://{CONN_ID}@{BUCKET}/xAcomBBdata"
+THRESHOLD = "1000"
+LARGE = "x" * 2000
+RUN_ID = "manual__2026-01-01T00:00:00+00:00"
+
+LOOK_ALIKES: list[Any] = [
+    f"see {BASE}/dag/run/task/uuid for more",
+    [f"{BASE}/dag/run/task/uuid"],
+    {"path": f"{BASE}/dag/run/task/uuid"},
+    BASE,
+    BASE + "/",
+    BASE + "-2/dag/run/task/uuid",
+    NEIGHBOUR + "/dag/run/task/uuid",
+    BASE.replace(f"{CONN_ID}@", "") + "/dag/run/task/uuid",
+    BASE.upper() + "/dag/run/task/uuid",
+    None,
+    "",
+]
+
+RUNS: list[dict[str, Any]] = [
+    {
+        "dag": "two_tasks",
+        "run": RUN_ID,
+        "state": "running",
+        "values": [
+            ["produce", -1, "return_value", LARGE],
+            ["produce", -1, "second", LARGE],
+            ["small", -1, "return_value", "small"],
+            ["mapped", 0, "return_value", LARGE],
+            ["mapped", 1, "return_value", LARGE],
+        ],
+    },
+    {"dag": "two_tasks", "run": "waiting", "state": "queued", "values": [["t", -1, "k", LARGE]]},
+    {"dag": "δοκιμή", "run": "ünïcode", "state": "running", "values": [["tâche", -1, "k", LARGE]]},
+    {"dag": "done", "run": "ok", "state": "success", "values": [["t", -1, "k", LARGE]]},
+    {"dag": "done", "run": "bad", "state": "failed", "values": [["t", -1, "k", LARGE]]},
+    {"dag": "inline", "run": "only", "state": "running", "values": [["t", -1, "k", "small"]]},
+    {"dag": "empty", "run": "nothing", "state": "running", "values": []},
+    {
+        "dag": "alike",
+        "run": "strings",
+        "state": "running",
+        "values": [["t", -1, str(n), value] for n, value in enumerate(LOOK_ALIKES)],
+    },
+]
+OURS = tuple({run["dag"] for run in RUNS})
+
+
+@pytest.fixture(scope="module")
+def runs(pod: Pod, database: Postgres, store: ObjectStore) -> Iterator[None]:
+    """The runs above, written by Airflow with the object storage backend."""
+    changed = pod.with_env(
+        {
+            "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": BASE,
+            "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": THRESHOLD,
+        }
+    )
+    seeded = subprocess.run(
+        [changed.python, Path(__file__).with_name("seed_runs.py")],
+        input=json.dumps(RUNS),
+        env=changed.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert seeded.returncode == 0, seeded.stdout + seeded.stderr
+    assert len(store.all_keys()) == 8
+    yield
+    with database.connect() as connection:
+        connection.execute("DELETE FROM dag_run WHERE dag_id = ANY(%s)", (list(OURS),))
+    for key in store.all_keys():
+        store.client().delete_object(Bucket=BUCKET, Key=key)
+
+
+@pytest.mark.usefixtures("runs")
+class TestCensus:
+    """On one table."""
+
+    def test_counts_runs_in_flight_with_offloaded_rows_and_no_others(self, pod: Pod) -> None:
+        answer = pod.probe("census", "--base", BASE)
+        assert answer.code == 0
+        assert [
+            (run["dagId"], run["runId"], run["state"], run["rows"], run["tasks"])
+            for run in answer.result["runs"]
+        ] == [
+            ("two_tasks", RUN_ID, "running", 4, ["mapped", "produce"]),
+            ("two_tasks", "waiting", "queued", 1, ["t"]),
+            ("δοκιμή", "ünïcode", "running", 1, ["tâche"]),
+        ]
+        counts = {"runs": 3, "runsWithRows": 3, "rows": 6, "inFlight": 6}
+        assert answer.result["counts"] == counts
+        assert answer.failing() == set()
+
+    def test_times_are_those_of_the_database(self, pod: Pod) -> None:
+        result = pod.probe("census", "--base", BASE + "/").result
+        now = datetime.fromisoformat(result["databaseTime"])
+        assert abs(now - datetime.now(UTC)) < timedelta(minutes=1)
+        started = {run["runId"]: run["startDate"] for run in result["runs"]}
+        assert started["waiting"] is None
+        assert now - timedelta(minutes=5) < datetime.fromisoformat(started[RUN_ID]) <= now
+
+    def test_result_follows_the_published_schema(self, pod: Pod) -> None:
+        schema = json.loads((REPO / "docs/reference/probe-result.schema.json").read_text())
+        jsonschema.validate(pod.probe("census", "--base", BASE).result, schema)
+
+    def test_given_runs_are_looked_at_in_any_state(self, pod: Pod, tmp_path: Path) -> None:
+        asked = [("two_tasks", RUN_ID), ("done", "ok"), ("inline", "only"), ("gone", "long ago")]
+        file = tmp_path / "runs.json"
+        file.write_text(json.dumps([{"dagId": dag, "runId": run} for dag, run in asked]))
+        answer = pod.probe("census", "--base", BASE, "--runs-file", str(file))
+        assert answer.code == 0
+        assert [
+            (run["dagId"], run["state"], run["rows"], run["tasks"]) for run in answer.result["runs"]
+        ] == [
+            ("done", "success", 1, ["t"]),
+            ("gone", None, 0, []),
+            ("inline", "running", 0, []),
+            ("two_tasks", "running", 4, ["mapped", "produce"]),
+        ]
+
+    def test_list_of_more_runs_than_one_statement_takes(self, pod: Pod, tmp_path: Path) -> None:
+        asked = [{"dagId": "nobody", "runId": f"run {n}"} for n in range(1200)]
+        asked.append({"dagId": "two_tasks", "runId": RUN_ID})
+        file = tmp_path / "runs.json"
+        file.write_text(json.dumps(asked))
+        counts = pod.probe("census", "--base", BASE, "--runs-file", str(file)).result["counts"]
+        assert (counts["runs"], counts["runsWithRows"], counts["rows"]) == (1201, 1, 4)
+
+    def test_another_base_sees_nothing_of_this_one(self, pod: Pod) -> None:
+        assert pod.probe("census", "--base", BASE + "/two").result["runs"] == []
+
+    def test_needs_no_more_than_the_right_to_read(self, pod: Pod, database: Postgres) -> None:
+        with database.connect() as connection:
+            connection.execute("CREATE ROLE looker LOGIN PASSWORD 'looker-secret'")
+            connection.execute("GRANT SELECT ON dag_run, xcom TO looker")
+        url = database.url().replace("airflow:airflow@", "looker:looker-secret@")
+        answer = pod.with_env({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}).probe(
+            "census", "--base", BASE
+        )
+        assert answer.code == 0
+        assert answer.result["counts"]["rows"] == 6
+
+    def test_pickled_rows_are_a_warning(self, pod: Pod, database: Postgres) -> None:
+        with database.connect() as connection:
+            connection.execute(
+                "UPDATE xcom SET value = %s WHERE dag_id = 'inline'", (b"\x80\x04\x8c\x01a\x94.",)
+            )
+        answer = pod.probe("census", "--base", BASE)
+        assert set(answer.checks("warn")) == {"rows-readable"}
+        assert answer.code == 0
+
+    def test_address_is_asked_of_airflow_where_only_airflow_knows(self, pod: Pod) -> None:
+        url = pod.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        changed = pod.with_env(
+            {
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": None,
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": f"echo -n {url}",
+            }
+        )
+        answer = changed.probe("census", "--base", BASE)
+        assert answer.result["counts"]["rows"] == 6
+        assert "Airflow's settings" in answer.checks()["database-reachable"]["observed"]
+
+    def test_address_in_the_file(self, pod: Pod, tmp_path: Path) -> None:
+        cfg = tmp_path / "airflow.cfg"
+        url = pod.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        cfg.write_text(f"[database]\nsql_alchemy_conn = {url}\n")
+        changed = pod.with_env(
+            {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": None, "AIRFLOW_CONFIG": str(cfg)}
+        )
+        answer = changed.probe("census", "--base", BASE)
+        assert answer.result["counts"]["rows"] == 6
+        assert f"file:{cfg}" in answer.checks()["database-reachable"]["observed"]
+
+
+@pytest.mark.parametrize("cause", ["nobody listens", "wrong password"])
+def test_a_database_out_of_reach_is_no_answer(pod: Pod, database: Postgres, cause: str) -> None:
+    port = database.port if cause == "wrong password" else free_port()
+    url = Postgres(port).url(password="not-the-secret")
+    answer = pod.with_env({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}).probe(
+        "census", "--base", BASE
+    )
+    assert answer.code == 3
+    assert answer.result["verdict"] == "error"
+    assert set(answer.checks("error")) == {"look"}
+    assert "runs" not in answer.result
+    assert "not-the-secret" not in answer.stdout + answer.stderr
+
+
+def test_wrong_arguments_are_named(pod: Pod, tmp_path: Path) -> None:
+    no_url = pod.probe("census", "--base", "bucket/xcom")
+    assert (no_url.code, no_url.stdout) == (2, "")
+    assert "'bucket/xcom'" in no_url.stderr
+
+    file = tmp_path / "runs.json"
+    file.write_text('[{"dagId": "a", "runId": "b"}, {"dagId": "a"}]')
+    no_run = pod.probe("census", "--base", BASE, "--runs-file", str(file))
+    assert no_run.code == 2
+    assert "item 1" in no_run.stderr
