@@ -72,8 +72,9 @@ def finished(raw: Raw) -> bool:
 
 def is_over(raw: Raw) -> bool:
     """Whether nothing more happens by itself: finished, or stalled within the kill."""
-    in_kill = bool((raw.get("status") or {}).get("killSwitch"))
-    return finished(raw) or (in_kill and condition(raw, Condition.STALLED).get("status") == "True")
+    # The operator shows this condition from the moment on at which it has seen the request.
+    seen = bool(condition(raw, Condition.REVERTED))
+    return finished(raw) or (seen and condition(raw, Condition.STALLED).get("status") == "True")
 
 
 def _request(raw: Raw) -> dict[str, Any] | None:

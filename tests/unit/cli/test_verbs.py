@@ -161,6 +161,16 @@ def test_resume_is_refused(change: Callable[[dict[str, Any]], object], message: 
     assert caught.value.exit_code == 1
 
 
+def test_waiting_for_a_kill_ends_when_it_is_stalled_but_not_for_an_earlier_stall() -> None:
+    def stalled(*kinds: str) -> dict[str, Any]:
+        conditions = [{"type": kind, "status": "True"} for kind in ("Stalled", *kinds)]
+        return rollout(status={"conditions": conditions})
+
+    assert not kill.is_over(stalled()), "the operator has not seen the request yet"
+    assert kill.is_over(stalled("Reverted"))
+    assert not kill.finished(stalled("Reverted"))
+
+
 def test_a_malformed_kill_request_is_followed_all_the_same() -> None:
     raw = rollout()
     raw["metadata"]["annotations"][ANNOTATION_KILL] = "now!"
