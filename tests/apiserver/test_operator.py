@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,16 @@ from xcom_probe.build import build
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = (ROOT / "docs/examples/demo.yaml").read_text()
-PORT = 18471
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+PORT = free_port()
 
 
 @dataclass
