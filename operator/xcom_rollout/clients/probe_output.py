@@ -1,6 +1,6 @@
 """What the probe printed: found in a log, checked, and turned into the words of `decide`.
 
-The form is `xcom-probe/v1`, documented in docs/reference/probe-result.schema.json.
+The form is `xcom-probe/v1`, made by `xcom_probe.model.document`.
 """
 
 import json
