@@ -47,10 +47,13 @@ def _waits(metadata: Json, replicas: int, status: Json, alive: Sequence[Json]) -
             why = trouble(pod)
             waits.append(f"{name} is not ready" + (f" ({why})" if why else ""))
     staying = sum(not is_terminating(pod) for pod in alive)
-    counts = {staying, int(status.get("replicas", 0))}
+    counted = int(status.get("replicas", 0))
     unavailable = int(status.get("unavailableReplicas", 0))
-    if not waits and (counts != {replicas} or unavailable):
-        waits.append(f"{max(counts)} pods are there, {replicas} wanted, {unavailable} unavailable")
+    if not waits and ({staying, counted} != {replicas} or unavailable):
+        waits.append(
+            f"{replicas} pods are wanted, {staying} are there, {counted} are counted, "
+            f"{unavailable} are unavailable"
+        )
     return waits
 
 

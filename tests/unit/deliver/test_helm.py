@@ -1,0 +1,92 @@
+"""What Helm is given, and what is made of what it says."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from xcom_rollout.clients.errors import HelmError
+from xcom_rollout.clients.helm import HelmRunner
+from xcom_rollout.deliver.helm import config_maps, upgrade_arguments, values_file
+
+MANIFEST = """---
+# Source: airflow/templates/configmap.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: airflow-config}
+data:
+  airflow.cfg: |
+    [core]
+    xcom_backend = x
+---
+apiVersion: v1
+kind: Service
+metadata: {name: airflow-webserver}
+---
+"""
+
+
+def test_the_file_is_the_whole_truth_and_hooks_stay_out() -> None:
+    arguments = upgrade_arguments("airflow", Path("c.tgz"), "ns", Path("v.yaml"), ("--x",))
+    assert arguments[:3] == ("upgrade", "airflow", "c.tgz")
+    assert {"--reset-values", "--no-hooks", "--x"} <= set(arguments)
+    assert not {"--reuse-values", "--force", "--wait", "--atomic", "--install"} & set(arguments)
+
+
+def test_values_keep_their_types_are_private_and_do_not_stay() -> None:
+    values = {"a": "1e6", "b": 1048576, "c": "on", "d": None, "e": ["1"], "f": "1048576"}
+    with values_file(values) as path:
+        assert json.loads(path.read_text()) == values
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert not path.parent.exists()
+
+
+def test_values_do_not_stay_after_a_failure() -> None:
+    with pytest.raises(HelmError), values_file({}) as path:
+        raise HelmError("x")
+    assert not path.exists()
+
+
+def test_config_maps_are_found_in_a_manifest() -> None:
+    (found,) = config_maps(MANIFEST).items()
+    assert found[0] == "airflow-config"
+    assert found[1]["data"] == {"airflow.cfg": "[core]\nxcom_backend = x\n"}
+
+
+def test_a_manifest_that_is_no_yaml_is_refused() -> None:
+    with pytest.raises(ValueError, match="not YAML"):
+        config_maps("a: [")
+
+
+def program(folder: Path, text: str) -> HelmRunner:
+    path = folder / "helm"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return HelmRunner(str(path), folder, ("--kube-context", "c"), {"KUBECONFIG": "/k"})
+
+
+def test_helm_keeps_its_files_where_it_may_write(tmp_path: Path) -> None:
+    shown = program(tmp_path, 'echo "$HELM_CACHE_HOME $HELM_CONFIG_HOME $HELM_DATA_HOME"')
+    assert all(word.startswith(str(tmp_path)) for word in shown.run(("version",)).split())
+    shown = program(tmp_path, 'echo "$KUBECONFIG $*"')
+    assert shown.run(("list", "-q")) == "/k list -q --kube-context c\n"
+
+
+def test_a_failure_quotes_helm_without_its_warnings(tmp_path: Path) -> None:
+    helm = program(tmp_path, "echo 'WARNING: old' >&2; echo 'Error: no such release' >&2; exit 1")
+    with pytest.raises(HelmError, match=r"^helm upgrade failed: Error: no such release$"):
+        helm.run(("upgrade", "x"))
+
+
+def test_a_long_failure_keeps_its_end(tmp_path: Path) -> None:
+    helm = program(tmp_path, "seq 1 2000 >&2; echo 'the cause' >&2; exit 1")
+    with pytest.raises(HelmError, match=r"the cause$") as caught:
+        helm.run(("upgrade", "x"))
+    assert len(str(caught.value)) < 1700
+
+
+def test_a_missing_helm_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HelmError, match="set HELM_BIN"):
+        HelmRunner(str(tmp_path / "nowhere"), tmp_path).run(("version",))

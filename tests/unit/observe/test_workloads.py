@@ -1,0 +1,80 @@
+"""A workload is rolled when all that is left of it is new, ready and counted."""
+
+from typing import Any
+
+import pytest
+
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.observe.workloads import workload_of
+
+LABELS = {"tier": "airflow", "component": "scheduler", "release": "airflow"}
+
+
+def workload(replicas: int = 1, generation: int = 2, **status: int) -> Json:
+    counted = {
+        "observedGeneration": 2,
+        "replicas": replicas,
+        "updatedReplicas": replicas,
+        "readyReplicas": replicas,
+    }
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "airflow-scheduler", "generation": generation, "labels": LABELS},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": LABELS}},
+        "status": counted | status,
+    }
+
+
+def pod(name: str = "a", *, ready: bool = True, phase: str = "Running", **metadata: Any) -> Json:
+    return {
+        "metadata": {"name": name, "labels": LABELS, **metadata},
+        "status": {
+            "phase": phase,
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+        },
+    }
+
+
+TASK = pod("task", annotations={"dag_id": "d", "run_id": "r"}, deletionTimestamp="now")
+GONE = pod("evicted", phase="Failed", ready=False)
+OTHER = pod("other") | {"metadata": {"name": "other", "labels": {**LABELS, "component": "worker"}}}
+
+
+@pytest.mark.parametrize(
+    ("item", "pods"),
+    [
+        (workload(), [pod()]),
+        (workload(2), [pod("a"), pod("b")]),
+        (workload(0), []),
+        (workload(), [pod(), TASK, GONE, OTHER]),
+    ],
+)
+def test_rolled(item: Json, pods: list[Json]) -> None:
+    assert workload_of(item, pods).rolled
+
+
+@pytest.mark.parametrize(
+    ("item", "pods", "expected"),
+    [
+        (workload(generation=3), [pod()], "has not been taken up yet"),
+        (workload(2, updatedReplicas=1), [pod("a"), pod("b")], "1 of 2 pods replaced"),
+        (workload(readyReplicas=0), [pod(ready=False)], "0 of 1 new pods ready; a is not ready"),
+        (workload(), [pod("a"), pod("b", deletionTimestamp="now")], "b is terminating"),
+        (workload(), [pod("a"), pod("b")], "1 pods are wanted, 2 are there"),
+        (workload(), [], "0 are there, 1 are counted"),
+        (workload(unavailableReplicas=1), [pod()], "1 are unavailable"),
+        (workload(replicas=1) | {"status": {}}, [], "has not been taken up yet"),
+    ],
+)
+def test_not_rolled(item: Json, pods: list[Json], expected: str) -> None:
+    seen = workload_of(item, pods)
+    assert not seen.rolled
+    assert expected in seen.progress
+
+
+def test_what_keeps_a_new_pod_from_running_is_told() -> None:
+    stuck = pod("new", ready=False)
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    stuck["status"]["containerStatuses"] = [{"name": "scheduler", "state": {"waiting": waiting}}]
+    seen = workload_of(workload(updatedReplicas=1, readyReplicas=0), [stuck])
+    assert "new is not ready (ImagePullBackOff: no such image)" in seen.progress
