@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 from collections.abc import Iterator
@@ -142,8 +143,8 @@ class TestCensus:
     def test_list_of_more_runs_than_one_statement_takes(self, pod: Pod, tmp_path: Path) -> None:
         asked = [{"dagId": "nobody", "runId": f"run {n}"} for n in range(1200)]
         asked.append({"dagId": "two_tasks", "runId": RUN_ID})
-        file = tmp_path / "runs.json"
-        file.write_text(json.dumps(asked))
+        file = tmp_path / "runs.json.gz"
+        file.write_bytes(gzip.compress(json.dumps(asked).encode()))
         counts = pod.probe("census", "--base", BASE, "--runs-file", str(file)).result["counts"]
         assert (counts["runs"], counts["runsWithRows"], counts["rows"]) == (1201, 1, 4)
 

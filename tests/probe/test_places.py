@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from probe_world import PATH, THRESHOLD, Answer, Pod
 
+from xcom_rollout.act.confirm_readers import BOOTSTRAP
+
 pytestmark = pytest.mark.airflow
 
 # As documented in docs/probe.md: the zipapp comes through standard input and touches no disk.
@@ -39,10 +41,10 @@ READ_ONLY = (
 )
 
 
-def streamed(pod: Pod, *arguments: str) -> Answer:
+def streamed(pod: Pod, how: tuple[str, ...], *arguments: str) -> Answer:
     """Run the zipapp from the memory of a Python process, as `kubectl exec -i` would."""
     done = subprocess.run(
-        [pod.python, "-c", STREAMED, *arguments],
+        [pod.python, "-c", *how, *arguments],
         input=pod.pyz.read_bytes(),
         env=pod.env,
         capture_output=True,
@@ -52,11 +54,14 @@ def streamed(pod: Pod, *arguments: str) -> Answer:
     return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def test_streamed_into_memory(pod: Pod) -> None:
-    answer = streamed(pod, "inspect", "--expect-backend", "ObjectStorage", "--json")
+@pytest.mark.parametrize("by", ["hand", "operator"])
+def test_streamed_into_memory(pod: Pod, by: str) -> None:
+    size = str(pod.pyz.stat().st_size)
+    how = (STREAMED,) if by == "hand" else (BOOTSTRAP, size)
+    answer = streamed(pod, how, "inspect", "--expect-backend", "ObjectStorage", "--json")
     assert answer.code == 0, answer.stderr
     assert set(answer.checks("pass")) == {"backend-loaded"}
-    assert streamed(pod, "census", "--base", PATH, "--json").result["runs"] == []
+    assert streamed(pod, how, "census", "--base", PATH, "--json").result["runs"] == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace takes root")

@@ -6,9 +6,11 @@ One read-only transaction. The cost follows the rows of the runs looked at, not 
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sys
+import zlib
 from argparse import ArgumentParser, Namespace
 from typing import Any, Iterator, NamedTuple, Tuple
 from urllib.parse import urlsplit
@@ -63,7 +65,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--runs-file",
         metavar="FILE",
         help='look at exactly these runs, in any state: a JSON list of {"dagId", "runId"}; '
-        "- reads standard input",
+        "- reads standard input, and a name that ends in .gz is decompressed",
     )
 
 
@@ -109,15 +111,22 @@ def row_prefix(base: str) -> bytes:
 
 
 def read_runs(path: str) -> list[RunKey]:
-    """Read the list of runs to look at."""
+    """Read the list of runs to look at; `.gz` at the end of the name means gzip.
+
+    Raises:
+        UsageError: the file cannot be read, or is not such a list.
+    """
     try:
         if path == "-":
-            content = sys.stdin.read()
+            content = sys.stdin.buffer.read()
+        elif path.endswith(".gz"):
+            with gzip.open(path) as compressed:
+                content = compressed.read()
         else:
-            with open(path, encoding="utf-8") as file:
+            with open(path, "rb") as file:
                 content = file.read()
-        runs = json.loads(content)
-    except (OSError, ValueError) as problem:
+        runs = json.loads(content.decode("utf-8"))
+    except (EOFError, OSError, ValueError, zlib.error) as problem:
         raise UsageError(f"--runs-file {path}: {problem}") from problem
     if not isinstance(runs, list):
         raise UsageError(f"--runs-file {path}: not a JSON list")
