@@ -1,7 +1,9 @@
 """The world around the operator: everything that observing and acting need, opened once."""
 
+import atexit
 import hashlib
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -83,7 +85,7 @@ def open_world(
     Args:
         probe: the zipapp; None builds it from the installed package.
         helm: the helm command; None takes HELM_BIN, else `helm` on PATH.
-        work: writable folder; None takes XBR_WORK_DIR, else a new folder for temporary files.
+        work: writable folder; None takes XBR_WORK_DIR, else a folder that is removed at the end.
 
     Raises:
         OSError: the zipapp cannot be read or the folder cannot be made.
@@ -113,7 +115,9 @@ def _work_folder() -> Path:
         folder = Path(named)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-    return Path(tempfile.mkdtemp(prefix="xcom-rollout-"))
+    temporary = Path(tempfile.mkdtemp(prefix="xcom-rollout-"))
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    return temporary
 
 
 def _built(work: Path) -> bytes:
@@ -123,5 +127,8 @@ def _built(work: Path) -> bytes:
 
 
 def _http_client() -> httpx2.Client:
-    # The address is inside the cluster: no proxy of the environment leads there.
-    return httpx2.Client(timeout=AIRFLOW_TIMEOUT, trust_env=False)
+    # The address is inside the cluster: no proxy of the environment leads there. No connection is
+    # kept: the web server is replaced while the kill-switch talks to it, and a packet to a pod
+    # that is gone is answered by nobody.
+    limits = httpx2.Limits(max_keepalive_connections=0)
+    return httpx2.Client(timeout=AIRFLOW_TIMEOUT, limits=limits, trust_env=False)

@@ -166,7 +166,7 @@ class KubeApi:
                 f"the Kubernetes API server cannot be asked ({method} {path}): {_words(error)}",
                 RETRY_SOON,
             ) from error
-        if response.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+        if response.status_code == httpx2.codes.UNAUTHORIZED or _lacks_right(response):
             raise Forbidden(
                 f"the operator may not {method} {path}: {_message(response)}; grant it the right "
                 "in the Role of its chart"
@@ -201,6 +201,12 @@ def _status(response: httpx2.Response) -> Json:
 
 def _reason(response: httpx2.Response) -> str:
     return str(_status(response).get("reason", "")) if response.is_error else ""
+
+
+def _lacks_right(response: httpx2.Response) -> bool:
+    """Tell a missing right from a quota or an admission rule, which answer 403 too."""
+    forbidden = response.status_code == httpx2.codes.FORBIDDEN
+    return forbidden and 'User "' in _message(response)
 
 
 def _message(response: httpx2.Response) -> str:

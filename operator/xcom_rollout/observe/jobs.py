@@ -24,7 +24,7 @@ from xcom_rollout.observe.pods import trouble
 
 _JOB_LABEL: Final = "batch.kubernetes.io/job-name"
 _LATE: Final = timedelta(seconds=10)
-"""Age from which on a pod that has not started is asked about in the Events."""
+"""Age from which on a Job whose pod has not started is looked up in the Events."""
 
 
 def list_jobs(api: KubeApi, memo: Memo, rollout: Rollout, ledger: Ledger) -> tuple[ProbeJob, ...]:
@@ -124,14 +124,15 @@ def _progress(api: KubeApi, namespace: str, item: Json) -> str:
     """Return what keeps a Job from running, empty where nothing does."""
     if (item.get("status") or {}).get("ready"):
         return ""
-    for pod in _pods(api, namespace, item):
-        if pod["status"].get("phase") != "Pending":
-            return ""
-        if why := trouble(pod):
-            return why
-        if datetime.now(UTC) - parse_time(pod["metadata"]["creationTimestamp"]) > _LATE:
-            return last_warning(api, namespace, item["metadata"]["name"])
-    return ""
+    pods = _pods(api, namespace, item)
+    if any(pod["status"].get("phase") != "Pending" for pod in pods):
+        return ""
+    told = next((why for pod in pods if (why := trouble(pod))), "")
+    created = parse_time(item["metadata"]["creationTimestamp"])
+    if told or datetime.now(UTC) - created < _LATE:
+        return told
+    # Of a volume that cannot be mounted, or a quota that is used up, only Events tell.
+    return last_warning(api, namespace, item["metadata"]["name"])
 
 
 def _pods(api: KubeApi, namespace: str, item: Json) -> list[Json]:
