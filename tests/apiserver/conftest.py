@@ -73,6 +73,14 @@ def new_namespace(request: pytest.FixtureRequest, numbers: Iterator[int]) -> Cal
 
 
 @pytest.fixture
+def namespace(server: ApiServer, new_namespace: Callable[[], str]) -> str:
+    """An empty namespace."""
+    name = new_namespace()
+    server.kubectl("create", "namespace", name)
+    return name
+
+
+@pytest.fixture
 def place(site: Site, node: Node, new_namespace: Callable[[], str]) -> Iterator[Place]:
     """A namespace with an Airflow release, and no rollout yet."""
     with Place(site, node, new_namespace()) as place:

@@ -1,0 +1,97 @@
+"""The operator, stopped hard after any write, comes to the same end as one that never was.
+
+A write is a request that may change something: in Kubernetes (the status included, Events not), in
+Airflow's REST API, or a `helm upgrade`. Right after it was sent the operator is gone, with all it
+had in memory; a new one goes on. Counted are revisions, clears, failed runs and proofs, so that
+whatever is done twice shows in the outcome.
+
+Every write has its turn: the first story stops after each write that it makes, so no life of the
+operator gets further than one. The others stop after every STRIDE-th, each beginning at another
+one, so that a new operator also gets further before the next stop. With `STOPS=single` in the
+environment there is a story for each single write instead (a long time).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+
+import pytest
+from standin.place import VALUES, Site
+from standin.story import Outcome, RunSeen, Tellers, Told
+
+STRIDE = 6
+MOST_WRITES = 2000
+WORKERS = 2
+
+
+@pytest.fixture(scope="module")
+def tellers(site: Site) -> Iterator[Tellers]:
+    with Tellers(site, WORKERS) as tellers:
+        yield tellers
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tellers: Tellers) -> Told:
+    """The oracle: the story without any fault."""
+    return tellers.tell("undisturbed").result(timeout=200)
+
+
+def test_without_a_fault_all_is_as_promised(undisturbed: Told) -> None:
+    outcome = undisturbed.outcome
+    assert outcome.hazards == []
+    assert outcome.live.revision == 3, "one revision for the readers, one for the cut-over"
+    assert outcome.live.conditions["Offloading"] == "True (Live)"
+    assert outcome.end.revision == 4, "one more for the revert"
+    assert outcome.end.values == VALUES, "the user's values are back as they were"
+    assert outcome.end.conditions["Reverted"] == "True (PodsConfirmed)"
+    assert outcome.end.conditions["Ready"] == "True (Reverted)"
+    assert outcome.runs == {
+        "has-offloaded": RunSeen("success", fails=1, clears=1, path_rows=0),
+        "will-offload": RunSeen("success", fails=1, clears=1, path_rows=0),
+        "never-offloads": RunSeen("success", fails=0, clears=0, path_rows=0),
+        "paused-by-people": RunSeen("queued", fails=0, clears=0, path_rows=0),
+    }
+    assert outcome.paused == ["asleep"], "DAGs that people paused stay so, all others run"
+    assert len(outcome.live.proofs) == 2
+    assert undisturbed.errors == []
+
+
+@pytest.mark.timeout(3600)
+def test_stop_after_every_write(
+    undisturbed: Told, tellers: Tellers, subtests: pytest.Subtests
+) -> None:
+    stories = _stories(len(undisturbed.writes))
+    told = {
+        name: tellers.tell(f"stops-{number}", stops=stops)
+        for number, (name, stops) in enumerate(stories.items())
+    }
+    stopped_after: set[str] = set()
+    for name, story in told.items():
+        with subtests.test(msg=name):
+            seen = story.result()
+            assert seen.stopped_after, "the operator was never stopped"
+            stopped_after |= set(seen.stopped_after)
+            _same(seen, undisturbed.outcome)
+    with subtests.test(msg="no write was left out"):
+        missing = [write for write in undisturbed.writes if write not in stopped_after]
+        assert not missing
+
+
+def _stories(writes: int) -> dict[str, Sequence[int]]:
+    """Return the numbers of the writes to stop after, by the name of the story."""
+    if os.environ.get("STOPS") == "single":
+        return {f"stopped after write {number}": (number,) for number in range(1, writes + 1)}
+    return {"stopped after every write": range(1, MOST_WRITES)} | {
+        f"stopped after every {STRIDE}th write from {first} on": range(first, MOST_WRITES, STRIDE)
+        for first in range(1, STRIDE + 1)
+    }
+
+
+def _same(told: Told, expected: Outcome) -> None:
+    account = "\n".join(
+        f"{number:4} {write}" for number, write in zip(count(1), told.writes, strict=False)
+    )
+    last = ", ".join(islice(reversed(told.stopped_after), 3))
+    assert told.outcome == expected, f"stopped last after: {last}; all writes:\n{account}"

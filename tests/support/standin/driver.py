@@ -1,0 +1,146 @@
+"""The operator's loop in this process, over the wire of a test, beside the stand-ins.
+
+An operator that was stopped leaves nothing: the next one is made anew, with new connections.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import httpx2
+from lightkube import ApiError
+from lightkube.core.exceptions import ConfigError
+
+from harness import tools
+from standin.kube import Json, client_of
+from standin.place import ROLLOUT, Place
+from standin.wire import Faults, Stopped, Watched, Wire, watched_helm
+from xcom_rollout.act import perform
+from xcom_rollout.api import names
+from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.decide.actions import Action
+from xcom_rollout.decide.observed import Observed
+from xcom_rollout.events import ClusterRecorder
+from xcom_rollout.observe import observe
+from xcom_rollout.reconcile import Key, Reconciler
+from xcom_rollout.rollouts import ClusterRollouts, ConflictError
+from xcom_rollout.world import open_world
+
+_PAUSE = 0.05
+"""Seconds between two looks at a world in which only the clock can change something."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One life of the operator, and its connections."""
+
+    make_passes: Reconciler
+    connections: tuple[httpx2.Client, ...]
+
+    def end(self) -> None:
+        """Close its connections, as the end of a process does."""
+        for connection in self.connections:
+            connection.close()
+
+
+def start_operator(place: Place, wire: Wire, faults: Faults | None = None) -> Operator:
+    """Return an operator that remembers nothing, with all its connections over `wire`."""
+    kube = client_of(place.site.kubeconfig)
+    kube._client._field_manager = names.MANAGER
+    http = kube._client._client
+    http._transport = Watched(http._transport, wire, "", faults)
+    opened = open_world(
+        kube, probe=place.site.probe, helm=str(tools.tool("helm")), work=place.site.work
+    )
+    airflow = Watched(httpx2.HTTPTransport(), wire, "airflow ", faults)
+    world = replace(
+        opened,
+        helm=watched_helm(opened.helm, wire),
+        airflow_url="http://127.0.0.1:{port}",
+        http=httpx2.Client(transport=airflow, timeout=5, trust_env=False),
+    )
+
+    def act(observed: Observed, action: Action) -> None:
+        wire.doing = action.describe()
+        perform(world, observed, action)
+        wire.doing = ""
+
+    reconciler = Reconciler(
+        rollouts=ClusterRollouts(kube),
+        recorder=ClusterRecorder(kube),
+        observe=lambda rollout: observe(world, rollout),
+        perform=act,
+    )
+    return Operator(reconciler, (http, world.http))
+
+
+class Driver:
+    """Makes passes and lets time pass, in turns, until something is to be seen."""
+
+    def __init__(
+        self, place: Place, stops: Sequence[int] = (), faults: Faults | None = None
+    ) -> None:
+        """Args: `stops` numbers of writes, of all lives together, after which to be stopped."""
+        self.place = place
+        self.errors: list[str] = []
+        """What passes ended with; the operator tries again after these."""
+        self.stopped_after: list[str] = []
+        self._stops, self._faults = stops, faults
+        self._lives: list[Wire] = []
+        self._start()
+
+    @property
+    def writes(self) -> list[str]:
+        """Every write that was sent, and where the operator was stopped."""
+        return [write for life in self._lives for write in life.writes]
+
+    def until(self, what: str, goal: Callable[[Json], bool], seconds: float = 120) -> None:
+        """Go on until `goal` holds for the status while the operator rests.
+
+        Raises:
+            AssertionError: the deadline passed; what was seen last is in the message.
+        """
+        deadline = time.monotonic() + seconds
+        pause = threading.Event()
+        while True:
+            rest = self._pass()
+            if rest is not None:
+                if rest > timedelta(0) and goal(self.place.status()):
+                    return
+                # A stop takes no time: the world goes on as in a life without one.
+                self.place.tick()
+                pause.wait(min(_PAUSE, rest.total_seconds()))
+            if time.monotonic() > deadline:
+                raise AssertionError(
+                    f"{self.place.namespace}: {what} not seen in {seconds} s; last seen:\n"
+                    f"{self.place.said()}\nerrors: {self.errors[-3:]}\n"
+                    f"runs: {self.place.airflow.runs}\n"
+                    f"last writes: {self.writes[-20:]}"
+                )
+
+    def _start(self) -> None:
+        sent = len(self.writes)
+        after = next((stop - sent for stop in self._stops if stop > sent), None)
+        self._lives.append(Wire(after))
+        self._operator = start_operator(self.place, self._lives[-1], self._faults)
+
+    def _pass(self) -> timedelta | None:
+        """Make passes until the operator rests; None where it was stopped, or failed and retries.
+
+        Returns when it wants to look again.
+        """
+        try:
+            rest = self._operator.make_passes(Key(self.place.namespace, ROLLOUT))
+        except Stopped:
+            self.stopped_after.append(self._lives[-1].writes[-1])
+            self._operator.end()
+            self._start()
+            return None
+        except (WorldError, ConflictError, ApiError, ConfigError, httpx2.HTTPError) as error:
+            self.errors.append(f"{type(error).__name__}: {error}")
+            return timedelta(milliseconds=1)
+        return timedelta(0) if rest is None else rest

@@ -1,0 +1,245 @@
+"""A node, and the controllers whose work ends on it: Deployments, Jobs, pods, their logs.
+
+Objects are real and in the API server; only time is made here, in ticks. A Deployment's new pods
+come in one tick and its old ones go in the next; a Job's pod runs for one tick and then succeeds;
+a pod that is to be deleted is gone one tick later. A pod keeps what it loaded when it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from standin.kube import Json, Kube
+from standin.kubelet import Kubelet, Ran
+from standin.settings import Loaded, loaded_by
+
+BEGIN = "-----BEGIN XCOM PROBE RESULT-----"
+END = "-----END XCOM PROBE RESULT-----"
+PROBE_JOB = "xcomrollout.dev/job-kind"
+
+Probe = Callable[[Json, Loaded, list[str]], Json]
+"""(pod, what it loaded, the probe's arguments) -> the members `verdict`, `checks`, `facts`, ... of
+the result document."""
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def framed(result: Json) -> str:
+    """Return a log with the result in it, as the probe prints it."""
+    document = {"schema": "xcom-probe/v1", "checks": [], "facts": {}, **result}
+    return f"a line of Airflow's own\n{BEGIN}\n{json.dumps(document)}\n{END}\n"
+
+
+class Node:
+    """One node for any number of namespaces; a context manager."""
+
+    def __init__(self, name: str, kubeconfig: Path, pki: Path) -> None:
+        """Args: `pki` the folder with a certificate for 127.0.0.1 (`apiserver.crt`, `.key`)."""
+        self.name = name
+        self._kube = Kube(kubeconfig)
+        self._lock = threading.Lock()
+        self._logs: dict[tuple[str, str], str] = {}
+        self._loaded: dict[str, Loaded] = {}
+        """What each pod loaded at its start, by UID."""
+        self._probes: dict[str, Probe] = {}
+        self._kubelet = Kubelet(
+            pki / "apiserver.crt", pki / "apiserver.key", self._log, self._execute
+        )
+
+    def __enter__(self) -> Node:
+        self._kubelet.__enter__()
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name}}
+        self._kube.create("/api/v1/nodes", node)
+        status = {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self._kubelet.port}},
+        }
+        self._kube.merge(f"/api/v1/nodes/{self.name}/status", {"status": status})
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._kubelet.__exit__(kind, error, trace)
+
+    def answer_probes(self, namespace: str, probe: Probe) -> None:
+        """Let `probe` say what the probe finds in the Jobs of this namespace."""
+        self._probes[namespace] = probe
+
+    def tick(self, namespace: str) -> None:
+        """Let the controllers and the node do what is due in this namespace."""
+        pods = self._kube.list(f"/api/v1/namespaces/{namespace}/pods")
+        for pod in pods:
+            if pod["metadata"].get("deletionTimestamp"):
+                self._kube.delete(_path("pods", pod))
+        staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+        for item in self._kube.list(f"/apis/apps/v1/namespaces/{namespace}/deployments"):
+            self._deployment(item, staying)
+        for item in self._kube.list(f"/apis/batch/v1/namespaces/{namespace}/jobs"):
+            self._job(item, staying)
+
+    def start(self, namespace: str, metadata: Json, spec: Json) -> Json:
+        """Create a pod on this node, and let it run at once."""
+        pod = self._kube.create(
+            f"/api/v1/namespaces/{namespace}/pods",
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": metadata,
+                "spec": {**spec, "nodeName": self.name},
+            },
+        )
+        with self._lock:
+            self._loaded[pod["metadata"]["uid"]] = loaded_by(self._kube, namespace, spec)
+        self._say(pod, "Running")
+        return pod
+
+    def loaded(self, uid: str) -> Loaded:
+        """Return what the pod with this UID loaded at its start."""
+        with self._lock:
+            return self._loaded[uid]
+
+    def _deployment(self, item: Json, pods: list[Json]) -> None:
+        metadata, spec, template = item["metadata"], item["spec"], item["spec"]["template"]
+        text = json.dumps([template["metadata"], template["spec"]], sort_keys=True)
+        revision = f"{zlib.crc32(text.encode()):08x}"
+        labels = spec["selector"]["matchLabels"]
+        mine = [pod for pod in pods if _has(pod, labels)]
+        current = [pod for pod in mine if _has(pod, {"pod-template-hash": revision})]
+        old = [pod for pod in mine if pod not in current]
+        if current:
+            for pod in old:
+                self._kube.delete(_path("pods", pod))
+            old = []
+        else:
+            made = {
+                "generateName": f"{metadata['name']}-{revision}-",
+                "labels": {**template["metadata"]["labels"], "pod-template-hash": revision},
+                "annotations": template["metadata"].get("annotations") or {},
+            }
+            for _ in range(spec["replicas"]):
+                current.append(self.start(metadata["namespace"], made, template["spec"]))
+        status = {
+            "observedGeneration": metadata["generation"],
+            "replicas": len(current) + len(old),
+            "updatedReplicas": len(current),
+            "readyReplicas": len(current) + len(old),
+            "availableReplicas": len(current) + len(old),
+        }
+        if {key: (item.get("status") or {}).get(key) for key in status} != status:
+            self._kube.merge(
+                _path("deployments", item, "apis/apps/v1") + "/status", {"status": status}
+            )
+
+    def _job(self, item: Json, pods: list[Json]) -> None:
+        metadata, status = item["metadata"], item.get("status") or {}
+        if any(entry["type"] == "Complete" for entry in status.get("conditions") or []):
+            return
+        path = _path("jobs", item, "apis/batch/v1") + "/status"
+        mine = [
+            pod for pod in pods if _has(pod, {"batch.kubernetes.io/job-name": metadata["name"]})
+        ]
+        if not mine:
+            template = item["spec"]["template"]
+            made = {
+                "generateName": f"{metadata['name']}-",
+                "labels": template["metadata"]["labels"],
+                "annotations": template["metadata"].get("annotations") or {},
+            }
+            pod = self.start(metadata["namespace"], made, template["spec"])
+            self._run(pod)
+            running = {"startTime": now(), "active": 1, "ready": 1}
+            self._kube.merge(path, {"status": running})
+            return
+        for pod in mine:
+            self._say(pod, "Succeeded")
+        conditions = [
+            {"type": kind, "status": "True", "lastTransitionTime": now(), "lastProbeTime": now()}
+            for kind in ("SuccessCriteriaMet", "Complete")
+        ]
+        done: Json = {"active": 0, "ready": 0, "terminating": 0, "succeeded": len(mine)}
+        done |= {"completionTime": now(), "conditions": conditions}
+        self._kube.merge(path, {"status": done})
+
+    def _run(self, pod: Json) -> None:
+        """Make the log of a Job's pod: what it sees is what is there when it starts."""
+        metadata = pod["metadata"]
+        container = pod["spec"]["containers"][0]
+        arguments = [*container.get("command", []), *container.get("args", [])]
+        result = self._probes[metadata["namespace"]](pod, self.loaded(metadata["uid"]), arguments)
+        with self._lock:
+            self._logs[metadata["namespace"], metadata["name"]] = framed(result)
+
+    def _say(self, pod: Json, phase: str) -> None:
+        """Write the status of a pod whose containers all run, or have all ended well."""
+        started = (pod.get("status") or {}).get("startTime") or now()
+        ready = phase == "Running"
+        state: Json = {"running": {"startedAt": started}}
+        if not ready:
+            ended = {"exitCode": 0, "reason": "Completed", "startedAt": started}
+            state = {"running": None, "terminated": {**ended, "finishedAt": now()}}
+        containers = [
+            {
+                "name": container["name"],
+                "image": container["image"],
+                "imageID": "sha256:" + hashlib.sha256(container["image"].encode()).hexdigest(),
+                "ready": ready,
+                "restartCount": 0,
+                "state": state,
+            }
+            for container in pod["spec"]["containers"]
+        ]
+        conditions = [{"type": "Ready", "status": str(ready)}]
+        status = {"phase": phase, "startTime": started, "conditions": conditions}
+        self._kube.merge(
+            _path("pods", pod) + "/status", {"status": {**status, "containerStatuses": containers}}
+        )
+
+    def _log(self, namespace: str, pod: str) -> str | None:
+        with self._lock:
+            return self._logs.get((namespace, pod))
+
+    def _execute(self, namespace: str, pod: str, command: list[str], stdin: bytes) -> Ran:
+        """Run the probe's `inspect`, the one process that the operator starts in live pods."""
+        found = self._kube.find(f"/api/v1/namespaces/{namespace}/pods/{pod}")
+        if found is None:
+            return Ran("", f"no pod {pod}", 1)
+        if command[:2] != ["python", "-c"] or "inspect" not in command:
+            return Ran("", f"this pod does not know the command {command[:1]}", 127)
+        size = next((int(word) for word in command if word.isdigit()), len(stdin))
+        if len(stdin) != size:
+            return Ran("", f"{len(stdin)} of {size} bytes arrived", 1)
+        loaded = self.loaded(found["metadata"]["uid"])
+        options: dict[str, Any] = {
+            name: {"value": value, "source": "airflow.cfg"}
+            for name, value in (
+                ("path", loaded.path),
+                ("threshold", str(loaded.threshold)),
+                ("compression", loaded.compression),
+            )
+        }
+        facts = {"backendClass": loaded.backend, "objectStorage": options}
+        return Ran(framed({"verdict": "pass", "facts": facts}))
+
+
+def _has(item: Json, labels: dict[str, str]) -> bool:
+    found = item["metadata"].get("labels") or {}
+    return all(found.get(key) == value for key, value in labels.items())
+
+
+def _path(plural: str, item: Json, api: str = "api/v1") -> str:
+    metadata = item["metadata"]
+    return f"/{api}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"

@@ -1,0 +1,235 @@
+"""One namespace with an Airflow release installed by Helm, and what is seen of it from outside."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from harness import tools
+from harness.shell import run
+from standin.airflow import PASSWORD, USER, Airflow
+from standin.kube import Json, Kube
+from standin.node import Node
+from standin.settings import OBJECT_STORAGE, Loaded
+
+RELEASE = "airflow"
+ROLLOUT = "demo"
+PATH = "s3://aws_default@bucket/xcom"
+THRESHOLD = 1000
+VALUES: Json = {
+    "fernetKey": "eGNvbS1yb2xsb3V0LWRlbW8tZmVybmV0LWtleS0wMDE=",
+    "webserverSecretKey": "local-to-the-tests",
+    "data": {"metadataConnection": {"host": "postgres.invalid"}},
+    "migrateDatabaseJob": {"enabled": False},
+    "webserver": {"defaultUser": {"enabled": False}},
+    # A value of the user's own, in a section that the flip writes to.
+    "config": {"core": {"parallelism": "7"}},
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all places share: the API server, the chart, and files made once."""
+
+    kubeconfig: Path
+    pki: Path
+    chart: Path
+    repository: str
+    chart_name: str
+    chart_version: str
+    probe: Path
+    work: Path
+    """Folder of the operator's, as it outlives the restart of a container."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The newest revision of a Helm release."""
+
+    number: int
+    status: str
+    values: Json
+
+
+class Place:
+    """A context manager; the release is installed when its block begins."""
+
+    def __init__(self, site: Site, node: Node, namespace: str) -> None:
+        self.site, self.node, self.namespace = site, node, namespace
+        self.kube = Kube(site.kubeconfig)
+        self.airflow = Airflow(self.kube, node, namespace, RELEASE)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Place:
+        self.kube.create(
+            "/api/v1/namespaces",
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}},
+        )
+        secret = {"username": USER, "password": PASSWORD}
+        self.kube.create(
+            f"/api/v1/namespaces/{self.namespace}/secrets",
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "airflow-api"},
+                "stringData": secret,
+            },
+        )
+        self.helm(
+            *("install", RELEASE, str(self.site.chart), "--no-hooks", "--values", "-"),
+            stdin=json.dumps(VALUES),
+        )
+        self.node.answer_probes(self.namespace, self._probe)
+        self._open.enter_context(self.airflow)
+        self.tick()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def helm(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run helm on this namespace, as a person would."""
+        where = ("--kubeconfig", self.site.kubeconfig, "--namespace", self.namespace)
+        return run(tools.tool("helm"), *arguments, *where, stdin=stdin, timeout=60)
+
+    def tick(self) -> None:
+        """Let a moment pass in Airflow and on the node."""
+        self.airflow.tick()
+        self.node.tick(self.namespace)
+
+    # -- the rollout, as a user handles it ---------------------------------------------------
+
+    def manifest(self, name: str = ROLLOUT) -> Json:
+        """Return a valid rollout for the release, its rehearsal attested."""
+        at = datetime.now(UTC) - timedelta(hours=1)
+        attestation = {
+            "by": "ana",
+            "at": at.isoformat(),
+            "evidence": "https://example.org/rehearsal",
+            "expiresAt": (at + timedelta(days=10)).isoformat(),
+        }
+        chart = {
+            "repository": self.site.repository,
+            "name": self.site.chart_name,
+            "version": self.site.chart_version,
+        }
+        return {
+            "apiVersion": "xcomrollout.dev/v1alpha1",
+            "kind": "XComBackendRollout",
+            "metadata": {
+                "name": name,
+                "namespace": self.namespace,
+                "annotations": {"xcomrollout.dev/rehearsal-attestation": json.dumps(attestation)},
+            },
+            "spec": {
+                "airflow": {
+                    "release": RELEASE,
+                    "api": {
+                        "service": "airflow-webserver",
+                        "port": self.airflow.port,
+                        "credentialsSecretRef": {"name": "airflow-api"},
+                    },
+                },
+                "backend": {"type": "ObjectStorage", "objectStorage": {"path": PATH}},
+                "threshold": {"bytes": str(THRESHOLD)},
+                "delivery": {"type": "Helm", "helm": {"chart": chart}},
+            },
+        }
+
+    def declare(self) -> None:
+        """Create the rollout."""
+        self.kube.create(self._rollouts(), self.manifest())
+
+    def kill(self) -> None:
+        """Engage the kill-switch, as `kubectl xbr kill` does."""
+        request = {"by": "ben", "at": datetime.now(UTC).isoformat(), "reason": "a test"}
+        annotations = {"xcomrollout.dev/kill": json.dumps(request)}
+        self.kube.merge(f"{self._rollouts()}/{ROLLOUT}", {"metadata": {"annotations": annotations}})
+
+    def status(self, name: str = ROLLOUT) -> Json:
+        """Return the rollout's status; empty before the first."""
+        status: Json = self.kube.get(f"{self._rollouts()}/{name}").get("status") or {}
+        return status
+
+    def conditions(self, name: str = ROLLOUT) -> dict[str, str]:
+        """Return each condition as `True (Reason)`."""
+        return {
+            entry["type"]: f"{entry['status']} ({entry['reason']})"
+            for entry in self.status(name).get("conditions") or []
+        }
+
+    def said(self, name: str = ROLLOUT) -> str:
+        """Return the conditions with their messages, for a person."""
+        status = self.status(name)
+        lines = [f"phase {status.get('phase')}"]
+        lines += [
+            f"{entry['type']}={entry['status']} {entry['reason']}: {entry['message']}"
+            for entry in status.get("conditions") or []
+        ]
+        return "\n".join(lines)
+
+    def revision(self) -> Revision:
+        """Return the newest revision of the release, read from Helm's own Secret."""
+        secrets = self.kube.list(
+            f"/api/v1/namespaces/{self.namespace}/secrets", f"owner=helm,name={RELEASE}"
+        )
+        newest = max(secrets, key=lambda item: int(item["metadata"]["labels"]["version"]))
+        packed = base64.b64decode(base64.b64decode(newest["data"]["release"]))
+        release = json.loads(gzip.decompress(packed))
+        return Revision(release["version"], release["info"]["status"], release.get("config") or {})
+
+    def _rollouts(self) -> str:
+        return f"/apis/xcomrollout.dev/v1alpha1/namespaces/{self.namespace}/xcombackendrollouts"
+
+    # -- what the probe finds ----------------------------------------------------------------
+
+    def _probe(self, pod: Json, loaded: Loaded, arguments: list[str]) -> Json:
+        if "prove" in arguments:
+            return self._prove(loaded, arguments)
+        keys = None
+        if "--runs-file" in arguments:
+            keys = [(run["dagId"], run["runId"]) for run in self._mounted_runs(pod)]
+        return {"command": "census", "verdict": "pass", "runs": self.airflow.census(keys)}
+
+    def _prove(self, loaded: Loaded, arguments: list[str]) -> Json:
+        """The pod must hold the settings to come; nothing else is looked at here."""
+        expected = {
+            "backend": OBJECT_STORAGE,
+            "path": arguments[arguments.index("--expect-path") + 1],
+            "threshold": int(arguments[arguments.index("--expect-threshold") + 1]),
+        }
+        seen = {name: getattr(loaded, name) for name in expected}
+        check = {
+            "name": "effective-settings",
+            "status": "pass" if seen == expected else "fail",
+            "observed": str(seen),
+            "expected": str(expected),
+            "why": "",
+            "remedy": "",
+        }
+        return {
+            "command": "prove",
+            "verdict": check["status"],
+            "checks": [check],
+            "facts": {"executor": "KubernetesExecutor"},
+        }
+
+    def _mounted_runs(self, pod: Json) -> list[Json]:
+        for volume in pod["spec"]["volumes"]:
+            name = (volume.get("configMap") or {}).get("name", "")
+            if name.endswith("-runs"):
+                path = f"/api/v1/namespaces/{self.namespace}/configmaps/{name}"
+                runs: list[Json] = json.loads(self.kube.get(path)["data"]["runs.json"])
+                return runs
+        raise LookupError("the Job's pod mounts no list of runs")

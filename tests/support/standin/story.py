@@ -1,0 +1,169 @@
+"""The operator's main job from beginning to end, told as what a user can see of it.
+
+The flip, then a kill with four runs in flight: one that has offloaded a value and is in its next
+task; one whose task will offload only after the revert; one that never does (the bystander); and
+one of a DAG that people had paused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing import get_context
+from types import TracebackType
+
+from standin.driver import Driver
+from standin.kube import Json
+from standin.node import Node
+from standin.place import Place, Site
+from standin.wire import Faults
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The state of affairs, without times and generated names."""
+
+    conditions: dict[str, str]
+    revision: int
+    values: Json
+    proofs: list[str]
+    """The Jobs that proved something."""
+
+
+@dataclass(frozen=True)
+class RunSeen:
+    """A DAG run, and how often it was changed from outside."""
+
+    state: str
+    fails: int
+    clears: int
+    path_rows: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is compared: equal for every way on which the operator may be disturbed."""
+
+    live: Seen
+    end: Seen
+    runs: dict[str, RunSeen]
+    paused: list[str]
+    hazards: list[str]
+    counts: Json
+    """`status.killSwitch.runs`."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An outcome, and how it came about."""
+
+    outcome: Outcome
+    writes: list[str]
+    stopped_after: list[str]
+    errors: list[str]
+    faults: dict[str, int]
+
+
+def tell(
+    site: Site,
+    node: Node,
+    namespace: str,
+    *,
+    stops: Sequence[int] = (),
+    faults: Faults | None = None,
+) -> Told:
+    """Let the story take place in a new namespace.
+
+    Raises:
+        AssertionError: it came to no end; what was seen last is in the message.
+    """
+    with Place(site, node, namespace) as place:
+        place.declare()
+        driver = Driver(place, stops, faults)
+        driver.until("a live rollout", lambda s: s.get("phase") == "Live" and "offloadedRuns" in s)
+        live = _seen(place)
+        _put_runs_in_flight(place)
+        place.kill()
+        driver.until("a finished kill", lambda s: s.get("phase") == "Reverted")
+        outcome = Outcome(
+            live=live,
+            end=_seen(place),
+            runs={
+                run.run_id: RunSeen(run.state, run.fails, run.clears, run.rows)
+                for run in place.airflow.runs
+            },
+            paused=sorted(place.airflow.paused),
+            hazards=list(place.airflow.hazards),
+            counts=place.status()["killSwitch"]["runs"],
+        )
+        seen = faults.seen if faults else {}
+        return Told(outcome, driver.writes, driver.stopped_after, driver.errors, seen)
+
+
+def _put_runs_in_flight(place: Place) -> None:
+    airflow = place.airflow
+    airflow.trigger("offload", "has-offloaded", (1, 2000), (9, 10), (1, 10))
+    airflow.trigger("offload", "will-offload", (14, 2000), (1, 10))
+    airflow.trigger("bystander", "never-offloads", (3, 10), (3, 10), (3, 10))
+    airflow.trigger("asleep", "paused-by-people", (1, 10))
+    airflow.paused.add("asleep")
+    for _ in range(3):
+        place.tick()
+    rows = {run.run_id: run.rows for run in airflow.runs}
+    assert rows["has-offloaded"] == 1, f"the scene is not set: {rows}"
+
+
+def _seen(place: Place) -> Seen:
+    revision = place.revision()
+    jobs = place.kube.list(
+        f"/apis/batch/v1/namespaces/{place.namespace}/jobs", "xcomrollout.dev/job-kind=proof"
+    )
+    return Seen(
+        conditions=place.conditions(),
+        revision=revision.number,
+        values=revision.values,
+        proofs=sorted(job["metadata"]["name"] for job in jobs),
+    )
+
+
+class Tellers:
+    """Processes that tell stories side by side, each with a node of its own; a context manager."""
+
+    def __init__(self, site: Site, workers: int) -> None:
+        self._pool = ProcessPoolExecutor(
+            workers, mp_context=get_context("spawn"), initializer=_prepare, initargs=(site,)
+        )
+
+    def __enter__(self) -> Tellers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def tell(
+        self, namespace: str, *, stops: Sequence[int] = (), faults: Faults | None = None
+    ) -> Future[Told]:
+        return self._pool.submit(_tell, namespace, stops, faults)
+
+
+_open = ExitStack()
+_here: list[tuple[Site, Node]] = []
+"""The site and the node of this worker process."""
+
+
+def _prepare(site: Site) -> None:
+    node = _open.enter_context(Node(f"node-{os.getpid()}", site.kubeconfig, site.pki))
+    _here.append((site, node))
+
+
+def _tell(namespace: str, stops: Sequence[int], faults: Faults | None) -> Told:
+    site, node = _here[0]
+    return tell(site, node, namespace, stops=stops, faults=faults)

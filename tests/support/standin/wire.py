@@ -1,0 +1,154 @@
+"""The seams of the operator under test: its connections, watched, stopped and disturbed.
+
+A write is a request that may change something: to the API server, to Airflow's REST API, or a
+`helm upgrade`. `Wire` numbers them in the order in which they were sent. Events are left out: they
+are told to people and never read back.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+
+from xcom_rollout.clients.helm import HelmRunner
+
+_WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+class Stopped(BaseException):
+    """The operator has been stopped. No `except Exception` gets hold of it, as of a SIGKILL."""
+
+
+@dataclass
+class Wire:
+    """What one life of the operator sent. Safe for use by several threads.
+
+    Args:
+        stop_after: number of the write after whose sending the operator is stopped.
+    """
+
+    stop_after: int | None = None
+    writes: list[str] = field(default_factory=list)
+    stopped: bool = False
+    doing: str = ""
+    """The action that is being performed, in words; it tells apart writes to the same object."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self) -> None:
+        """Let nothing more be sent by an operator that has been stopped."""
+        if self.stopped:
+            raise Stopped
+
+    def sent(self, write: str) -> None:
+        """Count a write that has taken effect."""
+        with self._lock:
+            self.writes.append(f"{write}, to {self.doing}" if self.doing else write)
+            if len(self.writes) == self.stop_after:
+                self.stopped = True
+        self.check()
+
+
+class Faults:
+    """Faults at random, the same for the same seed: refusals and connections that break.
+
+    Half of what breaks does so after the request has taken effect, so that only the answer is lost.
+    """
+
+    def __init__(self, seed: int, *, reads: float, writes: float) -> None:
+        """Args: the share of reads, and of writes, that fail."""
+        self._random = random.Random(seed)  # noqa: S311  repeatable on purpose
+        self._lock = threading.Lock()
+        self._shares = {False: reads, True: writes}
+        self.seen: dict[str, int] = {}
+
+    def draw(self, *, write: bool) -> str:
+        """Return the fault of the next request; empty for none."""
+        with self._lock:
+            if self._random.random() >= self._shares[write]:
+                return ""
+            kinds = (
+                ("500", "drop") if not write else ("409", "500", "500-late", "drop", "drop-late")
+            )
+            kind = self._random.choice(kinds)
+            self.seen[kind] = self.seen.get(kind, 0) + 1
+            return kind
+
+
+class Watched(httpx2.BaseTransport):
+    """A transport that tells the wire of every write, and disturbs what the faults say."""
+
+    def __init__(
+        self, inner: httpx2.BaseTransport, wire: Wire, prefix: str, faults: Faults | None = None
+    ) -> None:
+        self._inner, self._wire, self._prefix, self._faults = inner, wire, prefix, faults
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._wire.check()
+        path = urlsplit(str(request.url)).path
+        write = request.method in _WRITES
+        fault = self._faults.draw(write=write) if self._faults else ""
+        if fault in ("409", "500"):
+            return _refusal(int(fault), request)
+        if fault == "drop":
+            raise httpx2.ConnectError("the test dropped the connection", request=request)
+        response = self._inner.handle_request(request)
+        if fault:
+            response.read()
+            response.close()
+        if write and response.status_code < 400 and "/events" not in path:
+            self._wire.sent(f"{request.method} {self._prefix}{_short(path)}")
+        if fault == "500-late":
+            return _refusal(500, request)
+        if fault == "drop-late":
+            raise httpx2.ReadError("the test dropped the connection", request=request)
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@dataclass(frozen=True)
+class WatchedHelm(HelmRunner):
+    """The helm command, of which upgrades are writes."""
+
+    wire: Wire = field(default_factory=Wire)
+
+    def run(self, arguments: Sequence[str]) -> str:
+        self.wire.check()
+        output = super().run(arguments)
+        if arguments[0] == "upgrade" and not any(
+            word.startswith("--dry-run") for word in arguments
+        ):
+            self.wire.sent("helm upgrade")
+        return output
+
+
+def watched_helm(helm: HelmRunner, wire: Wire) -> WatchedHelm:
+    return WatchedHelm(helm.binary, Path(helm.home), helm.global_arguments, helm.environment, wire)
+
+
+def _short(path: str) -> str:
+    """Return the path without API group, namespace and the changing part of generated names."""
+    _, _, tail = path.partition("/namespaces/")
+    words = (tail.partition("/")[2] if tail else path.removeprefix("/api/v1")).strip("/").split("/")
+    return "/".join(words)
+
+
+def _refusal(code: int, request: httpx2.Request) -> httpx2.Response:
+    reason = {409: "Conflict", 500: "InternalError"}[code]
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "the test refused this request",
+        "reason": reason,
+        "code": code,
+    }
+    return httpx2.Response(code, json=status, request=request)
