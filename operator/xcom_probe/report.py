@@ -14,9 +14,3 @@ class Report:
         self.findings: list[Finding] = []
         self.facts: dict[str, Any] = {}
         self.members: dict[str, Any] = {}
-
-    def passed(self, name: str) -> bool:
-        """Whether a check of this name was made and passed or warned."""
-        return any(
-            finding.name == name and finding.status in ("pass", "warn") for finding in self.findings
-        )

@@ -23,8 +23,14 @@ BACKEND_CLASSES: dict[str, tuple[str, ...]] = {
 }
 
 FIRST_COMMON_IO = (1, 3, 0)
-# (Airflow major.minor, common-io) that cannot be imported together: a circular import.
-BROKEN_PAIRS = frozenset({("2.10", "1.6.2")})
+# (Airflow major.minor, common-io) that cannot be imported together: a circular import. Measured.
+BROKEN_PAIRS = frozenset({("2.10", "1.6.2"), ("2.11", "1.6.1"), ("2.11", "1.6.2")})
+# From the next version on, strings that look like JSON are decoded twice on Airflow 2. Measured on
+# 2.11.2 with every version from 1.4.2 to 1.7.2.
+JSON_STRINGS_REMEDY = (
+    "Pin apache-airflow-providers-common-io to 1.5.3 on Airflow 2 (later ones decode twice), or "
+    "make sure that no task pushes strings that parse as JSON."
+)
 
 
 class ImportFailed(Exception):

@@ -319,7 +319,8 @@ TABLE: tuple[Check, ...] = (
         "provider-version",
         provider_version,
         "Some versions have no such backend, or cannot be imported with this Airflow.",
-        "Install a newer apache-airflow-providers-common-io in the Airflow image.",
+        "Install another version of apache-airflow-providers-common-io in the Airflow image: 1.5.3 "
+        "is known to work with Airflow 2.11.",
         needs=("provider-installed",),
     ),
     Check(
@@ -340,7 +341,7 @@ TABLE: tuple[Check, ...] = (
         "A process that runs another backend writes values where the others do not look, and "
         "reads an offloaded value as the text of its path, with no error.",
         "Set AIRFLOW__CORE__XCOM_BACKEND to the expected class in this pod and restart it.",
-        needs=("provider-installed",),
+        needs=("provider-installed", "provider-version"),
     ),
     Check(
         "backend-source",
@@ -396,8 +397,7 @@ TABLE: tuple[Check, ...] = (
         json_strings,
         "With this provider a task that pulls such a string gets another type, at every "
         "threshold, and for rows written before the change too.",
-        "Pin apache-airflow-providers-common-io to 1.5 or older on Airflow 2, or make sure that "
-        "no task pushes strings that parse as JSON.",
+        versions.JSON_STRINGS_REMEDY,
         needs=("provider-installed", "path-scheme"),
     ),
 )

@@ -20,10 +20,7 @@ from xcom_probe.values import Sample
 HELP = "write and read back values through the loaded backend; leaves nothing behind"
 
 _WHY = "A task that pulls such a value would get another one, or none, with or without an error."
-_REMEDIES = {
-    values.JSON_STRINGS: "Pin apache-airflow-providers-common-io to 1.5 or older on Airflow 2, or "
-    "make sure that no task pushes strings that parse as JSON.",
-}
+_REMEDIES = {values.JSON_STRINGS: versions.JSON_STRINGS_REMEDY}
 _REMEDY = "Do not switch the backend in this image; try another version of the provider."
 
 
