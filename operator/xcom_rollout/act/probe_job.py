@@ -12,7 +12,6 @@ placement. What would change the outcome or never end is left out:
 """
 
 import copy
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +26,7 @@ from xcom_rollout.clients.object_names import (
     labels,
     owner,
 )
+from xcom_rollout.clients.packing import pack_runs
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.observed import JobKind, Rollout
 
@@ -107,7 +107,7 @@ def probe_job(rollout: Rollout, action: RunJob, template: PodTemplate, mounts: M
             "annotations": {
                 names.ANNOTATION_DIGEST: action.digest,
                 ANNOTATION_ATTEMPT: str(action.attempt),
-                names.ANNOTATION_DIRTY_DAGS: json.dumps(sorted(action.dirty_dags)),
+                names.ANNOTATION_OLD_RUNS: pack_runs(action.old_runs),
             },
             "ownerReferences": [owner(rollout)],
         },

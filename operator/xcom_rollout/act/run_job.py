@@ -8,13 +8,13 @@ from typing import Any
 
 from xcom_rollout.act.probe_job import PROBE_KEY, RUNS_KEY, Mounts, RunsFile, probe_job
 from xcom_rollout.clients.airflow_objects import (
-    ConfigMaps,
     PodTemplate,
     environment_config_maps,
     list_workloads,
     mounted_config_maps,
     template_of,
 )
+from xcom_rollout.clients.catalog import Catalog, config_maps
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.object_names import config_map_path, fitted, job_name, labels, owner
 from xcom_rollout.clients.packing import LIMIT, pack
@@ -34,7 +34,7 @@ def run_job(world: World, rollout: Rollout, action: RunJob) -> None:
         ActionFailed: the template of the component's pods cannot be found.
         WorldError: Helm could not render the settings, or the cluster refused.
     """
-    maps = ConfigMaps(world.api, rollout.namespace)
+    maps = config_maps(world.api, world.memo, rollout.namespace)
     workloads = list_workloads(world.api, rollout.namespace, rollout.spec.airflow.release)
     template = template_of(action.component, workloads, maps)
     replaced: Mapping[str, str] = {}
@@ -66,7 +66,7 @@ def _candidates(
     world: World,
     rollout: Rollout,
     template: PodTemplate,
-    maps: ConfigMaps,
+    maps: Catalog,
     settings: BackendSettings,
 ) -> dict[str, str]:
     """Create copies of the ConfigMaps as the chart would render them with `settings`.

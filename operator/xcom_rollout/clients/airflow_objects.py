@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
-
+from xcom_rollout.clients.catalog import Catalog
 from xcom_rollout.clients.errors import ActionFailed
 from xcom_rollout.clients.kube import Json, KubeApi
-from xcom_rollout.clients.object_names import config_map_path
+from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.decide.ledger import Component
 
 READERS: Final = (
@@ -84,7 +83,7 @@ def main_container(containers: Sequence[Json], component: str) -> Json:
     )
 
 
-def template_of(component: Component, workloads: Iterable[Json], maps: "ConfigMaps") -> PodTemplate:
+def template_of(component: Component, workloads: Iterable[Json], maps: Catalog) -> PodTemplate:
     """Return the live template of a component's pods.
 
     With KubernetesExecutor no workload has the component `worker`: its pods are made from the
@@ -105,9 +104,9 @@ def template_of(component: Component, workloads: Iterable[Json], maps: "ConfigMa
         )
     scheduler = template_of(Component.SCHEDULER, workloads, maps)
     for name in sorted(mounted_config_maps(scheduler)):
-        text = ((maps.read(name) or {}).get("data") or {}).get(POD_TEMPLATE_KEY)
-        if text is not None:
-            return _parsed_template(name, text)
+        found = maps.fact(name, task_template)
+        if found is not None:
+            return found
     raise ActionFailed(
         f"there is no workload with the label component=worker and no ConfigMap with the key "
         f"{POD_TEMPLATE_KEY} mounted by the scheduler, so the template of the pods that run tasks "
@@ -115,35 +114,23 @@ def template_of(component: Component, workloads: Iterable[Json], maps: "ConfigMa
     )
 
 
-def _parsed_template(config_map: str, text: str) -> PodTemplate:
+def task_template(config_map: Json) -> PodTemplate | None:
+    """Return the template of task pods in a ConfigMap, None where it holds none.
+
+    Raises:
+        ActionFailed: it holds one that cannot be read.
+    """
+    text = (config_map.get("data") or {}).get(POD_TEMPLATE_KEY)
+    if text is None:
+        return None
+    where = f"ConfigMap {config_map['metadata']['name']}, key {POD_TEMPLATE_KEY}"
     try:
-        pod = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ActionFailed(
-            f"ConfigMap {config_map}, key {POD_TEMPLATE_KEY}: it is not YAML: {error}"
-        ) from error
+        pod = parse_yaml(text)
+    except ValueError as error:
+        raise ActionFailed(f"{where}: it is not YAML: {error}") from error
     if not isinstance(pod, Mapping) or not isinstance(pod.get("spec"), Mapping):
-        raise ActionFailed(f"ConfigMap {config_map}, key {POD_TEMPLATE_KEY}: it is no pod template")
+        raise ActionFailed(f"{where}: it is no pod template")
     return PodTemplate(Component.WORKER, dict(pod.get("metadata") or {}), dict(pod["spec"]))
-
-
-class ConfigMaps:
-    """ConfigMaps of a namespace, each read at most once: one pass sees one version of each."""
-
-    def __init__(self, api: KubeApi, namespace: str) -> None:
-        self._api = api
-        self._namespace = namespace
-        self._read: dict[str, Json | None] = {}
-
-    def read(self, name: str) -> Json | None:
-        """Return the ConfigMap, None where there is none.
-
-        Raises:
-            KubeError: the cluster could not be asked.
-        """
-        if name not in self._read:
-            self._read[name] = self._api.find(config_map_path(self._namespace, name))
-        return self._read[name]
 
 
 def mounted_config_maps(template: PodTemplate) -> frozenset[str]:

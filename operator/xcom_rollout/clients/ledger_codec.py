@@ -73,8 +73,10 @@ def from_config_map(config_map: Json) -> Ledger:
 
 
 def _sorted_sets(content: Any) -> Any:
-    """Sort what was a set: `dirty_dags`, the only one."""
+    """Sort what was a set: `old_runs`, the only one."""
     census = content.get("census")
     if census:
-        census["dirty_dags"] = sorted(census["dirty_dags"])
+        census["old_runs"] = sorted(
+            census["old_runs"], key=lambda run: (run["dag_id"], run["run_id"])
+        )
     return content

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
-MOST: Final = 512
+MOST: Final = 4096
+"""Results kept: about ten for each rollout, most of them a hash."""
 
 T = TypeVar("T")
 

@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from xcom_rollout.api.v1alpha1 import HelmChart
 from xcom_rollout.clients.errors import ActionFailed, Conflict, HelmError, Malformed
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.yaml_text import parse_documents
 from xcom_rollout.decide.observed import Release, Rollout
 from xcom_rollout.decide.settings import BackendSettings, read_settings, write_settings
 from xcom_rollout.deliver.release import StoredRelease, newest_release
@@ -229,15 +228,11 @@ def config_maps(manifest: str) -> Mapping[str, Json]:
         ValueError: the manifest is not YAML.
     """
     try:
-        documents = list(yaml.load_all(manifest, Loader=_Loader))
-    except yaml.YAMLError as error:
+        documents = parse_documents(manifest)
+    except ValueError as error:
         raise ValueError(f"the rendered manifest is not YAML: {error}") from error
     return {
         document["metadata"]["name"]: document
         for document in documents
         if isinstance(document, dict) and document.get("kind") == "ConfigMap"
     }
-
-
-# libyaml reads the official chart's manifest twenty times as fast.
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

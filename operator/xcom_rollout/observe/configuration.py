@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from xcom_rollout.clients import catalog
 from xcom_rollout.clients.airflow_objects import (
     CONFIG_KEY,
-    ConfigMaps,
     PodTemplate,
     component_of,
     environment_config_maps,
@@ -14,12 +14,19 @@ from xcom_rollout.clients.airflow_objects import (
     secrets,
     template_of,
 )
+from xcom_rollout.clients.catalog import Catalog
 from xcom_rollout.clients.errors import ActionFailed, KubeError
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS
 from xcom_rollout.decide.observed import Release, Rollout
-from xcom_rollout.observe.digest import Desired, Proving, digest
+from xcom_rollout.observe.digest import (
+    Desired,
+    Proving,
+    config_map_hash,
+    digest,
+    secret_hash,
+)
 from xcom_rollout.observe.pods import container_status
 from xcom_rollout.world import World
 
@@ -40,12 +47,13 @@ def look_at_configuration(
     release: Release | None,
     workloads: Sequence[Json],
     pods: Sequence[Json],
-    maps: ConfigMaps,
 ) -> Configuration:
     """Return the configuration; what cannot be seen becomes a problem, not an error."""
     if release is None:
         return Configuration("", None, ())
-    problems: list[str] = []
+    api, memo, namespace = world.api, world.memo, rollout.namespace
+    maps = catalog.config_maps(api, memo, namespace)
+    kept = catalog.secrets(api, memo, namespace)
     changed_at = None
     try:
         templates = [_workload_template(item) for item in workloads]
@@ -56,8 +64,17 @@ def look_at_configuration(
                 Proving(
                     images=image_ids(pods),
                     templates=proven,
-                    config_maps=_contents(proven, maps),
-                    secrets=_secret_data(world, rollout.namespace, proven),
+                    config_maps={
+                        name: maps.fact(name, config_map_hash)
+                        for template in proven
+                        for name in mounted_config_maps(template)
+                        | environment_config_maps(template)
+                    },
+                    secrets={
+                        name: kept.fact(name, secret_hash)
+                        for template in proven
+                        for name in secrets(template)
+                    },
                     chart=(release.chart_name, release.chart_version),
                     desired=Desired.of(rollout.spec),
                     probe=world.probe_digest,
@@ -67,11 +84,10 @@ def look_at_configuration(
             (),
         )
     except (ActionFailed, KubeError) as error:
-        problems.append(error.message)
-    return Configuration("", changed_at, tuple(problems))
+        return Configuration("", changed_at, (error.message,))
 
 
-def last_change(templates: Iterable[PodTemplate], maps: ConfigMaps) -> datetime | None:
+def last_change(templates: Iterable[PodTemplate], maps: Catalog) -> datetime | None:
     """Return when Airflow's configuration last changed, in whole seconds, UTC.
 
     It is the newest time in the `managedFields` of the ConfigMaps that hold airflow.cfg or feed
@@ -86,14 +102,19 @@ def last_change(templates: Iterable[PodTemplate], maps: ConfigMaps) -> datetime 
         names |= {
             name
             for name in mounted_config_maps(template) - environment
-            if CONFIG_KEY in ((maps.read(name) or {}).get("data") or {})
+            if maps.fact(name, holds_configuration)
         }
     for name in names:
-        metadata = (maps.read(name) or {}).get("metadata") or {}
+        metadata = maps.metadata(name) or {}
         times = [metadata.get("creationTimestamp")]
         times += [entry.get("time") for entry in metadata.get("managedFields") or []]
         moments += [parse_time(text) for text in times if text]
     return max(moments, default=None)
+
+
+def holds_configuration(config_map: Json) -> bool:
+    """Return whether a ConfigMap holds airflow.cfg."""
+    return CONFIG_KEY in (config_map.get("data") or {})
 
 
 def image_ids(pods: Iterable[Json]) -> dict[str, tuple[str, ...]]:
@@ -116,23 +137,3 @@ def image_ids(pods: Iterable[Json]) -> dict[str, tuple[str, ...]]:
 def _workload_template(item: Json) -> PodTemplate:
     template = item["spec"]["template"]
     return PodTemplate(component_of(item), template.get("metadata") or {}, template["spec"])
-
-
-def _contents(templates: Iterable[PodTemplate], maps: ConfigMaps) -> dict[str, Json | None]:
-    names = {
-        name
-        for template in templates
-        for name in mounted_config_maps(template) | environment_config_maps(template)
-    }
-    return {name: maps.read(name) for name in sorted(names)}
-
-
-def _secret_data(
-    world: World, namespace: str, templates: Iterable[PodTemplate]
-) -> dict[str, Json | None]:
-    names = {name for template in templates for name in secrets(template)}
-    found = {
-        name: world.api.find(f"api/v1/namespaces/{namespace}/secrets/{name}")
-        for name in sorted(names)
-    }
-    return {name: None if item is None else item.get("data") or {} for name, item in found.items()}

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
-
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.clients.airflow_objects import CONFIG_KEY, POD_TEMPLATE_KEY, PodTemplate
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.yaml_text import parse_yaml
 
 OWNED_OPTIONS: Final = (
     ("core", "xcom_backend"),
@@ -55,16 +54,17 @@ class Proving:
     images: Mapping[str, tuple[str, ...]]
     """Image IDs by the reference that pods use."""
     templates: tuple[PodTemplate, ...]
-    config_maps: Mapping[str, Json | None]
-    secrets: Mapping[str, Json | None]
-    """The `data` of each Secret."""
+    config_maps: Mapping[str, str | None]
+    """`config_map_hash` by name; None for one that is not there."""
+    secrets: Mapping[str, str | None]
+    """`secret_hash` by name; None for one that is not there."""
     chart: tuple[str, str]
     desired: Desired
     probe: str
 
 
 def digest(proving: Proving) -> str:
-    """Return the sha256 in hex. Secrets enter it as a hash, and cannot be guessed back from it.
+    """Return the sha256 in hex.
 
     Raises:
         ActionFailed: a template has no container that runs Airflow.
@@ -82,11 +82,8 @@ def digest(proving: Proving) -> str:
             }
             for template in proving.templates
         },
-        "configMaps": {
-            name: None if item is None else _content(item)
-            for name, item in proving.config_maps.items()
-        },
-        "secrets": {name: _hash(data) for name, data in proving.secrets.items()},
+        "configMaps": dict(proving.config_maps),
+        "secrets": dict(proving.secrets),
         "chart": list(proving.chart),
         "desired": vars(proving.desired),
         "probe": proving.probe,
@@ -115,19 +112,25 @@ def without_owned_options(text: str) -> Mapping[str, Mapping[str, str | None]] |
     return {name: options for name, options in sections.items() if options}
 
 
-def _content(config_map: Json) -> Mapping[str, Any]:
+def config_map_hash(config_map: Json) -> str:
+    """Return the sha256 in hex of a ConfigMap's content, without what the flip changes in it."""
     data: dict[str, Any] = dict(config_map.get("data") or {})
     if CONFIG_KEY in data:
         data[CONFIG_KEY] = without_owned_options(data[CONFIG_KEY])
     if POD_TEMPLATE_KEY in data:
         data[POD_TEMPLATE_KEY] = _clean_pod_template(data[POD_TEMPLATE_KEY])
-    return {"data": data, "binaryData": config_map.get("binaryData") or {}}
+    return _hash({"data": data, "binaryData": config_map.get("binaryData") or {}})
+
+
+def secret_hash(secret: Json) -> str:
+    """Return the sha256 in hex of a Secret's content."""
+    return _hash(secret.get("data") or {})
 
 
 def _clean_pod_template(text: str) -> Any:
     try:
-        pod = yaml.safe_load(text)
-    except yaml.YAMLError:
+        pod = parse_yaml(text)
+    except ValueError:
         return text
     if not isinstance(pod, dict) or not isinstance(pod.get("metadata"), dict):
         return text

@@ -1,6 +1,6 @@
 """One look at everything that a decision needs."""
 
-from xcom_rollout.clients.airflow_objects import ConfigMaps, list_workloads
+from xcom_rollout.clients.airflow_objects import list_workloads
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
@@ -32,9 +32,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
     airflow = view(world, rollout, ledger) if asked_for(rollout, ledger) else None
     workloads = list_workloads(api, namespace, release)
     raw_pods = list_pods(api, namespace, release)
-    configuration = look_at_configuration(
-        world, rollout, current, workloads, raw_pods, ConfigMaps(api, namespace)
-    )
+    configuration = look_at_configuration(world, rollout, current, workloads, raw_pods)
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),

@@ -1,6 +1,5 @@
 """The Jobs that run the probe, and what each of them found."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
+from xcom_rollout.clients.packing import unpack_runs
 from xcom_rollout.clients.times import parse_time, time_or_none
 from xcom_rollout.decide.ledger import Component, Ledger
 from xcom_rollout.decide.observed import (
@@ -58,7 +58,7 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
         component = Component(labels[names.LABEL_COMPONENT])
         attempt = int(annotations[ANNOTATION_ATTEMPT])
         digest = str(annotations[names.ANNOTATION_DIGEST])
-        dirty = frozenset(map(str, json.loads(annotations.get(names.ANNOTATION_DIRTY_DAGS, "[]"))))
+        old_runs = unpack_runs(annotations.get(names.ANNOTATION_OLD_RUNS, "[]"))
     except (KeyError, ValueError):
         # Carries our labels by somebody's copy, and is no Job of ours.
         return None
@@ -83,7 +83,7 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
         created_at=parse_time(metadata["creationTimestamp"]),
         state=state,
         finished_at=finished_at,
-        dirty_dags=dirty,
+        old_runs=frozenset(old_runs),
         result=result,
         message=message,
     )

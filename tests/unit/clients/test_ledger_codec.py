@@ -52,7 +52,7 @@ LEDGERS = st.builds(
     readers=st.lists(st.builds(Reader, started_at=TIMES, seen_at=TIMES, error=...), max_size=2).map(
         tuple
     ),
-    census=st.none() | st.builds(CensusRecord, taken_at=TIMES, dirty_dags=..., after_revert=...),
+    census=st.none() | st.builds(CensusRecord, taken_at=TIMES, old_runs=..., after_revert=...),
     kill=st.none() | KILLS,
     past_kills=st.lists(KILLS, max_size=2).map(tuple),
 )

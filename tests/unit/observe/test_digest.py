@@ -3,7 +3,7 @@
 import base64
 import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,7 +11,14 @@ import yaml
 
 from xcom_rollout.clients.airflow_objects import PodTemplate
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.observe.digest import Desired, Proving, digest, without_owned_options
+from xcom_rollout.observe.digest import (
+    Desired,
+    Proving,
+    config_map_hash,
+    secret_hash,
+    without_owned_options,
+)
+from xcom_rollout.observe.digest import digest as digest_of
 
 CFG = """
 [core]
@@ -42,7 +49,39 @@ def pod_template(checksum: str) -> str:
     return yaml.safe_dump(pod)
 
 
-def proving(cfg: str = BEFORE, checksum: str = "1") -> Proving:
+@dataclass(frozen=True)
+class World:
+    """What a digest is made of, before anything is hashed."""
+
+    images: dict[str, tuple[str, ...]]
+    templates: tuple[PodTemplate, ...]
+    config_maps: dict[str, Json | None]
+    secrets: dict[str, Json | None]
+    chart: tuple[str, str]
+    desired: Desired
+    probe: str
+
+
+def digest(world: World) -> str:
+    maps, kept = world.config_maps.items(), world.secrets.items()
+    return digest_of(
+        Proving(
+            images=world.images,
+            templates=world.templates,
+            config_maps={
+                name: None if item is None else config_map_hash(item) for name, item in maps
+            },
+            secrets={
+                name: None if data is None else secret_hash({"data": data}) for name, data in kept
+            },
+            chart=world.chart,
+            desired=world.desired,
+            probe=world.probe,
+        )
+    )
+
+
+def proving(cfg: str = BEFORE, checksum: str = "1") -> World:
     container = {
         "name": "scheduler",
         "image": "airflow:2",
@@ -55,7 +94,7 @@ def proving(cfg: str = BEFORE, checksum: str = "1") -> Proving:
         "worker", {}, {"containers": [{**copy.deepcopy(container), "name": "base"}]}
     )
     config = {"airflow.cfg": cfg, "pod_template_file.yaml": pod_template(checksum)}
-    return Proving(
+    return World(
         images={"airflow:2": ("sha256:aa",)},
         templates=(scheduler, worker),
         config_maps={"airflow-config": {"metadata": {"resourceVersion": checksum}, "data": config}},
@@ -71,19 +110,19 @@ def test_it_is_the_same_at_each_step_of_the_flip() -> None:
     assert len({digest(step) for step in steps}) == 1
 
 
-def config(item: Proving) -> Json:
+def config(item: World) -> Json:
     found = item.config_maps["airflow-config"]
     assert found is not None
     return found
 
 
-def changed(change: Callable[[Any], object]) -> Proving:
+def changed(change: Callable[[Any], object]) -> World:
     item = copy.deepcopy(proving())
     change(item)
     return item
 
 
-CHANGES: dict[str, Proving] = {
+CHANGES: dict[str, World] = {
     "another image behind the tag": replace(proving(), images={"airflow:2": ("sha256:bb",)}),
     "another tag": changed(
         lambda p: p.templates[0].spec["containers"][0].update(image="airflow:3")
