@@ -321,7 +321,7 @@ class Simulation:
             request.digest,
             self.now,
             JobState.RUNNING,
-            dirty_dags=request.dirty_dags,
+            old_runs=request.old_runs,
         )
         if all(entry.job.name != job.name for entry in self.jobs):
             ready = self.now + timedelta(seconds=self.job_seconds)

@@ -22,7 +22,7 @@ LABEL_KIND: Final = f"{GROUP}/job-kind"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 
 ANNOTATION_DIGEST: Final = f"{GROUP}/digest"
-ANNOTATION_DIRTY_DAGS: Final = f"{GROUP}/dirty-dags"
+ANNOTATION_OLD_RUNS: Final = f"{GROUP}/runs-with-old-tasks"
 ANNOTATION_KILL: Final = f"{GROUP}/kill"
 """Request: engages the kill-switch. JSON object with `by`, `at` (RFC 3339) and `reason`."""
 ANNOTATION_ATTESTATION: Final = f"{GROUP}/rehearsal-attestation"

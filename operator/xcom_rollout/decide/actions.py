@@ -34,7 +34,8 @@ class RunJob:
     arguments: tuple[str, ...]
     runs: tuple[RunKey, ...] = ()
     """Runs to look at, for kind VERIFY."""
-    dirty_dags: frozenset[str] = frozenset()
+    old_runs: frozenset[RunKey] = frozenset()
+    """Runs with a task pod of the old environment, for a census: they may offload after it."""
 
     def describe(self) -> str:
         return f"run the {self.kind} Job of the {self.component} pod, attempt {self.attempt}"

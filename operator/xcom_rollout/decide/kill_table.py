@@ -28,6 +28,7 @@ from xcom_rollout.decide.ledger import (
     Delivered,
     Kill,
     RecoveringRun,
+    RunKey,
     RunStage,
     Verdict,
 )
@@ -165,15 +166,10 @@ def census_taken(s: Situation) -> Finding:
                 f"the census could not be taken: {why}; it is tried again in a few seconds",
                 after=JOB_RETRY,
             )
-    elif record is not None and not _settled_dags(s, kill, record):
-        return done(
-            "CensusTaken",
-            f"{len(kill.runs)} runs are to be re-triggered"
-            + (
-                f"; {len(record.dirty_dags)} DAGs still have old tasks" if record.dirty_dags else ""
-            ),
-        )
-    dirty_dags = frozenset(pod.run.dag_id for pod in s.dirty_pods(kill) if pod.run is not None)
+    elif record is not None and not _ended_unseen(s, kill, record):
+        left = _unknown(kill, record)
+        more = f"; {len(left)} others still had old tasks" if left else ""
+        return done("CensusTaken", f"{len(kill.runs)} runs are re-triggered{more}")
     job = RunJob(
         JobKind.CENSUS,
         Component.SCHEDULER,
@@ -181,7 +177,7 @@ def census_taken(s: Situation) -> Finding:
         _purpose(kill),
         None,
         ("census", "--base", s.spec.backend.object_storage.path),
-        dirty_dags=dirty_dags,
+        old_runs=_with_old_tasks(s, kill),
     )
     return act("TakingCensus", "counting the in-flight runs that hold offloaded values", job)
 
@@ -242,12 +238,6 @@ def runs_cleared(s: Situation) -> Finding:
     kill, view = _kill(s), _view(s)
     stopped = [run for run in kill.runs if run.stage is RunStage.STOPPED]
     if not stopped:
-        if kill.queued_at is None and any(r.stage is RunStage.CLEARED for r in kill.runs):
-            return act(
-                "RunsCleared",
-                "every run that held offloaded values is queued again",
-                _record(s, replace(kill, queued_at=s.now), "all runs queued again"),
-            )
         return done("RunsCleared", "no run is left to be cleared")
     if view.error:
         return _api_unreachable(view, stopped)
@@ -262,10 +252,13 @@ def runs_cleared(s: Situation) -> Finding:
         elif not s.task_pods_of(run.key):
             ready.append(run.key)
     if marks:
+        after = kill.with_runs(tuple(marks))
+        if not any(run.stage in (RunStage.FOUND, RunStage.STOPPED) for run in after.runs):
+            after = replace(after, queued_at=s.now)
         return act(
             "RunsCleared",
             f"queued again: {some([str(run.key) for run in marks])}",
-            _record(s, kill.with_runs(tuple(marks)), f"{len(marks)} runs cleared"),
+            _record(s, after, f"{len(marks)} runs cleared"),
         )
     if ready:
         return act(
@@ -443,7 +436,7 @@ def all_settled(s: Situation) -> Finding:
     """No affected run and no old task is left: the steps marked `*` are all done."""
     kill, record = _kill(s), _census(s)
     open_runs = [run for run in kill.runs if run.stage not in (RunStage.RECOVERED, RunStage.FAILED)]
-    if open_runs or record is None or record.dirty_dags or s.dirty_pods(kill):
+    if open_runs or record is None or _unknown(kill, record) or s.dirty_pods(kill):
         return wait("Recovering", f"{len(open_runs)} of {len(kill.runs)} runs have not recovered")
     return done("Settled", "no run and no old task is left to wait for")
 
@@ -455,10 +448,10 @@ KILL_TABLE: Final = (
     Step("dags-held", "Killing", Condition.REVERTED, dags_held),
     Step("release-settled", "Killing", Condition.REVERTED, release_settled),
     Step("reverted", "Killing", Condition.REVERTED, reverted),
-    Step("census-taken", "Recovering", Condition.RECOVERED, census_taken, blocking=False),
     Step("runs-stopped", "Recovering", Condition.RECOVERED, runs_stopped, blocking=False),
     Step("attempts-ended", "Recovering", Condition.RECOVERED, attempts_ended, blocking=False),
     Step("runs-cleared", "Recovering", Condition.RECOVERED, runs_cleared, blocking=False),
+    Step("census-taken", "Recovering", Condition.RECOVERED, census_taken, blocking=False),
     Step("dags-released", "Recovering", Condition.RECOVERED, dags_released, blocking=False),
     Step("old-tasks-ended", "Recovering", Condition.RECOVERED, old_tasks_ended, blocking=False),
     Step("runs-recovered", "Recovering", Condition.RECOVERED, runs_recovered, blocking=False),
@@ -505,22 +498,28 @@ def _census(s: Situation) -> CensusRecord | None:
     return record if record.taken_at >= kill.reverted_at.replace(microsecond=0) else None
 
 
-def _settled_dags(s: Situation, kill: Kill, record: CensusRecord) -> frozenset[str]:
-    """Return DAGs that had old tasks at the last census and have none now."""
-    still = {pod.run.dag_id for pod in s.dirty_pods(kill) if pod.run is not None}
-    return record.dirty_dags - still
+def _with_old_tasks(s: Situation, kill: Kill) -> frozenset[RunKey]:
+    """Return runs with old task pods that the kill does not re-trigger (yet)."""
+    return frozenset(pod.run for pod in s.dirty_pods(kill) if pod.run is not None)
+
+
+def _unknown(kill: Kill, record: CensusRecord) -> frozenset[RunKey]:
+    """Return runs that may have offloaded after the census, and are not re-triggered anyway."""
+    return record.old_runs - {run.key for run in kill.runs}
+
+
+def _ended_unseen(s: Situation, kill: Kill, record: CensusRecord) -> frozenset[RunKey]:
+    """Return runs whose old tasks have ended since the census: it has to be taken again."""
+    return _unknown(kill, record) - _with_old_tasks(s, kill)
 
 
 def _must_hold(s: Situation, kill: Kill, dag: str) -> bool:
     record = _census(s)
-    if record is None or dag in record.dirty_dags:
+    if record is None:
         return True
-    if any(pod.run is not None and pod.run.dag_id == dag for pod in s.dirty_pods(kill)):
-        return True
-    return any(
-        run.key.dag_id == dag and run.stage in (RunStage.FOUND, RunStage.STOPPED)
-        for run in kill.runs
-    )
+    unsafe = set(_unknown(kill, record) | _with_old_tasks(s, kill))
+    unsafe |= {run.key for run in kill.runs if run.stage in (RunStage.FOUND, RunStage.STOPPED)}
+    return any(run.dag_id == dag for run in unsafe)
 
 
 def _holdable(s: Situation, view: AirflowView) -> tuple[str, ...]:
@@ -534,7 +533,7 @@ def _late_dags(s: Situation, kill: Kill, view: AirflowView) -> tuple[str, ...]:
     if kill.reverted_at is None:
         late = set(_holdable(s, view))
     else:
-        late = {pod.run.dag_id for pod in s.dirty_pods(kill) if pod.run is not None}
+        late = {run.dag_id for run in _with_old_tasks(s, kill)}
         late |= {
             run.key.dag_id for run in kill.runs if run.stage in (RunStage.FOUND, RunStage.STOPPED)
         }

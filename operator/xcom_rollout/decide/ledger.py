@@ -95,8 +95,8 @@ class CensusRecord:
     attempt: int
     taken_at: datetime
     runs: tuple[OffloadedRun, ...]
-    dirty_dags: frozenset[str] = frozenset()
-    """DAGs that had a task pod of the old environment when the Job was created."""
+    old_runs: frozenset[RunKey] = frozenset()
+    """Runs that had a task pod of the old environment when the Job was created."""
     after_revert: bool = False
     """Whether the Job was created after a kill had delivered the database backend."""
 

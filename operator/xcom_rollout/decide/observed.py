@@ -116,7 +116,7 @@ class ProbeJob:
     created_at: datetime
     state: JobState
     finished_at: datetime | None = None
-    dirty_dags: frozenset[str] = frozenset()
+    old_runs: frozenset[RunKey] = frozenset()
     result: ProofResult | CensusResult | None = None
     message: str = ""
     """Progress while it runs (such as an image that cannot be pulled); the fault when broken."""

@@ -218,7 +218,7 @@ def census_fresh(s: Situation) -> Finding:
     latest = jobs[-1] if jobs else None
     if latest is not None and (record is None or latest.attempt > record.attempt):
         if latest.state is JobState.RUNNING:
-            return done("Live", _live(s), after=timedelta(seconds=2))
+            return done("Live", _live(s), after=timedelta(seconds=10))
         result = latest.result
         if isinstance(result, CensusResult) and result.verdict is Verdict.PASS:
             census = record_of(latest, result)
@@ -258,7 +258,7 @@ def record_of(job: ProbeJob, result: CensusResult, *, after_revert: bool = False
         attempt=job.attempt,
         taken_at=job.created_at,
         runs=result.runs,
-        dirty_dags=job.dirty_dags,
+        old_runs=job.old_runs,
         after_revert=after_revert,
     )
 

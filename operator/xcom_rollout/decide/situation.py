@@ -16,6 +16,12 @@ MOUNT_MARGIN: Final = timedelta(seconds=2)
 Kubernetes records whole seconds, and the kubelet learns of a ConfigMap's change by a watch."""
 
 
+def target_of(spec: RolloutSpec) -> BackendSettings:
+    """Return the settings that the spec asks for."""
+    storage = spec.backend.object_storage
+    return object_storage(storage.path, spec.threshold.bytes, storage.compression)
+
+
 @dataclass(frozen=True)
 class Situation:
     """One moment, as the steps see it."""
@@ -44,8 +50,7 @@ class Situation:
 
     @cached_property
     def target(self) -> BackendSettings:
-        storage = self.spec.backend.object_storage
-        return object_storage(storage.path, self.spec.threshold.bytes, storage.compression)
+        return target_of(self.spec)
 
     @cached_property
     def readers(self) -> BackendSettings:
