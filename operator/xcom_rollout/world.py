@@ -4,7 +4,9 @@ import atexit
 import hashlib
 import os
 import shutil
+import socket
 import tempfile
+import uuid
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +39,7 @@ class World:
         work: writable folder, for charts and Helm's own files.
         airflow_url: address of Airflow's web server with the fields {service}, {namespace} and
             {port}, so that the operator can also run outside of the cluster.
+        instance: names this pod, or this process outside of a cluster.
         http: client for Airflow's REST API.
         memo: what need not be worked out twice.
     """
@@ -47,6 +50,7 @@ class World:
     probe_digest: str
     work: Path
     airflow_url: str = AIRFLOW_URL
+    instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     http: httpx2.Client = field(default_factory=lambda: _http_client())
     memo: Memo = field(default_factory=Memo)
 
@@ -106,7 +110,15 @@ def open_world(
         probe_digest=hashlib.sha256(content).hexdigest(),
         work=work,
         airflow_url=os.environ.get("XBR_AIRFLOW_API_URL") or AIRFLOW_URL,
+        instance=_instance(in_pod=not outside),
     )
+
+
+def _instance(*, in_pod: bool) -> str:
+    """Return a name that a container of the same pod has again after it was restarted."""
+    if not in_pod:
+        return uuid.uuid4().hex[:12]
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
 
 
 def _work_folder() -> Path:

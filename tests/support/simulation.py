@@ -19,6 +19,7 @@ from xcom_rollout.decide.actions import (
     ConfirmReaders,
     DeletePods,
     FailRuns,
+    ForgetDelivery,
     PauseDags,
     RunJob,
     SetValues,
@@ -33,6 +34,7 @@ from xcom_rollout.decide.observed import (
     DagRun,
     JobKind,
     JobState,
+    Maker,
     Observed,
     Pod,
     ProbeJob,
@@ -118,6 +120,8 @@ class Simulation:
         self.settings = BackendSettings()
         self.revision = 1
         self.status = "deployed"
+        self.maker = Maker.OTHER
+        self.interrupted_from: BackendSettings | None = None
         self.changed = START - timedelta(hours=1)
         self.ledger = Ledger()
         self.serial = 0
@@ -198,7 +202,13 @@ class Simulation:
             rollout=Rollout("airflow", "demo", "uid", 1, START, self.spec, dict(self.annotations)),
             rivals=(),
             release=Release(
-                self.revision, self.status, "airflow", "1.0", self.settings, self.changed
+                self.revision,
+                self.status,
+                "airflow",
+                "1.0",
+                self.settings,
+                self.changed,
+                self.maker,
             ),
             digest=f"digest-{self.spec.threshold.bytes}",
             config_changed_at=self.changed,
@@ -276,6 +286,10 @@ class Simulation:
             self.perform(decision.action, most_of_batch)
         return decision
 
+    def peek(self) -> Decision:
+        """Return what would be decided now, and do nothing."""
+        return decide(self.observe(), self.now)
+
     def perform(self, action: Action, most: int | None = None) -> None:
         self.actions.append(action)
         match action:
@@ -285,6 +299,12 @@ class Simulation:
                 self._run_job(action)
             case SetValues(settings=settings):
                 self._set_values(settings)
+            case ForgetDelivery(revision=revision):
+                assert revision == self.revision
+                assert self.interrupted_from is not None
+                self.settings, self.interrupted_from = self.interrupted_from, None
+                self.revision -= 1
+                self.status, self.maker = "deployed", Maker.OTHER
             case ConfirmReaders(pods=pods):
                 self._confirm(pods)
             case PauseDags(dag_ids=dag_ids):
@@ -335,6 +355,12 @@ class Simulation:
         self.settings = settings
         self.revision += 1
         self.changed = self.now
+
+    def interrupt_delivery(self, settings: BackendSettings, maker: Maker) -> None:
+        """Leave the release as a Helm process does that is killed half-way."""
+        self.interrupted_from = self.settings
+        self._set_values(settings)
+        self.status, self.maker = "pending-upgrade", maker
 
     def _confirm(self, pods: tuple[str, ...]) -> None:
         seen = tuple(

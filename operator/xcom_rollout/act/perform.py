@@ -6,6 +6,7 @@ from xcom_rollout.act.clear_runs import clear_runs
 from xcom_rollout.act.confirm_readers import confirm_readers
 from xcom_rollout.act.delete_pods import delete_pods
 from xcom_rollout.act.fail_runs import fail_runs
+from xcom_rollout.act.forget_delivery import forget_delivery
 from xcom_rollout.act.pause_dags import set_paused
 from xcom_rollout.act.run_job import run_job
 from xcom_rollout.act.set_values import set_values
@@ -16,6 +17,7 @@ from xcom_rollout.decide.actions import (
     ConfirmReaders,
     DeletePods,
     FailRuns,
+    ForgetDelivery,
     PauseDags,
     RunJob,
     SetValues,
@@ -41,6 +43,8 @@ def perform(world: World, observed: Observed, action: Action) -> None:
             run_job(world, rollout, action)
         case SetValues():
             set_values(world, rollout, action)
+        case ForgetDelivery():
+            forget_delivery(world, rollout, action)
         case ConfirmReaders():
             confirm_readers(world, observed, action)
         case PauseDags():

@@ -21,6 +21,10 @@ LABEL_ROLLOUT: Final = f"{GROUP}/rollout"
 LABEL_KIND: Final = f"{GROUP}/job-kind"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 
+LABEL_DELIVERY: Final = f"{GROUP}/delivery"
+"""On the Secret of a Helm revision: which process of the operator makes it, and its number.
+Helm hands labels down to later revisions, so it only counts where the number is the revision's."""
+
 ANNOTATION_DIGEST: Final = f"{GROUP}/digest"
 ANNOTATION_OLD_RUNS: Final = f"{GROUP}/runs-with-old-tasks"
 ANNOTATION_KILL: Final = f"{GROUP}/kill"

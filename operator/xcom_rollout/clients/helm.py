@@ -9,8 +9,8 @@ from typing import Final
 
 from xcom_rollout.clients.errors import HelmError
 
-TIMEOUT: Final = 120.0
-"""Seconds that a helm command may take."""
+TIMEOUT: Final = 60.0
+"""Seconds that a helm command may take; with GRACE it stays below the core's DELIVERY_LIMIT."""
 GRACE: Final = 20.0
 """Seconds that helm has after SIGTERM: it then still records the release as failed, where a kill
 would leave it pending for ever."""

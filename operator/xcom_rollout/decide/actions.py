@@ -54,6 +54,16 @@ class SetValues:
 
 
 @dataclass(frozen=True)
+class ForgetDelivery:
+    """Remove the operator's own pending revision, whose Helm process is gone."""
+
+    revision: int
+
+    def describe(self) -> str:
+        return f"take back the interrupted revision {self.revision}"
+
+
+@dataclass(frozen=True)
 class ConfirmReaders:
     """Look, by a process inside each of these live pods, which backend it loads."""
 
@@ -113,6 +123,7 @@ Action = (
     WriteLedger
     | RunJob
     | SetValues
+    | ForgetDelivery
     | ConfirmReaders
     | PauseDags
     | UnpauseDags

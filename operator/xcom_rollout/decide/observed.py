@@ -31,6 +31,16 @@ class Rival:
     created_at: datetime
 
 
+class Maker(StrEnum):
+    """Who makes, or made, a Helm revision."""
+
+    OTHER = "Other"
+    OPERATOR = "Operator"
+    """The operator, in another pod than this one."""
+    SELF = "Self"
+    """The operator, in this pod: it makes nothing else meanwhile."""
+
+
 @dataclass(frozen=True)
 class Release:
     """The Helm release of Airflow as its newest revision shows it."""
@@ -42,6 +52,8 @@ class Release:
     chart_version: str
     settings: BackendSettings
     updated_at: datetime
+    """When the newest revision was begun."""
+    maker: Maker = Maker.OTHER
 
 
 @dataclass(frozen=True)

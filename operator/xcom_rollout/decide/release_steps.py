@@ -2,13 +2,17 @@
 
 from datetime import datetime, timedelta
 
-from xcom_rollout.decide.actions import ConfirmReaders
+from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery
 from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.observed import Maker
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
 
 READER_RETRY = timedelta(seconds=10)
+DELIVERY_LIMIT = timedelta(seconds=90)
+"""How long a Helm process of the operator can live: its time-out and grace (`clients/helm.py`),
+and some more for clocks that differ."""
 
 
 def sole_owner(s: Situation) -> Finding:
@@ -47,9 +51,36 @@ def release_found(s: Situation) -> Finding:
     return done("Accepted", f"release {s.spec.airflow.release} runs {chart.name} {chart.version}")
 
 
+def _interrupted(s: Situation) -> Finding | None:
+    """Return what to do about a delivery of the operator's own that was cut off, if this is one.
+
+    Helm leaves a revision pending when its process is killed. One that this pod began has no
+    process any more: passes over a rollout follow each other. One of an earlier pod is left alone
+    for as long as its process could still live.
+    """
+    release = s.release
+    if release.maker is Maker.OTHER:
+        return None
+    over = release.updated_at + DELIVERY_LIMIT
+    if release.maker is Maker.OPERATOR and s.now < over:
+        return wait(
+            "DeliveryInterrupted",
+            f"revision {release.revision} was begun by an earlier pod of the operator and is "
+            f"{release.status}; it is made again at {over:%H:%M:%SZ}, when that pod's Helm "
+            "process can live no more",
+        )
+    return act(
+        "DeliveryInterrupted",
+        f"revision {release.revision} was begun by the operator and interrupted; it is made again",
+        ForgetDelivery(release.revision),
+    )
+
+
 def release_settled(s: Situation) -> Finding:
     """No Helm operation on the release goes on, or was interrupted."""
     release = s.release
+    if release.status == "pending-upgrade" and (finding := _interrupted(s)):
+        return finding
     if release.status.startswith("pending") or release.status == "uninstalling":
         return hold(
             "ReleasePending",

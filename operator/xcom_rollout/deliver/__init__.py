@@ -27,6 +27,9 @@ class Delivery(Protocol):
     def apply(self, settings: BackendSettings, from_revision: int) -> None:
         """Deliver `settings`, provided the release still has the revision decided on."""
 
+    def forget(self, revision: int) -> None:
+        """Take back the operator's own revision that was interrupted half-way."""
+
 
 def delivery_for(world: World, rollout: Rollout) -> Delivery:
     """Return the means of delivery that `spec.delivery.type` names."""

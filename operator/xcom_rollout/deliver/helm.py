@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from xcom_rollout.api import names
 from xcom_rollout.api.v1alpha1 import HelmChart
 from xcom_rollout.clients.errors import ActionFailed, Conflict, HelmError, Malformed
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.yaml_text import parse_documents
-from xcom_rollout.decide.observed import Release, Rollout
+from xcom_rollout.decide.observed import Maker, Release, Rollout
 from xcom_rollout.decide.settings import BackendSettings, read_settings, write_settings
 from xcom_rollout.deliver.release import StoredRelease, newest_release
 from xcom_rollout.world import World
@@ -52,6 +53,7 @@ class HelmDelivery:
             chart_version=stored.chart_version,
             settings=read_settings(stored.values),
             updated_at=stored.updated_at,
+            maker=maker_of(stored, self.world.instance),
         )
 
     def stored(self) -> StoredRelease | None:
@@ -103,7 +105,35 @@ class HelmDelivery:
                 f"revision {from_revision}"
             )
         note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"
-        self._upgrade(stored, settings, ("--history-max", str(HISTORY), "--description", note))
+        mark = mark_of(self.world.instance, stored.revision + 1)
+        self._upgrade(
+            stored,
+            settings,
+            (
+                *("--history-max", str(HISTORY), "--description", note),
+                *("--labels", f"{names.LABEL_DELIVERY}={mark}"),
+            ),
+        )
+
+    def forget(self, revision: int) -> None:
+        """Remove the operator's own revision that an interrupted Helm process left pending.
+
+        What it has changed of Airflow stays; the next delivery begins from there. Nobody else's
+        revision is ever removed.
+
+        Raises:
+            Conflict: the newest revision is another one, not pending, or not the operator's.
+        """
+        stored = self.stored()
+        if (
+            stored is None
+            or stored.revision != revision
+            or stored.status != "pending-upgrade"
+            or maker_of(stored, self.world.instance) is Maker.OTHER
+        ):
+            raise Conflict(f"revision {revision} is no interrupted delivery of the operator's")
+        secrets = f"api/v1/namespaces/{self.rollout.namespace}/secrets"
+        self.world.api.delete(f"{secrets}/{stored.secret}", uid=stored.uid, grace_seconds=0)
 
     def _deliverable(self) -> StoredRelease:
         stored, namespace = self.stored(), self.rollout.namespace
@@ -152,6 +182,19 @@ class HelmDelivery:
         if not file.is_file():
             pull(self.world.helm, chart, file)
         return file
+
+
+def mark_of(instance: str, revision: int) -> str:
+    """Return the value of the label by which the operator knows its own revisions."""
+    return f"{instance}-r{revision}"
+
+
+def maker_of(stored: StoredRelease, instance: str) -> Maker:
+    """Return who began the revision. Helm hands labels down, hence the number in the mark."""
+    maker, _, revision = stored.mark.rpartition("-r")
+    if revision != str(stored.revision):
+        return Maker.OTHER
+    return Maker.SELF if maker == instance else Maker.OPERATOR
 
 
 def upgrade_arguments(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from xcom_rollout.api import names
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
@@ -30,6 +31,10 @@ class StoredRelease:
     chart_version: str
     values: Mapping[str, Any]
     updated_at: datetime
+    secret: str
+    uid: str
+    mark: str
+    """Value of the operator's label on the Secret, empty without."""
 
 
 def newest_release(api: KubeApi, memo: Memo, namespace: str, name: str) -> StoredRelease | None:
@@ -73,6 +78,9 @@ def decode_release(secret: Json) -> StoredRelease:
             chart_version=chart["version"],
             values=release.get("config") or {},
             updated_at=parse_time(release["info"]["last_deployed"]),
+            secret=secret["metadata"]["name"],
+            uid=secret["metadata"].get("uid", ""),
+            mark=(secret["metadata"].get("labels") or {}).get(names.LABEL_DELIVERY, ""),
         )
     except (
         KeyError,

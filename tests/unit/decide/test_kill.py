@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import SimRun, Simulation, spec
 
 from xcom_rollout.decide.actions import SetValues
 from xcom_rollout.decide.ledger import RunKey, RunStage
+from xcom_rollout.decide.observed import Maker
+from xcom_rollout.decide.settings import BackendSettings
 
 TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
 RUN = st.lists(TASK, min_size=1, max_size=4)
@@ -254,3 +257,26 @@ def test_a_rerun_that_fails_while_the_operator_is_away_is_not_cleared_again() ->
     sim._clear(run)  # a person repaired the cause and cleared it
     sim.run_until("Reverted")
     assert run.clears == 2
+
+
+@pytest.mark.parametrize(("maker", "least_seconds"), [(Maker.SELF, 0), (Maker.OPERATOR, 89)])
+def test_a_revert_of_its_own_that_was_interrupted_is_made_again(
+    maker: Maker, least_seconds: int
+) -> None:
+    sim = live([[(2, 5000), (300, 10)]])
+    for _ in range(8):
+        sim.tick()
+    revision = sim.revision
+    sim.kill()
+    while "Reverting" not in [found.finding.reason for found in sim.peek().findings]:
+        sim.step()
+    sim.interrupt_delivery(BackendSettings(), maker)
+    begin = sim.now
+    sim.run_until("Reverted", seconds=900)
+    assert sim.revision == revision + 1
+    assert sim.settings.is_database
+    assert_never_harmed(sim)
+    kill = sim.ledger.kill
+    assert kill is not None
+    assert kill.reverted_at is not None
+    assert kill.reverted_at - begin >= timedelta(seconds=least_seconds)
