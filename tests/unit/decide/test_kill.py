@@ -77,6 +77,8 @@ def test_a_kill_leaves_no_run_with_offloaded_values_and_harms_none(
         if run.clears:
             assert run.state == "success"
             assert not any(run.rows.values()), "a re-run holds inline values only"
+    assert sim.ledger.census is not None
+    assert sim.ledger.census.runs == (), "no run is left that holds offloaded values"
     kill = sim.ledger.kill
     assert kill is not None
     cleared = {run.key for run in sim.runs.values() if run.clears}
