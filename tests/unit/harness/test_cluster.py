@@ -11,6 +11,7 @@ from harness.cluster import choose_provider
 from harness.images import Image
 from harness.providers import kind
 from harness.providers.existing import ExistingProvider
+from harness.providers.node import NodeProvider
 from harness.providers.node_network import Addresses, addresses
 from harness.shell import HarnessError
 
@@ -47,6 +48,51 @@ def test_kind_takes_another_node_image_and_pod_network(monkeypatch: pytest.Monke
     config = kind.config()
     assert config["networking"] == {"disableDefaultCNI": True}
     assert config["nodes"] == [{"role": "control-plane", "image": "local/kind-node:v1"}]
+
+
+@pytest.fixture
+def no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No Docker daemon answers, and the cache folder (returned) is empty."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-such-socket")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "xcom-rollout"
+
+
+def test_without_docker_the_default_is_node_and_says_why(
+    no_docker: Path,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(NodeProvider, "present", lambda _: False)
+    assert choose_provider({}).name == "node"
+    said = "using node (this is Linux, we are root, and no Docker daemon answers)"
+    assert said in capsys.readouterr().err
+
+
+def test_without_docker_and_root_it_is_said_what_can_be_done(
+    no_docker: Path,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(HarnessError, match=r"start Docker .*CLUSTER=node.*CLUSTER=existing"):
+        choose_provider({})
+
+
+def test_kind_without_docker_is_refused(no_docker: Path) -> None:  # noqa: ARG001
+    with pytest.raises(HarnessError, match="no Docker daemon answers: start it, or use"):
+        kind.KindProvider().up()
+
+
+def test_a_kind_cluster_out_of_reach_is_not_called_removed(no_docker: Path) -> None:
+    kind.KindProvider().down()
+    kubeconfig = no_docker / "kind" / "kubeconfig"
+    kubeconfig.parent.mkdir(parents=True)
+    kubeconfig.touch()
+    with pytest.raises(HarnessError, match="cannot be removed: start Docker first"):
+        kind.KindProvider().down()
+    assert kubeconfig.exists()
 
 
 def test_a_wrong_switch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

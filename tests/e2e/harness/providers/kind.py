@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from harness import tools
@@ -19,6 +20,7 @@ from harness.shell import CommandError, HarnessError, locked, run
 
 CLUSTER_NAME = "xcom-rollout"
 _UP_SECONDS = 300
+_DNS_SECONDS = 120
 
 
 def docker_runs() -> bool:
@@ -75,16 +77,19 @@ class KindProvider:
         return cache_dir() / "kind" / "kubeconfig"
 
     def present(self) -> bool:
-        """Whether `up` ever began and `down` did not follow."""
-        return self.kubeconfig.exists()
+        """Whether Docker holds a node of this cluster, running or not."""
+        label = f"label=io.x-k8s.kind.cluster={CLUSTER_NAME}"
+        try:
+            return bool(run("docker", "ps", "--all", "--quiet", "--filter", label).strip())
+        except HarnessError:
+            return False
 
     def alive(self) -> bool:
         """Whether the cluster exists and its API server answers."""
+        if not self.kubeconfig.exists() or not self.present():
+            return False
         try:
-            if CLUSTER_NAME not in self._kind("get", "clusters").split():
-                return False
-            config_flag = f"--kubeconfig={self.kubeconfig}"
-            run(tools.tool("kubectl"), config_flag, "get", "--raw", "/readyz", timeout=30)
+            self._kubectl("get", "--raw", "/readyz", timeout=30)
         except HarnessError:
             return False
         return True
@@ -97,27 +102,67 @@ class KindProvider:
                 "CLUSTER=node (Linux as root) or CLUSTER=existing"
             )
         with locked("kind"):
+            self._restore_kubeconfig()
             if self.alive():
                 say("the kind cluster is up already")
-                return
-            self._kind("delete", "cluster", "--name", CLUSTER_NAME)
-            self.kubeconfig.parent.mkdir(exist_ok=True)
-            with step(f"starting kind with {node_image()}"):
-                try:
-                    self._kind(
-                        *("create", "cluster", "--name", CLUSTER_NAME, "--config", "-"),
-                        *("--wait", f"{_UP_SECONDS}s"),
-                        stdin=json.dumps(config()),
-                    )
-                except CommandError as error:
-                    raise HarnessError(
-                        f"{error}\nIf the node image cannot be had, name another one in "
-                        "KIND_NODE_IMAGE, or use CLUSTER=node (Linux as root)"
-                    ) from error
+            else:
+                self._kind("delete", "cluster", "--name", CLUSTER_NAME)
+                with step(f"starting kind with {node_image()}"):
+                    self._create()
+            # kind itself only waits for the node, and ends well even if that never gets ready.
+            self._wait_dns()
+
+    def _create(self) -> None:
+        self.kubeconfig.parent.mkdir(exist_ok=True)
+        try:
+            self._kind(
+                *("create", "cluster", "--name", CLUSTER_NAME, "--config", "-"),
+                *("--wait", f"{_UP_SECONDS}s"),
+                stdin=json.dumps(config()),
+            )
+        except CommandError as error:
+            raise HarnessError(
+                f"{error}\nIf the node image cannot be had, name another one in "
+                "KIND_NODE_IMAGE, or use CLUSTER=node (Linux as root)"
+            ) from error
+
+    def _restore_kubeconfig(self) -> None:
+        """Write the kubeconfig again if the cache folder was emptied while the cluster was up."""
+        if self.kubeconfig.exists() or not self.present():
+            return
+        self.kubeconfig.parent.mkdir(exist_ok=True)
+        # A node that is stopped cannot tell it; `up` replaces the cluster then.
+        with suppress(CommandError):
+            self._kind("export", "kubeconfig", "--name", CLUSTER_NAME)
+
+    def _wait_dns(self) -> None:
+        dns = ("--namespace", "kube-system")
+        try:
+            self._kubectl(
+                *(*dns, "rollout", "status", "deployment/coredns", f"--timeout={_DNS_SECONDS}s")
+            )
+        except CommandError as error:
+            logs = self._kubectl(*dns, "logs", "deployment/coredns", "--tail=20", check=False)
+            seen = self._kubectl("get", "nodes,pods", "-A", "-o", "wide", check=False)
+            raise HarnessError(
+                f"kind is up, but its cluster DNS is not after {_DNS_SECONDS} s:\n{error}\n"
+                f"{seen}{logs}\nA node that is not Ready has no pod network: "
+                "KIND_DISABLE_DEFAULT_CNI=1 is only for a node image that brings its own. "
+                "Remove the cluster with `make cluster-down`"
+            ) from error
 
     def down(self) -> None:
-        """See `Provider.down`."""
+        """See `Provider.down`.
+
+        Raises:
+            HarnessError: no Docker daemon answers, and there was a cluster when one last did.
+        """
         if not docker_runs():
+            if self.kubeconfig.exists():
+                raise HarnessError(
+                    "no Docker daemon answers, so the kind cluster cannot be removed: start Docker "
+                    f"first. If the cluster is gone already, delete {self.kubeconfig}"
+                )
             return
         with locked("kind"), step("removing the kind cluster"):
             self._kind("delete", "cluster", "--name", CLUSTER_NAME)
@@ -143,3 +188,7 @@ class KindProvider:
     def _kind(self, *arguments: str, stdin: str | None = None) -> str:
         environment = {"KUBECONFIG": str(self.kubeconfig)}
         return run(tools.tool("kind"), *arguments, stdin=stdin, env=environment)
+
+    def _kubectl(self, *arguments: str, check: bool = True, timeout: float | None = None) -> str:
+        flag = f"--kubeconfig={self.kubeconfig}"
+        return run(tools.tool("kubectl"), flag, *arguments, check=check, timeout=timeout)
