@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness.apiserver import ApiServer
-from harness.paths import REPO
 from standin.charts import ChartRepository
 from standin.node import Node
 from standin.place import Place, Site
+from standin.story import Tellers, Told
+
+from harness.apiserver import ApiServer
+from harness.paths import REPO
 from xcom_probe.build import build
 
+WORKERS = 2
+"""Stories told at a time: more than there are cores would only wait for each other."""
 CRD = REPO / "crds" / "xcombackendrollouts.yaml"
 
 
@@ -58,6 +62,18 @@ def site(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def node(site: Site) -> Iterator[Node]:
     with Node("node", site.kubeconfig, site.pki) as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def tellers(site: Site) -> Iterator[Tellers]:
+    with Tellers(site, WORKERS) as tellers:
+        yield tellers
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tellers: Tellers) -> Told:
+    """The oracle: the story without any fault."""
+    return tellers.tell("undisturbed").result(timeout=200)
 
 
 @pytest.fixture(scope="session")

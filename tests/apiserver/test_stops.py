@@ -14,28 +14,14 @@ environment there is a story for each single write instead (a long time).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
-from standin.place import VALUES, Site
+from standin.place import VALUES
 from standin.story import Outcome, RunSeen, Tellers, Told
 
-STRIDE = 6
+STRIDE = 4
 MOST_WRITES = 2000
-WORKERS = 2
-
-
-@pytest.fixture(scope="module")
-def tellers(site: Site) -> Iterator[Tellers]:
-    with Tellers(site, WORKERS) as tellers:
-        yield tellers
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tellers: Tellers) -> Told:
-    """The oracle: the story without any fault."""
-    return tellers.tell("undisturbed").result(timeout=200)
 
 
 def test_without_a_fault_all_is_as_promised(undisturbed: Told) -> None:
@@ -60,8 +46,12 @@ def test_without_a_fault_all_is_as_promised(undisturbed: Told) -> None:
 
 @pytest.mark.timeout(3600)
 def test_stop_after_every_write(
-    undisturbed: Told, tellers: Tellers, subtests: pytest.Subtests
+    undisturbed: Told,
+    tellers: Tellers,
+    subtests: pytest.Subtests,
+    record_property: Callable[[str, object], None],
 ) -> None:
+    record_property("writes", len(undisturbed.writes))
     stories = _stories(len(undisturbed.writes))
     told = {
         name: tellers.tell(f"stops-{number}", stops=stops)
@@ -79,7 +69,7 @@ def test_stop_after_every_write(
         assert not missing
 
 
-def _stories(writes: int) -> dict[str, Sequence[int]]:
+def _stories(writes: int) -> Mapping[str, Sequence[int]]:
     """Return the numbers of the writes to stop after, by the name of the story."""
     if os.environ.get("STOPS") == "single":
         return {f"stopped after write {number}": (number,) for number in range(1, writes + 1)}
@@ -90,8 +80,6 @@ def _stories(writes: int) -> dict[str, Sequence[int]]:
 
 
 def _same(told: Told, expected: Outcome) -> None:
-    account = "\n".join(
-        f"{number:4} {write}" for number, write in zip(count(1), told.writes, strict=False)
-    )
-    last = ", ".join(islice(reversed(told.stopped_after), 3))
+    account = "\n".join(f"{number:4} {write}" for number, write in enumerate(told.writes, 1))
+    last = ", ".join(told.stopped_after[-3:])
     assert told.outcome == expected, f"stopped last after: {last}; all writes:\n{account}"

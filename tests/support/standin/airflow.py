@@ -194,7 +194,9 @@ class Airflow:
         metadata["labels"] |= {"dag_id": run.dag_id, "run_id": run.run_id}
         metadata["annotations"] = {
             **(metadata.get("annotations") or {}),
-            "dag_id": run.dag_id, "run_id": run.run_id, "task_id": f"task{run.done}",
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "task_id": f"task{run.done}",
         }
         made = self._node.start(self._namespace, metadata, template["spec"])
         uid = made["metadata"]["uid"]

@@ -22,7 +22,7 @@ from standin.wire import Faults, Stopped, Watched, Wire, watched_helm
 from xcom_rollout.act import perform
 from xcom_rollout.api import names
 from xcom_rollout.clients.errors import WorldError
-from xcom_rollout.decide.actions import Action
+from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.events import ClusterRecorder
 from xcom_rollout.observe import observe
@@ -65,7 +65,8 @@ def start_operator(place: Place, wire: Wire, faults: Faults | None = None) -> Op
     )
 
     def act(observed: Observed, action: Action) -> None:
-        wire.doing = action.describe()
+        # What a batch holds depends on what an earlier life has done of it; a record does not.
+        wire.doing = action.describe() if isinstance(action, WriteLedger) else type(action).__name__
         perform(world, observed, action)
         wire.doing = ""
 
@@ -136,7 +137,9 @@ class Driver:
         try:
             rest = self._operator.make_passes(Key(self.place.namespace, ROLLOUT))
         except Stopped:
-            self.stopped_after.append(self._lives[-1].writes[-1])
+            # Of writes that are sent side by side, others may have been under way.
+            life = self._lives[-1]
+            self.stopped_after += life.writes[(life.stop_after or 0) - 1 :]
             self._operator.end()
             self._start()
             return None

@@ -43,12 +43,17 @@ Execute = Callable[[str, str, list[str], bytes], Ran]
 """(namespace, pod, command, stdin) -> what came of it."""
 
 
+@dataclass(frozen=True)
+class _Pods:
+    logs: Logs
+    execute: Execute
+
+
 class Kubelet:
     """Serves while the block of this context manager runs."""
 
     def __init__(self, certificate: Path, key: Path, logs: Logs, execute: Execute) -> None:
-        handler = type("Handler", (_Handler,), {"logs": staticmethod(logs)})
-        handler.execute = staticmethod(execute)
+        handler = type("Handler", (_Handler,), {"pods": _Pods(logs, execute)})
         self._server = Server(("127.0.0.1", 0), handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
@@ -74,8 +79,7 @@ class Kubelet:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
-    logs: ClassVar[Logs]
-    execute: ClassVar[Execute]
+    pods: ClassVar[_Pods]
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -91,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _log(self, namespace: str, pod: str) -> None:
-        text = self.logs(namespace, pod)
+        text = self.pods.logs(namespace, pod)
         self._answer(404 if text is None else 200, text or f"no log of {pod}")
 
     def _answer(self, code: int, text: str) -> None:
@@ -117,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         stdin = self._read_stdin()
-        ran = self.execute(namespace, pod, command, stdin)
+        ran = self.pods.execute(namespace, pod, command, stdin)
         for channel, text in ((_STDOUT, ran.stdout), (_STDERR, ran.stderr)):
             if text:
                 self._send(_BINARY, bytes([channel]) + text.encode())

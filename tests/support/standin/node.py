@@ -125,13 +125,15 @@ class Node:
                 self._kube.delete(_path("pods", pod))
             old = []
         else:
+            # Names that say the same in every namespace, so that stories can be compared.
             made = {
-                "generateName": f"{metadata['name']}-{revision}-",
                 "labels": {**template["metadata"]["labels"], "pod-template-hash": revision},
                 "annotations": template["metadata"].get("annotations") or {},
             }
-            for _ in range(spec["replicas"]):
-                current.append(self.start(metadata["namespace"], made, template["spec"]))
+            for number in range(spec["replicas"]):
+                name = f"{metadata['name']}-{metadata['generation']}-{number}"
+                named = {**made, "name": name}
+                current.append(self.start(metadata["namespace"], named, template["spec"]))
         status = {
             "observedGeneration": metadata["generation"],
             "replicas": len(current) + len(old),
@@ -155,7 +157,7 @@ class Node:
         if not mine:
             template = item["spec"]["template"]
             made = {
-                "generateName": f"{metadata['name']}-",
+                "name": f"{metadata['name']}-pod",
                 "labels": template["metadata"]["labels"],
                 "annotations": template["metadata"].get("annotations") or {},
             }

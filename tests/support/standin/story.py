@@ -19,7 +19,7 @@ from standin.driver import Driver
 from standin.kube import Json
 from standin.node import Node
 from standin.place import Place, Site
-from standin.wire import Faults
+from standin.wire import Faults, Storm
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,14 @@ def tell(
     namespace: str,
     *,
     stops: Sequence[int] = (),
-    faults: Faults | None = None,
+    storm: Storm | None = None,
 ) -> Told:
     """Let the story take place in a new namespace.
 
     Raises:
         AssertionError: it came to no end; what was seen last is in the message.
     """
+    faults = Faults(storm) if storm else None
     with Place(site, node, namespace) as place:
         place.declare()
         driver = Driver(place, stops, faults)
@@ -99,7 +100,7 @@ def tell(
             hazards=list(place.airflow.hazards),
             counts=place.status()["killSwitch"]["runs"],
         )
-        seen = faults.seen if faults else {}
+        seen = dict(faults.seen) if faults else {}
         return Told(outcome, driver.writes, driver.stopped_after, driver.errors, seen)
 
 
@@ -149,9 +150,10 @@ class Tellers:
         self._pool.shutdown(cancel_futures=True)
 
     def tell(
-        self, namespace: str, *, stops: Sequence[int] = (), faults: Faults | None = None
+        self, namespace: str, *, stops: Sequence[int] = (), storm: Storm | None = None
     ) -> Future[Told]:
-        return self._pool.submit(_tell, namespace, stops, faults)
+        """Tell it in another process, as soon as one is free."""
+        return self._pool.submit(_tell, namespace, stops, storm)
 
 
 _open = ExitStack()
@@ -164,6 +166,6 @@ def _prepare(site: Site) -> None:
     _here.append((site, node))
 
 
-def _tell(namespace: str, stops: Sequence[int], faults: Faults | None) -> Told:
+def _tell(namespace: str, stops: Sequence[int], storm: Storm | None) -> Told:
     site, node = _here[0]
-    return tell(site, node, namespace, stops=stops, faults=faults)
+    return tell(site, node, namespace, stops=stops, storm=storm)

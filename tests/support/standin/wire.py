@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,35 +49,46 @@ class Wire:
     def sent(self, write: str) -> None:
         """Count a write that has taken effect."""
         with self._lock:
-            self.writes.append(f"{write}, to {self.doing}" if self.doing else write)
+            self.writes.append(f"{write} ({self.doing})" if self.doing else write)
             if len(self.writes) == self.stop_after:
                 self.stopped = True
         self.check()
 
 
-class Faults:
-    """Faults at random, the same for the same seed: refusals and connections that break.
+@dataclass(frozen=True)
+class Storm:
+    """How often requests fail, and in which ways.
 
-    Half of what breaks does so after the request has taken effect, so that only the answer is lost.
+    Args:
+        reads, writes: the share of requests that fail.
+        kinds: `409`, `500` (refused), `drop` (not sent); and `500-late`, `drop-late`: the request
+            takes effect, and its answer is lost. A read that fails is a `500` or a `drop`.
     """
 
-    def __init__(self, seed: int, *, reads: float, writes: float) -> None:
-        """Args: the share of reads, and of writes, that fail."""
-        self._random = random.Random(seed)  # noqa: S311  repeatable on purpose
+    seed: int
+    reads: float
+    writes: float
+    kinds: tuple[str, ...]
+
+
+class Faults:
+    """The faults of a storm, one draw for each request. Safe for use by several threads."""
+
+    def __init__(self, storm: Storm) -> None:
+        self._random = random.Random(storm.seed)  # noqa: S311  repeatable on purpose
         self._lock = threading.Lock()
-        self._shares = {False: reads, True: writes}
-        self.seen: dict[str, int] = {}
+        self._storm = storm
+        self.seen: Counter[str] = Counter()
 
     def draw(self, *, write: bool) -> str:
         """Return the fault of the next request; empty for none."""
+        storm = self._storm
+        kinds = [kind for kind in storm.kinds if write or kind in ("500", "drop")]
         with self._lock:
-            if self._random.random() >= self._shares[write]:
+            if not kinds or self._random.random() >= (storm.writes if write else storm.reads):
                 return ""
-            kinds = (
-                ("500", "drop") if not write else ("409", "500", "500-late", "drop", "drop-late")
-            )
             kind = self._random.choice(kinds)
-            self.seen[kind] = self.seen.get(kind, 0) + 1
+            self.seen[kind] += 1
             return kind
 
 

@@ -1,0 +1,34 @@
+"""Refusals and broken connections on the way: the operator comes to the same end.
+
+Every connection of the operator is disturbed, to Kubernetes and to Airflow. What is lost may be the
+request, or only its answer: then the write has taken effect, and the operator does not know.
+"""
+
+from __future__ import annotations
+
+import pytest
+from standin.story import Tellers, Told
+from standin.wire import Storm
+
+STORMS = {
+    "conflicts": Storm(seed=11, reads=0, writes=0.3, kinds=("409",)),
+    "errors of the server": Storm(seed=12, reads=0.01, writes=0.15, kinds=("500", "500-late")),
+    "dropped connections": Storm(seed=13, reads=0.01, writes=0.15, kinds=("drop", "drop-late")),
+    "lost answers": Storm(seed=14, reads=0, writes=0.3, kinds=("500-late", "drop-late")),
+}
+
+
+@pytest.mark.timeout(900)
+def test_the_same_end_in_every_storm(
+    undisturbed: Told, tellers: Tellers, subtests: pytest.Subtests
+) -> None:
+    stories = {
+        name: tellers.tell(f"storm-{number}", storm=storm)
+        for number, (name, storm) in enumerate(STORMS.items())
+    }
+    for name, story in stories.items():
+        with subtests.test(msg=name):
+            told = story.result()
+            assert set(told.faults) == set(STORMS[name].kinds), "not every kind of fault was seen"
+            account = "\n".join([*told.writes, "what passes ended with:", *told.errors])
+            assert told.outcome == undisturbed.outcome, account
