@@ -105,11 +105,12 @@ def _explain(raw: Raw, present: dict[str, Any] | None, by: str, reason: str) -> 
     )
     release = raw["spec"]["airflow"]["release"]
     steps = (
-        f"deliver the database backend to the Helm release {release}, at once;",
-        "end every task that could still write an offloaded value, and see it gone;",
+        "pause the DAGs that have runs in flight;",
+        f"deliver the database backend to the Helm release {release};",
         f"find the runs in flight that hold offloaded values ({count});",
-        "clear exactly those, so that Airflow runs them again from their start;",
-        "see that they hold inline values, then release the DAGs it held.",
+        "stop exactly those, see their task pods gone, and clear them: they run again;",
+        "let older tasks of other runs end, look again, and unpause each DAG as it is safe;",
+        "see in the database that the re-runs hold inline values only.",
     )
     click.echo(f"The kill-switch of {where} is engaged by {by}: {reason}")
     click.echo("The operator will now")
