@@ -25,6 +25,9 @@ def write_ledger(world: World, rollout: Rollout, ledger: Ledger) -> None:
         Conflict: somebody has written it meanwhile.
         WorldError: the cluster refused or could not be asked.
     """
+    if ledger.census is not None:
+        # First: once the ledger holds a census, nothing makes the operator look at the list again.
+        _publish(world, rollout, ledger.census)
     name = ledger_name(rollout.name)
     body = _config_map(rollout, name, to_config_map(ledger))
     if ledger.resource_version is None:
@@ -33,8 +36,6 @@ def write_ledger(world: World, rollout: Rollout, ledger: Ledger) -> None:
     else:
         body["metadata"]["resourceVersion"] = ledger.resource_version
         world.api.replace(config_map_path(rollout.namespace, name), body)
-    if ledger.census is not None:
-        _publish(world, rollout, ledger.census)
 
 
 def _publish(world: World, rollout: Rollout, census: CensusRecord) -> None:
