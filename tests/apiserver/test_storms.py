@@ -12,9 +12,8 @@ from standin.wire import Storm
 
 STORMS = {
     "conflicts": Storm(seed=11, reads=0, writes=0.3, kinds=("409",)),
-    "errors of the server": Storm(seed=12, reads=0.01, writes=0.15, kinds=("500", "500-late")),
-    "dropped connections": Storm(seed=13, reads=0.01, writes=0.15, kinds=("drop", "drop-late")),
-    "lost answers": Storm(seed=14, reads=0, writes=0.3, kinds=("500-late", "drop-late")),
+    "errors of the server": Storm(seed=12, reads=0.01, writes=0.25, kinds=("500", "500-late")),
+    "dropped connections": Storm(seed=13, reads=0.01, writes=0.25, kinds=("drop", "drop-late")),
 }
 
 

@@ -7,6 +7,7 @@ one of a DAG that people had paused.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -31,6 +32,8 @@ class Seen:
     values: Json
     proofs: list[str]
     """The Jobs that proved something."""
+    listed: bool
+    """Whether the list of offloaded runs that the status names is there and holds their number."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,15 @@ def _seen(place: Place) -> Seen:
         revision=revision.number,
         values=revision.values,
         proofs=sorted(job["metadata"]["name"] for job in jobs),
+        listed=_listed(place),
     )
+
+
+def _listed(place: Place) -> bool:
+    told = place.status()["offloadedRuns"]
+    maps = f"/api/v1/namespaces/{place.namespace}/configmaps"
+    found = place.kube.find(f"{maps}/{told['listRef']['name']}")
+    return found is not None and len(json.loads(found["data"]["runs.json"])) == told["count"]
 
 
 class Tellers:
