@@ -18,10 +18,17 @@ BUNDLES = Path(os.environ.get("XCOM_ROLLOUT_BUNDLES") or REPO / "build" / "bundl
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Cluster:
+def cluster() -> Iterator[Cluster]:
+    """A cluster that is up stays up; one that the tests brought up goes when they are done.
+
+    XCOM_ROLLOUT_KEEP_CLUSTER=1 keeps it, to look around.
+    """
     cluster = Cluster.from_env()
+    was_up = cluster.alive()
     cluster.up()
-    return cluster
+    yield cluster
+    if not was_up and not os.environ.get("XCOM_ROLLOUT_KEEP_CLUSTER"):
+        cluster.down()
 
 
 @pytest.fixture(scope="session")
