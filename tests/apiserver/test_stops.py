@@ -6,22 +6,25 @@ had in memory; a new one goes on. Counted are revisions, clears, failed runs and
 whatever is done twice shows in the outcome.
 
 Every write has its turn: the first story stops after each write that it makes, so no life of the
-operator gets further than one. The others stop after every STRIDE-th, each beginning at another
-one, so that a new operator also gets further before the next stop. With `STOPS=single` in the
-environment there is a story for each single write instead (a long time).
+operator gets further than one, and the next begins at once. The others stop after every STRIDE-th,
+each beginning at another one, and the world goes on while the operator is down. With
+`STOPS=single` in the environment there is a story for each single write instead (a long time).
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pytest
+from standin.driver import Stops
 from standin.place import VALUES
 from standin.story import Outcome, RunSeen, Tellers, Told
 
 STRIDE = 4
+DOWNTIME = 5
+"""Ticks until the operator runs again: enough for a run that was cleared to come to its end."""
 MOST_WRITES = 2000
 
 
@@ -69,12 +72,16 @@ def test_stop_after_every_write(
         assert not missing
 
 
-def _stories(writes: int) -> Mapping[str, Sequence[int]]:
-    """Return the numbers of the writes to stop after, by the name of the story."""
+def _stories(writes: int) -> Mapping[str, Stops]:
     if os.environ.get("STOPS") == "single":
-        return {f"stopped after write {number}": (number,) for number in range(1, writes + 1)}
-    return {"stopped after every write": range(1, MOST_WRITES)} | {
-        f"stopped after every {STRIDE}th write from {first} on": range(first, MOST_WRITES, STRIDE)
+        return {
+            f"stopped after write {number}": Stops((number,), DOWNTIME)
+            for number in range(1, writes + 1)
+        }
+    return {"stopped after every write": Stops(range(1, MOST_WRITES))} | {
+        f"stopped after every {STRIDE}th write from {first} on": Stops(
+            range(first, MOST_WRITES, STRIDE), DOWNTIME
+        )
         for first in range(1, STRIDE + 1)
     }
 

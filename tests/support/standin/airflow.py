@@ -29,12 +29,17 @@ from standin.server import Server
 from standin.settings import Loaded
 
 USER, PASSWORD = "operator", "operator"
+FOREVER = 1_000_000
+"""Ticks of a task that ends only when it is stopped, or let end."""
 _IN_FLIGHT = ("queued", "running")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a DAG: for how many ticks it runs, and how many bytes it returns."""
+    """One task of a DAG: for how many ticks its first attempt runs, and how many bytes it returns.
+
+    A re-run takes one tick.
+    """
 
     ticks: int
     size: int
@@ -123,6 +128,13 @@ class Airflow:
             self.runs.append(run)
             return run
 
+    def let_end(self, run: Run, ticks: int) -> None:
+        """Let the task that runs now come to its end after so many ticks."""
+        with self._lock:
+            for pod in self._pods:
+                if pod.run is run:
+                    pod.left = ticks
+
     def tick(self) -> None:
         """Let running tasks come nearer to their end, and the scheduler start what it may."""
         with self._lock:
@@ -200,7 +212,7 @@ class Airflow:
         }
         made = self._node.start(self._namespace, metadata, template["spec"])
         uid = made["metadata"]["uid"]
-        ticks = run.tasks[run.done].ticks
+        ticks = run.tasks[run.done].ticks if run.attempt == 1 else 1
         pod = _TaskPod(
             metadata["name"], uid, run, run.attempt, run.done, ticks, self._node.loaded(uid)
         )

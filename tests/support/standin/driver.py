@@ -79,13 +79,26 @@ def start_operator(place: Place, wire: Wire, faults: Faults | None = None) -> Op
     return Operator(reconciler, (http, world.http))
 
 
+@dataclass(frozen=True)
+class Stops:
+    """When the operator is stopped.
+
+    Args:
+        after: numbers of the writes, of all its lives together, right after which it is.
+        downtime: ticks that pass in the world before it is started again.
+    """
+
+    after: Sequence[int] = ()
+    downtime: int = 0
+
+
+NEVER = Stops()
+
+
 class Driver:
     """Makes passes and lets time pass, in turns, until something is to be seen."""
 
-    def __init__(
-        self, place: Place, stops: Sequence[int] = (), faults: Faults | None = None
-    ) -> None:
-        """Args: `stops` numbers of writes, of all lives together, after which to be stopped."""
+    def __init__(self, place: Place, stops: Stops = NEVER, faults: Faults | None = None) -> None:
         self.place = place
         self.errors: list[str] = []
         """What passes ended with; the operator tries again after these."""
@@ -112,7 +125,6 @@ class Driver:
             if rest is not None:
                 if rest > timedelta(0) and goal(self.place.status()):
                     return
-                # A stop takes no time: the world goes on as in a life without one.
                 self.place.tick()
                 pause.wait(min(_PAUSE, rest.total_seconds()))
             if time.monotonic() > deadline:
@@ -125,7 +137,7 @@ class Driver:
 
     def _start(self) -> None:
         sent = len(self.writes)
-        after = next((stop - sent for stop in self._stops if stop > sent), None)
+        after = next((stop - sent for stop in self._stops.after if stop > sent), None)
         self._lives.append(Wire(after))
         self._operator = start_operator(self.place, self._lives[-1], self._faults)
 
@@ -141,6 +153,8 @@ class Driver:
             life = self._lives[-1]
             self.stopped_after += life.writes[(life.stop_after or 0) - 1 :]
             self._operator.end()
+            for _ in range(self._stops.downtime):
+                self.place.tick()
             self._start()
             return None
         except (WorldError, ConflictError, ApiError, ConfigError, httpx2.HTTPError) as error:

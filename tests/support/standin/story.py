@@ -2,21 +2,22 @@
 
 The flip, then a kill with four runs in flight: one that has offloaded a value and is in its next
 task; one whose task will offload only after the revert; one that never does (the bystander); and
-one of a DAG that people had paused.
+one of a DAG that people had paused. Tasks end when the story is so far, so that it has one end
+only, however long the operator is down in between.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from types import TracebackType
 
-from standin.driver import Driver
+from standin.airflow import FOREVER, Run
+from standin.driver import NEVER, Driver, Stops
 from standin.kube import Json
 from standin.node import Node
 from standin.place import Place, Site
@@ -75,7 +76,7 @@ def tell(
     node: Node,
     namespace: str,
     *,
-    stops: Sequence[int] = (),
+    stops: Stops = NEVER,
     storm: Storm | None = None,
 ) -> Told:
     """Let the story take place in a new namespace.
@@ -89,8 +90,10 @@ def tell(
         driver = Driver(place, stops, faults)
         driver.until("a live rollout", lambda s: s.get("phase") == "Live" and "offloadedRuns" in s)
         live = _seen(place)
-        _put_runs_in_flight(place)
+        late = _put_runs_in_flight(place)
         place.kill()
+        driver.until("the revert", lambda s: "revertedAt" in s.get("killSwitch", {}))
+        place.airflow.let_end(late, ticks=4)
         driver.until("a finished kill", lambda s: s.get("phase") == "Reverted")
         outcome = Outcome(
             live=live,
@@ -107,10 +110,11 @@ def tell(
         return Told(outcome, driver.writes, driver.stopped_after, driver.errors, seen)
 
 
-def _put_runs_in_flight(place: Place) -> None:
+def _put_runs_in_flight(place: Place) -> Run:
+    """Set the scene, and return the run that has yet to offload."""
     airflow = place.airflow
-    airflow.trigger("offload", "has-offloaded", (1, 2000), (9, 10), (1, 10))
-    airflow.trigger("offload", "will-offload", (14, 2000), (1, 10))
+    airflow.trigger("offload", "has-offloaded", (1, 2000), (FOREVER, 10), (1, 10))
+    late = airflow.trigger("offload", "will-offload", (FOREVER, 2000), (1, 10))
     airflow.trigger("bystander", "never-offloads", (3, 10), (3, 10), (3, 10))
     airflow.trigger("asleep", "paused-by-people", (1, 10))
     airflow.paused.add("asleep")
@@ -118,6 +122,7 @@ def _put_runs_in_flight(place: Place) -> None:
         place.tick()
     rows = {run.run_id: run.rows for run in airflow.runs}
     assert rows["has-offloaded"] == 1, f"the scene is not set: {rows}"
+    return late
 
 
 def _seen(place: Place) -> Seen:
@@ -161,7 +166,7 @@ class Tellers:
         self._pool.shutdown(cancel_futures=True)
 
     def tell(
-        self, namespace: str, *, stops: Sequence[int] = (), storm: Storm | None = None
+        self, namespace: str, *, stops: Stops = NEVER, storm: Storm | None = None
     ) -> Future[Told]:
         """Tell it in another process, as soon as one is free."""
         return self._pool.submit(_tell, namespace, stops, storm)
@@ -177,6 +182,6 @@ def _prepare(site: Site) -> None:
     _here.append((site, node))
 
 
-def _tell(namespace: str, stops: Sequence[int], storm: Storm | None) -> Told:
+def _tell(namespace: str, stops: Stops, storm: Storm | None) -> Told:
     site, node = _here[0]
     return tell(site, node, namespace, stops=stops, storm=storm)
