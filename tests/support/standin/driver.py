@@ -112,7 +112,7 @@ class Driver:
         """Every write that was sent, and where the operator was stopped."""
         return [write for life in self._lives for write in life.writes]
 
-    def until(self, what: str, goal: Callable[[Json], bool], seconds: float = 120) -> None:
+    def until(self, what: str, goal: Callable[[Json], bool], seconds: float = 180) -> None:
         """Go on until `goal` holds for the status while the operator rests.
 
         Raises:
