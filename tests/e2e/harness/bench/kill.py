@@ -18,7 +18,6 @@ from datetime import datetime
 from pathlib import Path
 
 from harness import tools
-from harness.airflow import by_task
 from harness.bench import page
 from harness.cluster import Cluster
 from harness.operator import RolloutOnCluster
@@ -119,7 +118,7 @@ class KillBenchmark:
         self.rollout.wait_condition("Ready", reason="Reverted", deadline=600)
         seconds = self.last_queued(flight, begin) - begin
         history = self.rollout.status()["history"]
-        self.check(flight)
+        self.check(flight, begin)
         self.rollout.delete()
         return Outcome(seconds, _steps_of_history(history))
 
@@ -134,7 +133,7 @@ class KillBenchmark:
             begin = time.time()
             printed = run("bash", SCRIPT, env=self._environment(values), timeout=900)
         seconds = self.last_queued(flight, begin) - begin
-        self.check(flight)
+        self.check(flight, begin)
         self.stack.wait_ready()
         return Outcome(seconds, _steps_of_script(printed))
 
@@ -157,21 +156,19 @@ class KillBenchmark:
         Raises:
             HarnessError: one was not queued since `begin`.
         """
-        rows = self.stack.database.query(
-            "SELECT run_id, extract(epoch FROM queued_at) AS queued FROM dag_run"
-            " WHERE dag_id = :'dag' AND run_id = ANY (string_to_array(:'runs', ','))",
-            {"dag": SLOW, "runs": ",".join(flight.slow)},
-        )
-        late = [row for row in rows if not row["queued"] or row["queued"] < begin]
-        if late or len(rows) != len(flight.slow):
-            raise HarnessError(f"not every run was cleared: {rows}")
-        return max(float(row["queued"]) for row in rows)
+        queued = self._queued(SLOW, flight.slow)
+        if len(queued) != len(flight.slow) or min(queued.values()) < begin:
+            raise HarnessError(f"not every run was cleared since {begin}: {queued}")
+        return max(queued.values())
 
-    def check(self, flight: Flight) -> None:
+    def check(self, flight: Flight, begin: float) -> None:
         """See that a fast kill was also a right one.
 
+        A run that is cleared is queued again. Tries say less: a scheduler that is replaced, as in
+        any revert, may start a task again that ended at that moment (seen on 2.11.2 under load).
+
         Raises:
-            HarnessError: a value is lost or still offloaded, or the bystander was touched.
+            HarnessError: a value is lost or still offloaded, or the bystander was cleared.
         """
         api, database = self.stack.api, self.stack.database
         for name in flight.slow:
@@ -180,12 +177,18 @@ class KillBenchmark:
             if offloaded:
                 raise HarnessError(f"{SLOW}/{name} still holds offloaded values: {offloaded}")
         api.wait_run(BYSTANDER, flight.bystander, deadline=300)
-        tries = {
-            name: task.try_number
-            for name, task in by_task(api.tasks(BYSTANDER, flight.bystander)).items()
-        }
-        if set(tries.values()) != {1}:
-            raise HarnessError(f"{BYSTANDER}/{flight.bystander} was touched: tries {tries}")
+        queued = self._queued(BYSTANDER, (flight.bystander,))
+        if max(queued.values()) >= begin:
+            raise HarnessError(f"{BYSTANDER}/{flight.bystander} was cleared: {queued}")
+
+    def _queued(self, dag: str, runs: Sequence[str]) -> dict[str, float]:
+        """When each of the runs was queued last, in seconds of the epoch."""
+        rows = self.stack.database.query(
+            "SELECT run_id, extract(epoch FROM queued_at) AS queued FROM dag_run"
+            " WHERE dag_id = :'dag' AND run_id = ANY (string_to_array(:'runs', ','))",
+            {"dag": dag, "runs": ",".join(runs)},
+        )
+        return {str(row["run_id"]): float(row["queued"] or 0) for row in rows}
 
     def _environment(self, values: Path) -> dict[str, str]:
         home = cache_dir() / "helm"
