@@ -204,12 +204,22 @@ class RolloutOnCluster:
         )
         return [(event["reason"], event["message"]) for event in ordered]
 
-    def thresholds_delivered(self) -> list[str]:
-        """Threshold (or `database`) that each Helm revision of the release holds, oldest first."""
+    def revision(self) -> int:
+        """Number of the newest Helm revision of the release."""
+        return max(self._revisions())
+
+    def thresholds_delivered(self, after: int = 0) -> list[str]:
+        """Threshold (or `database`) of each Helm revision above `after`, oldest first.
+
+        Helm keeps the newest ten.
+        """
+        return [_threshold(self._values(number)) for number in self._revisions() if number > after]
+
+    def _revisions(self) -> list[int]:
         history = json.loads(
             self.cluster.helm("history", "airflow", "--namespace", NAMESPACE, "-o", "json")
         )
-        return [_threshold(self._values(entry["revision"])) for entry in history]
+        return sorted(int(entry["revision"]) for entry in history)
 
     def _values(self, revision: int) -> Mapping[str, Any]:
         text = self.cluster.helm(
