@@ -9,14 +9,13 @@ import argparse
 import importlib
 import json
 import os
-import signal
 import sys
 import time
 import traceback
 import warnings
 from typing import Any, NoReturn
 
-from xcom_probe import __version__, place
+from xcom_probe import __version__, ending, place
 from xcom_probe.model import (
     ERROR,
     EXIT_CODES,
@@ -52,12 +51,12 @@ def entry() -> NoReturn:
     sys.stdout.flush()
     result_fd = os.dup(1)
     os.dup2(2, 1)
-    signal.signal(signal.SIGTERM, _interrupt)
+    ending.listen()
     # Deprecations of the Airflow here are not this program's subject.
     warnings.simplefilter("ignore")
     try:
         result = run(args)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ending.ignore()
         with os.fdopen(result_fd, "wb") as stdout:
             stdout.write(render(result, args.output).encode("utf-8", "backslashreplace"))
         status = EXIT_CODES[result["verdict"]]
@@ -170,8 +169,3 @@ def _trouble(name: str, observed: str) -> Finding:
         "What could not be looked at is neither a yes nor a no.",
         "Remove the cause and run the probe again.",
     )
-
-
-def _interrupt(*_: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted

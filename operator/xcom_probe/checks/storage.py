@@ -7,7 +7,7 @@ import uuid
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from xcom_probe import redact, versions
+from xcom_probe import ending, redact, versions
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed
 
 # A store that does not answer has to be reported within about ten seconds.
@@ -178,7 +178,8 @@ class Storage:
 
         self._put = True
         try:
-            self.client().put_object(Bucket=self.location.bucket, Key=self.key, Body=self.body)
+            with ending.held():
+                self.client().put_object(Bucket=self.location.bucket, Key=self.key, Body=self.body)
         except ClientError as refused:
             # The store said no, so there is nothing to remove; after a timeout nobody knows.
             self._put = _status(refused) >= 500

@@ -11,7 +11,7 @@ import uuid
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import redact, values, versions
+from xcom_probe import ending, redact, values, versions
 from xcom_probe.commands import inspect
 from xcom_probe.model import ERROR, FAIL, PASS, SKIP, WARN, CannotLook, Finding
 from xcom_probe.report import Report
@@ -70,7 +70,8 @@ def trip(loaded: Any, threshold: int, strict: bool, report: Report) -> None:
         with versions.ThrowAwayRun(loaded.xcom, run_id) as row:
             for sample in samples:
                 # One by one: what is done so far is in the report, whenever this ends.
-                seen.append(_one(row, sample, base, threshold))  # noqa: PERF401
+                with ending.held():
+                    seen.append(_one(row, sample, base, threshold))
         report.findings.extend(_findings(seen, threshold, strict))
     finally:
         if base:
