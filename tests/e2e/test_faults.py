@@ -86,7 +86,7 @@ def test_an_operator_that_is_killed_again_and_again_recovers_every_run_once(
     rollout.apply(engage)
     rollout.wait_condition("Reverted", "False", reason="Reverting", deadline=30)
     operator.kill_hard()
-    rollout.wait_condition("Recovered", "False", deadline=120)
+    stack.cluster.wait_for("the kill has found runs", lambda: _found(rollout), 200)
     operator.kill_hard()
     rollout.wait_condition("Ready", reason="Reverted", deadline=400)
 
@@ -118,6 +118,11 @@ def test_the_operator_holds_no_right_outside_its_namespaces(
         assert kubectl(*words, check=False).strip().startswith("no"), f"{verb} {what}"
     can = kubectl("auth", "can-i", "create", "jobs", f"--as={account}", "-n", NAMESPACE)
     assert can.strip() == "yes"
+
+
+def _found(rollout: RolloutOnCluster) -> int:
+    kill = rollout.status().get("killSwitch") or {}
+    return int(kill.get("runs", {}).get("found", 0))
 
 
 def _recorded(rollout: RolloutOnCluster) -> set[str]:

@@ -54,24 +54,25 @@ class OperatorInstall:
                 *("--wait", "--timeout", "120s"),
             )
 
-    def pod(self) -> str:
-        """Name of the pod that runs now.
+    def pod(self, *, deadline: float = 60.0) -> str:
+        """Name of the pod that runs now; waited for when there is none.
 
         Raises:
-            HarnessError: none runs.
+            WaitTimeoutError: none ran within `deadline` seconds.
         """
-        pods = self.cluster.kubectl_json(
-            *("--namespace", OPERATOR_NAMESPACE, "get", "pods"),
-            *("--field-selector", "status.phase=Running"),
-        )["items"]
-        names = [
-            str(pod["metadata"]["name"])
-            for pod in pods
-            if "deletionTimestamp" not in pod["metadata"]
-        ]
-        if not names:
-            raise HarnessError(f"no pod of the operator runs in {OPERATOR_NAMESPACE}")
-        return names[0]
+
+        def running() -> str:
+            pods = self.cluster.kubectl_json("--namespace", OPERATOR_NAMESPACE, "get", "pods")
+            for pod in pods["items"]:
+                metadata, phase = pod["metadata"], pod["status"].get("phase")
+                if phase == "Running" and "deletionTimestamp" not in metadata:
+                    return str(metadata["name"])
+            seen = [
+                f"{pod['metadata']['name']} {pod['status'].get('phase')}" for pod in pods["items"]
+            ]
+            raise NotYetError(", ".join(seen) or "no pod")
+
+        return wait_for("a running pod of the operator", running, deadline)
 
     def kill_hard(self) -> str:
         """End the operator's process with SIGKILL, as a node failure would; return the pod."""
