@@ -78,7 +78,8 @@ def ensure(names: Iterable[str]) -> dict[str, Path]:
     Raises:
         HarnessError: an unknown name, no usable Go, or a failing build.
     """
-    tools = [_tool(name) for name in names]
+    # Callers put lists together that overlap; a program is built and moved into place once.
+    tools = [_tool(name) for name in dict.fromkeys(names)]
     paths = {tool.name: _cached(tool) for tool in tools}
     if all(path.exists() for path in paths.values()):
         return paths

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from harness import tools
 from harness.paths import GOTOOLS
 from harness.shell import HarnessError
 from harness.tools import KUBERNETES_VERSION, TOOLS, ensure, parse_go_version
@@ -44,3 +46,15 @@ def test_the_kubernetes_module_has_the_version_that_its_programs_report() -> Non
     assert f"k8s.io/kubernetes {KUBERNETES_VERSION} " in text
     staging = set(re.findall(r"=> k8s\.io/\S+ (v\S+)", text))
     assert staging == {KUBERNETES_VERSION.replace("v1.", "v0.")}
+
+
+def test_a_program_that_is_asked_for_twice_is_built_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    built: list[str] = []
+    monkeypatch.setattr(
+        tools, "_build", lambda _module, wanted, _paths: built.extend(t.name for t in wanted)
+    )
+    tools.ensure(["kubectl", "pause", "kubectl", "kubelet"])
+    assert sorted(built) == ["kubectl", "kubelet", "pause"]
