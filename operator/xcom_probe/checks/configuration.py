@@ -6,7 +6,8 @@ import importlib
 import importlib.util
 from typing import Any, Mapping, NamedTuple
 
-from xcom_probe import options, place, versions
+from xcom_probe import options, place
+from xcom_probe.airflow import backend, versions
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
 from xcom_probe.checks.storage import S3_SCHEMES, Location
 from xcom_probe.options import ConfigFile, Misspelt, Option
@@ -40,16 +41,16 @@ class Loaded:
         self.xcom: Any = None
         self.problem = ""
         try:
-            self.xcom = versions.load_xcom()
-        except versions.ImportFailed as problem:
+            self.xcom = backend.load_xcom()
+        except backend.ImportFailed as problem:
             self.problem = str(problem)
-        self.conf = versions.configuration()
+        self.conf = backend.configuration()
         self.file: ConfigFile = options.read_config(environ)
         self.misspelt_env: list[Misspelt] = options.misspelt_env(environ)
         self.misspelt_file: list[Misspelt] = options.misspelt_file(self.file)
         self.options: dict[tuple[str, str], Option] = {
             option: options.source(
-                option[0], option[1], versions.effective(self.conf, option), environ, self.file
+                option[0], option[1], backend.effective(self.conf, option), environ, self.file
             )
             for option in options.OPTIONS
         }
@@ -58,7 +59,7 @@ class Loaded:
         """Facts of the result document that need Airflow."""
         return {
             "executor": str(self.conf.get("core", "executor", fallback="")),
-            "backendClass": versions.qualified_name(self.xcom) if self.xcom else None,
+            "backendClass": backend.qualified_name(self.xcom) if self.xcom else None,
             "xcomBackend": self.options[options.BACKEND]._asdict(),
             "objectStorage": {
                 "path": self.options[options.PATH]._asdict(),
@@ -142,7 +143,7 @@ def backend_loaded(loaded: Loaded) -> Outcome:
     configured = loaded.options[options.BACKEND]
     if loaded.xcom is None:
         return failed(f"nothing: {loaded.problem}; [core] xcom_backend is {configured}", expected)
-    observed = versions.qualified_name(loaded.xcom)
+    observed = backend.qualified_name(loaded.xcom)
     if observed in wanted:
         return passed(observed, expected)
     loaded.skip_if_meant(options.BACKEND)
@@ -155,11 +156,11 @@ def backend_source(loaded: Loaded) -> Outcome:
         raise Skip("no class is loaded")
     configured = loaded.options[options.BACKEND]
     expected = "[core] xcom_backend names the class that is loaded"
-    cls = versions.configured_class(loaded.conf)
+    cls = backend.configured_class(loaded.conf)
     if cls is loaded.xcom or configured.source == options.ABSENT:
         return passed(str(configured), expected)
     return failed(
-        f"{configured} is configured, {versions.qualified_name(loaded.xcom)} is loaded",
+        f"{configured} is configured, {backend.qualified_name(loaded.xcom)} is loaded",
         expected,
     )
 
@@ -283,7 +284,7 @@ def _compare(loaded: Loaded, name: tuple[str, str], wanted: str | None) -> Outco
 
 def pickling_off(loaded: Loaded) -> Outcome:
     """Are values written as JSON?"""
-    on, text = versions.pickling(loaded.conf)
+    on, text = backend.pickling(loaded.conf)
     if on:
         return failed(f"enable_xcom_pickling = {text}", "False")
     return passed(text, "False")
@@ -297,7 +298,7 @@ def json_strings(loaded: Loaded) -> Outcome:
     changed = [
         f"{sample!r} comes back as {read!r}"
         for sample in samples
-        for read in [versions.read_inline(loaded.xcom, sample)]
+        for read in [backend.read_inline(loaded.xcom, sample)]
         if type(read) is not str or read != sample
     ]
     expected = "strings come back as strings"

@@ -7,7 +7,8 @@ import uuid
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from xcom_probe import ending, redact, versions
+from xcom_probe import ending, redact
+from xcom_probe.airflow import connections
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed
 
 # A store that does not answer has to be reported within about ten seconds.
@@ -89,7 +90,7 @@ class Storage:
         if self._client is None:
             from botocore.config import Config
 
-            hook = versions.s3_hook(self.location.conn_id)
+            hook = connections.s3_hook(self.location.conn_id)
             session = hook.get_session()
             credentials = session.get_credentials()
             if credentials is None:
@@ -228,7 +229,7 @@ def connection_resolves(storage: Storage) -> Outcome:
             "a connection that exists, or none in the path",
         )
     variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    found = versions.find_connection(conn_id)
+    found = connections.find_connection(conn_id)
     if found is None:
         return failed(
             f"{conn_id!r} is in no secrets backend, in no variable {variable} and not in "

@@ -15,7 +15,8 @@ from argparse import ArgumentParser, Namespace
 from typing import Any, Iterator, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
-from xcom_probe import options, place, versions
+from xcom_probe import options, place
+from xcom_probe.airflow import versions
 from xcom_probe.database import Database, snapshot
 from xcom_probe.model import PASS, WARN, CannotLook, Finding, UsageError, rfc3339
 from xcom_probe.report import Report

@@ -6,7 +6,8 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import checks, place, versions
+from xcom_probe import checks, place
+from xcom_probe.airflow import versions
 from xcom_probe.model import CannotLook
 from xcom_probe.report import Report
 
@@ -64,7 +65,7 @@ def load(
     expected = configuration.Expectation(backend, path, threshold, compression)
     try:
         loaded = configuration.Loaded(os.environ, expected)
-    except versions.ImportFailed as problem:
+    except backend.ImportFailed as problem:
         raise CannotLook(f"Airflow cannot be imported here: {problem}") from problem
     report.facts.update(loaded.facts())
     return loaded

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import checks, versions
+from xcom_probe import checks
+from xcom_probe.airflow import versions
 from xcom_probe.commands import inspect
 from xcom_probe.model import ERROR, Finding
 from xcom_probe.report import Report

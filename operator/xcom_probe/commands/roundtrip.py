@@ -1,6 +1,6 @@
 """`roundtrip`: values written and read back through the backend that is loaded here.
 
-Rows live in a transaction that is never committed (see `versions.ThrowAwayRun`). Objects are
+Rows live in a transaction that is never committed (see `throwaway.ThrowAwayRun`). Objects are
 written below `<base>/xcom_probe/<unique run>/` and removed, also when the process is ended.
 """
 
@@ -11,7 +11,8 @@ import uuid
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import ending, redact, values, versions
+from xcom_probe import ending, redact, values
+from xcom_probe.airflow import backend, storage, throwaway, versions
 from xcom_probe.commands import inspect
 from xcom_probe.model import ERROR, FAIL, PASS, SKIP, WARN, CannotLook, Finding
 from xcom_probe.report import Report
@@ -64,10 +65,10 @@ def trip(loaded: Any, threshold: int, strict: bool, report: Report) -> None:
     seen: list[dict[str, Any]] = []
     report.members["values"] = seen
     run_id = f"xcom_probe__{uuid.uuid4().hex}"
-    is_object = versions.qualified_name(loaded.xcom) == versions.OBJECT_BACKEND
+    is_object = backend.qualified_name(loaded.xcom) == versions.OBJECT_BACKEND
     base = _base(loaded) if is_object else None
     try:
-        with versions.ThrowAwayRun(loaded.xcom, run_id) as row:
+        with throwaway.ThrowAwayRun(loaded.xcom, run_id) as row:
             for sample in samples:
                 # One by one: what is done so far is in the report, whenever this ends.
                 with ending.held():
@@ -80,11 +81,11 @@ def trip(loaded: Any, threshold: int, strict: bool, report: Report) -> None:
 
 def _base(loaded: Any) -> str:
     """The base path as the backend writes it into rows."""
-    return str(versions.storage_path(loaded.path())).rstrip("/") if loaded.path() else ""
+    return str(storage.storage_path(loaded.path())).rstrip("/") if loaded.path() else ""
 
 
 def _one(
-    row: versions.ThrowAwayRun, sample: Sample, base: str | None, threshold: int
+    row: throwaway.ThrowAwayRun, sample: Sample, base: str | None, threshold: int
 ) -> dict[str, Any]:
     """Write one value, read it, look where it was kept, remove its object."""
     result: dict[str, Any] = {
@@ -103,7 +104,7 @@ def _one(
         path = _path(stored, base)
         result["offloaded"] = path is not None
         problem = _misplaced(sample, path, base, threshold)
-        if path is not None and not problem and not versions.storage_path(path).exists():
+        if path is not None and not problem and not storage.storage_path(path).exists():
             problem = f"the row names {path}, which is not there"
         difference = values.difference(sample.value, row.read(sample.name))
         if path is not None:
@@ -189,13 +190,13 @@ def _finding(kind: str, items: list[dict[str, Any]], strict: bool) -> Finding:
 
 def _clean(base: str, run_id: str) -> Finding:
     """See that the store holds nothing of this run, and remove what it does hold."""
-    folder = f"{base}/{versions.ThrowAwayRun.DAG_ID}/{run_id}"
+    folder = f"{base}/{throwaway.ThrowAwayRun.DAG_ID}/{run_id}"
     expected = f"no object below {folder}"
     why = "An object without a row stays in the bucket for good."
     try:
-        left = list(versions.find_objects(folder))
+        left = list(storage.find_objects(folder))
         for url in left:
-            versions.remove_object(url, base)
+            storage.remove_object(url, base)
     except Exception as problem:  # noqa: BLE001 - whatever it is, somebody has to look
         return Finding(
             "roundtrip-clean",

@@ -1,0 +1,95 @@
+"""The XCom class that Airflow loads in a process, and the options that decide it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any, NamedTuple
+
+from xcom_probe import options, place, redact
+from xcom_probe.airflow.versions import airflow_series
+
+
+class ImportFailed(Exception):
+    """Airflow, or the XCom class it is configured with, cannot be imported here."""
+
+
+def load_xcom() -> Any:
+    """The XCom class that Airflow loads in a process with this configuration.
+
+    `airflow.models.xcom` has to be imported before the provider's module: the other way round the
+    import is circular on Airflow 2.
+
+    Raises:
+        ImportFailed: with the reason, on one line.
+    """
+    place.use_scratch()
+    try:
+        return importlib.import_module("airflow.models.xcom").XCom
+    except Exception as problem:
+        raise ImportFailed(redact.error(problem)) from problem
+
+
+def qualified_name(cls: Any) -> str:
+    """`module.Class` of a loaded class."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def configuration() -> Any:
+    """Airflow's configuration object.
+
+    Raises:
+        ImportFailed: Airflow itself cannot be imported.
+    """
+    try:
+        return importlib.import_module("airflow.configuration").conf
+    except Exception as problem:
+        raise ImportFailed(redact.error(problem)) from problem
+
+
+def effective(conf: Any, option: tuple[str, str]) -> str | None:
+    """The value that the backend gets, asked for exactly as the backend asks for it."""
+    section, name = option
+    try:
+        if option == options.THRESHOLD:
+            return str(conf.get(section, name, fallback="-1"))
+        if option == options.COMPRESSION:
+            value = conf.get(section, name, fallback=None)
+        else:
+            value = conf.get(section, name, suppress_warnings=True)
+    except Exception as problem:
+        if type(problem).__name__ == "AirflowConfigException":
+            return None
+        raise
+    return None if value is None else str(value)
+
+
+def pickling(conf: Any) -> tuple[bool, str]:
+    """Whether XCom values are pickled, and the text of the option. Airflow 3 has no such option."""
+    if airflow_series() >= (3, 0):
+        return False, "Airflow 3 never pickles XCom"
+    return (
+        bool(conf.getboolean("core", "enable_xcom_pickling", fallback=False)),
+        str(conf.get("core", "enable_xcom_pickling", fallback="False")),
+    )
+
+
+def configured_class(conf: Any) -> Any:
+    """The class that `[core] xcom_backend` names."""
+    return conf.getimport("core", "xcom_backend")
+
+
+class Row(NamedTuple):
+    """What `deserialize_value` needs of a row: its value."""
+
+    value: Any
+
+
+def read_inline(xcom: Any, value: Any) -> Any:
+    """`value` after one way through an inline row and the backend's `deserialize_value`."""
+    return xcom.deserialize_value(Row(_inline(value)))
+
+
+def _inline(value: Any) -> Any:
+    encoded = json.dumps(value)
+    return encoded.encode("utf-8") if airflow_series() < (3, 0) else encoded
