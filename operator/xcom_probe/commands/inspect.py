@@ -8,6 +8,7 @@ from typing import Any
 
 from xcom_probe import checks, place
 from xcom_probe.airflow import versions
+from xcom_probe.airflow.backend import ImportFailed
 from xcom_probe.model import CannotLook
 from xcom_probe.report import Report
 
@@ -65,7 +66,7 @@ def load(
     expected = configuration.Expectation(backend, path, threshold, compression)
     try:
         loaded = configuration.Loaded(os.environ, expected)
-    except backend.ImportFailed as problem:
+    except ImportFailed as problem:
         raise CannotLook(f"Airflow cannot be imported here: {problem}") from problem
     report.facts.update(loaded.facts())
     return loaded
