@@ -18,7 +18,9 @@ _VERBS: Final = {
     "kill": "Engage the kill-switch: the way back, at any time.",
     "plan": "Show what the operator would do next, and why, without doing it.",
     "resume": "Take a finished kill request back, so that the rollout begins anew.",
+    "stamp": "Write the build stamp into a DAG folder.",
     "status": "Tell how a rollout stands.",
+    "vendor": "Write the provenance helpers as one file of a DAG repository.",
 }
 
 
