@@ -30,6 +30,12 @@ def load_xcom() -> Any:
         raise ImportFailed(redact.error(problem)) from problem
 
 
+def base_class() -> Any:
+    """Airflow's own class, which keeps every value in the database; `load_xcom` was called."""
+    module = "airflow.models.xcom" if airflow_series() < (3, 0) else "airflow.sdk.bases.xcom"
+    return importlib.import_module(module).BaseXCom
+
+
 def qualified_name(cls: Any) -> str:
     """`module.Class` of a loaded class."""
     return f"{cls.__module__}.{cls.__qualname__}"

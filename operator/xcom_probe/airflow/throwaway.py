@@ -1,4 +1,4 @@
-"""A task instance to write and read values in, which is never there for anybody else."""
+"""Task instances to write and read values in, which are never there for anybody else."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import importlib
 from typing import Any
 
 from xcom_probe import place, redact
-from xcom_probe.airflow.backend import Row
+from xcom_probe.airflow.backend import Row, base_class
 from xcom_probe.airflow.versions import airflow_series
 from xcom_probe.model import CannotLook
 
 
 class ThrowAwayRun:
-    """One finished DAG run with one task instance, inside a transaction that is never committed.
+    """One finished DAG run, inside a transaction that is never committed.
 
     Values are written by `XCom.set` and read by `XCom.get_value`, as tasks do, against the real
     tables and constraints; nobody else ever sees the rows, and no end of this process, SIGKILL
@@ -20,10 +20,8 @@ class ThrowAwayRun:
     """
 
     DAG_ID = "xcom_probe"
-    TASK_ID = "roundtrip"
 
-    def __init__(self, xcom: Any, run_id: str) -> None:
-        self.xcom = xcom
+    def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self._session: Any = None
 
@@ -57,12 +55,34 @@ class ThrowAwayRun:
             finally:
                 self._session.close()
 
+    def task(self, xcom: Any, task_id: str, map_index: int = -1) -> ThrowAwayTask:
+        """A new task instance of the run, whose values go through the class `xcom`.
+
+        Raises:
+            CannotLook: the database refuses the row.
+        """
+        table = importlib.import_module("airflow.models.taskinstance").TaskInstance.__table__
+        try:
+            self._session.execute(
+                table.insert().values(
+                    dag_id=self.DAG_ID,
+                    run_id=self.run_id,
+                    task_id=task_id,
+                    map_index=map_index,
+                    state="success",
+                    pool="default_pool",
+                    pool_slots=1,
+                )
+            )
+        except Exception as problem:
+            raise CannotLook(f"metadata database: {redact.error(problem)}") from problem
+        return ThrowAwayTask(xcom, self._session, self.DAG_ID, self.run_id, task_id, map_index)
+
     def _insert_run(self) -> None:
         now = importlib.import_module("airflow.utils.timezone").utcnow()
-        run = importlib.import_module("airflow.models.dagrun").DagRun.__table__
-        task = importlib.import_module("airflow.models.taskinstance").TaskInstance.__table__
+        table = importlib.import_module("airflow.models.dagrun").DagRun.__table__
         self._session.execute(
-            run.insert().values(
+            table.insert().values(
                 dag_id=self.DAG_ID,
                 run_id=self.run_id,
                 execution_date=now,
@@ -71,17 +91,18 @@ class ThrowAwayRun:
                 clear_number=0,
             )
         )
-        self._session.execute(
-            task.insert().values(
-                dag_id=self.DAG_ID,
-                run_id=self.run_id,
-                task_id=self.TASK_ID,
-                map_index=-1,
-                state="success",
-                pool="default_pool",
-                pool_slots=1,
-            )
-        )
+
+
+class ThrowAwayTask:
+    """One task instance of a `ThrowAwayRun`: what it pushes, and what others pull from it."""
+
+    def __init__(
+        self, xcom: Any, session: Any, dag_id: str, run_id: str, task_id: str, map_index: int
+    ) -> None:
+        self.xcom = xcom
+        self._session = session
+        self._names = {"dag_id": dag_id, "task_id": task_id, "run_id": run_id}
+        self._map_index = map_index
 
     def write(self, key: str, value: Any) -> None:
         """Push a value as a task does. A failing write leaves the others untouched."""
@@ -89,24 +110,40 @@ class ThrowAwayRun:
             self.xcom.set(
                 key=key,
                 value=value,
-                dag_id=self.DAG_ID,
-                task_id=self.TASK_ID,
-                run_id=self.run_id,
+                map_index=self._map_index,
                 session=self._session,
+                **self._names,
             )
 
     def stored(self, key: str) -> bytes:
         """The bytes of the row, as the database returns them."""
-        base = importlib.import_module("airflow.models.xcom").BaseXCom
-        query = self._session.query(base.value).filter_by(
-            dag_id=self.DAG_ID, task_id=self.TASK_ID, run_id=self.run_id, map_index=-1, key=key
+        value = base_class().value
+        query = self._session.query(value).filter_by(
+            **self._names, map_index=self._map_index, key=key
         )
         return bytes(query.one()[0])
 
     def read(self, key: str) -> Any:
         """Pull the value as a task does."""
+        base = base_class()
+        if self.xcom is base:
+            # `get_value` always decodes with the class that is loaded; these are its other steps.
+            row = base.get_many(
+                key=key,
+                task_ids=self._names["task_id"],
+                dag_ids=self._names["dag_id"],
+                run_id=self._names["run_id"],
+                map_indexes=self._map_index,
+                limit=1,
+                session=self._session,
+            )
+            return base.deserialize_value(row.with_entities(base.value).first())
         ti_key = importlib.import_module("airflow.models.taskinstancekey").TaskInstanceKey(
-            self.DAG_ID, self.TASK_ID, self.run_id, 1, -1
+            self._names["dag_id"],
+            self._names["task_id"],
+            self._names["run_id"],
+            1,
+            self._map_index,
         )
         return self.xcom.get_value(ti_key=ti_key, key=key, session=self._session)
 

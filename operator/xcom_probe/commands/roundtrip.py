@@ -68,7 +68,8 @@ def trip(loaded: Any, threshold: int, strict: bool, report: Report) -> None:
     is_object = backend.qualified_name(loaded.xcom) == versions.OBJECT_BACKEND
     base = _base(loaded) if is_object else None
     try:
-        with throwaway.ThrowAwayRun(loaded.xcom, run_id) as row:
+        with throwaway.ThrowAwayRun(run_id) as made:
+            row = made.task(loaded.xcom, "roundtrip")
             for sample in samples:
                 # One by one: what is done so far is in the report, whenever this ends.
                 with ending.held():
@@ -85,7 +86,7 @@ def _base(loaded: Any) -> str:
 
 
 def _one(
-    row: throwaway.ThrowAwayRun, sample: Sample, base: str | None, threshold: int
+    row: throwaway.ThrowAwayTask, sample: Sample, base: str | None, threshold: int
 ) -> dict[str, Any]:
     """Write one value, read it, look where it was kept, remove its object."""
     result: dict[str, Any] = {
