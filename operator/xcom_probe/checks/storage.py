@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import uuid
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
 
-from xcom_probe import ending, redact
 from xcom_probe.airflow import connections
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed
+from xcom_probe.checks.s3 import Storage, status_of
 
-# A store that does not answer has to be reported within about ten seconds.
-CONNECT_TIMEOUT = 3
-READ_TIMEOUT = 4
-ATTEMPTS = 2
-
-S3_SCHEMES = ("s3", "s3a", "s3n")
 _BAD_CREDENTIALS = {
     "AuthorizationHeaderMalformed": "the region of the connection is not that of the bucket",
     "ExpiredToken": "the session token has expired",
@@ -25,197 +16,6 @@ _BAD_CREDENTIALS = {
     "RequestTimeTooSkewed": "the clocks of this pod and of the store differ too much",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key",
 }
-
-
-class Location(NamedTuple):
-    """A base path taken apart: `scheme://conn_id@bucket/prefix`."""
-
-    scheme: str
-    conn_id: str | None
-    bucket: str
-    prefix: str
-
-    @classmethod
-    def parse(cls, path: str) -> Location:
-        """Take a path apart as `ObjectStoragePath` does; a missing scheme gives an empty one."""
-        parts = urlsplit(path)
-        userinfo, _, host = parts.netloc.rpartition("@")
-        return cls(parts.scheme, userinfo or None, host, parts.path.strip("/"))
-
-
-class Head(NamedTuple):
-    """The answer to one HEAD on the bucket, and to one LIST where that alone does not tell.
-
-    Attributes:
-        reached: some HTTP answer came.
-        status: HTTP status of the HEAD, 0 without one.
-        code: S3 error code, which only the answer to LIST holds. Empty if all is well.
-        listed: LIST under the prefix was allowed.
-        problem: what went wrong before any HTTP answer.
-    """
-
-    reached: bool
-    status: int = 0
-    code: str = ""
-    listed: bool = False
-    problem: str = ""
-
-
-class Storage:
-    """What the S3 checks share: one client, one HEAD, one probe object."""
-
-    def __init__(self, path: str, functional: bool, blocked: str = "") -> None:
-        """`blocked` says why Airflow cannot be asked here; empty if it can."""
-        self.path = path
-        self.blocked = blocked
-        self.location = Location.parse(path)
-        self.functional = functional
-        self.key = "/".join(
-            part for part in (self.location.prefix, "_xcom_probe", uuid.uuid4().hex) if part
-        )
-        self.body = uuid.uuid4().bytes * 64
-        self._client: Any = None
-        self._endpoint = ""
-        self._credentials = ""
-        self._head: Head | None = None
-        self._put = False
-
-    def require_s3(self) -> None:
-        """Raise Skip unless the path is one of S3: the other stores have no checks here yet."""
-        if self.location.scheme not in S3_SCHEMES:
-            raise Skip(f"the path has scheme {self.location.scheme!r}, not s3")
-
-    def client(self) -> Any:
-        """A boto3 client with session, endpoint and settings of the provider's file system."""
-        if self._client is None:
-            from botocore.config import Config
-
-            hook = connections.s3_hook(self.location.conn_id)
-            session = hook.get_session()
-            credentials = session.get_credentials()
-            if credentials is None:
-                self._credentials = ""
-            else:
-                frozen = credentials.get_frozen_credentials()
-                for value in (frozen.secret_key, frozen.token):
-                    redact.secret(value)
-                self._credentials = str(credentials.method)
-            settings: dict[str, Any] = dict(
-                hook.conn_config.extra_config.get("config_kwargs") or {}
-            )
-            config = Config(**settings).merge(
-                Config(
-                    connect_timeout=CONNECT_TIMEOUT,
-                    read_timeout=READ_TIMEOUT,
-                    retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
-                )
-            )
-            endpoint = hook.conn_config.get_service_endpoint_url(service_name="s3")
-            self._client = session.client("s3", endpoint_url=endpoint, config=config)
-            self._endpoint = str(self._client.meta.endpoint_url)
-        return self._client
-
-    def endpoint(self) -> str:
-        """The address that requests go to."""
-        self.client()
-        return self._endpoint
-
-    def credentials(self) -> str:
-        """Where the credentials come from, in botocore's words; empty if there are none."""
-        self.client()
-        return self._credentials
-
-    def head(self) -> Head:
-        """Look at the bucket, once. Never creates it: boto3 does what it is told, s3fs more."""
-        if self._head is None:
-            self._head = self._look()
-        return self._head
-
-    def _look(self) -> Head:
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            CredentialRetrievalError,
-            NoCredentialsError,
-            PartialCredentialsError,
-        )
-
-        client = self.client()
-        try:
-            client.head_bucket(Bucket=self.location.bucket)
-            return Head(True, 200)
-        except ClientError as refused:
-            status = _status(refused)
-            if status >= 500:
-                return Head(False, problem=f"HTTP {status}")
-            if status == 404:
-                return Head(True, status, "NoSuchBucket")
-        except (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError) as problem:
-            return self._without_credentials(redact.error(problem))
-        except BotoCoreError as problem:
-            return Head(False, problem=redact.error(problem))
-        # An answer to HEAD has no body, so it cannot say why; an answer to LIST can.
-        try:
-            client.list_objects_v2(
-                Bucket=self.location.bucket, Prefix=self.location.prefix, MaxKeys=1
-            )
-            return Head(True, status, listed=True)
-        except ClientError as refused:
-            return Head(True, status, str(refused.response.get("Error", {}).get("Code", "")))
-
-    def _without_credentials(self, problem: str) -> Head:
-        """No request can be signed: at least see whether the address answers."""
-        address = urlsplit(self.endpoint())
-        port = address.port or (443 if address.scheme == "https" else 80)
-        try:
-            socket.create_connection((address.hostname or "", port), CONNECT_TIMEOUT).close()
-        except OSError as unreachable:
-            return Head(False, problem=redact.error(unreachable))
-        return Head(True, 0, "NoCredentials", problem=problem)
-
-    def put(self) -> None:
-        """Write the probe object, which `close` removes."""
-        from botocore.exceptions import ClientError
-
-        self._put = True
-        try:
-            with ending.held():
-                self.client().put_object(Bucket=self.location.bucket, Key=self.key, Body=self.body)
-        except ClientError as refused:
-            # The store said no, so there is nothing to remove; after a timeout nobody knows.
-            self._put = _status(refused) >= 500
-            raise
-
-    def get(self) -> bytes:
-        """Read the probe object."""
-        answer = self.client().get_object(Bucket=self.location.bucket, Key=self.key)
-        return bytes(answer["Body"].read())
-
-    def listed(self) -> list[str]:
-        """Keys that LIST returns for the prefix of the probe object."""
-        answer = self.client().list_objects_v2(
-            Bucket=self.location.bucket, Prefix=self.key.rsplit("/", 1)[0] + "/"
-        )
-        return [str(item["Key"]) for item in answer.get("Contents", [])]
-
-    def delete(self) -> None:
-        """Remove the probe object."""
-        self.client().delete_object(Bucket=self.location.bucket, Key=self.key)
-        self._put = False
-
-    def close(self) -> str:
-        """Remove the probe object if it may still be there; what went wrong, empty if nothing."""
-        if not self._put:
-            return ""
-        try:
-            self.delete()
-        except Exception as problem:  # noqa: BLE001 - reported, with the key to remove by hand
-            return redact.error(problem)
-        return ""
-
-
-def _status(error: Any) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def connection_resolves(storage: Storage) -> Outcome:
@@ -343,7 +143,7 @@ def _attempt(action: Any, done: str, verb: str, storage: Storage) -> Outcome:
 def _refused(error: Any, verb: str, storage: Storage) -> Outcome:
     return failed(
         "{} {}: HTTP {} {}".format(
-            verb, storage.key, _status(error), error.response.get("Error", {}).get("Code", "")
+            verb, storage.key, status_of(error), error.response.get("Error", {}).get("Code", "")
         ),
         f"{verb} allowed under the prefix",
     )
@@ -353,6 +153,7 @@ _RIGHTS = (
     "Allow s3:PutObject, s3:GetObject and s3:DeleteObject on the objects below the prefix and "
     "s3:ListBucket on the bucket to the identity of the connection."
 )
+
 
 TABLE: tuple[Check, ...] = (
     Check(

@@ -61,11 +61,11 @@ def load(
         CannotLook: Airflow itself cannot be imported.
     """
     report.facts.update(place.facts())
-    from xcom_probe.checks import configuration
+    from xcom_probe.checks.loaded import Expectation, Loaded
 
-    expected = configuration.Expectation(backend, path, threshold, compression)
+    expected = Expectation(backend, path, threshold, compression)
     try:
-        loaded = configuration.Loaded(os.environ, expected)
+        loaded = Loaded(os.environ, expected)
     except ImportFailed as problem:
         raise CannotLook(f"Airflow cannot be imported here: {problem}") from problem
     report.facts.update(loaded.facts())

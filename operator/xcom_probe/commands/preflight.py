@@ -29,6 +29,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, report: Report) -> Any:
     """Run all checks; return what was loaded, for a command that goes on from here."""
     from xcom_probe.checks import configuration, storage
+    from xcom_probe.checks.s3 import Storage
 
     loaded = inspect.load(
         report,
@@ -39,7 +40,7 @@ def run(args: Namespace, report: Report) -> Any:
     )
     checks.run(configuration.TABLE, loaded, report.findings)
     blocked = "" if loaded.xcom else "Airflow's XCom class cannot be imported"
-    store = storage.Storage(loaded.path(), args.functional_s3, blocked)
+    store = Storage(loaded.path(), args.functional_s3, blocked)
     try:
         checks.run(storage.TABLE, store, report.findings)
     finally:

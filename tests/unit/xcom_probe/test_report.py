@@ -14,7 +14,7 @@ import pytest
 from xcom_probe import checks, main, place, redact
 from xcom_probe.airflow import versions
 from xcom_probe.checks import Check, Outcome, Skip, configuration, failed, passed, storage, warned
-from xcom_probe.checks.storage import Location
+from xcom_probe.checks.location import Location
 from xcom_probe.model import EXIT_CODES, CannotLook, Finding, document, rfc3339, verdict
 
 SCHEMA = json.loads(

@@ -1,0 +1,80 @@
+"""What the checks of the configuration look at: this process, as Airflow configured it."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, NamedTuple
+
+from xcom_probe import options
+from xcom_probe.airflow import backend
+from xcom_probe.checks import Skip
+from xcom_probe.options import ConfigFile, Misspelt, Option
+
+
+class Expectation(NamedTuple):
+    """What the pod should have; None where nothing is expected."""
+
+    backend: str | None = None
+    path: str | None = None
+    threshold: int | None = None
+    compression: str | None = None
+
+
+class Loaded:
+    """This process: the XCom class that Airflow loaded, and the effective options.
+
+    Attributes:
+        xcom: the class, None if the import failed.
+        problem: why the import failed, empty if it did not.
+        options: effective value and source by (section, option).
+    """
+
+    def __init__(self, environ: Mapping[str, str], expected: Expectation) -> None:
+        """Import Airflow and its XCom class.
+
+        Raises:
+            ImportFailed: Airflow itself cannot be imported.
+        """
+        self.expected = expected
+        self.xcom: Any = None
+        self.problem = ""
+        try:
+            self.xcom = backend.load_xcom()
+        except backend.ImportFailed as problem:
+            self.problem = str(problem)
+        self.conf = backend.configuration()
+        self.file: ConfigFile = options.read_config(environ)
+        self.misspelt_env: list[Misspelt] = options.misspelt_env(environ)
+        self.misspelt_file: list[Misspelt] = options.misspelt_file(self.file)
+        self.options: dict[tuple[str, str], Option] = {
+            option: options.source(
+                option[0], option[1], backend.effective(self.conf, option), environ, self.file
+            )
+            for option in options.OPTIONS
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Facts of the result document that need Airflow."""
+        return {
+            "executor": str(self.conf.get("core", "executor", fallback="")),
+            "backendClass": backend.qualified_name(self.xcom) if self.xcom else None,
+            "xcomBackend": self.options[options.BACKEND]._asdict(),
+            "objectStorage": {
+                "path": self.options[options.PATH]._asdict(),
+                "threshold": self.options[options.THRESHOLD]._asdict(),
+                "compression": self.options[options.COMPRESSION]._asdict(),
+            },
+        }
+
+    def path(self) -> str:
+        """The effective base path, empty if there is none."""
+        return self.options[options.PATH].value or ""
+
+    def skip_if_meant(self, option: tuple[str, str]) -> None:
+        """Raise Skip if a misspelt setting meant this option: that check says it better."""
+        for check, found in (
+            ("env-misspelt", self.misspelt_env),
+            ("file-misspelt", self.misspelt_file),
+        ):
+            for misspelt in found:
+                if misspelt.intended == option:
+                    raise Skip(f"{check} found {misspelt.where}, which is ignored")

@@ -1,0 +1,171 @@
+"""Checks of the packages and of the class that they give. No network."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from xcom_probe import options, place
+from xcom_probe.airflow import backend, versions
+from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
+from xcom_probe.checks.loaded import Loaded
+from xcom_probe.checks.location import S3_SCHEMES, Location
+
+
+def provider_installed(loaded: Loaded) -> Outcome:
+    """Are the packages here that the backend and the scheme of the path need?"""
+    missing = []
+    wanted = ["common.io"]
+    path = loaded.expected.path or loaded.path()
+    if Location.parse(path).scheme in S3_SCHEMES:
+        wanted += ["amazon", "s3fs"]
+    seen = []
+    for name in wanted:
+        package = place.PROVIDERS[name]
+        version = place.version(package)
+        seen.append("{} {}".format(package, version or "not installed"))
+        if version is None:
+            missing.append(package)
+    if not missing and not _findable("airflow.providers.common.io.xcom"):
+        missing.append(place.PROVIDERS["common.io"])
+        seen.append("its module airflow.providers.common.io.xcom is not there")
+    observed = ", ".join(seen)
+    if not missing:
+        return passed(observed, "all installed")
+    packages = [
+        "apache-airflow-providers-amazon[s3fs]" if name in ("s3fs",) else name for name in missing
+    ]
+    return failed(
+        observed,
+        "{} installed".format(", ".join(missing)),
+        "Add {} to the Airflow image.".format(" and ".join(sorted(set(packages)))),
+    )
+
+
+def _findable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+def provider_version(_: Loaded) -> Outcome:
+    """Is this common-io one that is known to work with this Airflow?"""
+    version = place.version(place.PROVIDERS["common.io"]) or ""
+    airflow = place.airflow_version() or "unknown"
+    observed = f"common-io {version} with Airflow {airflow}"
+    expected = "common-io {} or newer, and no combination known to be broken".format(
+        ".".join(str(number) for number in versions.FIRST_COMMON_IO)
+    )
+    series = ".".join(str(number) for number in versions.airflow_series())
+    if versions.version_numbers(version) < versions.FIRST_COMMON_IO:
+        return failed(observed, expected)
+    if (series, version) in versions.BROKEN_PAIRS:
+        return failed(observed + ": cannot be imported (circular)", expected)
+    return passed(observed, expected)
+
+
+def backend_loaded(loaded: Loaded) -> Outcome:
+    """Is the class that Airflow loads the expected one?"""
+    wanted = versions.BACKEND_CLASSES[loaded.expected.backend or versions.OBJECT_STORAGE]
+    expected = wanted[0]
+    configured = loaded.options[options.BACKEND]
+    if loaded.xcom is None:
+        return failed(f"nothing: {loaded.problem}; [core] xcom_backend is {configured}", expected)
+    observed = backend.qualified_name(loaded.xcom)
+    if observed in wanted:
+        return passed(observed, expected)
+    loaded.skip_if_meant(options.BACKEND)
+    return failed(f"{observed}; [core] xcom_backend is {configured}", expected)
+
+
+def backend_source(loaded: Loaded) -> Outcome:
+    """Is the configured class the loaded one, and where is it configured?"""
+    if loaded.xcom is None:
+        raise Skip("no class is loaded")
+    configured = loaded.options[options.BACKEND]
+    expected = "[core] xcom_backend names the class that is loaded"
+    cls = backend.configured_class(loaded.conf)
+    if cls is loaded.xcom or configured.source == options.ABSENT:
+        return passed(str(configured), expected)
+    return failed(
+        f"{configured} is configured, {backend.qualified_name(loaded.xcom)} is loaded",
+        expected,
+    )
+
+
+def pickling_off(loaded: Loaded) -> Outcome:
+    """Are values written as JSON?"""
+    on, text = backend.pickling(loaded.conf)
+    if on:
+        return failed(f"enable_xcom_pickling = {text}", "False")
+    return passed(text, "False")
+
+
+def json_strings(loaded: Loaded) -> Outcome:
+    """Does a string that looks like JSON come back as a string?"""
+    if loaded.xcom is None:
+        raise Skip("no class is loaded")
+    samples = ("123", "null", "true", '{"a": 1}')
+    changed = [
+        f"{sample!r} comes back as {read!r}"
+        for sample in samples
+        for read in [backend.read_inline(loaded.xcom, sample)]
+        if type(read) is not str or read != sample
+    ]
+    expected = "strings come back as strings"
+    if changed:
+        return warned("; ".join(changed), expected)
+    return passed(expected, expected)
+
+
+TABLE: tuple[Check, ...] = (
+    Check(
+        "provider-installed",
+        provider_installed,
+        "Airflow's processes crash at start when the class of xcom_backend cannot be imported.",
+        "Add the packages to the Airflow image.",
+    ),
+    Check(
+        "provider-version",
+        provider_version,
+        "Some versions have no such backend, or cannot be imported with this Airflow.",
+        "Install another version of apache-airflow-providers-common-io in the Airflow image: 1.5.3 "
+        "is known to work with Airflow 2.11.",
+        needs=("provider-installed",),
+    ),
+    Check(
+        "backend-loaded",
+        backend_loaded,
+        "A process that runs another backend writes values where the others do not look, and "
+        "reads an offloaded value as the text of its path, with no error.",
+        "Set AIRFLOW__CORE__XCOM_BACKEND to the expected class in this pod and restart it.",
+        needs=("provider-installed", "provider-version"),
+    ),
+    Check(
+        "backend-source",
+        backend_source,
+        "If something other than the configuration decides the class, a changed configuration "
+        "does not change it back.",
+        "Look for an airflow_local_settings or sitecustomize module that replaces the class.",
+        needs=("provider-installed",),
+    ),
+    Check(
+        "pickling-off",
+        pickling_off,
+        "Paths would be pickled: the census cannot find them, so a kill-switch would miss runs.",
+        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False, and let runs with pickled values end "
+        "first.",
+    ),
+)
+
+
+AFTER_PATH: tuple[Check, ...] = (
+    Check(
+        "provider-json-strings",
+        json_strings,
+        "With this provider a task that pulls such a string gets another type, at every "
+        "threshold, and for rows written before the change too.",
+        versions.JSON_STRINGS_REMEDY,
+        needs=("provider-installed", "path-scheme"),
+    ),
+)
