@@ -163,6 +163,8 @@ class TestCensus:
         assert answer.result["counts"]["rows"] == 6
 
     def test_pickled_rows_are_a_warning(self, pod: Pod, database: Postgres) -> None:
+        if str(pod.probe("census", "--base", BASE).result["facts"]["airflow"]) >= "3":
+            pytest.skip("Airflow 3 pickles nothing")
         with database.connect() as connection:
             connection.execute(
                 "UPDATE xcom SET value = %s WHERE dag_id = 'inline'", (b"\x80\x04\x8c\x01a\x94.",)

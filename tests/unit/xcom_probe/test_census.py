@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcom_probe.commands.census import Run, read_runs, row_prefix
-from xcom_probe.database import Address, address
+from xcom_probe.commands.census import read_runs
+from xcom_probe.database.address import Address, address
 from xcom_probe.model import UsageError
 from xcom_probe.options import ConfigFile
+from xcom_probe.table.census import Run, row_prefix
 
 CONN = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 URL = "postgresql+psycopg2://airflow:airflow@db/airflow"
@@ -109,7 +110,7 @@ def test_address_from_the_file() -> None:
     [
         ({}, {}),
         ({CONN: "postgres://old@scheme/db"}, {}),
-        ({CONN: "mysql://u@h/db"}, {}),
+        ({CONN: "sqlite:////airflow.db"}, {}),
         ({CONN: URL, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "a.b"}, {}),
         ({CONN: URL}, {"database": {"sql_alchemy_connect_args": "a.b"}}),
         ({CONN + "_CMD": "cat"}, {"database": {"sql_alchemy_conn": URL}}),

@@ -1,0 +1,59 @@
+"""What differs between the databases that Airflow supports, outside of the questions asked."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Dialect(NamedTuple):
+    """How to connect to a kind of database and to look at one moment without writing.
+
+    Attributes:
+        port: where it listens if the URL does not say.
+        connect_timeout: what the driver calls it, by driver; None for all others.
+        prepare: statements at the start; `{seconds}` and `{milliseconds}` are the limit of each.
+        clock: gives the database's time. Comes next: all that was committed by then is seen.
+        begin: statements that begin the transaction where `prepare` has not.
+        value_type: gives the type of the column `xcom.value`.
+    """
+
+    port: int
+    connect_timeout: dict[str | None, str]
+    prepare: tuple[str, ...]
+    clock: str
+    begin: tuple[str, ...]
+    value_type: str
+
+
+_POSTGRESQL = Dialect(
+    port=5432,
+    connect_timeout={None: "connect_timeout"},
+    # Not as startup options: connection poolers refuse those.
+    prepare=(
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        "SET LOCAL statement_timeout = '{seconds}s'",
+    ),
+    clock="SELECT now()",
+    begin=(),
+    value_type="""
+SELECT format_type(atttypid, NULL) FROM pg_attribute
+WHERE attrelid = 'xcom'::regclass AND attname = 'value'
+""",
+)
+_MYSQL = Dialect(
+    port=3306,
+    connect_timeout={None: "connect_timeout", "mysqlconnector": "connection_timeout"},
+    prepare=(
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "SET SESSION max_execution_time = {milliseconds}",
+        # As Airflow does: TIMESTAMP columns are given in the zone of the session.
+        "SET SESSION time_zone = '+00:00'",
+    ),
+    clock="SELECT UTC_TIMESTAMP(6)",
+    begin=("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",),
+    value_type="""
+SELECT DATA_TYPE FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name = 'xcom' AND column_name = 'value'
+""",
+)
+DIALECTS = {"postgresql": _POSTGRESQL, "mysql": _MYSQL}

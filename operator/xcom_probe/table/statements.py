@@ -1,0 +1,26 @@
+"""The questions that are asked of the tables, each a complete statement."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Statements(NamedTuple):
+    """The statements for one kind of database and one type of `xcom.value`.
+
+    A row that holds a path is told by its first bytes: a JSON string that begins with `prefix`.
+    Its size is asked first, because that needs no look into a large value.
+
+    Attributes:
+        in_flight: runs queued or running, their tasks with such rows and the number of rows.
+            The grouped LATERAL part makes the database go from each run to its rows by the
+            primary key of `xcom`, whatever it believes of the size of the table.
+        exactly: the same for the runs given, in any state; a run without such rows gives one row.
+        count_in_flight: runs queued or running.
+        pickled: rows of those that a pickled path could be in; None where nothing is pickled.
+    """
+
+    in_flight: str
+    exactly: str
+    count_in_flight: str
+    pickled: str | None
