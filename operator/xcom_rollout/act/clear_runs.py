@@ -12,5 +12,5 @@ def clear_runs(world: World, rollout: Rollout, action: ClearRuns) -> None:
     Raises:
         WorldError: Airflow refused or could not be asked; the other runs are done all the same.
     """
-    airflow = open_airflow(world.http, world.api, world.airflow_url, rollout)
+    airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
     in_parallel(airflow.clear, action.runs)

@@ -13,5 +13,5 @@ def set_paused(world: World, rollout: Rollout, dag_ids: Sequence[str], *, paused
     Raises:
         WorldError: Airflow refused or could not be asked; the other DAGs are done all the same.
     """
-    airflow = open_airflow(world.http, world.api, world.airflow_url, rollout)
+    airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
     in_parallel(lambda dag_id: airflow.set_paused(dag_id, paused), dag_ids)

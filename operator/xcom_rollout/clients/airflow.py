@@ -1,7 +1,9 @@
-"""Airflow's REST API, version 1 (Airflow 2), as far as the kill-switch needs it."""
+"""Airflow as the kill-switch needs it: DAGs and DAG runs, asked and changed by its REST API."""
 
 import base64
 import binascii
+import hashlib
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -10,8 +12,12 @@ from urllib.parse import quote
 
 import httpx2
 
+from xcom_rollout.clients.airflow_rest import Rest, json_object, said, unreachable
+from xcom_rollout.clients.airflow_v1 import V1, basic_auth
+from xcom_rollout.clients.airflow_v2 import TokenAuth, v2
 from xcom_rollout.clients.errors import AirflowError, WorldError
 from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import DagRun, Rollout
 
@@ -19,8 +25,10 @@ IN_FLIGHT: Final = ("running", "queued")
 CONCURRENCY: Final = 8
 PAGE: Final = 100
 """Most entries that Airflow returns at once unless [api] maximum_page_limit is raised."""
-WRITE_TIMEOUT: Final = 30.0
-"""Seconds for a change: clearing a run with many task instances takes its time."""
+OLDEST: Final = (2, 9)
+"""Major and minor number of the oldest Airflow that is known here."""
+NEWEST_MAJOR: Final = 3
+_VERSION: Final = re.compile(r"([0-9]+)\.([0-9]+)")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,12 +37,8 @@ R = TypeVar("R")
 class AirflowApi:
     """Asks and changes DAGs and DAG runs. Every method raises `AirflowError`."""
 
-    def __init__(self, http: httpx2.Client, base: str, auth: httpx2.BasicAuth, secret: str) -> None:
-        """Use the web server at `base`; `secret` names where `auth` was read, for messages."""
-        self._http = http
-        self._base = base.rstrip("/")
-        self._auth = auth
-        self._secret = secret
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
 
     def in_flight(self) -> list[DagRun]:
         """Return every run that is running or queued."""
@@ -46,29 +50,28 @@ class AirflowApi:
 
     def run(self, key: RunKey) -> DagRun | None:
         """Return one run, None where Airflow has none of this key."""
-        answer = self._ask("GET", _run_path(key))
+        answer = self._rest.ask("GET", _run_path(key))
         return None if answer is None else _dag_run(answer)
 
     def paused(self, dag_ids: Collection[str]) -> dict[str, bool | None]:
         """Return whether each DAG is paused, None for one that Airflow does not have.
 
-        A request costs Airflow 0.15 s of processor time, most of it to check the password. So it
-        is asked for all its DAGs page by page, unless asking for each takes fewer requests.
+        A request costs Airflow 2 0.15 s of processor time, most of it to check the password. So
+        it is asked for all its DAGs page by page, unless asking for each takes fewer requests.
         """
         if not dag_ids:
             return {}
         found: dict[str, bool] = {}
         while True:
             query = {
-                "only_active": False,
+                **self._rest.dialect.every_dag,
                 "order_by": "dag_id",
-                "fields": ["dag_id", "is_paused"],
                 "limit": PAGE,
                 "offset": len(found),
             }
-            answer = self._ask("GET", "/dags", query)
+            answer = self._rest.ask("GET", "/dags", query)
             if answer is None:
-                raise AirflowError(self._no_api())
+                raise self._rest.missing("/dags")
             page, total = answer["dags"], answer["total_entries"]
             found |= {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in page}
             if not page or len(found) >= total:
@@ -78,12 +81,12 @@ class AirflowApi:
                 return dict(zip(wanted, in_parallel(self._paused, wanted), strict=True))
 
     def _paused(self, dag_id: str) -> bool | None:
-        answer = self._ask("GET", f"/dags/{quote(dag_id, safe='')}")
+        answer = self._rest.ask("GET", f"/dags/{quote(dag_id, safe='')}")
         return None if answer is None else bool(answer["is_paused"])
 
     def set_paused(self, dag_id: str, paused: bool) -> None:
         """Pause or unpause the DAG; one that is gone is left alone."""
-        self._ask(
+        self._rest.ask(
             "PATCH",
             f"/dags/{quote(dag_id, safe='')}",
             {"update_mask": "is_paused"},
@@ -92,12 +95,19 @@ class AirflowApi:
 
     def fail(self, key: RunKey) -> None:
         """Set the run to failed; one that is gone is left alone."""
-        self._ask("PATCH", _run_path(key), None, {"state": "failed"})
+        self._change(key, "PATCH", "", {"state": "failed"})
 
     def clear(self, key: RunKey) -> None:
         """Queue the whole run again; one that is gone is left alone."""
-        # Without dry_run Airflow 2 only says what it would clear.
-        self._ask("POST", f"{_run_path(key)}/clear", None, {"dry_run": False})
+        self._change(key, "POST", "/clear", self._rest.dialect.clear)
+
+    def _change(self, key: RunKey, method: str, path: str, body: Json) -> None:
+        answer = self._rest.ask(method, f"{_run_path(key)}{path}", None, body)
+        if answer is None and self.run(key) is not None:
+            raise AirflowError(
+                f"Airflow has the run {key} and answers 404 to a change of it: it does not know "
+                f"the DAG {key.dag_id} any more; bring its file back, or delete the run"
+            )
 
     def _runs(self, filters: Mapping[str, Any]) -> Iterator[DagRun]:
         """Page through runs; a run that moves between pages may come twice, or at the next look."""
@@ -105,100 +115,86 @@ class AirflowApi:
         while True:
             # In order of id, new runs come last and no page shifts.
             query = {**filters, "order_by": "id", "limit": PAGE, "offset": offset}
-            answer = self._ask("GET", "/dags/~/dagRuns", query)
+            answer = self._rest.ask("GET", "/dags/~/dagRuns", query)
             if answer is None:
-                raise AirflowError(self._no_api())
+                raise self._rest.missing("/dags/~/dagRuns")
             page = answer["dag_runs"]
             yield from map(_dag_run, page)
             offset += len(page)
             if not page or offset >= answer["total_entries"]:
                 return
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: Json | None = None,
-    ) -> Json | None:
-        """Return the answer's JSON object, None for 404."""
+
+def airflow_version(http: httpx2.Client, base: str) -> tuple[int, int]:
+    """Return major and minor version of the Airflow at `base`, as it says itself.
+
+    It is asked anew each time: asked by the wrong version of the API, an Airflow that was upgraded
+    would answer 404, which would be taken for runs that are gone.
+
+    Raises:
+        AirflowError: it does not say, or it is a version that is not known here.
+    """
+    for path in ("/api/v1/version", "/api/v2/version"):
         try:
-            response = self._http.request(
-                method,
-                f"{self._base}/api/v1{path}",
-                params=query,
-                json=body,
-                auth=self._auth,
-                timeout=httpx2.USE_CLIENT_DEFAULT if method == "GET" else WRITE_TIMEOUT,
-            )
+            response = http.get(f"{base}{path}")
         except httpx2.HTTPError as error:
-            raise AirflowError(
-                f"Airflow's API at {self._base} cannot be reached "
-                f"({type(error).__name__}: {error}); check spec.airflow.api.service and port, and "
-                "that the web server runs"
-            ) from error
+            raise unreachable(base, error) from error
         if response.status_code == httpx2.codes.NOT_FOUND:
-            return None
+            continue
         if response.is_error:
-            raise AirflowError(self._refusal(method, path, response))
-        try:
-            answer = response.json() if response.content else {}
-        except ValueError as error:
             raise AirflowError(
-                f"{self._base} answered {method} /api/v1{path} with something that is not JSON; "
-                "check that spec.airflow.api names Airflow's web server"
-            ) from error
-        return answer if isinstance(answer, dict) else {}
-
-    def _refusal(self, method: str, path: str, response: httpx2.Response) -> str:
-        where = f"Airflow's API at {self._base}"
-        if response.status_code == httpx2.codes.UNAUTHORIZED:
-            return (
-                f"{where} refuses the user of the Secret {self._secret} (401): check its keys "
-                "username and password, and that [api] auth_backends holds basic_auth"
+                f"{base} answered {response.status_code} to GET {path}, so the version of Airflow "
+                f"is not known and nothing is asked of it: {said(response)}"
             )
-        if response.status_code == httpx2.codes.FORBIDDEN:
-            return (
-                f"{where} forbids {method} {path} to the user of the Secret {self._secret} (403): "
-                "it needs the rights to read DAGs and runs, pause DAGs, edit and clear runs "
-                "(role Op)"
-            )
-        said = " ".join(response.text[:300].split())
-        return f"{where} answered {response.status_code} to {method} {path}: {said}"
-
-    def _no_api(self) -> str:
-        try:
-            newer = self._http.get(f"{self._base}/api/v2/version", auth=self._auth)
-        except httpx2.HTTPError:
-            newer = None
-        if newer is not None and newer.status_code != httpx2.codes.NOT_FOUND:
-            return (
-                f"{self._base} is the API of Airflow 3 (/api/v2), which is not supported yet; "
-                "Airflow 2.9 to 2.11 is"
-            )
-        return (
-            f"there is no Airflow API at {self._base}/api/v1; check that spec.airflow.api.service "
-            "and port name Airflow's web server"
+        text = str(json_object(base, f"GET {path}", response).get("version"))
+        found = _VERSION.match(text)
+        version = (int(found[1]), int(found[2])) if found else (0, 0)
+        if OLDEST <= version < (NEWEST_MAJOR + 1, 0):
+            return version
+        raise AirflowError(
+            f"{base} says it is Airflow {text!r}; how to pause, stop and clear runs is known for "
+            f"Airflow {OLDEST[0]}.{OLDEST[1]} to {NEWEST_MAJOR}.x only"
         )
+    raise AirflowError(
+        f"there is no Airflow API at {base}: it has neither /api/v1/version nor /api/v2/version; "
+        "check that spec.airflow.api.service and port name Airflow's web server (Airflow 3: its "
+        "API server)"
+    )
 
 
-def open_airflow(http: httpx2.Client, api: KubeApi, url: str, rollout: Rollout) -> AirflowApi:
-    """Return the API that `spec.airflow.api` names.
+def open_airflow(
+    http: httpx2.Client, api: KubeApi, memo: Memo, url: str, rollout: Rollout
+) -> AirflowApi:
+    """Return the API that `spec.airflow.api` names, in the version that Airflow has.
 
     Args:
+        memo: keeps the token of a login.
         url: address with the fields {service}, {namespace} and {port}.
 
     Raises:
-        AirflowError: the Secret with the user's name and password is missing or incomplete.
+        AirflowError: the Secret with the user's name and password is missing or incomplete, or
+            Airflow's version cannot be told.
         KubeError: the Secret cannot be read.
     """
     spec = rollout.spec.airflow.api
-    name = spec.credentials_secret_ref.name
-    secret = api.find(f"api/v1/namespaces/{rollout.namespace}/secrets/{name}")
+    secret = spec.credentials_secret_ref.name
+    user, password = _credentials(api, rollout.namespace, secret)
+    base = url.format(service=spec.service, namespace=rollout.namespace, port=spec.port).rstrip("/")
+    version = airflow_version(http, base)
+    if version[0] == OLDEST[0]:
+        return AirflowApi(Rest(http, base, V1, basic_auth(user, password), secret))
+    # The password itself is no key: keys may be shown.
+    key = ("airflow token", base, secret, user, hashlib.sha256(password).hexdigest())
+    auth = memo.get(key, lambda: TokenAuth(base, user.decode(), password.decode(), secret))
+    return AirflowApi(Rest(http, base, v2(version), auth, secret))
+
+
+def _credentials(api: KubeApi, namespace: str, name: str) -> tuple[bytes, bytes]:
+    secret = api.find(f"api/v1/namespaces/{namespace}/secrets/{name}")
     field = "spec.airflow.api.credentialsSecretRef.name"
     if secret is None:
         raise AirflowError(
-            f"{field}: there is no Secret {name!r} in the namespace {rollout.namespace!r}; make "
+            f"{field}: there is no Secret {name!r} in the namespace {namespace!r}; make "
             "it with the keys username and password of an Airflow user"
         )
     data = secret.get("data") or {}
@@ -207,10 +203,12 @@ def open_airflow(http: httpx2.Client, api: KubeApi, url: str, rollout: Rollout) 
         raise AirflowError(f"{field}: the Secret {name!r} lacks the key {' and '.join(missing)}")
     try:
         user, password = (base64.b64decode(data[key]) for key in ("username", "password"))
-    except binascii.Error as error:
+        # Airflow 3 takes them as JSON.
+        for value in (user, password):
+            value.decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
         raise AirflowError(f"{field}: the Secret {name!r} cannot be decoded: {error}") from error
-    base = url.format(service=spec.service, namespace=rollout.namespace, port=spec.port)
-    return AirflowApi(http, base, httpx2.BasicAuth(user, password), name)
+    return user, password
 
 
 def in_parallel(

@@ -26,7 +26,7 @@ def asked_for(rollout: Rollout, ledger: Ledger) -> bool:
 def view(world: World, rollout: Rollout, ledger: Ledger) -> AirflowView:
     """Return what Airflow says; why it could not be asked is part of that, and no error."""
     try:
-        airflow = open_airflow(world.http, world.api, world.airflow_url, rollout)
+        airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
         runs, held = _runs(airflow, ledger.kill), _held(ledger.kill)
         paused = airflow.paused({run.dag_id for run in runs} | held)
     except WorldError as error:
