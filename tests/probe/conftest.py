@@ -1,47 +1,105 @@
-"""One set-up for all tests of the probe with real parts: Airflow, PostgreSQL, MinIO."""
+"""One set-up for all tests of the probe with real parts: Airflow, databases, MinIO.
+
+Tests run on Airflow 2.11.2. Those marked `every_airflow` run, with the same fixtures, on each
+version that `--airflow` names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import probe_world
 import pytest
+from probe_world import Environment, MySQL, ObjectStore, Pod, Postgres
 
-from harness.shell import run
+from harness.shell import HarnessError
 from xcom_probe.build import build
 
+Server = TypeVar("Server", Postgres, MySQL)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option `--airflow`."""
+    parser.addoption(
+        "--airflow",
+        default="2.11",
+        help="versions for tests marked every_airflow: `all`, or a list such as 2.9,2.11.2,3.3",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every test that uses an Airflow its version, or versions."""
+    if "airflow_version" not in metafunc.fixturenames:
+        return
+    versions = [probe_world.DEFAULT_AIRFLOW]
+    if metafunc.definition.get_closest_marker("every_airflow"):
+        try:
+            versions = probe_world.select(metafunc.config.getoption("--airflow"))
+        except HarnessError as error:
+            raise pytest.UsageError(f"--airflow: {error}") from error
+    metafunc.parametrize("airflow_version", versions, scope="session")
+
 
 @pytest.fixture(scope="session")
-def airflow() -> Path:
+def airflow(airflow_version: str) -> Environment:
     """The virtual environment with Airflow."""
-    return probe_world.airflow_environment()
+    return probe_world.airflow_environment(airflow_version)
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[probe_world.ObjectStore]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """The S3 server."""
     with probe_world.object_store(tmp_path_factory.mktemp("s3") / "server") as server:
         yield server
 
 
+def _with_tables(
+    server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Environment], Server]:
+    """A function that gives an Airflow its database on a server; it makes each once."""
+
+    @cache
+    def database(airflow: Environment) -> Server:
+        made = server.create(f"airflow_{airflow.version.replace('.', '_')}")
+        probe_world.migrate(airflow, made, tmp_path_factory.mktemp("migrate"))
+        return made
+
+    return database
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[Environment], Postgres]]:
+    """One PostgreSQL server for all versions."""
+    with probe_world.postgres(tmp_path_factory.mktemp("pg") / "server") as server:
+        yield _with_tables(server, tmp_path_factory)
+
+
 @pytest.fixture(scope="session")
 def database(
-    tmp_path_factory: pytest.TempPathFactory, airflow: Path
-) -> Iterator[probe_world.Postgres]:
+    airflow: Environment, postgres_databases: Callable[[Environment], Postgres]
+) -> Postgres:
     """PostgreSQL with Airflow's tables."""
-    folder = tmp_path_factory.mktemp("pg")
-    with probe_world.postgres(folder / "server") as server:
-        run(
-            *(airflow / "bin" / "airflow", "db", "migrate"),
-            env={
-                "AIRFLOW_HOME": str(folder),
-                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.url(),
-                "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
-                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            },
-        )
-        yield server
+    return postgres_databases(airflow)
+
+
+@pytest.fixture(scope="session")
+def mysql_databases(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[Environment], MySQL]]:
+    """One MySQL server for all versions."""
+    with probe_world.mysql(tmp_path_factory.mktemp("mysql") / "server") as server:
+        yield _with_tables(server, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def mysql_database(airflow: Environment, mysql_databases: Callable[[Environment], MySQL]) -> MySQL:
+    """MySQL with Airflow's tables."""
+    return mysql_databases(airflow)
 
 
 @pytest.fixture(scope="session")
@@ -52,17 +110,33 @@ def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _pod(
+    airflow: Environment, home: Path, pyz: Path, database: probe_world.Database, store: ObjectStore
+) -> Pod:
+    (home / "airflow.cfg").write_text("[core]\nparallelism = 8\n")
+    env = probe_world.right_environment(airflow, home, database, store)
+    return Pod(airflow.python, pyz, env, airflow.version)
+
+
 @pytest.fixture(scope="session")
 def pod(
     tmp_path_factory: pytest.TempPathFactory,
-    airflow: Path,
+    airflow: Environment,
     pyz: Path,
-    database: probe_world.Postgres,
-    store: probe_world.ObjectStore,
-) -> probe_world.Pod:
+    database: Postgres,
+    store: ObjectStore,
+) -> Pod:
     """A pod in which everything is right."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "airflow.cfg").write_text("[core]\nparallelism = 8\n")
-    return probe_world.Pod(
-        airflow / "bin" / "python", pyz, probe_world.right_environment(home, database, store)
-    )
+    return _pod(airflow, tmp_path_factory.mktemp("home"), pyz, database, store)
+
+
+@pytest.fixture(scope="session")
+def mysql_pod(
+    tmp_path_factory: pytest.TempPathFactory,
+    airflow: Environment,
+    pyz: Path,
+    mysql_database: MySQL,
+    store: ObjectStore,
+) -> Pod:
+    """The same with its metadata in MySQL."""
+    return _pod(airflow, tmp_path_factory.mktemp("home"), pyz, mysql_database, store)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from minio import MinioAdmin
@@ -20,6 +19,7 @@ from probe_world import (
     SECRET_KEY,
     THRESHOLD,
     Answer,
+    Environment,
     ObjectStore,
     Pod,
     connection,
@@ -185,7 +185,7 @@ def read_only(store: ObjectStore) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def answers(
     pod: Pod,
-    airflow: Path,
+    airflow: Environment,
     read_only: tuple[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[Answer]]]:

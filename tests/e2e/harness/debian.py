@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,13 @@ from harness.say import step
 from harness.shell import CommandError, HarnessError, run
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def is_root_on_debian() -> bool:
+    """Whether this process may install Debian packages and make Debian root file systems."""
+    if sys.platform != "linux" or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        return False
+    return "\nID=debian\n" in f"\n{Path('/etc/os-release').read_text()}"
 
 
 def install(packages: Iterable[str]) -> None:

@@ -232,10 +232,8 @@ def builder() -> str:
         return asked
     if asked:
         raise HarnessError(f"IMAGE_BUILDER is {asked!r}: use buildah or docker")
-    if sys.platform == "linux" and os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        release = Path("/etc/os-release").read_text()
-        if "\nID=debian\n" in f"\n{release}":
-            return "buildah"
+    if debian.is_root_on_debian():
+        return "buildah"
     if shutil.which("docker"):
         return "docker"
     raise HarnessError("images are built by buildah (root on Debian) or by docker; here is neither")

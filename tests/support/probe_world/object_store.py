@@ -1,0 +1,91 @@
+"""A real S3 server, MinIO, on loopback."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from harness.shell import HarnessError
+from harness.tools import tool
+from harness.waiting import NotYetError, wait_for
+from probe_world.ports import free_port
+
+BUCKET = "airflow-xcom"
+ACCESS_KEY = "probe-tests"
+SECRET_KEY = "probe-tests-secret"
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A private MinIO server."""
+
+    endpoint: str
+
+    def client(self) -> Any:
+        """A client with all rights."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name="us-east-1",
+        )
+
+    def all_keys(self, bucket: str = BUCKET) -> list[str]:
+        """Every key of a bucket."""
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def buckets(self) -> set[str]:
+        """Every bucket."""
+        return {bucket["Name"] for bucket in self.client().list_buckets()["Buckets"]}
+
+
+@contextmanager
+def object_store(folder: Path) -> Iterator[ObjectStore]:
+    """Start MinIO with the bucket; stop it at the end."""
+    folder.mkdir(parents=True)
+    store = ObjectStore(f"http://127.0.0.1:{free_port()}")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(tool("minio"), "server", "--quiet", "--address", store.endpoint[7:]),
+                *("--console-address", f"127.0.0.1:{free_port()}", folder / "data"),
+            ],
+            stdout=log,
+            stderr=log,
+            env={
+                "HOME": str(folder),
+                "MINIO_ROOT_USER": ACCESS_KEY,
+                "MINIO_ROOT_PASSWORD": SECRET_KEY,
+                "MINIO_UPDATE": "off",
+                "MINIO_BROWSER": "off",
+            },
+        )
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise HarnessError(f"minio ended: {(folder / 'log').read_text()[-2000:]}")
+        asked = http.client.HTTPConnection(store.endpoint[7:], timeout=3)
+        try:
+            asked.request("GET", "/minio/health/ready")
+            return asked.getresponse().status == 200
+        except OSError as error:
+            raise NotYetError(str(error)) from error
+        finally:
+            asked.close()
+
+    try:
+        wait_for("MinIO is ready", ready, 30)
+        store.client().create_bucket(Bucket=BUCKET)
+        yield store
+    finally:
+        process.terminate()
+        process.wait(30)

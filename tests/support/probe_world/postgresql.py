@@ -1,0 +1,129 @@
+"""A real PostgreSQL, Debian's, on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from harness.shell import HarnessError, run
+from harness.waiting import NotYetError, wait_for
+from probe_world.ports import free_port
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A database of a private PostgreSQL server.
+
+    Attributes:
+        port: TCP port on 127.0.0.1.
+        user: owner of the server and of the database; the password is the same word.
+        name: of the database.
+    """
+
+    port: int
+    user: str = "airflow"
+    name: str = "airflow"
+
+    def url(self, driver: str = "postgresql+psycopg2", password: str = "airflow") -> str:
+        """Where Airflow finds its metadata."""
+        return f"{driver}://{self.user}:{password}@127.0.0.1:{self.port}/{self.name}"
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """An autocommitting connection to this database."""
+        return psycopg.connect(self.url("postgresql"), autocommit=True, connect_timeout=10)
+
+    def create(self, name: str) -> Postgres:
+        """Another, empty database of the same server."""
+        with self.connect() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return replace(self, name=name)
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Postgres]:
+    """Start PostgreSQL with an empty database `airflow`; stop it at the end."""
+    programs = _postgres_programs()
+    as_user: dict[str, Any] = {}
+    folder.mkdir(parents=True)
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to run as root.
+        as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        shutil.chown(folder, "postgres", "postgres")
+        for parent in folder.parents:
+            if parent == Path("/tmp"):
+                break
+            parent.chmod(parent.stat().st_mode | 0o011)
+    password_file = folder / "password"
+    password_file.write_text("airflow\n")
+    data, log, server = folder / "data", folder / "log", Postgres(free_port())
+    made = subprocess.run(
+        [
+            *(programs / "initdb", "--pgdata", data, "--username", server.user),
+            *("--auth", "scram-sha-256", "--pwfile", password_file),
+            *("--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        **as_user,
+    )
+    if made.returncode != 0:
+        raise HarnessError(f"initdb: {made.stdout}{made.stderr}")
+    with (folder.parent / "postgres.log").open("wb") as log_file:
+        log = Path(log_file.name)
+        process = subprocess.Popen(
+            [
+                *(programs / "postgres", "-D", data, "-p", str(server.port), "-k", folder),
+                *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
+            ],
+            stdout=log_file,
+            stderr=log_file,
+            cwd=folder,
+            **as_user,
+        )
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise HarnessError(f"postgres ended: {log.read_text()[-2000:]}")
+        try:
+            replace(server, name="postgres").create(server.name)
+        except psycopg.Error as error:
+            raise NotYetError(str(error)) from error
+        return True
+
+    try:
+        wait_for("PostgreSQL answers", answers, 30)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _postgres_programs() -> Path:
+    """The folder of initdb and postgres; Debian's package is installed if it is missing."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        if os.geteuid() != 0:
+            raise HarnessError("PostgreSQL is not on this machine: apt-get install postgresql")
+        # Only the programs are wanted, not a server that starts by itself.
+        settings = Path("/etc/postgresql-common/createcluster.conf")
+        settings.parent.mkdir(exist_ok=True)
+        if not settings.exists():
+            settings.write_text("create_main_cluster = false\n")
+        run("apt-get", "update", "-qq")
+        run(
+            *("apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"),
+            env={"DEBIAN_FRONTEND": "noninteractive"},
+        )
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent
