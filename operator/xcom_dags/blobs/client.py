@@ -1,0 +1,72 @@
+"""The S3 client: through Airflow's connection, or with the credentials of the environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xcom_dags.blobs.errors import BlobAbsent, BlobError, BlobUnreachable
+
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 30
+# botocore's standard mode repeats what may succeed the next time (throttling, 5xx, connections
+# that break), with exponential waiting and jitter, and nothing else.
+ATTEMPTS = 5
+
+_ABSENT = frozenset({"NoSuchKey", "404"})
+
+
+def connect(conn_id: str | None) -> Any:
+    """A boto3 client.
+
+    Args:
+        conn_id: the Airflow connection, by the provider's own hook, its settings included. None:
+            boto3's usual chain of credentials.
+
+    Raises:
+        ValueError: Airflow has no such connection. (The provider's hook would then use other
+            credentials, with no error.)
+    """
+    from botocore.config import Config
+
+    ours = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+    )
+    if conn_id is None:
+        import boto3
+
+        return boto3.client("s3", config=ours)
+    from airflow.exceptions import AirflowNotFoundException
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    try:
+        S3Hook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ValueError(
+            f"connection {conn_id!r} is not known to Airflow here; create it, or write "
+            "s3://bucket/prefix to use the credentials of the pod"
+        ) from None
+    # What the connection says of time-outs and retries wins.
+    merged = ours.merge(S3Hook(aws_conn_id=conn_id).config)
+    return S3Hook(aws_conn_id=conn_id, config=merged).get_conn()
+
+
+def fault(problem: BaseException, key: str, uri: str) -> BlobError:
+    """The error to raise for what the client raised."""
+    response = getattr(problem, "response", None) or {}
+    code = str(response.get("Error", {}).get("Code", ""))
+    if code in _ABSENT:
+        return BlobAbsent(f"{key}: there is no object {uri}; its producer did not finish")
+    if code == "NoSuchBucket":
+        return BlobUnreachable(f"{key}: the bucket of {uri} is not there")
+    text = " ".join(str(problem).split())[:400]
+    return BlobUnreachable(f"{key}: {uri}: {type(problem).__name__}: {text}")
+
+
+def is_transport(problem: BaseException) -> bool:
+    """Whether an error comes from the client, not from the code around it."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return isinstance(problem, (Boto3Error, BotoCoreError, ClientError, OSError))

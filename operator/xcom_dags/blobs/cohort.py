@@ -1,0 +1,118 @@
+"""What several producers have written for one consumer: all of it, or a verdict that says not."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping, NamedTuple
+
+from xcom_dags.blobs import metrics as names
+from xcom_dags.blobs.errors import AllAbsent, BlobAbsent, BlobUnreachable, IncompleteCohort
+from xcom_dags.blobs.store import BlobStore
+
+COMPLETE = "COMPLETE"
+INCONCLUSIVE_TOOLING = "INCONCLUSIVE_TOOLING"
+
+
+class CohortResult(NamedTuple):
+    """What there is.
+
+    Attributes:
+        present: blobs by key.
+        missing: why there is none, by key, in the order that was expected.
+        verdict: `COMPLETE`, or `INCONCLUSIVE_TOOLING` if anything is missing.
+    """
+
+    present: dict[str, Any]
+    missing: dict[str, str]
+    verdict: str
+
+    def pool(self) -> dict[str, Any]:
+        """All blobs of a complete cohort.
+
+        Raises:
+            IncompleteCohort: something is missing. A result drawn from the rest would look like
+                one of the whole.
+        """
+        if self.missing:
+            raise IncompleteCohort(
+                "{}: {} of {} missing: {}".format(
+                    self.verdict,
+                    len(self.missing),
+                    len(self.missing) + len(self.present),
+                    "; ".join(f"{key} ({reason})" for key, reason in self.missing.items()),
+                )
+            )
+        return self.present
+
+
+class Cohort:
+    """The keys that a consumer expects."""
+
+    def __init__(self, expected: Iterable[str]) -> None:
+        """Name them.
+
+        Raises:
+            ValueError: there is none, or one is named twice.
+        """
+        self.expected = list(expected)
+        if not self.expected or len(set(self.expected)) != len(self.expected):
+            raise ValueError(f"expected {self.expected!r}: name at least one key, each once")
+
+    def load(
+        self, store: BlobStore, references: Mapping[str, Mapping[str, Any] | None]
+    ) -> CohortResult:
+        """Load what is there.
+
+        Args:
+            store: where from.
+            references: by key, what the producers returned; None or no entry for one that returned
+                nothing.
+
+        Raises:
+            BlobMalformed: a blob is there and is not what its reference says.
+            AllAbsent: nothing could be loaded.
+            ValueError: there is a reference that nobody expects, or one under another's key.
+        """
+        self._check(references)
+        present: dict[str, Any] = {}
+        missing: dict[str, str] = {}
+        unreachable = []
+        for key in self.expected:
+            reference = references.get(key)
+            if reference is None:
+                missing[key] = "its producer returned no reference"
+                continue
+            try:
+                present[key] = store.get(reference)
+            except BlobAbsent as problem:
+                missing[key] = str(problem)
+            except BlobUnreachable as problem:
+                missing[key] = str(problem)
+                unreachable.append(str(problem))
+        store.gauge(names.COHORT_COUNT, len(present))
+        store.gauge(names.COHORT_EXPECTED, len(self.expected))
+        verdict = INCONCLUSIVE_TOOLING if missing else COMPLETE
+        store.event(
+            "acquire_outcome",
+            verdict=verdict,
+            cohort_count=len(present),
+            cohort_expected=len(self.expected),
+            missing=list(missing),
+        )
+        if not present:
+            raise AllAbsent(
+                f"none of {len(self.expected)} blobs of run {store.run_id} could be loaded. This "
+                "is one fault of transport or configuration, not many of producers: look at the "
+                f"connection, the bucket {store.place.bucket!r} and the folder {store.folder!r}. "
+                "The store says: {}".format(
+                    unreachable[0] if unreachable else next(iter(missing.values()))
+                )
+            )
+        return CohortResult(present, missing, verdict)
+
+    def _check(self, references: Mapping[str, Mapping[str, Any] | None]) -> None:
+        unexpected = sorted(set(references) - set(self.expected))
+        if unexpected:
+            raise ValueError(f"references: {unexpected} is not expected; expected {self.expected}")
+        for key, reference in references.items():
+            if isinstance(reference, Mapping) and reference.get("key", key) != key:
+                raise ValueError(f"references: {key!r} refers to the blob {reference['key']!r}")

@@ -1,0 +1,45 @@
+"""Tables as Parquet, where pyarrow is installed. Read whole: Parquet needs random access."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xcom_dags.blobs.reference import describe
+
+
+def prepare(table: Any) -> dict[str, dict[str, Any]]:
+    """Describe a `pyarrow.Table`: its columns, each with the table's rows and Arrow's type.
+
+    Raises:
+        ValueError: it is no such table, or two columns have one name.
+    """
+    import pyarrow
+
+    if not isinstance(table, pyarrow.Table):
+        raise ValueError(
+            f"table is a {type(table).__name__}; pass a pyarrow.Table, as pyarrow.Table.from_pandas"
+        )
+    if len(set(table.column_names)) != len(table.column_names):
+        raise ValueError("table has two columns of one name")
+    return {field.name: describe((table.num_rows,), str(field.type)) for field in table.schema}
+
+
+def write(table: Any, sink: Any) -> None:
+    """Write a table to a sink that can only be written to."""
+    import pyarrow
+    import pyarrow.parquet
+
+    with pyarrow.PythonFile(sink, mode="w") as file:
+        pyarrow.parquet.write_table(table, file)
+
+
+def read(data: bytes) -> Any:
+    """Read a table.
+
+    Raises:
+        pyarrow.ArrowInvalid: (a ValueError) it is no Parquet.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(pyarrow.BufferReader(data))

@@ -1,0 +1,361 @@
+"""Write a blob, get a reference; give the reference, get the blob back, verified as a whole."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import zipfile
+from typing import Any, Callable, Mapping
+
+from xcom_dags.blobs import client as s3
+from xcom_dags.blobs import metrics as names
+from xcom_dags.blobs import npz, parquet
+from xcom_dags.blobs.errors import BlobError, BlobMalformed, BlobUnreachable
+from xcom_dags.blobs.layout import Place, object_key, run_folder
+from xcom_dags.blobs.metrics import Metrics, airflow_metrics
+from xcom_dags.blobs.reference import NPZ, PARQUET, BlobReference, difference
+from xcom_dags.blobs.stream import Broken, Pipe
+from xcom_dags.events import log_event
+
+PART_SIZE = 8 * 1024 * 1024
+# Parts on their way at a time, and so, with the part that is being filled, the memory needed.
+_PARTS = 4
+_PIECE = 256 * 1024
+
+
+class BlobStore:
+    """Blobs of one run below one base URL.
+
+    Every write is one object that appears whole or not at all. Every read is compared with its
+    reference: size, SHA-256, schema, names, shapes and dtypes.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        run_id: str,
+        *,
+        schema: str,
+        version: int,
+        client: Any = None,
+        encryption: str | None = "AES256",
+        kms_key_id: str | None = None,
+        part_size: int = PART_SIZE,
+        logger: logging.Logger | None = None,
+        event_prefix: str = "",
+        metrics: Metrics | None = None,
+    ) -> None:
+        """A store; nothing is asked of the network yet.
+
+        Args:
+            base: `s3://connection@bucket/prefix`; without a connection boto3's usual credentials.
+            run_id: the DAG run's ID. Only blobs of this run can be written and read.
+            schema: name of what the arrays mean; a reader with another one refuses.
+            version: of the schema.
+            client: a boto3 S3 client to use in place of the connection.
+            encryption: `AES256`, `aws:kms`, or None to leave it to the bucket.
+            kms_key_id: with `aws:kms`, the key; else the account's default one.
+            part_size: bytes per part of a large object, at least 5 MiB (S3's least). About six
+                parts are held in memory at a time.
+            logger: where events go.
+            event_prefix: put before the events' names, as in `s43_`.
+            metrics: where metrics go; by default Airflow's Stats.
+
+        Raises:
+            ValueError: an argument is not of its form; the message names it.
+        """
+        if encryption not in ("AES256", "aws:kms", None):
+            raise ValueError(f"encryption {encryption!r}: write 'AES256', 'aws:kms' or None")
+        if kms_key_id is not None and encryption != "aws:kms":
+            raise ValueError("kms_key_id needs encryption='aws:kms'")
+        if part_size < 5 * 1024 * 1024:
+            raise ValueError(f"part_size {part_size}: S3 takes parts of 5 MiB and more")
+        if not schema or version < 1:
+            raise ValueError(f"schema {schema!r}, version {version}: give a name, and 1 or more")
+        self.place = Place.parse(base)
+        self.run_id = run_id
+        self.folder = run_folder(self.place.prefix, run_id)
+        self.schema = schema
+        self.version = version
+        self._client = client
+        self._part_size = part_size
+        self._logger = logger or logging.getLogger("airflow.task")
+        self._event_prefix = event_prefix
+        self._metrics: Metrics = metrics or airflow_metrics()
+        self._extra: dict[str, str] = {}
+        if encryption:
+            self._extra["ServerSideEncryption"] = encryption
+        if kms_key_id:
+            self._extra["SSEKMSKeyId"] = kms_key_id
+
+    def put(
+        self,
+        key: str,
+        arrays: Mapping[str, Any],
+        *,
+        map_index: int = -1,
+        failed_event: str = "pred_persist_failed",
+    ) -> dict[str, Any]:
+        """Write arrays as `.npz`; a blob of the same key is replaced in one step.
+
+        Args:
+            key: one or more parts between slashes, as `BTC/fold-0`.
+            arrays: by name; anything that `numpy.asarray` takes, without Python objects.
+            map_index: of a mapped task, so that its instances do not overwrite each other.
+            failed_event: logged if it fails.
+
+        Returns:
+            The reference, to be returned from the task.
+
+        Raises:
+            ValueError: the key or an array is not of its form.
+            BlobUnreachable: the store did not take it, after repeated attempts.
+        """
+        described, ready = npz.prepare(arrays)
+        return self._write(
+            key, map_index, NPZ, described, lambda sink: npz.write(ready, sink), failed_event
+        )
+
+    def put_table(
+        self,
+        key: str,
+        table: Any,
+        *,
+        map_index: int = -1,
+        failed_event: str = "pred_persist_failed",
+    ) -> dict[str, Any]:
+        """The same for a `pyarrow.Table`, as Parquet. Needs pyarrow."""
+        described = parquet.prepare(table)
+        return self._write(
+            key,
+            map_index,
+            PARQUET,
+            described,
+            lambda sink: parquet.write(table, sink),
+            failed_event,
+        )
+
+    def get(self, reference: Mapping[str, Any]) -> Any:
+        """Read a blob by what `put` returned.
+
+        Returns:
+            Arrays by name; for Parquet a `pyarrow.Table`.
+
+        Raises:
+            BlobAbsent: there is no such object.
+            BlobUnreachable: the store did not answer, or refused.
+            BlobMalformed: the reference is none, of another run, schema or version, or the object
+                is not what it says; the message has the key and the difference.
+        """
+        started = time.monotonic()
+        wanted: BlobReference | None = None
+        try:
+            wanted = self._own(BlobReference.parse(reference))
+            value = self._read(wanted)
+        except BlobError as problem:
+            key = wanted.key if wanted else "?"
+            self._failed("pred_load_failed", names.READ_ERRORS, key, problem)
+            raise
+        self._metrics.timing(names.READ_DURATION, (time.monotonic() - started) * 1000)
+        return value
+
+    def client(self) -> Any:
+        """The boto3 client."""
+        if self._client is None:
+            self._client = s3.connect(self.place.conn_id)
+        return self._client
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Log an event of the catalogue, with this store's prefix and run."""
+        log_event(self._logger, name, prefix=self._event_prefix, run_id=self.run_id, **fields)
+
+    def gauge(self, name: str, value: float) -> None:
+        """Set a metric."""
+        self._metrics.gauge(name, value)
+
+    def _failed(self, event: str, metric: str, key: str, problem: Exception) -> None:
+        self._metrics.incr(metric)
+        self.event(event, key=key, fault=type(problem).__name__, reason=str(problem))
+
+    def _transfer_config(self) -> Any:
+        from boto3.s3.transfer import TransferConfig
+
+        config = TransferConfig(
+            multipart_threshold=self._part_size,
+            multipart_chunksize=self._part_size,
+            max_concurrency=_PARTS,
+            io_chunksize=_PIECE,
+        )
+        # boto3 has no argument for these two of the library below it.
+        config.max_in_memory_upload_chunks = _PARTS
+        config.max_in_memory_download_chunks = _PARTS
+        return config
+
+    def _write(
+        self,
+        key: str,
+        map_index: int,
+        kind: str,
+        described: dict[str, dict[str, Any]],
+        produce: Callable[[Pipe], None],
+        failed_event: str,
+    ) -> dict[str, Any]:
+        name = object_key(self.place.prefix, self.run_id, key, map_index, kind)
+        uri = f"s3://{self.place.bucket}/{name}"
+        started = time.monotonic()
+        pipe, producer = Pipe(), _Thread(produce)
+        try:
+            producer.begin(pipe)
+            try:
+                self.client().upload_fileobj(
+                    pipe,
+                    self.place.bucket,
+                    name,
+                    ExtraArgs=dict(self._extra),
+                    Config=self._transfer_config(),
+                )
+                head = self.client().head_object(Bucket=self.place.bucket, Key=name)
+            except Exception as problem:
+                if producer.problem is not None:
+                    raise producer.problem from None
+                if not s3.is_transport(problem):
+                    raise
+                raise s3.fault(problem, key, uri) from problem
+            if head["ContentLength"] != pipe.count:
+                raise BlobUnreachable(
+                    f"{key}: {uri} has {head['ContentLength']} bytes, {pipe.count} were sent: "
+                    "somebody else writes the same key"
+                )
+        except BlobError as problem:
+            self._failed(failed_event, names.WRITE_ERRORS, key, problem)
+            raise
+        finally:
+            pipe.abandon()
+            producer.end()
+        self._metrics.timing(names.WRITE_DURATION, (time.monotonic() - started) * 1000)
+        return BlobReference(
+            uri=uri,
+            key=key,
+            format=kind,
+            schema=self.schema,
+            version=self.version,
+            arrays=described,
+            bytes=pipe.count,
+            sha256=pipe.digest.hexdigest(),
+        ).as_json()
+
+    def _own(self, reference: BlobReference) -> BlobReference:
+        """The reference, if it is one that this store may read."""
+        folder = f"s3://{self.place.bucket}/{self.folder}/"
+        if not reference.uri.startswith(folder) or "/../" in reference.uri:
+            raise BlobMalformed(
+                f"{reference.key}: {reference.uri} is not below {folder}, the folder of this run"
+            )
+        for what, seen, wanted in (
+            ("schema", reference.schema, self.schema),
+            ("schema version", reference.version, self.version),
+        ):
+            if seen != wanted:
+                raise BlobMalformed(
+                    f"{reference.key}: {what} is {seen!r}, not {wanted!r}; its producer and this "
+                    "consumer are of different builds"
+                )
+        return reference
+
+    def _read(self, wanted: BlobReference) -> Any:
+        name = wanted.uri.split("/", 3)[3]
+        pipe = Pipe()
+        download = _Thread(
+            lambda sink: self.client().download_fileobj(
+                self.place.bucket, name, sink, Config=self._transfer_config()
+            )
+        )
+        try:
+            tail = self._tail(wanted, name)
+            download.begin(pipe)
+            value, described = _parse(wanted, tail, pipe)
+            while pipe.read(_PIECE):
+                pass
+            download.end()
+        except Exception as problem:
+            transport = download.problem or problem
+            if isinstance(problem, BlobError):
+                raise
+            if s3.is_transport(transport):
+                raise s3.fault(transport, wanted.key, wanted.uri) from transport
+            raise BlobMalformed(
+                f"{wanted.key}: {wanted.uri} is no {wanted.format} as referred to: "
+                f"{type(problem).__name__}: {problem}"
+            ) from problem
+        finally:
+            pipe.abandon()
+            download.end()
+        if (pipe.count, pipe.digest.hexdigest()) != (wanted.bytes, wanted.sha256):
+            raise BlobMalformed(
+                f"{wanted.key}: {wanted.uri} has {pipe.count} bytes with sha256 "
+                f"{pipe.digest.hexdigest()}, not {wanted.bytes} with {wanted.sha256}: another "
+                "write took its place"
+            )
+        unlike = difference(wanted.arrays, described)
+        if unlike:
+            raise BlobMalformed(f"{wanted.key}: {unlike}")
+        return value
+
+    def _tail(self, wanted: BlobReference, name: str) -> bytes:
+        """The last bytes of the object; looks at its size, too."""
+        size = npz.tail_size(wanted.arrays)
+        answer = self.client().get_object(
+            Bucket=self.place.bucket, Key=name, Range=f"bytes=-{size}"
+        )
+        total = int(answer["ContentRange"].rpartition("/")[2])
+        if total != wanted.bytes:
+            raise BlobMalformed(
+                f"{wanted.key}: {wanted.uri} has {total} bytes, not {wanted.bytes}: truncated, or "
+                "another write took its place"
+            )
+        return bytes(answer["Body"].read())
+
+
+def _parse(wanted: BlobReference, tail: bytes, pipe: Pipe) -> tuple[Any, dict[str, dict[str, Any]]]:
+    if wanted.format == PARQUET:
+        table = parquet.read(pipe.read())
+        return table, parquet.prepare(table)
+    arrays = npz.read(wanted.bytes, tail, pipe.read)
+    if not arrays:
+        raise zipfile.BadZipFile("the archive is empty")
+    return arrays, npz.prepare(arrays)[0]
+
+
+class _Thread:
+    """One end of a pipe, on a thread of its own; its error is kept for the other end.
+
+    Attributes:
+        problem: what it ended with; None while it runs and if all went well.
+    """
+
+    def __init__(self, work: Callable[[Pipe], Any]) -> None:
+        self._work = work
+        self._thread: threading.Thread | None = None
+        self.problem: BaseException | None = None
+
+    def begin(self, pipe: Pipe) -> None:
+        """Run it: it writes to the pipe."""
+        self._thread = threading.Thread(target=self._run, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _run(self, pipe: Pipe) -> None:
+        try:
+            self._work(pipe)
+            pipe.close()
+        except Broken:
+            pass
+        except BaseException as problem:  # noqa: BLE001 - raised by whoever reads
+            self.problem = problem
+            pipe.abandon()
+
+    def end(self) -> None:
+        """Wait for it."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
