@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from probe_world.ports import free_port
 BUCKET = "airflow-xcom"
 ACCESS_KEY = "probe-tests"
 SECRET_KEY = "probe-tests-secret"
+_ENCRYPTION_KEY = base64.b64encode(b"probe-tests".ljust(32, b"-")).decode()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
                 "MINIO_ROOT_PASSWORD": SECRET_KEY,
                 "MINIO_UPDATE": "off",
                 "MINIO_BROWSER": "off",
+                # Without a key it cannot encrypt, and refuses who asks for that.
+                "MINIO_KMS_SECRET_KEY": f"tests:{_ENCRYPTION_KEY}",
             },
         )
 
