@@ -1,6 +1,6 @@
 """What tests and the demo ask of Airflow: its REST API, the rows of its database, the S3 objects.
 
-The API client retries while the webserver is being replaced: right after a roll the connection is
+The API client retries while the web server is being replaced: right after a roll the connection is
 refused or reset, or a request is answered 401 or 5xx for a moment. Every request made here may be
 sent twice without harm.
 """
@@ -21,7 +21,7 @@ from harness.forward import PortForward
 from harness.shell import HarnessError
 from harness.waiting import NotYetError, wait_for
 
-# Run states of Airflow 2 that do not change by themselves.
+# Run states that do not change by themselves.
 FINISHED = frozenset({"success", "failed"})
 _TRANSIENT = frozenset({401, 500, 502, 503, 504})
 
@@ -51,19 +51,31 @@ class TaskInstance:
 
 
 class AirflowApi:
-    """Client of the stable REST API v1 (Airflow 2), with basic authentication.
+    """Client of the REST API: v1 of Airflow 2 with the password, v2 of Airflow 3 with a token.
 
     Args:
-        forward: leads to the webserver.
-        patience: seconds for which a request is tried again while the webserver is away.
+        forward: leads to the web server.
+        major: of Airflow's version.
+        patience: seconds for which a request is tried again while the web server is away.
     """
 
     def __init__(
-        self, forward: PortForward, username: str, password: str, *, patience: float = 90.0
+        self,
+        forward: PortForward,
+        username: str,
+        password: str,
+        *,
+        major: int = 2,
+        patience: float = 90.0,
     ) -> None:
         self._forward = forward
         self._patience = patience
-        self._client = httpx2.Client(auth=(username, password), timeout=15.0, trust_env=False)
+        self._major = major
+        self._user = (username, password)
+        self._headers: dict[str, str] = {}
+        self._client = httpx2.Client(timeout=15.0, trust_env=False)
+        if major == 2:
+            self._client.auth = self._user
 
     def close(self) -> None:
         """End connections and the port-forward."""
@@ -83,7 +95,7 @@ class AirflowApi:
 
         Args:
             method: HTTP method.
-            path: below `/api/v1`, starting with `/`.
+            path: below `/api/v1` or `/api/v2`, starting with `/`.
             body: JSON to send.
             params: of the query string.
             accept: status codes above 399 that are an answer and no error.
@@ -97,10 +109,7 @@ class AirflowApi:
         while True:
             late = time.monotonic() >= end
             try:
-                address = self._forward.address()
-                answer = self._client.request(
-                    method, f"http://{address}/api/v1{path}", json=body, params=params
-                )
+                answer = self._send(method, path, body, params)
             except (httpx2.TransportError, HarnessError) as error:
                 self._forward.renew()
                 if late:
@@ -114,13 +123,39 @@ class AirflowApi:
                     raise AirflowApiError(what, answer.status_code, answer.text)
             time.sleep(0.5)
 
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        params: Mapping[str, str] | None,
+    ) -> httpx2.Response:
+        base = f"http://{self._forward.address()}"
+        if self._major == 2:
+            return self._client.request(method, f"{base}/api/v1{path}", json=body, params=params)
+        if not self._headers:
+            user, password = self._user
+            login = self._client.post(
+                f"{base}/auth/token", json={"username": user, "password": password}
+            )
+            if login.is_error:
+                return login
+            self._headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
+        answer = self._client.request(
+            method, f"{base}/api/v2{path}", json=body, params=params, headers=self._headers
+        )
+        if answer.status_code == httpx2.codes.UNAUTHORIZED:
+            self._headers = {}
+        return answer
+
     def health(self) -> dict[str, Any]:
-        """What `/health` says: for each component `status` and its latest heartbeat."""
-        return dict(self.request("GET", "/health"))
+        """For each component `status` and its latest heartbeat."""
+        return dict(self.request("GET", "/health" if self._major == 2 else "/monitor/health"))
 
     def dag_ids(self) -> set[str]:
         """The DAGs that are active now."""
-        answer = self.request("GET", "/dags", params={"limit": "100", "only_active": "true"})
+        active = "only_active" if self._major == 2 else "exclude_stale"
+        answer = self.request("GET", "/dags", params={"limit": "100", active: "true"})
         return {dag["dag_id"] for dag in answer["dags"]}
 
     def import_errors(self) -> list[str]:
@@ -137,7 +172,12 @@ class AirflowApi:
         self.request(
             "POST",
             f"/dags/{dag_id}/dagRuns",
-            body={"dag_run_id": run_id, "conf": dict(conf or {})},
+            body={
+                "dag_run_id": run_id,
+                "conf": dict(conf or {}),
+                # Airflow 3 wants to be told that there is none.
+                **({} if self._major == 2 else {"logical_date": None}),
+            },
             accept={409},
         )
         return run_id
@@ -263,7 +303,7 @@ class AirflowApi:
 
 @dataclass(frozen=True)
 class XComRow:
-    """One row of the `xcom` table; `value` is the column's bytes, nothing decoded."""
+    """One row of the `xcom` table; `value` is its JSON text as the database holds it."""
 
     dag_id: str
     run_id: str
@@ -294,10 +334,12 @@ class AirflowDatabase:
 
     Args:
         psql: runs psql with the given variables and SQL, and returns what it prints.
+        major: of Airflow's version: 2 keeps an XCom as bytes, 3 as JSONB.
     """
 
-    def __init__(self, psql: Callable[[str, Mapping[str, str]], str]) -> None:
+    def __init__(self, psql: Callable[[str, Mapping[str, str]], str], *, major: int = 2) -> None:
         self._psql = psql
+        self._value = "value" if major == 2 else "convert_to(value::text, 'UTF8')"
 
     def query(self, sql: str, variables: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """The rows of a SELECT as dicts. In `sql`, `:'name'` stands for a quoted variable.
@@ -313,7 +355,7 @@ class AirflowDatabase:
     def xcoms(self, dag_id: str, run_id: str) -> list[XComRow]:
         """The rows of one run, sorted by task, map index and key."""
         rows = self.query(
-            "SELECT dag_id, run_id, task_id, map_index, key, encode(value, 'hex') AS value"
+            f"SELECT dag_id, run_id, task_id, map_index, key, encode({self._value}, 'hex') AS value"  # noqa: S608 - one of two constants
             " FROM xcom WHERE dag_id = :'dag_id' AND run_id = :'run_id'"
             " ORDER BY task_id, map_index, key",
             {"dag_id": dag_id, "run_id": run_id},

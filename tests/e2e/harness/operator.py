@@ -17,7 +17,7 @@ from harness.cluster import Cluster
 from harness.paths import REPO
 from harness.say import step
 from harness.shell import HarnessError
-from harness.stack import NAMESPACE, AirflowStack
+from harness.stack import AIRFLOW_2, AIRFLOW_3, AirflowStack
 from harness.waiting import NotYetError, wait_for
 
 OPERATOR_NAMESPACE = "xcom-rollout"
@@ -36,6 +36,8 @@ class OperatorInstall:
     def install(self) -> None:
         """Build and load the image, install or upgrade the chart, wait until it runs.
 
+        It watches the namespaces of the Airflows that are there: a Role needs its namespace.
+
         Raises:
             HarnessError: a step failed; what was last seen is in the message.
         """
@@ -50,9 +52,15 @@ class OperatorInstall:
                 *("--namespace", OPERATOR_NAMESPACE, "--create-namespace"),
                 *("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}"),
                 *("--set", "image.pullPolicy=IfNotPresent"),
-                *("--set", f"watchNamespaces={{{NAMESPACE}}}"),
+                *("--set", f"watchNamespaces={{{','.join(self._namespaces())}}}"),
                 *("--wait", "--timeout", "120s"),
             )
+
+    def _namespaces(self) -> list[str]:
+        found = self.cluster.kubectl_json("get", "namespaces")["items"]
+        active = {ns["metadata"]["name"] for ns in found if ns["status"]["phase"] == "Active"}
+        wanted = [airflow.namespace for airflow in (AIRFLOW_2, AIRFLOW_3)]
+        return [name for name in wanted if name in active]
 
     def pod(self, *, deadline: float = 60.0) -> str:
         """Name of the pod that runs now; waited for when there is none.
@@ -101,13 +109,16 @@ class RolloutOnCluster:
     def __init__(self, stack: AirflowStack, name: str = ROLLOUT) -> None:
         self.stack = stack
         self.cluster = stack.cluster
+        self.namespace, self.release = stack.namespace, stack.release
         self.name = name
 
     def manifest(self, change: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-        """Return the example of the documentation for the chart in use, changed by `change`."""
+        """Return the example of the documentation for this Airflow, changed by `change`."""
         text: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
         chart = self.stack.chart
-        text["metadata"]["name"] = self.name
+        text["metadata"] |= {"name": self.name, "namespace": self.namespace}
+        text["spec"]["airflow"]["release"] = self.release
+        text["spec"]["airflow"]["api"]["service"] = self.stack.instance.web_service
         text["spec"]["delivery"]["helm"]["chart"] = {
             "repository": chart.repository,
             "name": chart.name,
@@ -123,7 +134,7 @@ class RolloutOnCluster:
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": API_SECRET, "namespace": NAMESPACE},
+                "metadata": {"name": API_SECRET, "namespace": self.namespace},
                 "stringData": {"username": "admin", "password": "admin"},
             }
         )
@@ -138,14 +149,14 @@ class RolloutOnCluster:
 
     def delete(self) -> None:
         """Delete the rollout and its ledger; the backend stays as it is."""
-        words = ("--namespace", NAMESPACE, "delete", "--ignore-not-found")
+        words = ("--namespace", self.namespace, "delete", "--ignore-not-found")
         self.cluster.kubectl(*words, "xbr", self.name)
         self.cluster.kubectl(*words, "configmap", f"xbr-{self.name}-ledger")
 
     def get(self) -> dict[str, Any]:
         """The resource as it is."""
         found: dict[str, Any] = self.cluster.kubectl_json(
-            "--namespace", NAMESPACE, "get", "xbr", self.name
+            "--namespace", self.namespace, "get", "xbr", self.name
         )
         return found
 
@@ -191,13 +202,13 @@ class RolloutOnCluster:
             "KUBECONFIG": str(self.cluster.kubeconfig),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        command = [*self.cluster.kubectl_command[:1], "xbr", *words, "-n", NAMESPACE]
+        command = [*self.cluster.kubectl_command[:1], "xbr", *words, "-n", self.namespace]
         return _run_shown(command, environment, check=check, timeout=timeout, live=live)
 
     def events(self) -> list[tuple[str, str]]:
         """Reason and message of each Event of the rollout, oldest first."""
         found = self.cluster.kubectl_json(
-            *("--namespace", NAMESPACE, "get", "events"),
+            *("--namespace", self.namespace, "get", "events"),
             *("--field-selector", f"involvedObject.name={self.name}"),
         )["items"]
         ordered = sorted(
@@ -218,13 +229,13 @@ class RolloutOnCluster:
 
     def _revisions(self) -> list[int]:
         history = json.loads(
-            self.cluster.helm("history", "airflow", "--namespace", NAMESPACE, "-o", "json")
+            self.cluster.helm("history", self.release, "--namespace", self.namespace, "-o", "json")
         )
         return sorted(int(entry["revision"]) for entry in history)
 
     def _values(self, revision: int) -> Mapping[str, Any]:
         text = self.cluster.helm(
-            *("get", "values", "airflow", "--namespace", NAMESPACE, "-o", "json"),
+            *("get", "values", self.release, "--namespace", self.namespace, "-o", "json"),
             *("--revision", str(revision)),
         )
         return dict(json.loads(text) or {})

@@ -4,10 +4,13 @@
     stack.install()
     run_id = stack.api.trigger("offload_demo")
 
+`AirflowStack(cluster, AIRFLOW_3)` is Airflow 3, beside the other one.
+
 | Part | Where |
 |---|---|
-| Airflow | namespace `airflow`, release `airflow`, BaseXCom until someone changes it |
-| Postgres | namespace `airflow`, Service `postgres` |
+| Airflow 2 | namespace `airflow`, release `airflow`, BaseXCom until someone changes it |
+| Airflow 3 | namespace `airflow3`, release `airflow3`, BaseXCom until someone changes it |
+| Postgres | one in each of these namespaces, Service `postgres` |
 | MinIO | namespace `storage`, Service `minio`; buckets `airflow-xcom` and `charts` |
 | Helm chart repository | bucket `charts`, read by anyone: `AirflowStack.chart.repository` |
 
@@ -47,8 +50,41 @@ STACK = E2E / "stack"
 DAGS = E2E / "dags"
 CHART = E2E / "charts" / "airflow"
 
-NAMESPACE = "airflow"
-RELEASE = "airflow"
+
+@dataclass(frozen=True)
+class Instance:
+    """One installation of Airflow.
+
+    Attributes:
+        major: of its version.
+        namespace: where it is; of its Helm release too, which has the same name.
+        image: folder in tests/e2e/images.
+        values: files in tests/e2e/stack, each changing what the one before says.
+        web: component that answers its REST API.
+    """
+
+    major: int
+    namespace: str
+    image: str
+    values: tuple[str, ...]
+    web: str
+
+    @property
+    def release(self) -> str:
+        return self.namespace
+
+    @property
+    def web_service(self) -> str:
+        """Service of its REST API, port 8080: what `spec.airflow.api.service` names."""
+        return f"{self.release}-{self.web}"
+
+
+AIRFLOW_2 = Instance(2, "airflow", "airflow", ("values.yaml",), "webserver")
+AIRFLOW_3 = Instance(
+    3, "airflow3", "airflow3", ("values.yaml", "values-airflow3.yaml"), "api-server"
+)
+NAMESPACE = AIRFLOW_2.namespace
+RELEASE = AIRFLOW_2.release
 XCOM_BUCKET = "airflow-xcom"
 CHARTS_BUCKET = "charts"
 DAG_IDS = frozenset({"bare_revert", "bystander", "late_return", "offload_demo", "offload_slow"})
@@ -118,14 +154,19 @@ class AirflowStack:
 
     Args:
         cluster: where it runs.
+        instance: which Airflow it is.
         official: install the official chart; default: whether `AIRFLOW_CHART` is `official`.
 
     Raises:
         HarnessError: `AIRFLOW_CHART` has another value than `official` or `local`.
     """
 
-    def __init__(self, cluster: Cluster, *, official: bool | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, instance: Instance = AIRFLOW_2, *, official: bool | None = None
+    ) -> None:
         self.cluster = cluster
+        self.instance = instance
+        self.namespace, self.release = instance.namespace, instance.release
         self._official = _official_wanted() if official is None else official
         self._open = ExitStack()
 
@@ -151,15 +192,15 @@ class AirflowStack:
     @cached_property
     def api(self) -> AirflowApi:
         """Airflow's REST API as user `admin`."""
-        forward = self._forward(NAMESPACE, f"svc/{RELEASE}-webserver", 8080)
-        api = AirflowApi(forward, *_ADMIN)
+        forward = self._forward(self.namespace, f"svc/{self.instance.web_service}", 8080)
+        api = AirflowApi(forward, *_ADMIN, major=self.instance.major)
         self._open.callback(api.close)
         return api
 
     @cached_property
     def database(self) -> AirflowDatabase:
         """Airflow's database."""
-        return AirflowDatabase(self._psql)
+        return AirflowDatabase(self._psql, major=self.instance.major)
 
     @cached_property
     def xcom_bucket(self) -> Bucket:
@@ -186,16 +227,17 @@ class AirflowStack:
             HarnessError: an image cannot be built, Helm fails, or a deadline passes; the message
                 holds what was last seen.
         """
-        images = {f"{name}_image": self.cluster.load_image(name) for name in ("postgres", "minio")}
-        airflow_image = self.cluster.load_image("airflow")
+        words = {f"{name}_image": self.cluster.load_image(name) for name in ("postgres", "minio")}
+        words["namespace"] = self.namespace
+        airflow_image = self.cluster.load_image(self.instance.image)
         with step("Postgres and MinIO"):
-            for namespace in (NAMESPACE, "storage"):
+            for namespace in (self.namespace, "storage"):
                 self.cluster.apply(_namespace(namespace))
             for manifest in ("postgres.yaml", "minio.yaml", "airflow.yaml"):
-                self.cluster.apply(Template((STACK / manifest).read_text()).substitute(images))
-            self.cluster.apply(_dags())
+                self.cluster.apply(Template((STACK / manifest).read_text()).substitute(words))
+            self.cluster.apply(_dags(self.namespace))
             self._rollout("storage", "minio", deadline=60)
-            self._rollout(NAMESPACE, "postgres", deadline=60)
+            self._rollout(self.namespace, "postgres", deadline=60)
         with step("buckets and chart repository"):
             self._make_buckets()
             if not self._official:
@@ -224,21 +266,22 @@ class AirflowStack:
     def values(self) -> dict[str, Any]:
         """The values that were given for the release (not the chart's own)."""
         text = self.cluster.helm(
-            *("get", "values", RELEASE, "--namespace", NAMESPACE, "--output", "json")
+            *("get", "values", self.release, "--namespace", self.namespace, "--output", "json")
         )
         return dict(json.loads(text) or {})
 
     def _install_values(self, airflow_image: str) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        files = ["values.yaml", *(["values-official.yaml"] if self._official else [])]
-        for file in files:
+        # The version last: an Airflow 3 stays one with the official chart too.
+        official = ("values-official.yaml",) if self._official else ()
+        for file in (*self.instance.values[:1], *official, *self.instance.values[1:]):
             merge(values, yaml.safe_load((STACK / file).read_text()))
         merge(values, _image_values(airflow_image))
         return values
 
     def _helm_upgrade(self, values: Mapping[str, Any]) -> None:
         words = [
-            *("upgrade", "--install", RELEASE, "--namespace", NAMESPACE),
+            *("upgrade", "--install", self.release, "--namespace", self.namespace),
             *("--reset-values", "--values", "-", "--timeout", "5m"),
         ]
         if self._official:
@@ -258,18 +301,23 @@ class AirflowStack:
             HarnessError: not within `deadline` seconds.
         """
         for name in self._deployments():
-            self._rollout(NAMESPACE, name, deadline=deadline)
+            self._rollout(self.namespace, name, deadline=deadline)
         self.cluster.wait_for("old pods gone", self._no_pod_leaves, deadline, interval=1.0)
         self.cluster.wait_for("scheduler heartbeat", self._scheduler_beats, deadline, interval=0.5)
-        self.cluster.wait_for("webserver healthy", self._healthy, deadline, interval=0.5)
+        self.cluster.wait_for("web server healthy", self._healthy, deadline, interval=0.5)
         self.cluster.wait_for("DAGs parsed", self._dags_known, deadline, interval=1.0)
 
-    def uninstall(self) -> None:
-        """Remove Airflow, database, S3 server and their data; waits until they are gone."""
+    def uninstall(self, *, storage: bool = True) -> None:
+        """Remove Airflow, database and their data; waits until they are gone.
+
+        Args:
+            storage: remove the S3 server too, which another Airflow may be using.
+        """
         self.close()
-        with step("removing Airflow, Postgres and MinIO"):
+        gone = (self.namespace, *(("storage",) if storage else ()))
+        with step(f"removing the namespaces {' and '.join(gone)}"):
             self.cluster.kubectl(
-                *("delete", "namespace", NAMESPACE, "storage"),
+                *("delete", "namespace", *gone),
                 *("--ignore-not-found", "--timeout=180s"),
             )
 
@@ -313,18 +361,20 @@ class AirflowStack:
     # What `wait_ready` asks.
 
     def _pods(self, selector: str) -> list[dict[str, Any]]:
-        found = self.cluster.kubectl_json("--namespace", NAMESPACE, "get", "pods", "-l", selector)
+        found = self.cluster.kubectl_json(
+            "--namespace", self.namespace, "get", "pods", "-l", selector
+        )
         return list(found["items"])
 
     def _deployments(self) -> list[str]:
-        selector = f"tier=airflow,release={RELEASE}"
-        words = ("--namespace", NAMESPACE, "get", "deployments", "-l", selector)
+        selector = f"tier=airflow,release={self.release}"
+        words = ("--namespace", self.namespace, "get", "deployments", "-l", selector)
         return [item["metadata"]["name"] for item in self.cluster.kubectl_json(*words)["items"]]
 
     def _no_pod_leaves(self) -> bool:
         leaving = [
             pod["metadata"]["name"]
-            for pod in self._pods(f"tier=airflow,release={RELEASE},component!=worker")
+            for pod in self._pods(f"tier=airflow,release={self.release},component!=worker")
             if "deletionTimestamp" in pod["metadata"]
         ]
         if leaving:
@@ -334,7 +384,7 @@ class AirflowStack:
     def _scheduler_beats(self) -> bool:
         names = {
             pod["metadata"]["name"]
-            for pod in self._pods(f"component=scheduler,release={RELEASE}")
+            for pod in self._pods(f"component=scheduler,release={self.release}")
             if "deletionTimestamp" not in pod["metadata"]
         }
         ages = self.database.scheduler_heartbeats()
@@ -349,7 +399,7 @@ class AirflowStack:
         health = self.api.health()
         for component in ("metadatabase", "scheduler"):
             if health[component]["status"] != "healthy":
-                raise NotYetError(f"/health: {health}")
+                raise NotYetError(f"health: {health}")
         return True
 
     def _dags_known(self) -> bool:
@@ -370,7 +420,7 @@ class AirflowStack:
     def _psql(self, sql: str, variables: Mapping[str, str]) -> str:
         settings = [word for item in variables.items() for word in ("-v", "=".join(item))]
         return self.cluster.kubectl(
-            *("--namespace", NAMESPACE, "exec", "-i", "deploy/postgres", "--"),
+            *("--namespace", self.namespace, "exec", "-i", "deploy/postgres", "--"),
             *("psql", "-h", "/tmp", "-U", "airflow", "-d", "airflow", "-AtqX"),
             *("-v", "ON_ERROR_STOP=1", *settings, "-f", "-"),
             stdin=sql,
@@ -388,13 +438,13 @@ def _namespace(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def _dags() -> dict[str, Any]:
+def _dags(namespace: str) -> dict[str, Any]:
     """The ConfigMap that holds the DAG folder."""
     files = {file.name: file.read_text() for file in sorted(DAGS.iterdir()) if file.is_file()}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "airflow-dags", "namespace": NAMESPACE},
+        "metadata": {"name": "airflow-dags", "namespace": namespace},
         "data": files,
     }
 
@@ -440,13 +490,16 @@ def _read_write(bucket: str) -> dict[str, Any]:
 
 
 def main(words: Sequence[str]) -> int:
-    """`python -m harness.stack install|uninstall`; returns the exit code."""
-    if len(words) != 1 or words[0] not in {"install", "uninstall"}:
-        say("usage: python -m harness.stack install|uninstall")
+    """`python -m harness.stack install|uninstall [airflow|airflow3]`; returns the exit code."""
+    instances = {instance.namespace: instance for instance in (AIRFLOW_2, AIRFLOW_3)}
+    verb, name = [*words, "", ""][:2]
+    instance = instances.get(name or AIRFLOW_2.namespace)
+    if len(words) > 2 or verb not in {"install", "uninstall"} or instance is None:
+        say(f"usage: python -m harness.stack install|uninstall [{'|'.join(instances)}]")
         return 2
     try:
-        with AirflowStack(Cluster.from_env()) as stack:
-            if words[0] == "install":
+        with AirflowStack(Cluster.from_env(), instance) as stack:
+            if verb == "install":
                 stack.install()
             else:
                 stack.uninstall()

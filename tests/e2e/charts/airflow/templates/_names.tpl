@@ -31,6 +31,30 @@
     | default (printf "%s-webserver-secret-key" (include "airflow.fullname" .)) -}}
 {{- end }}
 
+{{- define "airflow.apiSecret" -}}
+{{- .Values.apiSecretKeySecretName | default (printf "%s-api-secret-key" (include "airflow.fullname" .)) -}}
+{{- end }}
+
+{{- define "airflow.jwtSecret" -}}
+{{- .Values.jwtSecretName | default (printf "%s-jwt-secret" (include "airflow.fullname" .)) -}}
+{{- end }}
+
+{{/* "true" for Airflow 3, else empty: `airflowVersion` decides, as in the official chart. */}}
+{{- define "airflow.is3" -}}
+{{- if semverCompare ">=3.0.0" .Values.airflowVersion }}true{{ end -}}
+{{- end }}
+
+{{/* "true" where the DAG processor is a Deployment: always in Airflow 3, on request in Airflow 2. */}}
+{{- define "airflow.dagProcessorEnabled" -}}
+{{- if kindIs "invalid" .Values.dagProcessor.enabled }}{{ include "airflow.is3" . }}
+{{- else if .Values.dagProcessor.enabled }}true{{ end -}}
+{{- end }}
+
+{{/* Name of the component that serves the REST API. */}}
+{{- define "airflow.webComponent" -}}
+{{- ternary "api-server" "webserver" (eq "true" (include "airflow.is3" .)) -}}
+{{- end }}
+
 {{/* Labels of objects; arguments: root, component. */}}
 {{- define "airflow.labels" -}}
 tier: airflow

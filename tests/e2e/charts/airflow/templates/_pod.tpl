@@ -12,14 +12,23 @@
   valueFrom:
     secretKeyRef: {name: {{ include "airflow.metadataSecret" $ }}, key: connection}
 {{- end }}
+{{- if include "airflow.is3" . }}
+- name: AIRFLOW__API__SECRET_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ include "airflow.apiSecret" . }}, key: api-secret-key}
+- name: AIRFLOW__API_AUTH__JWT_SECRET
+  valueFrom:
+    secretKeyRef: {name: {{ include "airflow.jwtSecret" . }}, key: jwt-secret}
+{{- else }}
 - name: AIRFLOW__WEBSERVER__SECRET_KEY
   valueFrom:
     secretKeyRef: {name: {{ include "airflow.webserverSecret" . }}, key: webserver-secret-key}
 {{- end }}
+{{- end }}
 
 {{/*
 Variables that the values name; arguments: root, values (of the component).
-The AIRFLOW__KUBERNETES_* copies do nothing in Airflow 2. The official chart sets them, so whatever
+The AIRFLOW__KUBERNETES_* copies do nothing in Airflow 2 and 3. The official chart sets them, so whatever
 reads a pod's environment meets them there, and must meet them here.
 */}}
 {{- define "airflow.env.custom" -}}
