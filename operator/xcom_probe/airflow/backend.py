@@ -7,6 +7,7 @@ import json
 from typing import Any, NamedTuple
 
 from xcom_probe import options, place, redact
+from xcom_probe.airflow import supervisor
 from xcom_probe.airflow.versions import airflow_series
 
 
@@ -17,15 +18,20 @@ class ImportFailed(Exception):
 def load_xcom() -> Any:
     """The XCom class that Airflow loads in a process with this configuration.
 
-    `airflow.models.xcom` has to be imported before the provider's module: the other way round the
-    import is circular on Airflow 2.
+    On Airflow 3 that is the class of a task's process, and this process gets the surroundings of
+    one first (see `supervisor`). On Airflow 2 `airflow.models.xcom` has to be imported before the
+    provider's module: the other way round the import is circular.
 
     Raises:
         ImportFailed: with the reason, on one line.
     """
     place.use_scratch()
     try:
-        return importlib.import_module("airflow.models.xcom").XCom
+        if airflow_series() < (3, 0):
+            return importlib.import_module("airflow.models.xcom").XCom
+        importlib.import_module("airflow")
+        supervisor.install()
+        return importlib.import_module("airflow.sdk.execution_time.xcom").XCom
     except Exception as problem:
         raise ImportFailed(redact.error(problem)) from problem
 
@@ -42,13 +48,14 @@ def qualified_name(cls: Any) -> str:
 
 
 def configuration() -> Any:
-    """Airflow's configuration object.
+    """The configuration object that the backend asks: from Airflow 3.2 on the Task SDK's own.
 
     Raises:
         ImportFailed: Airflow itself cannot be imported.
     """
+    module = "airflow.configuration" if airflow_series() < (3, 2) else "airflow.sdk.configuration"
     try:
-        return importlib.import_module("airflow.configuration").conf
+        return importlib.import_module(module).conf
     except Exception as problem:
         raise ImportFailed(redact.error(problem)) from problem
 
@@ -60,7 +67,7 @@ def effective(conf: Any, option: tuple[str, str]) -> str | None:
         if option == options.THRESHOLD:
             return str(conf.get(section, name, fallback="-1"))
         if option == options.COMPRESSION:
-            value = conf.get(section, name, fallback=None)
+            value = conf.get(section, name, fallback=None) or None
         else:
             value = conf.get(section, name, suppress_warnings=True)
     except Exception as problem:
@@ -97,5 +104,5 @@ def read_inline(xcom: Any, value: Any) -> Any:
 
 
 def _inline(value: Any) -> Any:
-    encoded = json.dumps(value)
-    return encoded.encode("utf-8") if airflow_series() < (3, 0) else encoded
+    """What the row of a plain JSON value gives: bytes on Airflow 2, decoded on Airflow 3."""
+    return json.dumps(value).encode("utf-8") if airflow_series() < (3, 0) else value

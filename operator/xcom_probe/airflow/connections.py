@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 from xcom_probe import redact
+from xcom_probe.airflow import execution_api
+from xcom_probe.airflow.versions import airflow_series
 from xcom_probe.model import CannotLook
+
+DATABASE = "metadata database"
+_METASTORE = "MetastoreBackend"
+_ENVIRONMENT = "EnvironmentVariablesBackend"
+
+
+class Unreadable(Exception):
+    """A variable AIRFLOW_CONN_* is there, and Airflow cannot make a connection of it."""
 
 
 class FoundConnection(NamedTuple):
@@ -17,30 +27,61 @@ class FoundConnection(NamedTuple):
 
 
 def find_connection(conn_id: str) -> FoundConnection | None:
-    """Ask Airflow's secrets backends in its order; None if all of them say that there is none.
+    """Ask in a task's order whoever knows connections; None if all say that there is none.
 
     Raises:
         CannotLook: none knows the connection, and at least one could not be asked.
+        Unreadable: only a variable has it, in a form that Airflow cannot read.
     """
-    conf = importlib.import_module("airflow.configuration")
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
     problems: list[str] = []
-    for backend in conf.ensure_secrets_loaded():
-        kind = type(backend).__name__
+    unreadable = ""
+    for kind, ask in _asked():
         try:
-            connection = backend.get_connection(conn_id=conn_id)
+            connection = ask(conn_id=conn_id)
         except Exception as problem:  # noqa: BLE001 - Airflow goes on to the next backend too
+            if kind == _ENVIRONMENT:
+                # Its message may quote a piece of the password.
+                unreadable = f"{variable} cannot be read ({type(problem).__name__})"
+                continue
             problems.append(f"{kind} ({redact.error(problem)})")
             continue
         if connection is not None:
             redact.secret(connection.password)
-            if kind == "EnvironmentVariablesBackend":
-                return FoundConnection(connection, f"env:AIRFLOW_CONN_{conn_id.upper()}")
-            if kind == "MetastoreBackend":
-                return FoundConnection(connection, "metadata database")
+            if kind == _ENVIRONMENT:
+                if _is_empty(connection):
+                    raise Unreadable(f"{variable} is neither a JSON object nor a URI")
+                return FoundConnection(connection, f"env:{variable}")
+            if kind == _METASTORE:
+                return FoundConnection(connection, DATABASE)
             return FoundConnection(connection, f"secrets backend {kind}")
+    if unreadable:
+        raise Unreadable(unreadable)
     if problems:
         raise CannotLook("could not ask {}".format("; ".join(problems)))
     return None
+
+
+def _asked() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Name of each secrets backend that a task asks, and how."""
+    if airflow_series() < (3, 0):
+        configuration = importlib.import_module("airflow.configuration")
+        backends = configuration.ensure_secrets_loaded()
+    else:
+        sdk = importlib.import_module("airflow.sdk.execution_time.supervisor")
+        backends = sdk.ensure_secrets_backend_loaded()
+    for backend in backends:
+        kind = type(backend).__name__
+        # It hides what goes wrong on the way; its answer comes from the database.
+        if kind != "ExecutionAPISecretsBackend":
+            yield kind, backend.get_connection
+    if airflow_series() >= (3, 0):
+        yield _METASTORE, execution_api.database_connection
+
+
+def _is_empty(connection: Any) -> bool:
+    """Airflow makes such a connection of any text that is no URI, and uses it."""
+    return not any((connection.conn_type, connection.login, connection.password, connection.extra))
 
 
 def s3_hook(conn_id: str | None) -> Any:
