@@ -40,7 +40,9 @@ class ThrowAwayRun:
             CannotLook: the database is out of reach or refuses the rows.
         """
         try:
-            self._session = importlib.import_module("airflow.settings").Session()
+            # Not `Session()`: that is one for the whole thread, and whoever else uses it, for a
+            # connection say, commits.
+            self._session = importlib.import_module("airflow.settings").Session.session_factory()
             self._insert_run()
             if airflow_series() >= (3, 0):
                 self._open.enter_context(supervisor.current().serving(self._session))
