@@ -13,6 +13,7 @@ READ_TIMEOUT = 30
 ATTEMPTS = 5
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
+_REFUSED = frozenset({"AccessDenied", "403"})
 
 
 def connect(conn_id: str | None) -> Any:
@@ -54,14 +55,38 @@ def connect(conn_id: str | None) -> Any:
 
 def fault(problem: BaseException, key: str, uri: str) -> BlobError:
     """The error to raise for what the client raised."""
-    response = getattr(problem, "response", None) or {}
-    code = str(response.get("Error", {}).get("Code", ""))
-    if code in _ABSENT:
-        return BlobAbsent(f"{key}: there is no object {uri}; its producer did not finish")
-    if code == "NoSuchBucket":
+    if _code(problem) == "NoSuchBucket":
         return BlobUnreachable(f"{key}: the bucket of {uri} is not there")
     text = " ".join(str(problem).split())[:400]
     return BlobUnreachable(f"{key}: {uri}: {type(problem).__name__}: {text}")
+
+
+def read_fault(client: Any, problem: BaseException, key: str, uri: str) -> BlobError:
+    """The same for a read, where an object that is not there is told from all else.
+
+    S3 answers HEAD without a word of explanation, and 403 for an object that is not there where
+    listing is allowed below a prefix only. A list of just this object tells.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    code = _code(problem)
+    if code in _ABSENT or code in _REFUSED:
+        bucket, name = uri.split("/", 3)[2:]
+        try:
+            answer = client.list_objects_v2(Bucket=bucket, Prefix=name, MaxKeys=1)
+            absent = all(item["Key"] != name for item in answer.get("Contents", []))
+        except (BotoCoreError, ClientError) as refused:
+            absent = code in _ABSENT
+            if _code(refused) == "NoSuchBucket":
+                return fault(refused, key, uri)
+        if absent:
+            return BlobAbsent(f"{key}: there is no object {uri}; its producer did not finish")
+    return fault(problem, key, uri)
+
+
+def _code(problem: BaseException) -> str:
+    response = getattr(problem, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
 
 
 def is_transport(problem: BaseException) -> bool:

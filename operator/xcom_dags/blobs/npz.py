@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping
 
 from xcom_dags.blobs.reference import describe
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _TIME = (1980, 1, 1, 0, 0, 0)
 _PIECE = 4 * 1024 * 1024
-# A central directory entry has 46 bytes and up to 28 more, its name beside it.
-_ENTRY = 128
-_END_RECORDS = 256
+_SUFFIX = ".npy"
+_NPY_VERSION = (2, 0)
+# Where an array begins in memory decides how fast it can be used; .npy itself aligns to this.
+_ALIGNMENT = 64
+_LOCAL_HEADER = 30
+_ZIP64_FIELD = 20
+# A field of this ID is padding (Android's zipalign uses it); readers skip what they do not know.
+_PADDING_ID = 0xD935
 
 
 def prepare(arrays: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
@@ -46,12 +52,17 @@ def prepare(arrays: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[
 
 
 def write(arrays: Mapping[str, Any], sink: Any) -> None:
-    """Write prepared arrays to a sink that can only be written to, piece by piece."""
+    """Write prepared arrays to a sink that can only be written to, piece by piece.
+
+    Args:
+        sink: a `Pipe`; its `count` says how much was written.
+    """
     import numpy as np
 
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, array in arrays.items():
-            entry = zipfile.ZipInfo(name + ".npy", _TIME)
+            entry = zipfile.ZipInfo(name + _SUFFIX, _TIME)
+            entry.extra = _padding(sink.count, len(entry.filename))
             with archive.open(entry, "w", force_zip64=True) as member:
                 header = np.lib.format.header_data_from_array_1_0(array)
                 np.lib.format.write_array_header_2_0(member, header)
@@ -61,49 +72,59 @@ def write(arrays: Mapping[str, Any], sink: Any) -> None:
                     member.write(data[start : start + _PIECE])
 
 
-def read(size: int, tail: bytes, stream: Callable[[int], bytes]) -> dict[str, Any]:
-    """Read arrays from a stream of the whole object.
+def _padding(position: int, name_length: int) -> bytes:
+    """An extra field after which the data of a member at `position` begins aligned."""
+    # An extra field has four bytes of its own.
+    fixed = position + _LOCAL_HEADER + name_length + _ZIP64_FIELD + 4
+    length = -fixed % _ALIGNMENT
+    return struct.pack("<HH", _PADDING_ID, length) + bytes(length)
+
+
+def read(memory: Any) -> dict[str, Any]:
+    """The arrays of an archive that is in memory, as views of that memory.
 
     Args:
-        size: of the object.
-        tail: its last bytes, `tail_size` of them: a zip's table of contents is at its end.
-        stream: gives the next so many bytes of the object, from its start.
+        memory: the whole archive, writable; the arrays keep it alive.
 
     Raises:
-        zipfile.BadZipFile, ValueError, EOFError: it is no such archive, or a member is damaged.
+        zipfile.BadZipFile, ValueError: it is no such archive, or was not written by `write`.
     """
     import numpy as np
 
-    source: Any = _Forward(size, tail, stream)
+    file: Any = _Memory(memory)
     arrays = {}
-    with zipfile.ZipFile(source) as archive:
-        for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
-            if not entry.filename.endswith(".npy"):
-                raise ValueError(f"member {entry.filename!r} is no array")
-            with archive.open(entry) as member:
-                arrays[entry.filename[: -len(".npy")]] = np.lib.format.read_array(
-                    member, allow_pickle=False
-                )
-                # The check sum of a member is compared at its end.
-                if member.read(1):
-                    raise ValueError(f"member {entry.filename!r} is longer than its array")
+    with zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            if entry.compress_type != zipfile.ZIP_STORED or not entry.filename.endswith(_SUFFIX):
+                raise ValueError(f"member {entry.filename!r} is no array as put writes it")
+            # The lengths of name and extra field, which come before the data, are in the local
+            # header; those of the table of contents may differ (PKWARE's APPNOTE, 4.3.7).
+            file.seek(entry.header_offset + 26)
+            name, extra = struct.unpack("<HH", file.read(4))
+            file.seek(entry.header_offset + 30 + name + extra)
+            start = file.tell()
+            if np.lib.format.read_magic(file) != _NPY_VERSION:
+                raise ValueError(f"member {entry.filename!r} is of another version of .npy")
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+            count = int(np.prod(shape, dtype=np.int64))
+            if dtype.hasobject or file.tell() + count * dtype.itemsize != start + entry.file_size:
+                raise ValueError(f"member {entry.filename!r} does not have the size of its array")
+            array = (
+                np.frombuffer(memory, dtype, count, file.tell()) if count else np.empty(0, dtype)
+            )
+            array = array.reshape(shape, order="F" if fortran else "C")
+            arrays[entry.filename[: -len(_SUFFIX)]] = (
+                array if array.flags.aligned and array.size else array.copy()
+            )
     return arrays
 
 
-def tail_size(arrays: Mapping[str, Any]) -> int:
-    """How many bytes at the end hold the table of contents of these arrays."""
-    return _END_RECORDS + sum(_ENTRY + len(name) for name in arrays)
+class _Memory:
+    """Memory as a file that can be read from any place, without a copy of the whole."""
 
-
-class _Forward:
-    """A file that is read from start to end, but for its last bytes, which are known already."""
-
-    def __init__(self, size: int, tail: bytes, stream: Callable[[int], bytes]) -> None:
-        self._size = size
-        self._tail = tail
-        self._stream = stream
+    def __init__(self, memory: Any) -> None:
+        self._memory = memory
         self._position = 0
-        self._streamed = 0
 
     def seekable(self) -> bool:
         return True
@@ -112,27 +133,16 @@ class _Forward:
         return self._position
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._position = offset + (0, self._position, self._size)[whence]
+        self._position = offset + (0, self._position, len(self._memory))[whence]
+        if self._position < 0:
+            raise ValueError("before the start")
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        left = max(0, self._size - self._position)
-        size = left if size < 0 else min(size, left)
-        from_tail = self._position - (self._size - len(self._tail))
-        if from_tail >= 0:
-            data = self._tail[from_tail : from_tail + size]
-        else:
-            while self._streamed < self._position:
-                skipped = self._stream(min(_PIECE, self._position - self._streamed))
-                if not skipped:
-                    raise EOFError("the object ended early")
-                self._streamed += len(skipped)
-            if self._streamed > self._position:
-                raise ValueError("the archive's members are not in order")
-            data = self._stream(size)
-            self._streamed += len(data)
+        end = len(self._memory) if size < 0 else self._position + size
+        data = bytes(self._memory[self._position : end])
         self._position += len(data)
         return data
 
     def close(self) -> None:
-        """The stream is closed by whoever opened it."""
+        """The memory stays."""

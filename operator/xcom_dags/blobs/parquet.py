@@ -1,4 +1,4 @@
-"""Tables as Parquet, where pyarrow is installed. Read whole: Parquet needs random access."""
+"""Tables as Parquet, where pyarrow is installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write(table: Any, sink: Any) -> None:
         pyarrow.parquet.write_table(table, file)
 
 
-def read(data: bytes) -> Any:
+def read(memory: Any) -> Any:
     """Read a table.
 
     Raises:
@@ -42,4 +42,4 @@ def read(data: bytes) -> Any:
     import pyarrow
     import pyarrow.parquet
 
-    return pyarrow.parquet.read_table(pyarrow.BufferReader(data))
+    return pyarrow.parquet.read_table(pyarrow.BufferReader(memory))

@@ -76,7 +76,7 @@ class BlobReference:
                 )
         if value["format"] not in FORMATS:
             raise BlobMalformed(f"reference of {name!r}: format {value['format']!r} is unknown")
-        if not _SHA256.match(value["sha256"]) or value["bytes"] < 0:
+        if not _SHA256.match(value["sha256"]) or value["bytes"] < 1:
             raise BlobMalformed(f"reference of {name!r}: sha256 or bytes is not of its form")
         return cls(**value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import threading
 import time
 import zipfile
@@ -12,6 +13,7 @@ from xcom_dags.blobs import client as s3
 from xcom_dags.blobs import metrics as names
 from xcom_dags.blobs import npz, parquet
 from xcom_dags.blobs.errors import BlobError, BlobMalformed, BlobUnreachable
+from xcom_dags.blobs.landing import Landing
 from xcom_dags.blobs.layout import Place, object_key, run_folder
 from xcom_dags.blobs.metrics import Metrics, airflow_metrics
 from xcom_dags.blobs.reference import NPZ, PARQUET, BlobReference, difference
@@ -20,7 +22,7 @@ from xcom_dags.events import log_event
 
 PART_SIZE = 8 * 1024 * 1024
 # Parts on their way at a time, and so, with the part that is being filled, the memory needed.
-_PARTS = 4
+_PARTS = 6
 _PIECE = 256 * 1024
 
 
@@ -56,7 +58,7 @@ class BlobStore:
             client: a boto3 S3 client to use in place of the connection.
             encryption: `AES256`, `aws:kms`, or None to leave it to the bucket.
             kms_key_id: with `aws:kms`, the key; else the account's default one.
-            part_size: bytes per part of a large object, at least 5 MiB (S3's least). About six
+            part_size: bytes per part of a large object, at least 5 MiB (S3's least). About eight
                 parts are held in memory at a time.
             logger: where events go.
             event_prefix: put before the events' names, as in `s43_`.
@@ -140,7 +142,8 @@ class BlobStore:
         """Read a blob by what `put` returned.
 
         Returns:
-            Arrays by name; for Parquet a `pyarrow.Table`.
+            Arrays by name, all in one piece of memory as large as the object; for Parquet a
+            `pyarrow.Table`.
 
         Raises:
             BlobAbsent: there is no such object.
@@ -187,9 +190,8 @@ class BlobStore:
             max_concurrency=_PARTS,
             io_chunksize=_PIECE,
         )
-        # boto3 has no argument for these two of the library below it.
+        # boto3 has no argument for this one of the library below it.
         config.max_in_memory_upload_chunks = _PARTS
-        config.max_in_memory_download_chunks = _PARTS
         return config
 
     def _write(
@@ -265,66 +267,55 @@ class BlobStore:
 
     def _read(self, wanted: BlobReference) -> Any:
         name = wanted.uri.split("/", 3)[3]
-        pipe = Pipe()
-        download = _Thread(
-            lambda sink: self.client().download_fileobj(
-                self.place.bucket, name, sink, Config=self._transfer_config()
-            )
-        )
         try:
-            tail = self._tail(wanted, name)
-            download.begin(pipe)
-            value, described = _parse(wanted, tail, pipe)
-            while pipe.read(_PIECE):
-                pass
-            download.end()
+            seen = self.client().head_object(Bucket=self.place.bucket, Key=name)["ContentLength"]
+            if seen != wanted.bytes:
+                raise BlobMalformed(
+                    f"{wanted.key}: {wanted.uri} has {seen} bytes, not {wanted.bytes}: truncated, "
+                    "or another write took its place"
+                )
+            landing = self._download(wanted, name)
+        except BlobError:
+            raise
         except Exception as problem:
-            transport = download.problem or problem
-            if isinstance(problem, BlobError):
+            if not s3.is_transport(problem):
                 raise
-            if s3.is_transport(transport):
-                raise s3.fault(transport, wanted.key, wanted.uri) from transport
+            raise s3.read_fault(self.client(), problem, wanted.key, wanted.uri) from problem
+        try:
+            value, described = _parse(wanted.format, landing.memory)
+        except (ValueError, zipfile.BadZipFile, struct.error) as problem:
             raise BlobMalformed(
-                f"{wanted.key}: {wanted.uri} is no {wanted.format} as referred to: "
-                f"{type(problem).__name__}: {problem}"
+                f"{wanted.key}: {wanted.uri} is no {wanted.format} as put writes it: {problem}"
             ) from problem
-        finally:
-            pipe.abandon()
-            download.end()
-        if (pipe.count, pipe.digest.hexdigest()) != (wanted.bytes, wanted.sha256):
-            raise BlobMalformed(
-                f"{wanted.key}: {wanted.uri} has {pipe.count} bytes with sha256 "
-                f"{pipe.digest.hexdigest()}, not {wanted.bytes} with {wanted.sha256}: another "
-                "write took its place"
-            )
         unlike = difference(wanted.arrays, described)
         if unlike:
             raise BlobMalformed(f"{wanted.key}: {unlike}")
         return value
 
-    def _tail(self, wanted: BlobReference, name: str) -> bytes:
-        """The last bytes of the object; looks at its size, too."""
-        size = npz.tail_size(wanted.arrays)
-        answer = self.client().get_object(
-            Bucket=self.place.bucket, Key=name, Range=f"bytes=-{size}"
-        )
-        total = int(answer["ContentRange"].rpartition("/")[2])
-        if total != wanted.bytes:
-            raise BlobMalformed(
-                f"{wanted.key}: {wanted.uri} has {total} bytes, not {wanted.bytes}: truncated, or "
-                "another write took its place"
+    def _download(self, wanted: BlobReference, name: str) -> Landing:
+        landing = Landing(wanted.bytes)
+        try:
+            self.client().download_fileobj(
+                self.place.bucket, name, landing, Config=self._transfer_config()
             )
-        return bytes(answer["Body"].read())
+        except ValueError as problem:
+            raise BlobMalformed(f"{wanted.key}: {wanted.uri}: {problem}") from problem
+        finally:
+            digest = landing.finish()
+        if digest != wanted.sha256:
+            raise BlobMalformed(
+                f"{wanted.key}: {wanted.uri} has sha256 {digest}, not {wanted.sha256}: another "
+                "write took its place, or it was damaged"
+            )
+        return landing
 
 
-def _parse(wanted: BlobReference, tail: bytes, pipe: Pipe) -> tuple[Any, dict[str, dict[str, Any]]]:
-    if wanted.format == PARQUET:
-        table = parquet.read(pipe.read())
+def _parse(kind: str, memory: Any) -> tuple[Any, dict[str, dict[str, Any]]]:
+    if kind == PARQUET:
+        table = parquet.read(memory)
         return table, parquet.prepare(table)
-    arrays = npz.read(wanted.bytes, tail, pipe.read)
-    if not arrays:
-        raise zipfile.BadZipFile("the archive is empty")
-    return arrays, npz.prepare(arrays)[0]
+    arrays = npz.read(memory)
+    return arrays, npz.prepare(arrays)[0] if arrays else {}
 
 
 class _Thread:

@@ -14,9 +14,12 @@ from xcom_rollout.cli.options import Target, common_options, remember
 
 _VERBS: Final = {
     "attest": "Put a rehearsal of the kill-switch on record.",
+    "audit": "Name the tasks whose values the object storage backend fails on or changes.",
     "crd": "Print the CustomResourceDefinition.",
     "kill": "Engage the kill-switch: the way back, at any time.",
     "plan": "Show what the operator would do next, and why, without doing it.",
+    "policy": "Print the least rights that blobs below a prefix need.",
+    "prove": "Make all proofs and audits anew.",
     "resume": "Take a finished kill request back, so that the rollout begins anew.",
     "stamp": "Write the build stamp into a DAG folder.",
     "status": "Tell how a rollout stands.",
