@@ -37,6 +37,11 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
             for label, key in (("expected", "expected"), ("why", "why"), ("do", "remedy")):
                 if check[key]:
                     yield "{}{:9} {}".format(_INDENT, label + ":", check[key])
+    if "static" in result:
+        from xcom_probe.static import text
+
+        yield from text.lines(result["static"])
+        yield "  " + text.summary(result["static"])
     for run in result.get("runs", []):
         yield "  {} {}: {}, {} rows{}".format(
             run["dagId"],

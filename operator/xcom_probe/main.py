@@ -29,7 +29,7 @@ from xcom_probe.model import (
 )
 from xcom_probe.report import Report
 
-COMMANDS = ("inspect", "preflight", "roundtrip", "prove", "census")
+COMMANDS = ("inspect", "preflight", "roundtrip", "prove", "census", "calibrate", "audit")
 BEGIN = "-----BEGIN XCOM PROBE RESULT-----"
 END = "-----END XCOM PROBE RESULT-----"
 

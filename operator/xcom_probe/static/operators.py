@@ -1,0 +1,169 @@
+"""What the operators of well-known providers return, as read in their sources.
+
+Read in the newest releases of 2026-11: common-sql 2.4.0, http, docker, ssh, amazon 9.39.0, google
+22.8.0, cncf-kubernetes 10.25.0, standard 1.21.0. An operator that is not named here is unknown:
+most return None, an ID or a dict of strings and numbers.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import TYPE_CHECKING, Any, Callable
+
+from xcom_probe.static.kinds import LOW, MEDIUM, UNKNOWN, Values, made, only
+from xcom_probe.static.modules import argument, is_false, is_true
+
+if TYPE_CHECKING:
+    from xcom_probe.static.flow import Flow
+    from xcom_probe.static.tasks import Task
+
+# The first word of statements that give rows, as far as one can tell from the word.
+_QUERIES = frozenset({"select", "with", "show", "values", "describe", "table", "explain"})
+_COMMENT = re.compile(r"\s*(--[^\n]*\n|/\*.*?\*/)", re.DOTALL)
+# Commands that print one whole number.
+_COUNTS = re.compile(r"(\bwc\s+-[lcwm]\b[^|]*|\bdate\s+['\"]?\+['\"]?(%s|%Y%m%d|%Y)['\"]?)\s*$")
+_ECHO = re.compile(r"(?:^|[;&|\n])\s*echo\s+(?:-[ne]+\s+)?(?P<words>[^;&|\n>]+)\s*$")
+
+_SQL_OPERATORS = frozenset(
+    {
+        *("SQLExecuteQueryOperator", "PostgresOperator", "MySqlOperator", "SnowflakeOperator"),
+        *("SqliteOperator", "MsSqlOperator", "OracleOperator", "TrinoOperator", "JdbcOperator"),
+        *("VerticaOperator", "ExasolOperator", "RedshiftSQLOperator", "DatabricksSqlOperator"),
+    }
+)
+
+
+def returned(task: Task, flow: Flow) -> Values:
+    """What an instance of an imported operator returns from `execute`."""
+    name = task.operator.rpartition(".")[2]
+    if task.call is None:
+        return UNKNOWN
+    if name in _SQL_OPERATORS:
+        return _sql(task, flow)
+    known = _KNOWN.get(name)
+    return UNKNOWN if known is None else known(task, flow)
+
+
+def _sql(task: Task, flow: Flow) -> Values:
+    """Rows are tuples. A statement that gives none, or that cannot be read here, is unknown."""
+    assert task.call is not None  # noqa: S101 - checked by the only caller
+    if argument(task.call, "handler") is not None:
+        return UNKNOWN
+    given = argument(task.call, "sql", 0)
+    text = flow.module.text(given, task.scope)
+    if text is None:
+        return UNKNOWN
+    words = _COMMENT.sub(" ", text).split(None, 1)
+    if not words or words[0].lower() not in _QUERIES:
+        return UNKNOWN
+    rows = only("list", items=only("tuple", what="a row"))
+    return made(rows, task.call, f"the rows of {_short(task)}", MEDIUM)
+
+
+def _http(task: Task, flow: Flow) -> Values:
+    """The text of the response, which most servers make JSON; or what the filter makes of it."""
+    assert task.call is not None  # noqa: S101
+    given = argument(task.call, "response_filter")
+    if given is None:
+        return made(only("json-str"), task.call, f"the text of {_short(task)}'s response", MEDIUM)
+    function: Any = given if isinstance(given, ast.Lambda) else None
+    if function is None:
+        function = flow.module.definition(given, task.scope)
+    if function is None or isinstance(function, ast.ClassDef):
+        return UNKNOWN
+    return flow.outcome(function, task.scope).values()
+
+
+def _bash(task: Task, flow: Flow) -> Values:
+    """The last line printed: JSON where the command ends with the echo of such a word."""
+    assert task.call is not None  # noqa: S101
+    text = flow.module.text(argument(task.call, "bash_command", 0), task.scope)
+    if text is None or argument(task.call, "output_processor") is not None:
+        return UNKNOWN
+    if _COUNTS.search(text.strip()):
+        return made(only("json-str"), task.call, "a command that prints a number", MEDIUM)
+    found = _ECHO.search(text.strip())
+    if found is None:
+        return UNKNOWN
+    words = found.group("words").strip()
+    for quote in ("'", '"'):
+        if len(words) > 1 and words[0] == words[-1] == quote:
+            words = words[1:-1]
+            break
+    if "{{" in words or "$" in words:
+        return UNKNOWN
+    return (
+        made(only("json-str"), task.call, "a command that ends with the echo of a constant", MEDIUM)
+        if is_json(words)
+        else UNKNOWN
+    )
+
+
+def _payload(task: Task, flow: Flow) -> Values:
+    del flow
+    return made(only("json-str"), task.call or task.node, "the function's payload", MEDIUM)
+
+
+def _s3_read(task: Task, flow: Flow) -> Values:
+    del flow
+    values = only("str", big="the content of an object")
+    return made(values, task.call or task.node, "the object's text", MEDIUM)
+
+
+def _bigquery_rows(task: Task, flow: Flow) -> Values:
+    """Lists of tuples, in spite of the documentation: `Row.values()` is one."""
+    del flow
+    assert task.call is not None  # noqa: S101
+    if argument(task.call, "as_dict") is not None or is_true(argument(task.call, "deferrable")):
+        return UNKNOWN
+    rows = only("list", items=only("tuple", what="a row"))
+    return made(rows, task.call, "the rows of BigQueryGetDataOperator", MEDIUM)
+
+
+def _ssh(task: Task, flow: Flow) -> Values:
+    """base64 text, or with XCom pickling bytes. Neither is JSON."""
+    del task, flow
+    return UNKNOWN
+
+
+def _docker(task: Task, flow: Flow) -> Values:
+    del flow
+    assert task.call is not None  # noqa: S101
+    if not is_true(argument(task.call, "xcom_all")) or is_false(
+        argument(task.call, "retrieve_output")
+    ):
+        return UNKNOWN
+    return made(only("list", big="a container's log"), task.call, "all lines of the log", LOW)
+
+
+_KNOWN: dict[str, Callable[[Task, Flow], Values]] = {
+    "HttpOperator": _http,
+    "SimpleHttpOperator": _http,
+    "BashOperator": _bash,
+    "LambdaInvokeFunctionOperator": _payload,
+    "S3ReadObjectOperator": _s3_read,
+    "BigQueryGetDataOperator": _bigquery_rows,
+    "SSHOperator": _ssh,
+    "DockerOperator": _docker,
+}
+
+
+def is_json(text: str) -> bool:
+    """Whether a string decodes as JSON, and so to something else than itself."""
+    if not text[:1].strip() or text[0] not in '{["-0123456789tfnNI':
+        # A sign, digit, bracket, quote, or the first letter of true, false, null, NaN, Infinity;
+        # white space may stand before it.
+        text = text.strip()
+        if not text or text[0] not in '{["-0123456789tfnNI':
+            return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _short(task: Task) -> str:
+    return task.operator.rpartition(".")[2]

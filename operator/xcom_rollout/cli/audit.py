@@ -1,0 +1,99 @@
+"""`xbr audit`: what the DAGs of a folder may put into XCom. No cluster, nothing is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from xcom_probe.model import EXIT_ERROR, EXIT_FAIL, EXIT_PASS, EXIT_USAGE, CannotLook, UsageError
+from xcom_probe.static import engine, files
+from xcom_probe.static.sarif import sarif
+from xcom_probe.static.target import ignore_syntax, target
+from xcom_probe.static.text import lines, summary
+from xcom_rollout.cli.options import Target
+from xcom_rollout.cli.output import echo_lines, print_json
+
+_OUTPUTS = ("text", "json", "sarif")
+
+
+class _Wrong(click.ClickException):
+    exit_code = EXIT_USAGE
+
+
+class _OutOfReach(click.ClickException):
+    exit_code = EXIT_ERROR
+
+
+@click.command()
+@click.argument("dags_folder")
+@click.option("--airflow", metavar="VERSION", help="Judge for this version, such as 2.11.")
+@click.option("--common-io", metavar="VERSION", help="The version of its common-io provider.")
+@click.option(
+    "--ignore-syntax",
+    type=click.Choice(files.SYNTAXES),
+    help="How .airflowignore is written; by default as that Airflow reads it.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["high", "medium", "low"]),
+    default="medium",
+    show_default=True,
+    help="The least confidence of a finding that makes the answer no.",
+)
+@click.option("--new-only", is_flag=True, help="Leave out what fails or changes today as well.")
+@click.option("-o", "--output", type=click.Choice(_OUTPUTS), help="How to answer.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    dags_folder: str,
+    airflow: str | None,
+    common_io: str | None,
+    ignore_syntax: str | None,
+    fail_on: str,
+    new_only: bool,
+    output: str | None,
+) -> None:
+    """Name the tasks of DAGS_FOLDER whose values the object storage backend fails on or changes.
+
+    The source is read, not run. Without --airflow a finding counts if it holds for any version
+    since 2.9, and says for which.
+
+    \b
+    Exit codes:
+      0  nothing that fails or changes, with the confidence of --fail-on
+      1  there is
+      2  wrong use
+      3  nothing such, but some files could not be read
+    """
+    inherited = ctx.find_object(Target)
+    form = output or (inherited.output if inherited else None) or "text"
+    result = _look(dags_folder, airflow, common_io, ignore_syntax)
+    if new_only:
+        result = result._replace(findings=[item for item in result.findings if item.new])
+    if form == "sarif":
+        print_json(sarif(result))
+    elif form == "json":
+        print_json(result.as_json())
+    else:
+        _tell(result.as_json())
+    if any(item.counts(fail_on) for item in result.findings):
+        ctx.exit(EXIT_FAIL)
+    ctx.exit(EXIT_ERROR if result.unreadable else EXIT_PASS)
+
+
+def _look(
+    folder: str, airflow: str | None, common_io: str | None, syntax: str | None
+) -> engine.Result:
+    try:
+        where = target(airflow, common_io)
+        return engine.audit(files.sources(folder, ignore_syntax(syntax, where)), where)
+    except UsageError as problem:
+        raise _Wrong(str(problem)) from problem
+    except CannotLook as problem:
+        raise _OutOfReach(str(problem)) from problem
+
+
+def _tell(static: dict[str, Any]) -> None:
+    echo_lines(lines(static))
+    click.echo(summary(static))
