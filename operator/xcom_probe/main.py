@@ -133,6 +133,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         report.findings.append(_trouble("finish", "ended by SIGTERM before it was done"))
     except Exception as problem:  # noqa: BLE001 - the caller gets a document in every case
         report.findings.append(_trouble("look", redact.error(problem)))
+    report.facts["peakMemoryMiB"] = place.peak_memory_mib()
     return document(
         args.command,
         report.findings,

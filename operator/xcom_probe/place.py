@@ -54,11 +54,24 @@ def component(command_line: list[str]) -> str | None:
     return None
 
 
+def peak_memory_mib() -> int | None:
+    """The most memory that this process has had at once, in MiB; None where Linux does not say."""
+    try:
+        with open("/proc/self/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1]) // 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
 def facts() -> dict[str, Any]:
     """What can be said about this place without importing Airflow."""
     return {
         "python": platform.python_version(),
         "airflow": airflow_version(),
+        "taskSdk": version("apache-airflow-task-sdk"),
         "providers": {name: version(package) for name, package in PROVIDERS.items()},
         "component": component(_first_process()),
     }

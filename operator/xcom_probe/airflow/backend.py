@@ -42,6 +42,17 @@ def base_class() -> Any:
     return importlib.import_module(module).BaseXCom
 
 
+def task_context() -> str | None:
+    """How this process writes values: as a task does, or None if it cannot.
+
+    `direct` is Airflow 2, where a task writes its rows itself; `supervisor` is Airflow 3, where it
+    asks another process to.
+    """
+    if airflow_series() < (3, 0):
+        return "direct"
+    return "supervisor" if supervisor.is_installed() else None
+
+
 def qualified_name(cls: Any) -> str:
     """`module.Class` of a loaded class."""
     return f"{cls.__module__}.{cls.__qualname__}"

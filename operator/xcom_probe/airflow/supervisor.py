@@ -37,6 +37,11 @@ def install() -> None:
     runner.SUPERVISOR_COMMS = _installed[0]
 
 
+def is_installed() -> bool:
+    """Whether this process has a supervisor."""
+    return bool(_installed)
+
+
 def current() -> Supervisor:
     """The supervisor of this process.
 

@@ -57,6 +57,7 @@ class Loaded:
         return {
             "executor": str(self.conf.get("core", "executor", fallback="")),
             "backendClass": backend.qualified_name(self.xcom) if self.xcom else None,
+            "taskContext": backend.task_context(),
             "xcomBackend": self.options[options.BACKEND]._asdict(),
             "objectStorage": {
                 "path": self.options[options.PATH]._asdict(),
