@@ -18,7 +18,8 @@ from xcom_probe import options, place
 from xcom_probe.database.snapshot import snapshot
 from xcom_probe.model import PASS, WARN, Finding, UsageError, rfc3339
 from xcom_probe.report import Report
-from xcom_probe.table.census import Census, RunKey, below
+from xcom_probe.table.census import Census, RunKey
+from xcom_probe.table.paths import below
 
 HELP = "list the runs in flight that hold offloaded values"
 

@@ -14,6 +14,7 @@ class Dialect(NamedTuple):
         prepare: statements at the start; `{seconds}` and `{milliseconds}` are the limit of each.
         clock: gives the database's time. Comes next: all that was committed by then is seen.
         begin: statements that begin the transaction where `prepare` has not.
+        search: makes `:name` the schema of Airflow's tables; None where there are no schemas.
         value_type: gives the type of the column `xcom.value`.
     """
 
@@ -22,6 +23,7 @@ class Dialect(NamedTuple):
     prepare: tuple[str, ...]
     clock: str
     begin: tuple[str, ...]
+    search: str | None
     value_type: str
 
 
@@ -35,6 +37,7 @@ _POSTGRESQL = Dialect(
     ),
     clock="SELECT now()",
     begin=(),
+    search="SELECT set_config('search_path', quote_ident(:name), true)",
     value_type="""
 SELECT format_type(atttypid, NULL) FROM pg_attribute
 WHERE attrelid = 'xcom'::regclass AND attname = 'value'
@@ -51,6 +54,7 @@ _MYSQL = Dialect(
     ),
     clock="SELECT UTC_TIMESTAMP(6)",
     begin=("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",),
+    search=None,
     value_type="""
 SELECT DATA_TYPE FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = 'xcom' AND column_name = 'value'

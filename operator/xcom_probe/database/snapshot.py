@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 from datetime import datetime, timezone
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import Any, Iterator, Mapping
 
 from xcom_probe import place, redact
 from xcom_probe.database.address import Address, address, schema
-from xcom_probe.database.dialects import DIALECTS, Dialect
+from xcom_probe.database.dialects import DIALECTS
 from xcom_probe.model import CannotLook
 from xcom_probe.options import ConfigFile
 
@@ -17,7 +17,7 @@ CONNECT_TIMEOUT = 10
 STATEMENT_TIMEOUT = 60
 
 
-class Database(NamedTuple):
+class Database:
     """An open read-only transaction.
 
     Attributes:
@@ -28,11 +28,43 @@ class Database(NamedTuple):
         description: server, database and where the address comes from; no secret.
     """
 
-    connection: Any
-    dialect: str
-    value_type: str
-    time: datetime
-    description: str
+    def __init__(
+        self, engine: Any, connection: Any, source: str, schema_name: str | None, seconds: int
+    ) -> None:
+        self.connection = connection
+        self.dialect: str = engine.dialect.name
+        self._dialect = DIALECTS[self.dialect]
+        self._schema = schema_name
+        self._seconds = seconds
+        self.time = self._begin()
+        self.value_type = str(self._execute(self._dialect.value_type).scalar()).lower()
+        self.description = "{} {}:{}/{} (from {})".format(
+            self.dialect,
+            engine.url.host or "local socket",
+            engine.url.port or self._dialect.port,
+            engine.url.database,
+            source,
+        )
+
+    def renew(self) -> None:
+        """End the transaction and begin the next one, which sees a later moment."""
+        self.connection.rollback()
+        self.time = self._begin()
+
+    def _begin(self) -> datetime:
+        limits = {"seconds": self._seconds, "milliseconds": self._seconds * 1000}
+        for statement in self._dialect.prepare:
+            self._execute(statement.format(**limits))
+        time = self._execute(self._dialect.clock).scalar()
+        for statement in self._dialect.begin:
+            self._execute(statement)
+        if self._schema is not None and self._dialect.search is not None:
+            self._execute(self._dialect.search, name=self._schema)
+        return in_utc(time)
+
+    def _execute(self, statement: str, **parameters: str) -> Any:
+        text = importlib.import_module("sqlalchemy").text(statement)
+        return self.connection.execute(text, parameters)
 
 
 @contextlib.contextmanager
@@ -53,36 +85,18 @@ def snapshot(
     source = found.source if found else "Airflow's settings"
     engine = _engine(found)
     redact.secret(engine.url.password)
-    name = engine.dialect.name
-    if name not in DIALECTS:
+    if engine.dialect.name not in DIALECTS:
         raise CannotLook(
-            f"the metadata database ({source}) is {name}; the probe knows {{}}".format(
-                " and ".join(sorted(DIALECTS))
-            )
+            f"the metadata database ({source}) is {engine.dialect.name}; "
+            "the probe knows {}".format(" and ".join(sorted(DIALECTS)))
         )
-    dialect = DIALECTS[name]
     sqlalchemy: Any = importlib.import_module("sqlalchemy")
     try:
         connection = engine.connect()
     except sqlalchemy.exc.SQLAlchemyError as problem:
         raise CannotLook(f"metadata database ({source}): {redact.error(problem)}") from problem
     try:
-        time = _begin(connection, dialect, statement_timeout)
-        if name == "postgresql":
-            _search(connection, schema(environ, cfg))
-        yield Database(
-            connection,
-            name,
-            str(connection.execute(sqlalchemy.text(dialect.value_type)).scalar()).lower(),
-            time,
-            "{} {}:{}/{} (from {})".format(
-                name,
-                engine.url.host or "local socket",
-                engine.url.port or dialect.port,
-                engine.url.database,
-                source,
-            ),
-        )
+        yield Database(engine, connection, source, schema(environ, cfg), statement_timeout)
     except sqlalchemy.exc.SQLAlchemyError as problem:
         raise CannotLook(f"metadata database ({source}): {redact.error(problem)}") from problem
     finally:
@@ -92,27 +106,6 @@ def snapshot(
 def in_utc(moment: datetime) -> datetime:
     """`moment` with a zone: databases without one hold UTC, as Airflow writes it."""
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def _begin(connection: Any, dialect: Dialect, seconds: int) -> datetime:
-    text = importlib.import_module("sqlalchemy").text
-    for statement in dialect.prepare:
-        limits = {"seconds": seconds, "milliseconds": seconds * 1000}
-        connection.execute(text(statement.format(**limits)))
-    time = connection.execute(text(dialect.clock)).scalar()
-    for statement in dialect.begin:
-        connection.execute(text(statement))
-    return in_utc(time)
-
-
-def _search(connection: Any, name: str | None) -> None:
-    if name is not None:
-        connection.execute(
-            importlib.import_module("sqlalchemy").text(
-                "SELECT set_config('search_path', quote_ident(:name), true)"
-            ),
-            {"name": name},
-        )
 
 
 def _engine(found: Address | None) -> Any:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from typing import Any, Iterator, NamedTuple, Tuple
-from urllib.parse import urlsplit
 
 from xcom_probe.database.snapshot import Database, in_utc
-from xcom_probe.model import UsageError, rfc3339
+from xcom_probe.model import rfc3339
+from xcom_probe.table.ask import ask
 from xcom_probe.table.catalogue import holds_json, statements
+from xcom_probe.table.paths import parameters
 
 _CHUNK = 500
-# Behind the base: dag_id, run_id and task_id of up to 250 characters, each up to 12 bytes in JSON
-# (two escaped halves of a character outside the BMP), a UUID, suffixes, slashes and the quote.
-_LONGEST_REST = 3 * 250 * 12 + 100
 
 RunKey = Tuple[str, str]
 
@@ -41,30 +37,6 @@ class Run(NamedTuple):
         }
 
 
-def below(base: str) -> str:
-    """What every path below `base` begins with.
-
-    >>> below("s3://aws_default@bucket/xcom")
-    's3://aws_default@bucket/xcom/'
-
-    Raises:
-        UsageError: `base` is no URL.
-    """
-    parts = urlsplit(base)
-    if not parts.scheme or not (parts.netloc or parts.path):
-        raise UsageError(f"--base {base!r} is no URL; write scheme://connection@bucket/prefix")
-    return base.rstrip("/") + "/"
-
-
-def row_prefix(base: str) -> bytes:
-    """The first bytes of a row that holds a path below `base` as JSON: quoted and escaped.
-
-    >>> row_prefix("s3://aws_default@bucket/xcom/")
-    b'"s3://aws_default@bucket/xcom/'
-    """
-    return json.dumps(below(base))[:-1].encode("ascii")
-
-
 class Census:
     """The statements of a census, within one transaction."""
 
@@ -75,19 +47,9 @@ class Census:
             CannotLook: the table is not one of a supported Airflow.
             UsageError: `base` is no URL.
         """
-        self._sql: Any = importlib.import_module("sqlalchemy")
-        self._connection = database.connection
+        self._database = database
         self._statements = statements(database)
-        # JSON of the database's own has no quotes and escapes in what is compared.
-        as_json = holds_json(database)
-        encoded = below(base).encode("utf-8") if as_json else row_prefix(base)
-        self._parameters: dict[str, Any] = {
-            "prefix": below(base) if as_json else encoded,
-            "length": len(encoded),
-            # At least one character of a key, and the closing quote.
-            "shortest": len(encoded) + (1 if as_json else 2),
-            "longest": len(encoded) + _LONGEST_REST,
-        }
+        self._parameters = parameters(base, holds_json(database))
 
     def in_flight(self) -> list[Run]:
         """Runs in flight with at least one such row."""
@@ -114,11 +76,7 @@ class Census:
         return int(self._execute(self._statements.pickled).scalar())
 
     def _execute(self, statement: str, **lists: Any) -> Any:
-        text = self._sql.text(statement)
-        named = {name: value for name, value in self._parameters.items() if f":{name}" in statement}
-        if lists:
-            text = text.bindparams(*(self._sql.bindparam(name, expanding=True) for name in lists))
-        return self._connection.execute(text, {**named, **lists})
+        return ask(self._database, statement, self._parameters, **lists)
 
 
 def _fold(rows: Iterator[Any]) -> list[Run]:

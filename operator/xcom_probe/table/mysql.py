@@ -5,6 +5,10 @@ from __future__ import annotations
 from xcom_probe.table.statements import Statements
 
 _COUNT_IN_FLIGHT = "SELECT count(*) FROM dag_run WHERE state IN ('queued', 'running')"
+_BOUNDARY = """
+SELECT dag_run_id FROM xcom WHERE dag_run_id < :high
+ORDER BY dag_run_id DESC LIMIT 1 OFFSET :rows
+"""
 
 # Airflow 2: JSON as bytes.
 _BYTES = Statements(
@@ -49,6 +53,21 @@ CROSS JOIN LATERAL (
     AND ascii(substring(value, 1, 1)) = 128
 ) x
 """,
+    boundary=_BOUNDARY,
+    sizes="""
+SELECT dag_id, task_id, path, ceiling(size / step) * step AS upto,
+  count(*), sum(size), max(size)
+FROM (
+  SELECT dag_id, task_id, path, size, greatest(1, power(2, floor(log2(size)) - 5)) AS step
+  FROM (
+    SELECT dag_id, task_id, octet_length(value) AS size,
+      coalesce(substring(value, 1, :quoted_length) = :quoted, 0) AS path
+    FROM xcom
+    WHERE dag_run_id >= :low AND dag_run_id < :high AND octet_length(value) > 0
+  ) sized
+) stepped
+GROUP BY dag_id, task_id, path, ceiling(size / step) * step
+""",
 )
 
 # Airflow 3: JSON. Compared as bytes, so that no collation has a say.
@@ -86,6 +105,30 @@ WHERE (r.dag_id, r.run_id) IN :runs
 """,
     count_in_flight=_COUNT_IN_FLIGHT,
     pickled=None,
+    boundary=_BOUNDARY,
+    # Python writes what is not ASCII as six bytes, or twelve beyond the BMP.
+    sizes="""
+SELECT dag_id, task_id, path, ceiling(size / step) * step AS upto,
+  count(*), sum(size), max(size)
+FROM (
+  SELECT dag_id, task_id, path, size, greatest(1, power(2, floor(log2(size)) - 5)) AS step
+  FROM (
+    SELECT dag_id, task_id,
+      coalesce(left(CAST(text AS BINARY), :quoted_length) = CAST(:quoted AS BINARY), 0) AS path,
+      CASE WHEN octet_length(text) = char_length(text) THEN octet_length(text)
+      ELSE char_length(text)
+        + 5 * char_length(regexp_replace(text, '[\\\\x{01}-\\\\x{7f}]+', ''))
+        + 6 * char_length(regexp_replace(text, '[\\\\x{01}-\\\\x{ffff}]+', ''))
+      END AS size
+    FROM (
+      SELECT dag_id, task_id, CAST(value AS CHAR) AS text
+      FROM xcom
+      WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+    ) texts
+  ) sized
+) stepped
+GROUP BY dag_id, task_id, path, ceiling(size / step) * step
+""",
 )
 
 STATEMENTS = {

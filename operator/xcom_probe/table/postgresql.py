@@ -5,6 +5,10 @@ from __future__ import annotations
 from xcom_probe.table.statements import Statements
 
 _COUNT_IN_FLIGHT = "SELECT count(*) FROM dag_run WHERE state IN ('queued', 'running')"
+_BOUNDARY = """
+SELECT dag_run_id FROM xcom WHERE dag_run_id < :high
+ORDER BY dag_run_id DESC LIMIT 1 OFFSET :rows
+"""
 
 # Airflow 2: JSON as bytes.
 _BYTES = Statements(
@@ -53,6 +57,25 @@ CROSS JOIN LATERAL (
     AND get_byte(value, 0) = 128
 ) x
 """,
+    boundary=_BOUNDARY,
+    # OFFSET 0 keeps the parts apart, so that nothing is computed twice for a row.
+    sizes="""
+SELECT dag_id, task_id, path, ceil(size / step) * step AS upto,
+  count(*), sum(size), max(size)
+FROM (
+  SELECT dag_id, task_id, path, size,
+    greatest(1, power(2, floor(ln(size) / ln(2)) - 5)) AS step
+  FROM (
+    SELECT dag_id, task_id, octet_length(value)::float8 AS size,
+      coalesce(substring(value FROM 1 FOR :quoted_length) = :quoted, false) AS path
+    FROM xcom
+    WHERE dag_run_id >= :low AND dag_run_id < :high AND octet_length(value) > 0
+    OFFSET 0
+  ) sized
+  OFFSET 0
+) stepped
+GROUP BY dag_id, task_id, path, ceil(size / step) * step
+""",
 )
 
 # Airflow 3: JSONB. pg_column_size does not fetch a value that is kept out of line.
@@ -92,6 +115,34 @@ WHERE (r.dag_id, r.run_id) IN :runs
 """,
     count_in_flight=_COUNT_IN_FLIGHT,
     pickled=None,
+    boundary=_BOUNDARY,
+    # Python writes what is not ASCII as six bytes, or twelve beyond the BMP. OFFSET 0 keeps the
+    # parts apart, so that nothing is computed twice for a row.
+    sizes="""
+SELECT dag_id, task_id, path, ceil(size / step) * step AS upto,
+  count(*), sum(size), max(size)
+FROM (
+  SELECT dag_id, task_id, path, size,
+    greatest(1, power(2, floor(ln(size) / ln(2)) - 5)) AS step
+  FROM (
+    SELECT dag_id, task_id, coalesce(starts_with(text, :quoted), false) AS path,
+      CASE WHEN octet_length(text) = char_length(text) THEN octet_length(text)
+      ELSE char_length(text)
+        + 5 * char_length(regexp_replace(text, '[\\u0001-\\u007f]+', '', 'g'))
+        + 6 * char_length(regexp_replace(text, '[\\u0001-\\uffff]+', '', 'g'))
+      END::float8 AS size
+    FROM (
+      SELECT dag_id, task_id, value::text AS text
+      FROM xcom
+      WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+      OFFSET 0
+    ) texts
+    OFFSET 0
+  ) sized
+  OFFSET 0
+) stepped
+GROUP BY dag_id, task_id, path, ceil(size / step) * step
+""",
 )
 
 STATEMENTS = {("postgresql", "bytea"): _BYTES, ("postgresql", "jsonb"): _JSONB}

@@ -18,9 +18,19 @@ class Statements(NamedTuple):
         exactly: the same for the runs given, in any state; a run without such rows gives one row.
         count_in_flight: runs queued or running.
         pickled: rows of those that a pickled path could be in; None where nothing is pickled.
+        boundary: the run from which on there are more than `rows` rows below `high`.
+        sizes: of the rows of a range of runs, by task: how many have a size, rounded up to one of
+            32 steps between powers of two, and whether they hold a path below the base.
     """
 
     in_flight: str
     exactly: str
     count_in_flight: str
     pickled: str | None
+    boundary: str
+    sizes: str
+
+
+# The rows of a range are found by the primary key of `xcom`, which begins with the run.
+NEWEST = "SELECT max(dag_run_id) FROM xcom"
+OLDEST_SINCE = "SELECT min(id) FROM dag_run WHERE coalesce(queued_at, start_date) >= :since"

@@ -14,7 +14,8 @@ from xcom_probe.commands.census import read_runs
 from xcom_probe.database.address import Address, address
 from xcom_probe.model import UsageError
 from xcom_probe.options import ConfigFile
-from xcom_probe.table.census import Run, row_prefix
+from xcom_probe.table.census import Run
+from xcom_probe.table.paths import row_prefix
 
 CONN = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 URL = "postgresql+psycopg2://airflow:airflow@db/airflow"
