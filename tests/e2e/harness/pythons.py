@@ -20,7 +20,9 @@ from harness.shell import HarnessError
 
 # Which release's Python is which.
 SUITES = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
-_PACKAGES = ("python3", "python3-venv")
+# mysqlclient has no wheels; Airflow 3.3 does not start on a MySQL without it.
+_PACKAGES = ("python3", "python3-venv", "python3-mysqldb")
+_DEBIAN_MODULES = Path("/usr/lib/python3/dist-packages")
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class Python:
         version: `3.9`.
         program: its path, inside `root` if there is one.
         root: the Debian root that it is part of; None: this machine.
+        modules: what Debian has compiled for it, to be linked into a virtual environment.
     """
 
     version: str
     program: Path
     root: Path | None
+    modules: tuple[Path, ...] = ()
 
     def command(self, *words: str | Path) -> tuple[str | Path, ...]:
         """How to run a program where this Python is."""
@@ -63,8 +67,16 @@ def python(version: str) -> Python:
     program = Path(f"/usr/bin/python{version}")
     if release() == SUITES[version]:
         debian.install(_PACKAGES)
-        return Python(version, program, None)
-    return Python(version, program, debian_root(SUITES[version], _PACKAGES))
+        return Python(version, program, None, _modules(Path("/")))
+    root = debian_root(SUITES[version], _PACKAGES)
+    return Python(version, program, root, _modules(root))
+
+
+def _modules(root: Path) -> tuple[Path, ...]:
+    """MySQLdb and its metadata, as paths inside the root."""
+    folder = root / _DEBIAN_MODULES.relative_to("/")
+    names = sorted(path.name for path in [*folder.glob("MySQLdb"), *folder.glob("mysqlclient-*")])
+    return tuple(_DEBIAN_MODULES / name for name in names)
 
 
 def _from_debian() -> bool:

@@ -96,7 +96,7 @@ def airflow_environment(version: str = DEFAULT_AIRFLOW) -> Environment:
         # Its file refers to this one.
         files.append(IMAGES / "airflow" / "requirements.txt")
     interpreter = python(AIRFLOWS[version])
-    key = content_hash(files, [str(interpreter)])
+    key = content_hash(files, [str(interpreter), *map(str, interpreter.modules)])
     folder = cache_dir() / "airflows" / f"{version}-{key}"
     venv = folder if interpreter.root is None else folder / "venv"
     environment = Environment(version, folder, venv, interpreter)
@@ -122,6 +122,9 @@ def _install(environment: Environment, requirements: Path) -> None:
         *("--python", venv / "bin" / "python", "-r", requirements),
     )
     run(*interpreter.command(*install))
+    (site_packages,) = (venv / "lib").glob("python*/site-packages")
+    for module in interpreter.modules:
+        (site_packages / module.name).symlink_to(module)
     if interpreter.root is not None:
         _write_programs(environment.folder, venv, interpreter.root)
 

@@ -42,7 +42,7 @@ class MySQL:
     user: str = "airflow"
     name: str = "airflow"
 
-    def url(self, driver: str = "mysql+pymysql", password: str = "airflow") -> str:
+    def url(self, driver: str = "mysql+mysqldb", password: str = "airflow") -> str:
         """Where Airflow finds its metadata."""
         return f"{driver}://{self.user}:{password}@127.0.0.1:{self.port}/{self.name}"
 
@@ -82,7 +82,14 @@ def mysql(folder: Path) -> Iterator[MySQL]:
     data, log, found = folder / "data", folder / "log", MySQL(free_port())
     # A private server of the tests' own: as root it stays root, and all it has is on loopback.
     user = ("--user=root",) if os.geteuid() == 0 else ()
-    run(*server, "--no-defaults", *user, "--initialize-insecure", f"--datadir={data}")
+    run(
+        *server,
+        "--no-defaults",
+        *user,
+        "--initialize-insecure",
+        f"--datadir={data}",
+        "--secure-file-priv=NULL",
+    )
     accounts = folder / "accounts.sql"
     accounts.write_text(
         f"CREATE USER '{found.user}'@'127.0.0.1' IDENTIFIED BY 'airflow';\n"
@@ -94,7 +101,11 @@ def mysql(folder: Path) -> Iterator[MySQL]:
                 *(*server, "--no-defaults", *user, f"--datadir={data}", f"--port={found.port}"),
                 *("--bind-address=127.0.0.1", f"--socket={folder}/socket", "--mysqlx=OFF"),
                 *(f"--pid-file={folder}/pid", f"--init-file={accounts}", "--skip-log-bin"),
-                *("--skip-name-resolve", "--explicit-defaults-for-timestamp=ON"),
+                *(
+                    "--skip-name-resolve",
+                    "--secure-file-priv=NULL",
+                    "--explicit-defaults-for-timestamp=ON",
+                ),
                 # Nobody needs these data after a crash.
                 "--innodb-flush-log-at-trx-commit=0",
             ],

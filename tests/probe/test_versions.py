@@ -1,0 +1,76 @@
+"""What has to hold on every Airflow that the project supports."""
+
+from __future__ import annotations
+
+import pytest
+from probe_world import (
+    AIRFLOWS,
+    OBJECT_BACKEND,
+    PATH,
+    THRESHOLD,
+    Answer,
+    Environment,
+    Pod,
+    free_port,
+    installed,
+)
+
+pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
+
+
+@pytest.fixture(scope="session")
+def inspected(pod: Pod) -> Answer:
+    """One `inspect` in a pod in which everything is right."""
+    return pod.probe("inspect", "--expect-backend", "ObjectStorage", "--expect-path", PATH)
+
+
+def test_the_pod_runs_the_airflow_and_python_that_it_names(
+    airflow: Environment, inspected: Answer
+) -> None:
+    facts = inspected.result["facts"]
+    assert facts["airflow"] == airflow.version
+    assert facts["python"].startswith(f"{AIRFLOWS[airflow.version]}.")
+    assert facts["providers"]["common.io"] == installed(
+        airflow.version, "apache-airflow-providers-common-io"
+    )
+
+
+def test_inspect_reads_backend_options_and_their_sources(inspected: Answer) -> None:
+    assert inspected.failing() == set()
+    assert inspected.code == 0
+    facts = inspected.result["facts"]
+    assert facts["backendClass"] == OBJECT_BACKEND
+    source = "env:AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_"
+    assert facts["objectStorage"]["path"] == {"value": PATH, "source": f"{source}PATH"}
+    assert facts["objectStorage"]["threshold"] == {
+        "value": str(THRESHOLD),
+        "source": f"{source}THRESHOLD",
+    }
+    # What `unset` reads as differs: no such option on 2.x, a default of "" on 3.x.
+    assert not facts["objectStorage"]["compression"]["value"]
+
+
+def test_inspect_says_no_where_the_path_is_another(pod: Pod) -> None:
+    answer = pod.probe("inspect", "--expect-path", f"{PATH}/elsewhere")
+    assert (answer.code, answer.failing()) == (1, {"option-path"})
+
+
+def test_census_of_a_database_without_runs_is_empty(pod: Pod) -> None:
+    answer = pod.probe("census", "--base", PATH)
+    assert answer.code == 0
+    assert answer.result["runs"] == []
+
+
+def test_census_could_not_look_where_no_database_listens(pod: Pod) -> None:
+    name = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    url = f"postgresql+psycopg2://airflow:not-the-secret@127.0.0.1:{free_port()}/airflow"
+    answer = pod.with_env({name: url}).probe("census", "--base", PATH)
+    assert (answer.code, answer.failing()) == (3, {"database-reachable"})
+    assert "not-the-secret" not in answer.stdout + answer.stderr
+
+
+def test_census_of_an_empty_mysql_is_empty(mysql_pod: Pod) -> None:
+    answer = mysql_pod.probe("census", "--base", PATH)
+    assert answer.code == 0
+    assert answer.checks("pass")["database-reachable"]["observed"].startswith("mysql ")
+    assert answer.result["runs"] == []
