@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from xcom_probe.checks import Check, provider, settings
+from xcom_probe.checks import Check, base_path, provider, settings
 
-TABLE: tuple[Check, ...] = (*provider.TABLE, *settings.TABLE, *provider.AFTER_PATH)
+TABLE: tuple[Check, ...] = (
+    *provider.TABLE,
+    *settings.TABLE,
+    *base_path.TABLE,
+    *provider.AFTER_PATH,
+)

@@ -25,6 +25,8 @@ class Loaded:
     Attributes:
         xcom: the class, None if the import failed.
         problem: why the import failed, empty if it did not.
+        environ: the environment variables.
+        conf: Airflow's configuration object.
         options: effective value and source by (section, option).
     """
 
@@ -35,6 +37,7 @@ class Loaded:
             ImportFailed: Airflow itself cannot be imported.
         """
         self.expected = expected
+        self.environ = environ
         self.xcom: Any = None
         self.problem = ""
         try:
@@ -69,6 +72,21 @@ class Loaded:
     def path(self) -> str:
         """The effective base path, empty if there is none."""
         return self.options[options.PATH].value or ""
+
+    def threshold(self) -> int | None:
+        """The threshold as the backend reads it, None if Airflow cannot read it."""
+        section, name = options.THRESHOLD
+        try:
+            return int(self.conf.getint(section, name, fallback=-1))
+        except Exception as problem:
+            if type(problem).__name__ == "AirflowConfigException":
+                return None
+            raise
+
+    def written(self, option: tuple[str, str]) -> str | None:
+        """The value as somebody wrote it, before `~` and `$NAME` were expanded; None if nobody."""
+        in_file = self.file.sections.get(option[0], {}).get(option[1])
+        return self.environ.get(options.env_name(*option), in_file)
 
     def skip_if_meant(self, option: tuple[str, str]) -> None:
         """Raise Skip if a misspelt setting meant this option: that check says it better."""

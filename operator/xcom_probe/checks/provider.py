@@ -34,6 +34,14 @@ def provider_installed(loaded: Loaded) -> Outcome:
     packages = [
         "apache-airflow-providers-amazon[s3fs]" if name in ("s3fs",) else name for name in missing
     ]
+    # `airflow config get-value` prints them all the same, so it proves nothing.
+    still = [
+        str(option)
+        for name, option in loaded.options.items()
+        if name != options.BACKEND and option.source not in (options.DEFAULT, options.ABSENT)
+    ]
+    if still:
+        observed += "; the configuration still answers {}".format(", ".join(still))
     return failed(
         observed,
         "{} installed".format(", ".join(missing)),

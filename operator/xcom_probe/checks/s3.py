@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import time
 import uuid
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,27 +20,47 @@ CONNECT_TIMEOUT = 3
 READ_TIMEOUT = 4
 ATTEMPTS = 2
 
+# A server that redirects every request keeps botocore asking for the bucket's region, by the
+# hundred, until Python's stack is full.
+_MOST_REQUESTS = 10
 
-class Head(NamedTuple):
-    """The answer to one HEAD on the bucket, and to one LIST where that alone does not tell.
+# How far the first look came.
+ANSWERED = "answered"
+NO_CREDENTIALS = "no credentials"
+NOT_S3 = "not S3"
+TLS = "TLS"
+UNREACHABLE = "unreachable"
+
+# Every S3 server that the provider was tried with sends one of them with every answer.
+_S3_HEADERS = ("x-amz-request-id", "x-amz-id-2", "x-amz-bucket-region")
+
+
+class Look(NamedTuple):
+    """The answers to one HEAD on the bucket and one LIST under the prefix.
 
     Attributes:
-        reached: some HTTP answer came.
+        came: how far it came, one of the constants above.
         status: HTTP status of the HEAD, 0 without one.
         code: S3 error code, which only the answer to LIST holds. Empty if all is well.
         listed: LIST under the prefix was allowed.
-        problem: what went wrong before any HTTP answer.
+        problem: what went wrong on the way to an answer.
+        skew: the store's clock minus the one here, in seconds; None if it did not say.
     """
 
-    reached: bool
+    came: str
     status: int = 0
     code: str = ""
     listed: bool = False
     problem: str = ""
+    skew: float | None = None
+
+
+class _Circle(Exception):
+    """Too many requests were made for one question."""
 
 
 class Storage:
-    """What the S3 checks share: one client, one HEAD, one probe object."""
+    """What the S3 checks share: one client, one look, one probe object."""
 
     def __init__(self, path: str, functional: bool, blocked: str = "") -> None:
         """`blocked` says why Airflow cannot be asked here; empty if it can."""
@@ -48,11 +71,14 @@ class Storage:
         self.key = "/".join(
             part for part in (self.location.prefix, "_xcom_probe", uuid.uuid4().hex) if part
         )
+        # The connection in the path, once `connection-resolves` has found it.
+        self.connection: Any = None
         self.body = uuid.uuid4().bytes * 64
         self._client: Any = None
+        self._session: Any = None
         self._endpoint = ""
-        self._credentials = ""
-        self._head: Head | None = None
+        self._look: Look | None = None
+        self._requests = 0
         self._put = False
 
     def require_s3(self) -> None:
@@ -61,20 +87,15 @@ class Storage:
             raise Skip(f"the path has scheme {self.location.scheme!r}, not s3")
 
     def client(self) -> Any:
-        """A boto3 client with session, endpoint and settings of the provider's file system."""
+        """A boto3 client with session, endpoint and settings of the provider's file system.
+
+        Making it sends nothing. Raises whatever the provider or botocore say of the connection.
+        """
         if self._client is None:
             from botocore.config import Config
 
             hook = connections.s3_hook(self.location.conn_id)
-            session = hook.get_session()
-            credentials = session.get_credentials()
-            if credentials is None:
-                self._credentials = ""
-            else:
-                frozen = credentials.get_frozen_credentials()
-                for value in (frozen.secret_key, frozen.token):
-                    redact.secret(value)
-                self._credentials = str(credentials.method)
+            self._session = hook.get_session()
             settings: dict[str, Any] = dict(
                 hook.conn_config.extra_config.get("config_kwargs") or {}
             )
@@ -86,7 +107,7 @@ class Storage:
                 )
             )
             endpoint = hook.conn_config.get_service_endpoint_url(service_name="s3")
-            self._client = session.client("s3", endpoint_url=endpoint, config=config)
+            self._client = self._session.client("s3", endpoint_url=endpoint, config=config)
             self._endpoint = str(self._client.meta.endpoint_url)
         return self._client
 
@@ -96,57 +117,105 @@ class Storage:
         return self._endpoint
 
     def credentials(self) -> str:
-        """Where the credentials come from, in botocore's words; empty if there are none."""
+        """Where the credentials come from, in botocore's words; empty if there are none.
+
+        To get them may take requests, to STS say.
+        """
         self.client()
-        return self._credentials
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            return ""
+        frozen = credentials.get_frozen_credentials()
+        for value in (frozen.secret_key, frozen.token):
+            redact.secret(value)
+        return str(credentials.method)
 
-    def head(self) -> Head:
+    def look(self) -> Look:
         """Look at the bucket, once. Never creates it: boto3 does what it is told, s3fs more."""
-        if self._head is None:
-            self._head = self._look()
-        return self._head
+        if self._look is None:
+            self.client().meta.events.register("before-send.s3", self._count)
+            try:
+                self._look = self._at_bucket()
+            except _Circle:
+                self._look = Look(NOT_S3, problem="it redirects every request")
+            self._client.meta.events.unregister("before-send.s3", self._count)
+        return self._look
 
-    def _look(self) -> Head:
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            CredentialRetrievalError,
-            NoCredentialsError,
-            PartialCredentialsError,
-        )
+    def _count(self, **_: Any) -> None:
+        self._requests += 1
+        if self._requests > _MOST_REQUESTS:
+            raise _Circle
 
-        client = self.client()
+    def _at_bucket(self) -> Look:
+        from botocore import exceptions
+
         try:
-            client.head_bucket(Bucket=self.location.bucket)
-            return Head(True, 200)
-        except ClientError as refused:
-            status = status_of(refused)
-            if status >= 500:
-                return Head(False, problem=f"HTTP {status}")
-            if status == 404:
-                return Head(True, status, "NoSuchBucket")
-        except (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError) as problem:
+            self.credentials()
+        except Exception as problem:  # noqa: BLE001 - the credentials' own store may be anything
             return self._without_credentials(redact.error(problem))
-        except BotoCoreError as problem:
-            return Head(False, problem=redact.error(problem))
-        # An answer to HEAD has no body, so it cannot say why; an answer to LIST can.
         try:
-            client.list_objects_v2(
+            answer = self._client.head_bucket(Bucket=self.location.bucket)
+        except exceptions.ClientError as refused:
+            answer = refused.response
+            if status_of(answer) >= 500:
+                return Look(UNREACHABLE, problem=f"HTTP {status_of(answer)}")
+        except exceptions.SSLError as problem:
+            return Look(TLS, problem=redact.error(problem))
+        except (exceptions.ConnectionError, exceptions.HTTPClientError) as problem:
+            return Look(UNREACHABLE, problem=_with_cause(problem))
+        except exceptions.BotoCoreError as problem:
+            # No credentials, or a way to sign that botocore does not know.
+            return self._without_credentials(redact.error(problem))
+        return self._below_prefix(status_of(answer), _skew(answer))
+
+    def _below_prefix(self, status: int, skew: float | None) -> Look:
+        """An answer to HEAD has no body, so it cannot say why, nor who answers; LIST can."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        try:
+            answer = self._client.list_objects_v2(
                 Bucket=self.location.bucket, Prefix=self.location.prefix, MaxKeys=1
             )
-            return Head(True, status, listed=True)
         except ClientError as refused:
-            return Head(True, status, str(refused.response.get("Error", {}).get("Code", "")))
+            code = str(refused.response.get("Error", {}).get("Code", ""))
+            # Without an error of S3 in the body, botocore calls the status the code.
+            if code.isdigit() or not code:
+                return Look(NOT_S3, status_of(refused.response), skew=skew)
+            return Look(ANSWERED, status, code, skew=skew)
+        except ResponseParserError:
+            return Look(NOT_S3, status, skew=skew)
+        except BotoCoreError as problem:
+            return Look(UNREACHABLE, problem=redact.error(problem))
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        if answer.get("Name") is None and not any(name in headers for name in _S3_HEADERS):
+            return Look(NOT_S3, status, skew=skew)
+        return Look(ANSWERED, status, listed=True, skew=skew)
 
-    def _without_credentials(self, problem: str) -> Head:
+    def _without_credentials(self, problem: str) -> Look:
         """No request can be signed: at least see whether the address answers."""
-        address = urlsplit(self.endpoint())
-        port = address.port or (443 if address.scheme == "https" else 80)
         try:
-            socket.create_connection((address.hostname or "", port), CONNECT_TIMEOUT).close()
+            socket.create_connection(self.address(), CONNECT_TIMEOUT).close()
         except OSError as unreachable:
-            return Head(False, problem=redact.error(unreachable))
-        return Head(True, 0, "NoCredentials", problem=problem)
+            return Look(UNREACHABLE, problem=redact.error(unreachable))
+        return Look(NO_CREDENTIALS, problem=problem)
+
+    def address(self) -> tuple[str, int]:
+        """Host and port of the endpoint."""
+        parts = urlsplit(self.endpoint())
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+    def speaks_tls(self) -> bool:
+        """Does the endpoint's port answer a TLS handshake? Whose certificate does not matter."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        try:
+            with socket.create_connection(self.address(), CONNECT_TIMEOUT) as plain:
+                context.wrap_socket(plain).close()
+        except OSError:
+            return False
+        return True
 
     def put(self) -> None:
         """Write the probe object, which `close` removes."""
@@ -158,7 +227,7 @@ class Storage:
                 self.client().put_object(Bucket=self.location.bucket, Key=self.key, Body=self.body)
         except ClientError as refused:
             # The store said no, so there is nothing to remove; after a timeout nobody knows.
-            self._put = status_of(refused) >= 500
+            self._put = status_of(refused.response) >= 500
             raise
 
     def get(self) -> bytes:
@@ -166,15 +235,8 @@ class Storage:
         answer = self.client().get_object(Bucket=self.location.bucket, Key=self.key)
         return bytes(answer["Body"].read())
 
-    def listed(self) -> list[str]:
-        """Keys that LIST returns for the prefix of the probe object."""
-        answer = self.client().list_objects_v2(
-            Bucket=self.location.bucket, Prefix=self.key.rsplit("/", 1)[0] + "/"
-        )
-        return [str(item["Key"]) for item in answer.get("Contents", [])]
-
     def delete(self) -> None:
-        """Remove the probe object."""
+        """Remove the probe object. To remove one that is not there needs the same right."""
         self.client().delete_object(Bucket=self.location.bucket, Key=self.key)
         self._put = False
 
@@ -189,5 +251,24 @@ class Storage:
         return ""
 
 
-def status_of(error: Any) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def status_of(answer: Any) -> int:
+    """HTTP status of a botocore answer, 0 if it has none."""
+    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _with_cause(problem: Any) -> str:
+    """The error with the one below it, which botocore keeps out of some messages."""
+    cause = getattr(problem, "kwargs", {}).get("error")
+    text = redact.error(problem)
+    if not isinstance(cause, Exception) or str(cause) in str(problem):
+        return text
+    return f"{text} ({redact.error(cause)})"
+
+
+def _skew(answer: Any) -> float | None:
+    """Seconds that the clock in the answer's Date header is ahead of the one here."""
+    try:
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return date.timestamp() - time.time()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import re
 
-from xcom_probe import options
+from xcom_probe import options, place
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
 from xcom_probe.checks.loaded import Loaded
-from xcom_probe.checks.location import Location
 from xcom_probe.options import Misspelt
+
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+")
+# Codecs that fsspec registers only where their package is installed.
+_CODEC_PACKAGES = {"snappy": "python-snappy", "lz4": "lz4", "zstd": "zstandard"}
+OPTION_WHY = "The pod would write to another place, or at another size, than the other pods."
 
 
 def env_misspelt(loaded: Loaded) -> Outcome:
@@ -42,93 +47,108 @@ def _misspelt(found: list[Misspelt], expected: str, in_env: bool) -> Outcome:
     )
 
 
-def path_scheme(loaded: Loaded) -> Outcome:
-    """Is the path a URL with a scheme and a place?"""
-    option = loaded.options[options.PATH]
-    expected = "scheme://connection@bucket/prefix, as in s3://aws_default@bucket/xcom"
-    if not option.value:
-        if loaded.expected.path:
-            raise Skip("no path is set: option-path says more")
-        return failed(str(option), expected)
-    location = Location.parse(option.value)
-    if not location.scheme:
-        return failed(str(option), expected)
-    if location.scheme == "file":
-        return warned(
-            str(option),
-            expected,
-            "Use an object store, unless this folder is one volume that every Airflow pod mounts.",
-        )
-    if not location.bucket:
-        return failed(str(option) + " names no bucket", expected)
-    return passed(str(option), expected)
-
-
-def option_path(loaded: Loaded) -> Outcome:
-    """Is the effective path the expected one?"""
-    value = loaded.path()
-    if value and not Location.parse(value).scheme:
-        raise Skip("path-scheme did not pass")
-    return _compare(loaded, options.PATH, loaded.expected.path)
+def env_over_file(loaded: Loaded) -> Outcome:
+    """Does a variable hide another value in airflow.cfg?"""
+    expected = "each option in one place, or the same in both"
+    hidden, same = [], []
+    for option in options.OPTIONS:
+        name = options.env_name(*option)
+        in_file = loaded.file.sections.get(option[0], {}).get(option[1])
+        if name not in loaded.environ or in_file is None:
+            continue
+        if options.expand(in_file) == options.expand(loaded.environ[name]):
+            same.append(name)
+        else:
+            hidden.append(
+                f"{name}={loaded.environ[name]!r} hides {in_file!r} in {loaded.file.path}"
+            )
+    if hidden:
+        return warned("; ".join(hidden), expected)
+    if same:
+        return passed("{} in both, and the same".format(", ".join(same)), expected)
+    return passed("no option is in both", expected)
 
 
 def threshold_integer(loaded: Loaded) -> Outcome:
-    """Is the threshold a number as Airflow reads it?"""
+    """Is the threshold a number as Airflow reads it, and as people do?"""
     option = loaded.options[options.THRESHOLD]
-    expected = "a whole number of bytes, as in 1048576"
-    try:
-        int(option.value or "")
-    except ValueError:
+    expected = "a whole number of bytes, as in 1048576; -1 for never"
+    number = loaded.threshold()
+    if number is None:
         return failed(str(option), expected)
+    if not _PLAIN_NUMBER.fullmatch(option.value or ""):
+        return warned(f"{option}, which this Airflow reads as {number}", expected)
+    if number < -1:
+        return warned(f"{option}, which works like -1", expected)
     return passed(str(option), expected)
 
 
 def option_threshold(loaded: Loaded) -> Outcome:
     """Is the effective threshold the expected one?"""
     wanted = loaded.expected.threshold
-    option = loaded.options[options.THRESHOLD]
-    if wanted is not None and option.value is not None and int(option.value) == wanted:
-        return passed(str(option), str(wanted))
-    return _compare(loaded, options.THRESHOLD, None if wanted is None else str(wanted))
+    number = loaded.threshold()
+    # Every negative number means never.
+    if wanted is not None and number is not None and max(number, -1) == max(wanted, -1):
+        return passed(str(loaded.options[options.THRESHOLD]), str(wanted))
+    return compare(loaded, options.THRESHOLD, None if wanted is None else str(wanted))
 
 
 def option_compression(loaded: Loaded) -> Outcome:
     """Is the effective compression one that works, and the expected one?"""
     option = loaded.options[options.COMPRESSION]
     if option.value:
-        known = sorted(
+        known = {
             str(name) for name in importlib.import_module("fsspec.utils").compressions.values()
-        )
+        }
         if option.value not in known:
-            return failed(
-                str(option),
-                "none or one of {}".format(", ".join(sorted(set(known)))),
-                "Write the name of the codec (gzip, not gz) and have its package in the image.",
-            )
+            return _no_codec(option, known)
     if loaded.expected.compression is None:
         return passed(str(option) if option.value else "none", "none, or a codec that is here")
-    return _compare(loaded, options.COMPRESSION, loaded.expected.compression)
+    return compare(loaded, options.COMPRESSION, loaded.expected.compression)
 
 
-def _compare(loaded: Loaded, name: tuple[str, str], wanted: str | None) -> Outcome:
+def _no_codec(option: options.Option, known: set[str]) -> Outcome:
+    expected = "none or one of {}".format(", ".join(sorted(known)))
+    package = _CODEC_PACKAGES.get(option.value or "")
+    if package and place.version(package) is None:
+        return failed(
+            f"{option}: package {package} is not installed",
+            expected,
+            f"Install {package} in the Airflow image, or choose gzip.",
+        )
+    return failed(
+        f"{option}: no such codec",
+        expected,
+        "Write the name of the codec, not the end of a file name: gzip, not gz.",
+    )
+
+
+def compare(loaded: Loaded, name: tuple[str, str], wanted: str | None) -> Outcome:
+    """Is the effective value `wanted`? None: nothing is expected.
+
+    Raises:
+        Skip: nothing is expected, or the check of misspelt settings says it better.
+    """
     option = loaded.options[name]
     if wanted is None:
         raise Skip("nothing is expected of it")
     if option.value == wanted:
         return passed(str(option), repr(wanted))
     loaded.skip_if_meant(name)
+    variable = options.env_name(*name)
+    if option.source in (options.DEFAULT, options.ABSENT):
+        return failed(
+            "{}: set neither in {} nor as [{}] {} in {}".format(
+                option, variable, *name, loaded.file.path
+            ),
+            repr(wanted),
+            f"Set {variable}={wanted} in this pod.",
+        )
     return failed(
         str(option),
         repr(wanted),
-        "Set {}={} in this pod{}.".format(
-            options.env_name(*name),
-            wanted,
-            "" if option.source == options.DEFAULT else f", where {option.source} wins now",
-        ),
+        f"Set {variable}={wanted} in this pod, where {option.source} wins now.",
     )
-
-
-_OPTION_WHY = "The pod would write to another place, or at another size, than the other pods."
 
 
 TABLE: tuple[Check, ...] = (
@@ -145,17 +165,11 @@ TABLE: tuple[Check, ...] = (
         "Correct airflow.cfg.",
     ),
     Check(
-        "path-scheme",
-        path_scheme,
-        "Without a scheme the backend writes to the pod's local disk, and other pods read the "
-        "text of the path instead of the value, with no error.",
-        "Write the whole URL: s3://CONNECTION@BUCKET/PREFIX.",
-    ),
-    Check(
-        "option-path",
-        option_path,
-        _OPTION_WHY,
-        "Set AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH.",
+        "env-over-file",
+        env_over_file,
+        "The variable wins. Whoever changes airflow.cfg, or a pod without the variable, would "
+        "have another value.",
+        "Remove the option from airflow.cfg, or make both the same.",
     ),
     Check(
         "threshold-integer",
@@ -167,7 +181,7 @@ TABLE: tuple[Check, ...] = (
     Check(
         "option-threshold",
         option_threshold,
-        _OPTION_WHY,
+        OPTION_WHY,
         "Set AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD.",
         needs=("threshold-integer",),
     ),

@@ -1,100 +1,210 @@
-"""Checks of the object store: the connection that is really used, the bucket, the rights."""
+"""All checks of the object store: the connection, who answers, the bucket, the rights."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from xcom_probe.airflow import connections
-from xcom_probe.checks import Check, Outcome, Skip, failed, passed
-from xcom_probe.checks.s3 import Storage, status_of
+from xcom_probe.checks import Check, Outcome, Skip, connection, failed, passed, s3, warned
+from xcom_probe.checks.s3 import Look, Storage, status_of
 
 _BAD_CREDENTIALS = {
     "AuthorizationHeaderMalformed": "the region of the connection is not that of the bucket",
     "ExpiredToken": "the session token has expired",
     "InvalidAccessKeyId": "the access key is unknown to the store",
     "InvalidToken": "the session token is not valid",
-    "RequestTimeTooSkewed": "the clocks of this pod and of the store differ too much",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key",
 }
-
-
-def connection_resolves(storage: Storage) -> Outcome:
-    """Is the connection in the path one that exists here?"""
-    if storage.blocked:
-        raise Skip(storage.blocked)
-    conn_id = storage.location.conn_id
-    if conn_id is None:
-        return passed(
-            "no connection in the path: the default credentials of the pod are used",
-            "a connection that exists, or none in the path",
-        )
-    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    found = connections.find_connection(conn_id)
-    if found is None:
-        return failed(
-            f"{conn_id!r} is in no secrets backend, in no variable {variable} and not in "
-            "the metadata database",
-            f"connection {conn_id!r} exists",
-            f"Create connection {conn_id!r} (airflow connections add {conn_id} ..., or the "
-            f"variable {variable} in every Airflow pod), or correct the path.",
-        )
-    return passed(
-        f"{conn_id!r}, type {found.connection.conn_type!r}, from {found.source}",
-        f"connection {conn_id!r} exists",
-    )
+_TOO_SKEWED = "RequestTimeTooSkewed"
+# S3 refuses requests that were signed more than 15 minutes away from its own time.
+_MOST_SKEW = 900
+_MUCH_SKEW = 60
 
 
 def endpoint_reachable(storage: Storage) -> Outcome:
     """Does the address answer at all?"""
     storage.require_s3()
-    head = storage.head()
-    expected = f"an HTTP answer from {storage.endpoint()}"
-    if head.reached:
-        return passed(f"{storage.endpoint()} answered", expected)
-    return failed(f"{storage.endpoint()}: {head.problem}", expected)
+    look = storage.look()
+    expected = f"an answer from {storage.endpoint()}"
+    if look.came == s3.UNREACHABLE:
+        return failed(f"{storage.endpoint()}: {look.problem}", expected)
+    return passed(f"{storage.endpoint()} answered", expected)
+
+
+def tls(storage: Storage) -> Outcome:
+    """Is the certificate one that this pod trusts, and is TLS spoken on both ends or on none?"""
+    look = storage.look()
+    endpoint = storage.endpoint()
+    _need_request(look)
+    if endpoint.startswith("https:"):
+        expected = "a certificate for this name, in its time, of a CA that this pod trusts"
+        if look.came == s3.TLS:
+            return failed(f"{endpoint}: {look.problem}", expected, _tls_remedy(look.problem))
+        return passed(f"{endpoint} is trusted", expected)
+    if look.came == s3.NOT_S3 and storage.speaks_tls():
+        return failed(
+            f"{endpoint}: the port speaks TLS",
+            "TLS on both ends, or on none",
+            "Write https:// in endpoint_url of the connection.",
+        )
+    return passed(f"{endpoint} is plain HTTP", "TLS on both ends, or on none")
+
+
+def _tls_remedy(problem: str) -> str:
+    text = problem.lower()
+    if "wrong_version_number" in text or "record layer" in text:
+        return "The port does not speak TLS: write http:// in endpoint_url, or another port."
+    if "expired" in text or "not yet valid" in text:
+        return "Renew the certificate of the store (and look at the clock of this pod)."
+    if "mismatch" in text or "doesn't match" in text or "not valid for" in text:
+        return "Write a name that the certificate has in endpoint_url, or add this one to it."
+    return (
+        "Mount the CA's certificate into every Airflow pod and set AWS_CA_BUNDLE to its path. "
+        "The connection's extra 'verify' is not used for XCom."
+    )
+
+
+def speaks_s3(storage: Storage) -> Outcome:
+    """Is the one who answers an S3 server?"""
+    look = storage.look()
+    _need_request(look)
+    expected = f"answers of S3 from {storage.endpoint()}"
+    if look.came == s3.NOT_S3:
+        seen = look.problem or f"HTTP {look.status} without what S3 would say"
+        return failed(f"{storage.endpoint()}: {seen}", expected)
+    return passed(expected, expected)
+
+
+def _need_request(look: Look) -> None:
+    if look.came == s3.NO_CREDENTIALS:
+        raise Skip("without credentials no request could be made")
+
+
+def clock_skew(storage: Storage) -> Outcome:
+    """Do the clocks of this pod and of the store agree?"""
+    look = storage.look()
+    expected = (
+        f"at most {_MUCH_SKEW} s between the clocks (S3 refuses requests from {_MOST_SKEW} s)"
+    )
+    _need_request(look)
+    if look.skew is None and look.code != _TOO_SKEWED:
+        raise Skip("the store does not say its time")
+    seen = (
+        "the store does not say its time"
+        if look.skew is None
+        else "the store's clock is {:.0f} s {} the one here".format(
+            abs(look.skew), "ahead of" if look.skew > 0 else "behind"
+        )
+    )
+    if look.code == _TOO_SKEWED:
+        return failed(f"{seen}: {_TOO_SKEWED}", expected)
+    skew = abs(look.skew or 0)
+    if skew > _MOST_SKEW:
+        return failed(seen, expected)
+    if skew > _MUCH_SKEW:
+        return warned(seen, expected)
+    return passed("the clocks agree", expected)
 
 
 def credentials_accepted(storage: Storage) -> Outcome:
     """Does the store know the credentials that the connection gives?"""
-    head = storage.head()
+    look = storage.look()
+    if look.came in (s3.TLS, s3.NOT_S3):
+        raise Skip("s3-tls and s3-protocol say more")
+    if look.code == _TOO_SKEWED:
+        raise Skip("clock-skew says more")
     expected = "credentials that the store accepts"
-    if head.code == "NoCredentials":
-        return failed(head.problem or "no credentials found", expected)
+    if look.came == s3.NO_CREDENTIALS:
+        return failed(look.problem or "no credentials found", expected)
     where = "credentials from {}".format(storage.credentials() or "nowhere (anonymous)")
-    if head.code in _BAD_CREDENTIALS:
+    if look.code in _BAD_CREDENTIALS:
         return failed(
-            f"{where}: HTTP {head.status} {head.code}: {_BAD_CREDENTIALS[head.code]}",
-            expected,
+            f"{where}: HTTP {look.status} {look.code}: {_BAD_CREDENTIALS[look.code]}", expected
         )
-    if head.status == 401:
-        return failed(f"{where}: HTTP 401 {head.code}", expected)
+    if look.status == 401:
+        return failed(f"{where}: HTTP 401 {look.code}", expected)
     return passed(f"{where} accepted", expected)
 
 
 def bucket_exists(storage: Storage) -> Outcome:
-    """Is the bucket there? Asked by HEAD, which creates nothing."""
-    head, bucket = storage.head(), storage.location.bucket
-    expected = f"bucket {bucket!r} exists and may be listed"
-    if head.status == 200:
+    """Is the bucket there? Asked by HEAD and LIST, which create nothing."""
+    look, bucket = storage.look(), storage.location.bucket
+    expected = f"bucket {bucket!r} exists"
+    if look.status == 200:
         return passed(f"bucket {bucket!r} exists", expected)
-    if head.listed:
+    if look.listed:
         return passed(f"LIST under the prefix is allowed, so {bucket!r} exists", expected)
-    if head.code == "NoSuchBucket":
+    if look.code == "NoSuchBucket":
         return failed(f"bucket {bucket!r} does not exist", expected)
+    if _forbidden(look):
+        raise Skip(f"HTTP {look.status} {look.code} for bucket {bucket!r}: s3-list says more")
     return failed(
-        f"HTTP {head.status} {head.code} for bucket {bucket!r}",
+        f"HTTP {look.status} {look.code} for bucket {bucket!r}",
         expected,
-        "Allow s3:ListBucket on the bucket (at least for the prefix) to this identity, and check "
-        "that the bucket is in the region and account of the connection.",
+        "Check the name of the bucket, and that it is in the region and account of the connection.",
     )
+
+
+def _forbidden(look: Look) -> bool:
+    return look.code == "AccessDenied"
+
+
+def bucket_versioning(storage: Storage) -> Outcome:
+    """Does a removed object really go?"""
+    from botocore.exceptions import ClientError
+
+    expected = "no versioning, or a lifecycle rule that expires noncurrent versions"
+    try:
+        answer = storage.client().get_bucket_versioning(Bucket=storage.location.bucket)
+    except ClientError as refused:
+        raise Skip(f"GetBucketVersioning: {_answered(refused)}") from refused
+    state = answer.get("Status", "")
+    if state != "Enabled":
+        return passed(f"versioning {state.lower() or 'was never on'}", expected)
+    return warned(f"versioning of {storage.location.bucket!r} is on{_lock(storage)}", expected)
+
+
+def _lock(storage: Storage) -> str:
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = storage.client().get_object_lock_configuration(Bucket=storage.location.bucket)
+    except ClientError:
+        return ""
+    retention = answer["ObjectLockConfiguration"].get("Rule", {}).get("DefaultRetention", {})
+    if not retention:
+        return ", with object lock"
+    return ", with object lock: every version is kept for {} {}".format(
+        *(
+            (retention["Years"], "years")
+            if retention.get("Years")
+            else (retention.get("Days"), "days")
+        )
+    )
+
+
+def s3_list(storage: Storage) -> Outcome:
+    """May the prefix be listed?"""
+    look = storage.look()
+    expected = "LIST allowed under the prefix"
+    where = f"s3://{storage.location.bucket}/{storage.location.prefix}"
+    if look.listed:
+        return passed(f"LIST {where} is allowed", expected)
+    if _forbidden(look):
+        return failed(f"LIST {where}: HTTP {look.status} {look.code}", expected)
+    raise Skip("bucket-exists says more")
+
+
+def s3_delete(storage: Storage) -> Outcome:
+    """May an object be removed? One that is not there does to ask, and leaves nothing behind."""
+    storage.require_s3()
+    if not storage.functional:
+        raise Skip("--functional-s3 is not given")
+    return _attempt(storage.delete, "DELETE", storage)
 
 
 def s3_put(storage: Storage) -> Outcome:
     """May an object be written under the prefix?"""
-    storage.require_s3()
-    if not storage.functional:
-        raise Skip("--functional-s3 is not given")
-    return _attempt(storage.put, f"wrote {storage.key}", "PUT", storage)
+    return _attempt(storage.put, "PUT", storage)
 
 
 def s3_get(storage: Storage) -> Outcome:
@@ -111,71 +221,70 @@ def s3_get(storage: Storage) -> Outcome:
     return failed(f"{len(body)} other bytes", expected)
 
 
-def s3_list(storage: Storage) -> Outcome:
-    """Does LIST under the prefix show it?"""
-    from botocore.exceptions import ClientError
-
-    try:
-        keys = storage.listed()
-    except ClientError as refused:
-        return _refused(refused, "LIST", storage)
-    expected = f"{storage.key} in the list"
-    if storage.key in keys:
-        return passed(expected, expected)
-    return failed(f"{len(keys)} keys, not this one", expected)
-
-
-def s3_delete(storage: Storage) -> Outcome:
-    """May it be removed?"""
-    return _attempt(storage.delete, f"removed {storage.key}", "DELETE", storage)
-
-
-def _attempt(action: Any, done: str, verb: str, storage: Storage) -> Outcome:
+def _attempt(action: Any, verb: str, storage: Storage) -> Outcome:
     from botocore.exceptions import ClientError
 
     try:
         action()
     except ClientError as refused:
         return _refused(refused, verb, storage)
-    return passed(done, f"{verb} allowed under the prefix")
+    return passed(f"{verb} {storage.key}", f"{verb} allowed under the prefix")
 
 
 def _refused(error: Any, verb: str, storage: Storage) -> Outcome:
-    return failed(
-        "{} {}: HTTP {} {}".format(
-            verb, storage.key, status_of(error), error.response.get("Error", {}).get("Code", "")
-        ),
-        f"{verb} allowed under the prefix",
+    return failed(f"{verb} {storage.key}: {_answered(error)}", f"{verb} allowed under the prefix")
+
+
+def _answered(error: Any) -> str:
+    return "HTTP {} {}".format(
+        status_of(error.response), error.response.get("Error", {}).get("Code", "")
     )
 
 
 _RIGHTS = (
     "Allow s3:PutObject, s3:GetObject and s3:DeleteObject on the objects below the prefix and "
-    "s3:ListBucket on the bucket to the identity of the connection."
+    "s3:ListBucket on the bucket to the identity of the connection, and look for a bucket policy "
+    "that denies them."
 )
-
+_ALL_FAIL = "Every push above the threshold and every pull of such a value would fail."
 
 TABLE: tuple[Check, ...] = (
-    Check(
-        "connection-resolves",
-        connection_resolves,
-        "With a connection that does not exist Airflow silently uses the default credentials of "
-        "the pod: another account, another endpoint, and paths that other pods cannot read.",
-        "Make the secrets backend or the metadata database reachable from this pod, then look "
-        "again.",
-        needs=("provider-installed", "option-path"),
-    ),
+    *connection.TABLE,
     Check(
         "s3-endpoint-reachable",
         endpoint_reachable,
-        "Every push above the threshold and every pull of such a value would fail.",
-        "Check endpoint_url of the connection, DNS, network policies and TLS from this pod.",
-        needs=("connection-resolves",),
+        _ALL_FAIL,
+        "Check endpoint_url of the connection, the pod's proxy variables, DNS and network policies "
+        "from this pod.",
+        needs=("store-filesystem",),
+    ),
+    Check(
+        "s3-tls",
+        tls,
+        _ALL_FAIL,
+        "Correct endpoint_url or the store's certificate.",
+        needs=("s3-endpoint-reachable",),
+    ),
+    Check(
+        "s3-protocol",
+        speaks_s3,
+        _ALL_FAIL + " A server that answers everything with 200 would even seem to work.",
+        "Correct endpoint_url of the connection: it has to be the address of the S3 API, not that "
+        "of a console, a login page or another service.",
+        needs=("s3-tls",),
+    ),
+    Check(
+        "clock-skew",
+        clock_skew,
+        "A request is signed with the time, and refused when that is 15 minutes off: every push "
+        "above the threshold would fail.",
+        "Synchronize the clocks of this node and of the store (chrony or systemd-timesyncd).",
+        needs=("s3-protocol",),
     ),
     Check(
         "s3-credentials",
         credentials_accepted,
-        "Every push above the threshold and every pull of such a value would fail.",
+        _ALL_FAIL,
         "Correct login and password (or role, region and token) of the connection in the path.",
         needs=("s3-endpoint-reachable",),
     ),
@@ -188,30 +297,39 @@ TABLE: tuple[Check, ...] = (
         needs=("s3-credentials",),
     ),
     Check(
+        "s3-list",
+        s3_list,
+        "The backend lists before it writes, and the sweep of orphans needs it.",
+        _RIGHTS,
+        needs=("s3-credentials",),
+    ),
+    Check(
+        "bucket-versioning",
+        bucket_versioning,
+        "Airflow removes values without naming a version, so the bucket keeps them all, and grows.",
+        "Add a lifecycle rule with NoncurrentVersionExpiration for the prefix, or use a bucket "
+        "without versioning.",
+        needs=("bucket-exists",),
+    ),
+    Check(
+        "s3-delete",
+        s3_delete,
+        "A task that runs again first removes its old values; without the right it would fail. "
+        "Without it nothing is written here either, because it would stay.",
+        _RIGHTS,
+        needs=("bucket-exists",),
+    ),
+    Check(
         "s3-put",
         s3_put,
         "A task that pushes a value above the threshold would fail.",
         _RIGHTS,
-        needs=("bucket-exists",),
+        needs=("s3-delete",),
     ),
     Check(
         "s3-get",
         s3_get,
         "A task that pulls an offloaded value would fail, or get a path instead of the value.",
-        _RIGHTS,
-        needs=("s3-put",),
-    ),
-    Check(
-        "s3-list",
-        s3_list,
-        "The backend lists before it writes, and the sweep of orphans needs it.",
-        _RIGHTS,
-        needs=("s3-put",),
-    ),
-    Check(
-        "s3-delete",
-        s3_delete,
-        "A task that runs again first removes its old values; without the right it would fail.",
         _RIGHTS,
         needs=("s3-put",),
     ),
