@@ -21,6 +21,7 @@ from lightkube.resources.core_v1 import Event
 from lightkube.types import PatchType
 
 from xcom_rollout.api.names import API_VERSION, KIND, MANAGER, Condition
+from xcom_rollout.decide.calibration import BELOW_RECOMMENDATION
 from xcom_rollout.status import Transition, worth_telling
 
 MESSAGE_LIMIT: Final = 1024
@@ -122,9 +123,9 @@ def notes_of(changes: Iterable[Transition]) -> list[Note]:
     """Return what to tell of changed conditions, each thing once."""
     told: dict[tuple[str, str], Note] = {}
     for change in worth_telling(changes):
-        stalled = change.type == Condition.STALLED
-        severity = Severity.WARNING if stalled else Severity.NORMAL
+        warning = change.type == Condition.STALLED or change.reason == BELOW_RECOMMENDATION
+        severity = Severity.WARNING if warning else Severity.NORMAL
         key = (change.reason, change.message)
-        if stalled or key not in told:
+        if warning or key not in told:
             told[key] = Note(severity, change.reason, change.message)
     return list(told.values())

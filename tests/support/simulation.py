@@ -5,7 +5,8 @@ when it ends, and does so even if its run was failed or cleared meanwhile; a cle
 attempt; a scheduler starts the next task of every run whose DAG is not paused. What must never
 take place is counted: `path_reads` (a task of the database environment read an offloaded value),
 `spoilt_rows` (an attempt wrote over a later one's value), `blind_offloads` (offloading began
-while some pod could not read offloaded values).
+while some pod could not read offloaded values), `unaudited` (something was delivered on the way
+there without the audits that the spec asks for).
 """
 
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,8 @@ from xcom_rollout.decide.decision import Decision
 from xcom_rollout.decide.ledger import Component, Ledger, OffloadedRun, Reader, RunKey, Verdict
 from xcom_rollout.decide.observed import (
     AirflowView,
+    AuditResult,
+    CalibrationResult,
     CensusResult,
     DagRun,
     JobKind,
@@ -38,6 +41,7 @@ from xcom_rollout.decide.observed import (
     Observed,
     Pod,
     ProbeJob,
+    ProbeResult,
     ProofResult,
     Release,
     Rollout,
@@ -131,6 +135,14 @@ class Simulation:
         self.tasks: list[SimPod] = []
         self.jobs: list[SimJob] = []
         self.proof = ProofResult(Verdict.PASS, (), (), (), "KubernetesExecutor")
+        self.audits = dict.fromkeys(
+            (JobKind.AUDIT_STATIC, JobKind.AUDIT_DYNAMIC), AuditResult(Verdict.PASS, (), 0, (), ())
+        )
+        self.calibration = CalibrationResult(1000, ())
+        self.broken: set[JobKind] = set()
+        """Kinds of Jobs that end without a result."""
+        self.content = "content"
+        """What the pods are made of and configured with, as far as the digest tells."""
         self.worker_executor = "LocalExecutor"
         self.api_error = ""
         self.job_seconds = 3
@@ -139,6 +151,7 @@ class Simulation:
         self.path_reads: list[str] = []
         self.spoilt_rows: list[str] = []
         self.blind_offloads: list[str] = []
+        self.unaudited: list[str] = []
         self.touched: set[RunKey] = set()
 
     # -- the world goes on -------------------------------------------------------------------
@@ -210,7 +223,7 @@ class Simulation:
                 self.changed,
                 self.maker,
             ),
-            digest=f"digest-{self.spec.threshold.bytes}",
+            digest=f"digest-{self.spec.threshold.bytes}-{self.content}",
             config_changed_at=self.changed,
             workloads=tuple(self._workload(component) for component in COMPONENTS),
             pods=tuple(self._seen(pod) for pod in (*self.fleet, *self.tasks)),
@@ -241,15 +254,21 @@ class Simulation:
         if self.now < entry.ready_at:
             return entry.job
         if entry.job.state is JobState.RUNNING:
+            broken = entry.job.kind in self.broken
             entry.job = replace(
                 entry.job,
-                state=JobState.FINISHED,
+                state=JobState.BROKEN if broken else JobState.FINISHED,
                 finished_at=self.now,
-                result=self._result(entry.request),
+                result=None if broken else self._result(entry.request),
+                message="OOMKilled" if broken else "",
             )
         return entry.job
 
-    def _result(self, request: RunJob) -> ProofResult | CensusResult:
+    def _result(self, request: RunJob) -> ProbeResult:
+        if request.kind in self.audits:
+            return self.audits[request.kind]
+        if request.kind is JobKind.CALIBRATION:
+            return self.calibration
         if request.kind is JobKind.PROOF:
             if request.component is Component.WORKER:
                 return replace(self.proof, executor=self.worker_executor)
@@ -348,6 +367,8 @@ class Simulation:
             self.jobs.append(SimJob(job, request, ready))
 
     def _set_values(self, settings: BackendSettings) -> None:
+        if settings.reads_offloaded:
+            self.unaudited += self._not_audited()
         if settings.offloads:
             self.blind_offloads += [
                 pod.name for pod in (*self.fleet, *self.tasks) if not pod.settings.reads_offloaded
@@ -355,6 +376,26 @@ class Simulation:
         self.settings = settings
         self.revision += 1
         self.changed = self.now
+
+    def _not_audited(self) -> list[str]:
+        """Name the audits that a delivery lacks now; judged without the operator's own code."""
+        gate = self.spec.gates.audit
+        wanted = [] if gate is None else [("static", gate.static), ("dynamic", gate.dynamic)]
+        digest = self.observe().digest
+        taken = {
+            str(audit.kind): audit
+            for audit in self.ledger.audits
+            if audit.digest == digest
+            and audit.verdict is not Verdict.ERROR
+            and self.now - audit.observed_at < timedelta(hours=24)
+        }
+        dags = {entry.dag_id for entry in gate.accepted} if gate else set()
+        return [
+            name
+            for name, asked in wanted
+            if asked is not None
+            and (name not in taken or any(f.dag_id not in dags for f in taken[name].findings))
+        ]
 
     def interrupt_delivery(self, settings: BackendSettings, maker: Maker) -> None:
         """Leave the release as a Helm process does that is killed half-way."""

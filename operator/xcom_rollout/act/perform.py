@@ -38,7 +38,7 @@ def perform(world: World, observed: Observed, action: Action) -> None:
     rollout = observed.rollout
     match action:
         case WriteLedger():
-            write_ledger(world, rollout, action.ledger)
+            write_ledger(world, rollout, action.ledger, action.report)
         case RunJob():
             run_job(world, rollout, action)
         case SetValues():

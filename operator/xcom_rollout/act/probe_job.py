@@ -36,7 +36,17 @@ RUNS_FOLDER: Final = "/opt/xcom-probe-runs"
 RUNS_KEY: Final = "runs.json"
 RUNS_VOLUME: Final = "xcom-probe-runs"
 
-DEADLINES: Final = {JobKind.PROOF: 300, JobKind.CENSUS: 120, JobKind.VERIFY: 120}
+SAMPLES_FOLDER: Final = "/opt/xcom-probe-samples"
+SAMPLES_VOLUME: Final = "xcom-probe-samples"
+
+DEADLINES: Final = {
+    JobKind.PROOF: 300,
+    JobKind.AUDIT_STATIC: 1800,
+    JobKind.AUDIT_DYNAMIC: 1800,
+    JobKind.CALIBRATION: 600,
+    JobKind.CENSUS: 120,
+    JobKind.VERIFY: 120,
+}
 """Seconds that a Job of each kind may take, the start of its pod included."""
 KEPT: Final = 3600
 """Seconds for which a Job that has ended can be looked at."""
@@ -113,7 +123,7 @@ def probe_job(rollout: Rollout, action: RunJob, template: PodTemplate, mounts: M
         },
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": DEADLINES[action.kind],
+            "activeDeadlineSeconds": _seconds(action),
             "ttlSecondsAfterFinished": KEPT,
             "template": {
                 "metadata": {
@@ -124,6 +134,12 @@ def probe_job(rollout: Rollout, action: RunJob, template: PodTemplate, mounts: M
             },
         },
     }
+
+
+def _seconds(action: RunJob) -> int:
+    if action.deadline is None:
+        return DEADLINES[action.kind]
+    return max(1, int(action.deadline.total_seconds()))
 
 
 def _pod_labels(template: PodTemplate) -> dict[str, str]:
@@ -153,6 +169,8 @@ def _pod_spec(action: RunJob, template: PodTemplate, mounts: Mounts) -> Json:
         _add_volume(container, volumes, RUNS_VOLUME, mounts.runs.config_map, RUNS_FOLDER)
     if mounts.replaced:
         _replace_config_maps(container, volumes, mounts.replaced)
+    if action.samples is not None:
+        _add_volume(container, volumes, SAMPLES_VOLUME, action.samples, SAMPLES_FOLDER)
     return {
         **spec,
         "restartPolicy": "Never",
@@ -169,6 +187,8 @@ def _container(action: RunJob, main: Json, mounts: Mounts) -> Json:
     arguments = [*action.arguments]
     if mounts.runs is not None:
         arguments += ["--runs-file", f"{RUNS_FOLDER}/{mounts.runs.key}"]
+    if action.samples is not None:
+        arguments += ["--samples", SAMPLES_FOLDER]
     return {
         "name": PROBE_CONTAINER,
         **kept,

@@ -1,21 +1,28 @@
-"""Write the ledger, and the list of offloaded runs that people read."""
+"""Write the ledger, and beside it what people read: the offloaded runs, the audits."""
 
 import json
+from typing import Final
 
 from xcom_rollout.clients.errors import Conflict
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.ledger_codec import to_config_map
 from xcom_rollout.clients.object_names import config_map_path, labels, ledger_name, owner
 from xcom_rollout.clients.packing import pack
+from xcom_rollout.decide.actions import Report
+from xcom_rollout.decide.audits import audit_name
 from xcom_rollout.decide.ledger import CensusRecord, Ledger
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.decide.summarize import offloaded_runs_name
 from xcom_rollout.world import World
 
-RUNS_KEY = "runs.json"
+RUNS_KEY: Final = "runs.json"
+REPORT_LIMIT: Final = 384 * 1024
+"""Bytes up to which an audit is plain text: two of them fit into a ConfigMap."""
 
 
-def write_ledger(world: World, rollout: Rollout, ledger: Ledger) -> None:
+def write_ledger(
+    world: World, rollout: Rollout, ledger: Ledger, report: Report | None = None
+) -> None:
     """Replace the ledger, provided nobody has written it since it was read.
 
     It has no owner: what a kill has already cleared must be known even where the rollout was
@@ -25,9 +32,12 @@ def write_ledger(world: World, rollout: Rollout, ledger: Ledger) -> None:
         Conflict: somebody has written it meanwhile.
         WorldError: the cluster refused or could not be asked.
     """
+    # First: once the ledger holds a census or an audit, nothing makes the operator look at the
+    # lists again.
     if ledger.census is not None:
-        # First: once the ledger holds a census, nothing makes the operator look at the list again.
-        _publish(world, rollout, ledger.census)
+        _publish(world, rollout, offloaded_runs_name(rollout.name), _runs(ledger.census))
+    if report is not None:
+        _publish_report(world, rollout, report)
     name = ledger_name(rollout.name)
     body = _config_map(rollout, name, to_config_map(ledger))
     if ledger.resource_version is None:
@@ -38,10 +48,8 @@ def write_ledger(world: World, rollout: Rollout, ledger: Ledger) -> None:
         world.api.replace(config_map_path(rollout.namespace, name), body)
 
 
-def _publish(world: World, rollout: Rollout, census: CensusRecord) -> None:
-    """Make the list say what the last census found; where it does already, write nothing."""
-    name = offloaded_runs_name(rollout.name)
-    content = _runs(census)
+def _publish(world: World, rollout: Rollout, name: str, content: Json) -> None:
+    """Make the ConfigMap hold the content; where it does already, write nothing."""
     body = _config_map(rollout, name, content)
     body["metadata"]["ownerReferences"] = [owner(rollout)]
     path = config_map_path(rollout.namespace, name)
@@ -52,6 +60,18 @@ def _publish(world: World, rollout: Rollout, census: CensusRecord) -> None:
     if any((present.get(key) or {}) != content[key] for key in ("data", "binaryData")):
         body["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
         world.api.replace(path, body)
+
+
+def _publish_report(world: World, rollout: Rollout, report: Report) -> None:
+    """Put an audit beside those of the other kinds."""
+    name, key = audit_name(rollout.name), f"{report.kind}.json"
+    present = world.api.find(config_map_path(rollout.namespace, name)) or {}
+    packed = pack(key, report.text, plain_limit=REPORT_LIMIT)
+    content: Json = {}
+    for member in ("data", "binaryData"):
+        kept = {k: v for k, v in (present.get(member) or {}).items() if not k.startswith(key)}
+        content[member] = kept | packed[member]
+    _publish(world, rollout, name, content)
 
 
 def _runs(census: CensusRecord) -> Json:

@@ -75,7 +75,8 @@ def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
     if isinstance(result.get("default"), Mapping):
         result["default"] = {}
     if result.get("x-kubernetes-int-or-string"):
-        del result["type"]  # a number reaches the rule, which can say what to write instead
+        # A number reaches the rule, which can say what to write instead.
+        result.pop("type", None)
     if result.get("type") == "string" and "x-kubernetes-validations" in result:
         result.setdefault("maxLength", DEFAULT_MAX_LENGTH)
     if "items" in result:
@@ -199,6 +200,12 @@ def _printer_columns() -> list[dict[str, Any]]:
             "name": "Reason",
             "type": "string",
             "jsonPath": condition("reason", names.Condition.READY),
+        },
+        {
+            "name": "Audit",
+            "type": "string",
+            "priority": 1,
+            "jsonPath": condition("reason", names.Condition.AUDITED),
         },
         {
             "name": "Message",

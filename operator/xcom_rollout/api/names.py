@@ -33,6 +33,9 @@ ANNOTATION_ATTESTATION: Final = f"{GROUP}/rehearsal-attestation"
 """A person's word that the kill-switch was rehearsed: JSON with `by`, `at`, `evidence`,
 `expiresAt`."""
 
+ANNOTATION_PROVE: Final = f"{GROUP}/prove"
+"""Request: another value than before voids all proofs and audits, so that they are made anew."""
+
 
 class Condition:
     """Condition types. The first three follow kstatus; the others name what has been shown."""
@@ -42,6 +45,8 @@ class Condition:
     STALLED: Final = "Stalled"
     ACCEPTED: Final = "Accepted"
     PROVEN: Final = "Proven"
+    CALIBRATED: Final = "Calibrated"
+    AUDITED: Final = "Audited"
     REHEARSED: Final = "Rehearsed"
     READERS_CONFIRMED: Final = "ReadersConfirmed"
     OFFLOADING: Final = "Offloading"
@@ -52,6 +57,8 @@ class Condition:
 DOMAIN_CONDITIONS: Final = (
     Condition.ACCEPTED,
     Condition.PROVEN,
+    Condition.CALIBRATED,
+    Condition.AUDITED,
     Condition.REHEARSED,
     Condition.READERS_CONFIRMED,
     Condition.OFFLOADING,

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 
@@ -118,18 +118,28 @@ def _unknown_field(location: tuple[int | str, ...]) -> str:
 def _model_at(location: Sequence[int | str]) -> type[Model] | None:
     model: type[Model] = RolloutSpec
     for part in location:
+        if isinstance(part, int):
+            continue  # the list that it is an index of has led to the model of its items
         found = next(
             (
-                field.annotation
+                _model_within(field.annotation)
                 for name, field in model.model_fields.items()
                 if (field.alias or name) == part
             ),
             None,
         )
-        if not (isinstance(found, type) and issubclass(found, Model)):
+        if found is None:
             return None
         model = found
     return model
+
+
+def _model_within(annotation: Any) -> type[Model] | None:
+    """Return the model of a field that holds one, may be absent, or is a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return annotation
+    inner = (_model_within(argument) for argument in get_args(annotation))
+    return next((model for model in inner if model is not None), None)
 
 
 def _after_value(message: object, value: object) -> str:

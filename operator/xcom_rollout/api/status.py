@@ -81,6 +81,60 @@ class ListReference(Model):
     name: str = Field(description="Name of the ConfigMap.")
 
 
+class AuditCountsStatus(Model):
+    """What an audit found, by effect of the flip."""
+
+    fails: Count = Field(default=0, description="Findings of values that could not be written.")
+    drifts: Count = Field(default=0, description="Findings of values that would change.")
+    unseen: Count = Field(default=0, description="Files that could not be looked at.")
+    accepted: Count = Field(default=0, description="Those of them that the spec accepts.")
+    holding: Count = Field(default=0, description="Those of them that hold the rollout.")
+
+
+class AuditStatus(Model):
+    """The newest audit of one kind."""
+
+    kind: Literal["static", "dynamic"] = Field(
+        description="static: the code in the DAG folder; dynamic: the values in the table."
+    )
+    verdict: Literal["pass", "fail", "error"] = Field(
+        description="pass: no finding holds the rollout; fail: some do; error: it was not made."
+    )
+    digest: str = Field(description="Digest of what was audited.")
+    attempt: Count = Field(description="Number of the attempt.")
+    observed_at: AwareDatetime = Field(description="When the audit was made.")
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="When the audit counts no more."
+    )
+    job: str = Field(description="Job that made the audit.")
+    counts: AuditCountsStatus = Field(
+        default=AuditCountsStatus(), description="Number of findings."
+    )
+    facts: dict[str, str] = Field(
+        default={}, description="What was looked at: number of files or values, versions."
+    )
+    findings: tuple[str, ...] = Field(
+        default=(),
+        description="Findings that hold the rollout, the worst first, twenty at most.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    list_ref: ListReference | None = Field(
+        default=None, description="ConfigMap with every finding, and what to do about it."
+    )
+    message: str = Field(default="", description="What went wrong where there is no result.")
+
+
+class CalibrationStatus(Model):
+    """The threshold recommended from the values in the table."""
+
+    recommended_bytes: str = Field(description="The threshold, in bytes.")
+    quantile: str = Field(description="Share of the inline values below it, before the margin.")
+    margin: str = Field(description="Factor between the size at the quantile and the threshold.")
+    taken_at: AwareDatetime = Field(description="When the values were measured.")
+    job: str = Field(description="Job that measured them.")
+    facts: dict[str, str] = Field(default={}, description="Sizes in bytes by quantile, and so on.")
+
+
 class OffloadedRunsStatus(Model):
     """The in-flight DAG runs that hold offloaded values."""
 
@@ -161,6 +215,17 @@ class RolloutStatus(Model):
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["component"],
         },
+    )
+    audits: tuple[AuditStatus, ...] = Field(
+        default=(),
+        description="The newest audit of each kind that the spec asks for.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["kind"],
+        },
+    )
+    calibration: CalibrationStatus | None = Field(
+        default=None, description="The recommended threshold."
     )
     rehearsal: RehearsalStatus | None = Field(default=None, description="The rehearsed way back.")
     offloaded_runs: OffloadedRunsStatus | None = Field(

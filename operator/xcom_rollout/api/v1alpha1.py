@@ -5,10 +5,11 @@ documentation and its validation are written once. Rules that a schema cannot sa
 `json_schema_extra`, worded as what to write instead.
 """
 
+import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from xcom_rollout.api.durations import DURATION_PATTERN, parse_duration
@@ -63,6 +64,41 @@ _DURATION_RULE = cel(
     f"self.matches('{DURATION_PATTERN}') && self != ''",
     "must be a duration such as 90s, 30m, 1h30m or 720h",
 )
+QUANTILE_PATTERN: Final = r"^0\.[0-9]*[1-9][0-9]*$"
+MARGIN_PATTERN: Final = r"^[1-9][0-9]{0,3}(\.[0-9]{1,3})?$"
+_QUANTILE_REMEDY: Final = "write it in quotes, for example '0.999'"
+_MARGIN_REMEDY: Final = "write it in quotes, for example '2' or '1.5'"
+
+
+def _number_rule(pattern: str, what: str, remedy: str) -> dict[str, Any]:
+    return {
+        "x-kubernetes-int-or-string": True,
+        **cel(
+            f"type(self) == string && self.matches('{pattern.replace(chr(92), chr(92) * 2)}')",
+            f"must be {what}; {remedy}",
+            expression=f'"\'" + string(self) + "\' is not {what}; {remedy}"',
+        ),
+    }
+
+
+_QUANTILE_RULE = _number_rule(QUANTILE_PATTERN, "a share between 0 and 1", _QUANTILE_REMEDY)
+_MARGIN_RULE = _number_rule(MARGIN_PATTERN, "a factor of 1 or more", _MARGIN_REMEDY)
+_NO_AUDIT: Final = "asks for no audit: add static: {}, dynamic: {} or both, or leave it out"
+_ACCEPTS_EVERYTHING: Final = (
+    "accepted: each entry must name a dagId or a file, or it would accept everything"
+)
+_AUDIT_RULE: dict[str, Any] = {
+    "x-kubernetes-validations": [
+        *cel(
+            "has(self.static) || has(self.dynamic)",
+            _NO_AUDIT,
+        )["x-kubernetes-validations"],
+        *cel(
+            "self.accepted.all(entry, has(entry.dagId) || has(entry.file))",
+            _ACCEPTS_EVERYTHING,
+        )["x-kubernetes-validations"],
+    ]
+}
 
 
 def _checked_duration(text: str) -> str:
@@ -80,6 +116,12 @@ class SecretReference(Model):
     """A Secret in the namespace of the rollout."""
 
     name: Name = Field(description="Name of the Secret.")
+
+
+class ConfigMapReference(Model):
+    """A ConfigMap in the namespace of the rollout."""
+
+    name: Name = Field(description="Name of the ConfigMap.")
 
 
 class AirflowApi(Model):
@@ -136,6 +178,38 @@ class Backend(Model):
     object_storage: ObjectStorage = Field(description="Settings of the ObjectStorage backend.")
 
 
+class Calibration(Model):
+    """A threshold recommended from the sizes of the values that are in the table."""
+
+    quantile: str = Field(
+        default="0.999",
+        max_length=16,
+        description="Share of the inline values that shall stay in the database, in quotes.",
+        json_schema_extra=_QUANTILE_RULE,
+    )
+    margin: str = Field(
+        default="2",
+        max_length=16,
+        description="Factor between the size at that quantile and the recommended threshold, in "
+        "quotes.",
+        json_schema_extra=_MARGIN_RULE,
+    )
+
+    @field_validator("quantile")
+    @classmethod
+    def _share(cls, value: str) -> str:
+        if not re.fullmatch(QUANTILE_PATTERN, value):
+            raise ValueError(f"{value!r} is no share between 0 and 1; {_QUANTILE_REMEDY}")
+        return value
+
+    @field_validator("margin")
+    @classmethod
+    def _factor(cls, value: str) -> str:
+        if not re.fullmatch(MARGIN_PATTERN, value):
+            raise ValueError(f"{value!r} is no factor of 1 or more; {_MARGIN_REMEDY}")
+        return value
+
+
 class Threshold(Model):
     """From which size on a value is offloaded."""
 
@@ -144,6 +218,12 @@ class Threshold(Model):
         description="Size in bytes of the JSON form of a value from which on it is offloaded, in "
         "quotes.",
         json_schema_extra=_THRESHOLD_RULE,
+    )
+    calibrate: Calibration | None = Field(
+        default=None,
+        description="Before anything is delivered, recommend a threshold from the values in the "
+        "table (status.calibration). A lower one is warned of and not refused. Nothing is "
+        "recommended when absent.",
     )
 
 
@@ -157,15 +237,108 @@ class PreflightGate(Model):
     )
 
 
+DriftClass = Literal[
+    "json-strings",
+    "tuple-to-list",
+    "set-type",
+    "key-to-str",
+    "key-order",
+    "keys-refused",
+    "number-type",
+    "precision",
+    "numpy-to-python",
+    "dtype",
+    "enum-to-value",
+    "object-to-plain",
+    "tz",
+    "time-type",
+    "type",
+    "value",
+]
+"""Ways in which a value comes back changed, as the probe names them."""
+
+
 class RoundTripGate(Model):
     """Values written and read back through the loaded backend, compared by value and type."""
 
-    accepted_drift: tuple[Literal["json-strings"], ...] = Field(
+    accepted_drift: tuple[DriftClass, ...] = Field(
         default=(),
-        description="Changes of value or type that you accept. json-strings: with common-io 1.7 "
-        "on Airflow 2, a string that parses as JSON, such as '123', comes back as the parsed "
-        "value, from the first step of the flip on and at every threshold.",
+        description="Changes of value or type that the backend makes and that you accept; see "
+        "docs/probe.md. json-strings: with common-io 1.5.4 to 1.7 on Airflow 2, a string that "
+        "parses as JSON, such as '123', comes back as the parsed value, from the first step of "
+        "the flip on and at every threshold.",
     )
+    samples_ref: ConfigMapReference | None = Field(
+        default=None,
+        description="ConfigMap with values of your own to try, as JSON or Python files; see "
+        "docs/probe.md.",
+    )
+
+
+class StaticAudit(Model):
+    """The code in Airflow's DAG folder, read by its syntax in a pod cloned from the task pods'."""
+
+    fail_on: Literal["High", "Medium", "Low"] = Field(
+        default="High",
+        description="Confidence from which on a finding holds the rollout: High takes only what "
+        "the code says for certain.",
+    )
+
+
+class DynamicAudit(Model):
+    """The values in Airflow's table, decoded in a pod cloned from the scheduler's."""
+
+    since: Duration | None = Field(
+        default=None,
+        description="Look only at values written within this time, such as 720h. All when absent.",
+    )
+
+
+class AcceptedFinding(Model):
+    """Findings of the audits that you accept. Every member that is given must match."""
+
+    dag_id: Name | None = Field(default=None, description="DAG that they are about.")
+    task_id: Name | None = Field(default=None, description="Task that they are about.")
+    file: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        default=None,
+        description="File that they are in, relative to the DAG folder.",
+    )
+    kind: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None, description="Kind of value that they are about, as a finding names it."
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="Why they are accepted, for whoever reads the spec later."
+    )
+
+
+class AuditGate(Model):
+    """Tasks whose values would fail or change with the new backend are found before the flip."""
+
+    static: StaticAudit | None = Field(
+        default=None, description="Audit of the DAG code. None when absent."
+    )
+    dynamic: DynamicAudit | None = Field(
+        default=None, description="Audit of the values in the table. None when absent."
+    )
+    accepted: Annotated[tuple[AcceptedFinding, ...], Field(max_length=256)] = Field(
+        default=(),
+        description="Findings that a person has looked at and accepts. Each names at least a "
+        "DAG or a file.",
+    )
+    max_age: Duration = Field(
+        default="24h", description="Age from which on an audit counts no more, such as 24h."
+    )
+    timeout: Duration = Field(
+        default="30m", description="How long one audit may take, such as 30m."
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> "AuditGate":
+        if self.static is None and self.dynamic is None:
+            raise ValueError(_NO_AUDIT)
+        if any(entry.dag_id is None and entry.file is None for entry in self.accepted):
+            raise ValueError(_ACCEPTS_EVERYTHING)
+        return self
 
 
 class Gates(Model):
@@ -173,6 +346,11 @@ class Gates(Model):
 
     preflight: PreflightGate = Field(default=PreflightGate(), description="The preflight checks.")
     round_trip: RoundTripGate = Field(default=RoundTripGate(), description="The round trip.")
+    audit: AuditGate | None = Field(
+        default=None,
+        description="The audits of DAG code and stored values. None when absent.",
+        json_schema_extra=_AUDIT_RULE,
+    )
     max_age: Duration = Field(
         default="24h", description="Age from which on a proof counts no more, such as 24h."
     )
@@ -290,6 +468,10 @@ class RolloutSpec(Model):
 
     def proof_max_age(self) -> timedelta:
         return parse_duration(self.gates.max_age)
+
+    def audit_max_age(self) -> timedelta | None:
+        """Return how long an audit counts; None where none is asked for."""
+        return None if self.gates.audit is None else parse_duration(self.gates.audit.max_age)
 
     def rehearsal_max_age(self) -> timedelta:
         return parse_duration(self.rehearsal.max_age)

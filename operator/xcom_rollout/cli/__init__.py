@@ -15,7 +15,6 @@ from xcom_rollout.cli.options import Target, common_options, remember
 _VERBS: Final = {
     "attest": "Put a rehearsal of the kill-switch on record.",
     "audit": "Name the tasks whose values the object storage backend fails on or changes.",
-    "audit": "Name the tasks whose values the object storage backend fails on or changes.",
     "crd": "Print the CustomResourceDefinition.",
     "kill": "Engage the kill-switch: the way back, at any time.",
     "plan": "Show what the operator would do next, and why, without doing it.",

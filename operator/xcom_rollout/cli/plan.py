@@ -21,6 +21,7 @@ from xcom_rollout.cli.options import (
 )
 from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, utc_now, wrapped
 from xcom_rollout.cli.session import Session, Unreachable, open_session
+from xcom_rollout.decide.actions import Report
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.ledger import Ledger
@@ -178,9 +179,11 @@ def as_data(raw: Raw, decision: Decision) -> dict[str, Any]:
 
 
 def plain(value: object) -> Any:
-    """Return a value made of dataclasses as plain JSON data; the ledger only by its name."""
+    """Return a value made of dataclasses as plain JSON data; what is long only by its name."""
     if isinstance(value, Ledger):
         return "the ledger"
+    if isinstance(value, Report):
+        return f"the {value.kind} audit"
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Enum):

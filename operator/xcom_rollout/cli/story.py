@@ -56,6 +56,8 @@ def tell(raw: Raw, now: datetime) -> list[str]:
     lines += _delivery(status)
     lines += _conditions(raw)
     lines += _proofs(status, now)
+    lines += _audits(status, now)
+    lines += _calibration(status, now)
     lines += _rehearsal(status, now)
     lines += _offloaded(status, now)
     lines += _kill(status, now)
@@ -114,6 +116,44 @@ def _proofs(status: Mapping[str, Any], now: datetime) -> list[str]:
         for warning in proof.get("warnings") or ():
             lines += [f"    ! {line}" for line in wrapped(warning, width() - 6)]
     return ["", "Proofs", *lines] if lines else []
+
+
+def _audits(status: Mapping[str, Any], now: datetime) -> list[str]:
+    audits = status.get("audits") or ()
+    longest = max((len(audit["kind"]) for audit in audits), default=0)
+    lines = []
+    for audit in audits:
+        counts = audit.get("counts") or {}
+        said = ", ".join(
+            f"{counts[word]} {word}"
+            for word in ("fails", "drifts", "unseen", "accepted")
+            if counts.get(word)
+        )
+        made = f"{said or 'nothing found'}; attempt {audit['attempt']}, "
+        made += f"{ago(audit['observedAt'], now)}, Job {audit['job']}"
+        lines += table([(audit["kind"].ljust(longest), audit["verdict"], made)])
+        if audit.get("message"):
+            lines += [f"      {line}" for line in wrapped(audit["message"], width() - 6)]
+        shown = audit.get("findings") or ()
+        for finding in shown:
+            first, *rest = wrapped(finding, width() - 6)
+            lines += [f"    ✗ {first}", *(f"      {line}" for line in rest)]
+        if (more := counts.get("holding", 0) - len(shown)) > 0:
+            lines.append(f"      and {more} more")
+        if listed := audit.get("listRef"):
+            lines.append(f"      all of them: ConfigMap {listed['name']}, {audit['kind']}.json")
+    return ["", "Audits", *lines] if lines else []
+
+
+def _calibration(status: Mapping[str, Any], now: datetime) -> list[str]:
+    found = status.get("calibration")
+    if not found:
+        return []
+    text = (
+        f"{found['recommendedBytes']} bytes: {found['margin']} times the size below which "
+        f"{found['quantile']} of the values stay, measured {ago(found['takenAt'], now)}"
+    )
+    return ["", "Recommended threshold", *(f"  {line}" for line in wrapped(text, width() - 2))]
 
 
 def _rehearsal(status: Mapping[str, Any], now: datetime) -> list[str]:

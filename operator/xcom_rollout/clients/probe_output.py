@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from xcom_rollout.clients.errors import Malformed
-from xcom_rollout.decide.ledger import NamedCheck, OffloadedRun, RunKey, Verdict
-from xcom_rollout.decide.observed import CensusResult, ProofResult
+from xcom_rollout.decide.ledger import Drift, NamedCheck, OffloadedRun, RunKey, Verdict
+from xcom_rollout.decide.observed import CalibrationResult, CensusResult, ProofResult
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings
 
 BEGIN: Final = "-----BEGIN XCOM PROBE RESULT-----"
@@ -62,10 +62,11 @@ def proof_result(document: Mapping[str, Any]) -> ProofResult:
     facts = _mapping(document, "facts")
     return ProofResult(
         verdict=verdict(document),
-        failed=tuple(_checks(document, "fail", "error")),
-        warnings=tuple(_checks(document, "warn")),
-        facts=tuple(sorted(_flat("", facts))),
+        failed=tuple(checks(document, "fail", "error")),
+        warnings=tuple(checks(document, "warn")),
+        facts=tuple(sorted(flat("", facts))),
         executor=str(facts.get("executor") or ""),
+        drift=tuple(_drift(document)),
     )
 
 
@@ -76,11 +77,8 @@ def census_result(document: Mapping[str, Any]) -> CensusResult:
         Malformed: the document lacks what a census has.
     """
     found = verdict(document)
-    problems = "; ".join(
-        f"{check.name}: {check.observed}" for check in _checks(document, "fail", "error")
-    )
     if found is not Verdict.PASS:
-        return CensusResult(found, (), problems or "the probe names no check that failed")
+        return CensusResult(found, (), _problems(document))
     runs = document.get("runs")
     if not isinstance(runs, list):
         raise Malformed("the probe's census has no list `runs`")
@@ -100,6 +98,22 @@ def census_result(document: Mapping[str, Any]) -> CensusResult:
         raise Malformed(f"a run in the probe's census cannot be read: {error!r}") from error
 
 
+def calibration_result(document: Mapping[str, Any]) -> CalibrationResult:
+    """Return the outcome of `calibrate`.
+
+    Raises:
+        Malformed: the document lacks what a calibration has.
+    """
+    if verdict(document) is not Verdict.PASS:
+        return CalibrationResult(0, (), _problems(document))
+    found = _mapping(document, "calibration")
+    try:
+        recommended = int(found["recommendedThreshold"] or 0)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"the probe's calibration cannot be read: {error!r}") from error
+    return CalibrationResult(recommended, tuple(sorted(flat("", found))))
+
+
 def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:
     """Return the backend that `inspect` saw loaded, with the values that it really uses.
 
@@ -109,12 +123,7 @@ def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:
     facts = _mapping(document, "facts")
     loaded = facts.get("backendClass")
     if not loaded:
-        problems = "; ".join(
-            f"{check.name}: {check.observed}" for check in _checks(document, "fail", "error")
-        )
-        raise Malformed(
-            f"the pod loads no XCom backend: {problems or 'the probe does not say why'}"
-        )
+        raise Malformed(f"the pod loads no XCom backend: {_problems(document)}")
     storage = _mapping(facts, "objectStorage")
     settings = BackendSettings(backend=str(loaded))
     if not settings.reads_offloaded:
@@ -133,11 +142,16 @@ def _value(options: Mapping[str, Any], name: str) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _checks(document: Mapping[str, Any], *statuses: str) -> Iterator[NamedCheck]:
-    checks = document.get("checks")
-    if not isinstance(checks, list):
+def checks(document: Mapping[str, Any], *statuses: str) -> Iterator[NamedCheck]:
+    """Yield the checks with one of these statuses.
+
+    Raises:
+        Malformed: the document has no list of checks.
+    """
+    listed = document.get("checks")
+    if not isinstance(listed, list):
         raise Malformed("the probe's result has no list `checks`")
-    for check in checks:
+    for check in listed:
         if check.get("status") in statuses:
             yield NamedCheck(
                 name=str(check.get("name", "")),
@@ -147,6 +161,32 @@ def _checks(document: Mapping[str, Any], *statuses: str) -> Iterator[NamedCheck]
             )
 
 
+def _problems(document: Mapping[str, Any]) -> str:
+    found = "; ".join(
+        f"{check.name}: {check.observed}" for check in checks(document, "fail", "error")
+    )
+    return found or "the probe does not say why"
+
+
+def _drift(document: Mapping[str, Any]) -> Iterator[Drift]:
+    """Yield in which ways values change; without a round trip there are none."""
+    drift = document.get("drift")
+    if drift is None:
+        tried = [check["name"] for check in document["checks"] if check["status"] != "skip"]
+        if any(str(name).startswith("roundtrip-") for name in tried):
+            raise Malformed("the probe's result has a round trip and no list `drift`")
+        return
+    for entry in drift:
+        try:
+            yield Drift(
+                name=str(entry["class"]),
+                meaning=str(entry["meaning"]),
+                values=tuple(map(str, entry["values"])),
+            )
+        except (KeyError, TypeError) as error:
+            raise Malformed(f"the drift in the probe's result cannot be read: {error!r}") from error
+
+
 def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = parent.get(name)
     if not isinstance(value, Mapping):
@@ -154,10 +194,11 @@ def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def _flat(prefix: str, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def flat(prefix: str, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield nested plain values as text, by their path with dots."""
     for name, value in facts.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping):
-            yield from _flat(f"{key}.", value)
+            yield from flat(f"{key}.", value)
         elif isinstance(value, str | int | float | bool):
             yield key, str(value)

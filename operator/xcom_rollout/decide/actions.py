@@ -4,10 +4,20 @@ Each action is idempotent. It names what shall be so; the layer `act` makes it s
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from xcom_rollout.decide.ledger import Component, Ledger, RunKey
+from xcom_rollout.decide.ledger import AuditKind, Component, Ledger, RunKey
 from xcom_rollout.decide.observed import JobKind
 from xcom_rollout.decide.settings import BackendSettings
+
+
+@dataclass(frozen=True)
+class Report:
+    """An audit in full, for people: the ledger keeps only what decisions need."""
+
+    kind: AuditKind
+    text: str
+    """JSON."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +26,8 @@ class WriteLedger:
 
     ledger: Ledger
     note: str
+    report: Report | None = None
+    """To be published before."""
 
     def describe(self) -> str:
         return f"record: {self.note}"
@@ -32,6 +44,10 @@ class RunJob:
     candidate: BackendSettings | None
     """Settings that the pod's configuration shall hold; None: as it is delivered now."""
     arguments: tuple[str, ...]
+    deadline: timedelta | None = None
+    """How long it may take; None: what is usual for its kind."""
+    samples: str | None = None
+    """ConfigMap with values to try, for kind PROOF."""
     runs: tuple[RunKey, ...] = ()
     """Runs to look at, for kind VERIFY."""
     old_runs: frozenset[RunKey] = frozenset()

@@ -49,6 +49,8 @@ def resumed(ledger: Ledger) -> Ledger:
         baseline=None,
         delivered=None,
         proofs=(),
+        audits=(),
+        calibration=None,
         readers=(),
         census=None,
     )

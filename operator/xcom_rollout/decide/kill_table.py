@@ -16,12 +16,20 @@ from xcom_rollout.decide.actions import (
     DeletePods,
     FailRuns,
     PauseDags,
-    RunJob,
     SetValues,
     UnpauseDags,
     WriteLedger,
 )
 from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.errands import (
+    Answered,
+    Errand,
+    Failed,
+    Running,
+    count_offloaded,
+    newest_attempt,
+    record_of,
+)
 from xcom_rollout.decide.ledger import (
     CensusRecord,
     Component,
@@ -30,13 +38,12 @@ from xcom_rollout.decide.ledger import (
     RecoveringRun,
     RunKey,
     RunStage,
-    Verdict,
 )
 from xcom_rollout.decide.observed import (
     AirflowView,
     CensusResult,
     JobKind,
-    JobState,
+    ProbeJob,
 )
 from xcom_rollout.decide.release_steps import (
     fleet_confirmed,
@@ -45,7 +52,6 @@ from xcom_rollout.decide.release_steps import (
     release_settled,
     sole_owner,
 )
-from xcom_rollout.decide.rollout_table import record_of
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import Step, act, done, hold, wait
@@ -135,51 +141,31 @@ def reverted(s: Situation) -> Finding:
 def census_taken(s: Situation) -> Finding:
     """The runs with offloaded values were counted, after the revert and after old tasks ended."""
     kill, record = _kill(s), _census(s)
-    jobs = s.jobs(JobKind.CENSUS, _purpose(kill))
-    latest = jobs[-1] if jobs else None
-    if latest is not None and (record is None or latest.attempt > record.attempt):
-        if latest.state is JobState.RUNNING:
+    errand = Errand(JobKind.CENSUS, Component.SCHEDULER, _purpose(kill))
+    match newest_attempt(s, errand, CensusResult, retry=JOB_RETRY):
+        case Running(job):
             return wait(
                 "CensusRunning",
                 "counting the in-flight runs that hold offloaded values"
-                + (f" ({latest.message})" if latest.message else ""),
+                + (f" ({job.message})" if job.message else ""),
             )
-        result = latest.result
-        if isinstance(result, CensusResult) and result.verdict is Verdict.PASS:
-            census = record_of(latest, result, after_revert=True)
-            known = {run.key for run in kill.runs}
-            found = tuple(
-                RecoveringRun(run.key, run.rows) for run in result.runs if run.key not in known
-            )
-            ledger = replace(s.ledger, census=census, kill=kill.with_runs(found))
-            return act(
-                "CensusTaken",
-                f"{len(result.runs)} in-flight runs hold offloaded values"
-                + (f"; new: {some([str(run.key) for run in found])}" if found else ""),
-                WriteLedger(ledger, f"census {latest.attempt}"),
-            )
-        finished = latest.finished_at or latest.created_at
-        if s.now < finished + JOB_RETRY:
-            why = result.message if isinstance(result, CensusResult) else latest.message
+        case Answered(job, result):
+            return _record_census(s, kill, job, result)
+        case Failed(why=why):
             return hold(
                 "CensusFailed",
                 f"the census could not be taken: {why}; it is tried again in a few seconds",
                 after=JOB_RETRY,
             )
-    elif record is not None and not _ended_unseen(s, kill, record):
+    if record is not None and not _ended_unseen(s, kill, record):
         left = _unknown(kill, record)
         more = f"; {len(left)} others still had old tasks" if left else ""
         return done("CensusTaken", f"{len(kill.runs)} runs are re-triggered{more}")
-    job = RunJob(
-        JobKind.CENSUS,
-        Component.SCHEDULER,
-        s.next_attempt(JobKind.CENSUS, Component.SCHEDULER),
-        _purpose(kill),
-        None,
-        ("census", "--base", s.spec.backend.object_storage.path),
-        old_runs=_with_old_tasks(s, kill),
+    return act(
+        "TakingCensus",
+        "counting the in-flight runs that hold offloaded values",
+        count_offloaded(s, JobKind.CENSUS, _purpose(kill), old_runs=_with_old_tasks(s, kill)),
     )
-    return act("TakingCensus", "counting the in-flight runs that hold offloaded values", job)
 
 
 def runs_stopped(s: Situation) -> Finding:
@@ -365,32 +351,23 @@ def values_verified(s: Situation) -> Finding:
     recovered = tuple(run.key for run in kill.runs if run.stage is RunStage.RECOVERED)
     if kill.verified or not recovered:
         return done("ValuesVerified", f"{len(recovered)} re-runs hold inline values only")
-    jobs = s.jobs(JobKind.VERIFY, _purpose(kill))
-    latest = jobs[-1] if jobs else None
-    if latest is not None:
-        if latest.state is JobState.RUNNING:
+    errand = Errand(JobKind.VERIFY, Component.SCHEDULER, _purpose(kill))
+    match newest_attempt(s, errand, CensusResult, retry=JOB_RETRY):
+        case Running():
             return wait("Verifying", "verifying that the re-runs hold inline values only")
-        result = latest.result
-        if isinstance(result, CensusResult) and result.verdict is Verdict.PASS:
+        case Answered(result=result):
             return _record_verification(s, kill, result)
-        finished = latest.finished_at or latest.created_at
-        if s.now < finished + JOB_RETRY:
-            why = result.message if isinstance(result, CensusResult) else latest.message
+        case Failed(why=why):
             return hold(
                 "VerificationFailed",
                 f"the re-runs could not be looked at: {why}; it is tried again",
                 after=JOB_RETRY,
             )
-    job = RunJob(
-        JobKind.VERIFY,
-        Component.SCHEDULER,
-        s.next_attempt(JobKind.VERIFY, Component.SCHEDULER),
-        _purpose(kill),
-        None,
-        ("census", "--base", s.spec.backend.object_storage.path),
-        runs=recovered,
+    return act(
+        "Verifying",
+        "verifying that the re-runs hold inline values only",
+        count_offloaded(s, JobKind.VERIFY, _purpose(kill), runs=recovered),
     )
-    return act("Verifying", "verifying that the re-runs hold inline values only", job)
 
 
 def pods_replaced(s: Situation) -> Finding:
@@ -539,6 +516,19 @@ def _late_dags(s: Situation, kill: Kill, view: AirflowView) -> tuple[str, ...]:
         }
         late &= view.unpaused_dags
     return tuple(sorted(late - set(kill.held_dags)))
+
+
+def _record_census(s: Situation, kill: Kill, job: ProbeJob, result: CensusResult) -> Finding:
+    census = record_of(job, result, after_revert=True)
+    known = {run.key for run in kill.runs}
+    found = tuple(RecoveringRun(run.key, run.rows) for run in result.runs if run.key not in known)
+    ledger = replace(s.ledger, census=census, kill=kill.with_runs(found))
+    return act(
+        "CensusTaken",
+        f"{len(result.runs)} in-flight runs hold offloaded values"
+        + (f"; new: {some([str(run.key) for run in found])}" if found else ""),
+        WriteLedger(ledger, f"census {job.attempt}"),
+    )
 
 
 def _record_verification(s: Situation, kill: Kill, result: CensusResult) -> Finding:

@@ -39,6 +39,16 @@ class NamedCheck:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """A way in which values come back changed with the new backend, and not with the old one."""
+
+    name: str
+    meaning: str
+    values: tuple[str, ...]
+    """Names of the values of the round trip that do."""
+
+
+@dataclass(frozen=True)
 class Proof:
     """What a proof Job found in a pod cloned from `component`, bound to what it looked at."""
 
@@ -50,10 +60,103 @@ class Proof:
     job: str
     failed: tuple[NamedCheck, ...] = ()
     warnings: tuple[NamedCheck, ...] = ()
+    drift: tuple[Drift, ...] = ()
     executor: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     message: str = ""
     """What went wrong where there is no result to quote (verdict error)."""
+
+
+class AuditKind(StrEnum):
+    STATIC = "static"
+    """The code in the DAG folder."""
+    DYNAMIC = "dynamic"
+    """The values in the table."""
+
+
+class Effect(StrEnum):
+    """What the flip does to a value, the worst first."""
+
+    FAILS = "fails"
+    DRIFTS = "drifts"
+    UNSEEN = "unseen"
+    """Nobody knows: the file could not be looked at."""
+
+
+class Confidence(StrEnum):
+    """How sure a finding is, the surest first."""
+
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+
+
+@dataclass(frozen=True)
+class AuditFinding:
+    """Something that an audit found in one place, as far as a decision needs it."""
+
+    effect: Effect
+    confidence: Confidence
+    kind: str
+    """Kind of value, such as `ndarray`."""
+    dag_id: str = ""
+    """Empty where it is not known, as for a helper that several DAGs import."""
+    task_id: str = ""
+    file: str = ""
+    """Relative to the DAG folder; empty for a value in the table."""
+    line: int = 0
+    key: str = ""
+    """XCom key; empty where it is not known."""
+    rows: int = 0
+    """Number of such values in the table."""
+
+    def __str__(self) -> str:
+        task = "/".join(part for part in (self.dag_id, self.task_id) if part)
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        where = f"{task} ({place})" if task and place else task or place
+        if self.effect is Effect.UNSEEN:
+            return f"{where}: could not be read"
+        sure = "" if self.confidence is Confidence.HIGH else f", confidence {self.confidence}"
+        key = f" in key {self.key}" if self.key not in ("", "return_value") else ""
+        rows = f" in {self.rows} rows" if self.rows else ""
+        return f"{where}: {self.kind}{key} {self.effect}{rows}{sure}"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit Job found, bound to what it looked at."""
+
+    kind: AuditKind
+    digest: str
+    attempt: int
+    verdict: Verdict
+    """As the probe gave it. Which findings hold a rollout is decided by its spec."""
+    observed_at: datetime
+    job: str
+    findings: tuple[AuditFinding, ...] = ()
+    """The worst first."""
+    left_out: int = 0
+    """Number of further findings that may hold a rollout: more than a ledger keeps."""
+    failed: tuple[NamedCheck, ...] = ()
+    """Checks that said no or could not look, other than by findings."""
+    facts: tuple[tuple[str, str], ...] = ()
+    message: str = ""
+    """What went wrong where there is no result to quote (verdict error)."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The threshold that the values in the table recommend."""
+
+    digest: str
+    attempt: int
+    observed_at: datetime
+    job: str
+    recommended: int
+    """Bytes."""
+    quantile: str
+    margin: str
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +270,8 @@ class Ledger:
     """The owned settings found before the first flip; the kill-switch restores them."""
     delivered: Delivered | None = None
     proofs: tuple[Proof, ...] = ()
+    audits: tuple[Audit, ...] = ()
+    calibration: Calibration | None = None
     readers: tuple[Reader, ...] = ()
     census: CensusRecord | None = None
     kill: Kill | None = None
@@ -176,3 +281,6 @@ class Ledger:
 
     def proof(self, component: Component) -> Proof | None:
         return next((proof for proof in self.proofs if proof.component is component), None)
+
+    def audit(self, kind: AuditKind) -> Audit | None:
+        return next((audit for audit in self.audits if audit.kind is kind), None)

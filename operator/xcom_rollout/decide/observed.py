@@ -4,9 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
-from xcom_rollout.decide.ledger import Component, Ledger, NamedCheck, OffloadedRun, RunKey, Verdict
+from xcom_rollout.decide.ledger import (
+    AuditFinding,
+    Component,
+    Drift,
+    Ledger,
+    NamedCheck,
+    OffloadedRun,
+    RunKey,
+    Verdict,
+)
 from xcom_rollout.decide.settings import BackendSettings
 
 
@@ -96,6 +106,9 @@ class JobState(StrEnum):
 
 class JobKind(StrEnum):
     PROOF = "proof"
+    AUDIT_STATIC = "audit-static"
+    AUDIT_DYNAMIC = "audit-dynamic"
+    CALIBRATION = "calibration"
     CENSUS = "census"
     VERIFY = "verify"
 
@@ -107,6 +120,35 @@ class ProofResult:
     warnings: tuple[NamedCheck, ...]
     facts: tuple[tuple[str, str], ...]
     executor: str
+    drift: tuple[Drift, ...] = ()
+    message: str = ""
+    is_answer: ClassVar[bool] = True
+    """A red proof says something too."""
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    verdict: Verdict
+    findings: tuple[AuditFinding, ...]
+    left_out: int
+    failed: tuple[NamedCheck, ...]
+    facts: tuple[tuple[str, str], ...]
+    report: str = ""
+    """Every finding as the probe gave it: JSON, for people."""
+    message: str = ""
+    is_answer: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    recommended: int
+    """Bytes; 0 where the table holds no value to go by."""
+    facts: tuple[tuple[str, str], ...]
+    message: str = ""
+
+    @property
+    def is_answer(self) -> bool:
+        return not self.message
 
 
 @dataclass(frozen=True)
@@ -114,6 +156,15 @@ class CensusResult:
     verdict: Verdict
     runs: tuple[OffloadedRun, ...]
     message: str = ""
+
+    @property
+    def is_answer(self) -> bool:
+        return self.verdict is Verdict.PASS
+
+
+ProbeResult = ProofResult | AuditResult | CalibrationResult | CensusResult
+"""What a Job of the probe brought back. `is_answer` tells whether it looked at what it was sent
+for; where it did not, `message` says why."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +180,7 @@ class ProbeJob:
     state: JobState
     finished_at: datetime | None = None
     old_runs: frozenset[RunKey] = frozenset()
-    result: ProofResult | CensusResult | None = None
+    result: ProbeResult | None = None
     message: str = ""
     """Progress while it runs (such as an image that cannot be pulled); the fault when broken."""
 
@@ -178,3 +229,5 @@ class Observed:
     airflow: AirflowView | None = None
     problems: tuple[str, ...] = ()
     """What could not be observed, in words; a decision that needs it holds."""
+    samples_missing: bool = False
+    """Whether the spec names a ConfigMap of samples that is not there."""

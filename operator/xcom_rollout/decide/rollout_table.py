@@ -5,23 +5,22 @@ from datetime import timedelta
 from typing import Final
 
 from xcom_rollout.api.names import Condition
-from xcom_rollout.decide.actions import RunJob, SetValues, WriteLedger
+from xcom_rollout.decide.actions import SetValues, WriteLedger
+from xcom_rollout.decide.audits import audited
+from xcom_rollout.decide.calibration import calibrated
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.ledger import (
-    PROVEN_COMPONENTS,
-    CensusRecord,
-    Component,
-    Delivered,
-    Proof,
-    Verdict,
+from xcom_rollout.decide.errands import (
+    Answered,
+    Errand,
+    Failed,
+    Running,
+    count_offloaded,
+    newest_attempt,
+    record_of,
 )
-from xcom_rollout.decide.observed import (
-    CensusResult,
-    JobKind,
-    JobState,
-    ProbeJob,
-    ProofResult,
-)
+from xcom_rollout.decide.ledger import Component, Delivered
+from xcom_rollout.decide.observed import CensusResult, JobKind
+from xcom_rollout.decide.proofs import proven
 from xcom_rollout.decide.release_steps import (
     fleet_confirmed,
     fleet_rolled,
@@ -31,14 +30,10 @@ from xcom_rollout.decide.release_steps import (
     sole_owner,
 )
 from xcom_rollout.decide.requests import InvalidAttestation, attestation
-from xcom_rollout.decide.situation import Situation, some
-from xcom_rollout.decide.table import UNTIL_CHANGED, Step, act, background, done, hold, wait
+from xcom_rollout.decide.situation import Situation
+from xcom_rollout.decide.table import UNTIL_CHANGED, Step, act, background, done, hold
 
-PROOF_RETRY: Final = timedelta(seconds=60)
-"""How long after a red proof the next attempt begins, should nothing that it proved change."""
 CENSUS_RETRY: Final = timedelta(seconds=15)
-SUPPORTED_EXECUTOR: Final = "KubernetesExecutor"
-JSON_STRINGS_CHECK: Final = "roundtrip-json-strings"
 LIVE: Final = "live"
 """Digest of the census Jobs of a live rollout."""
 
@@ -105,36 +100,6 @@ def undisturbed(s: Situation) -> Finding:
         f"{s.observed.rollout.name} --reason ...), which repairs them. If not, go back with: helm "
         f"rollback {s.spec.airflow.release} {delivered.revision if delivered else ''}",
     )
-
-
-def proven(s: Situation) -> Finding:
-    """Both pod templates have a green, current proof of the settings to come."""
-    if s.release.settings == s.target:
-        return done("Proven", "the proven settings are delivered")
-    if s.observed.problems:
-        return hold("CannotObserve", some(list(s.observed.problems)))
-    running: list[str] = []
-    for component in PROVEN_COMPONENTS:
-        if _valid(s, s.ledger.proof(component)):
-            continue
-        jobs = [
-            job for job in s.jobs(JobKind.PROOF, s.observed.digest) if job.component is component
-        ]
-        latest = jobs[-1] if jobs else None
-        recorded = s.ledger.proof(component)
-        if latest is not None and (recorded is None or recorded.attempt < latest.attempt):
-            if latest.state is JobState.RUNNING:
-                running.append(f"{component} ({latest.message or latest.name})")
-                continue
-            return _record_proof(s, latest)
-        if recorded is not None and recorded.digest == s.observed.digest:
-            again = recorded.observed_at + PROOF_RETRY
-            if recorded.verdict is not Verdict.PASS and s.now < again:
-                return _red(s, recorded, again - s.now)
-        return _run_proof(s, component)
-    if running:
-        return wait("ProofsRunning", f"proving in pods cloned from {some(running)}")
-    return _drift_and_executor(s)
 
 
 def rehearsed(s: Situation) -> Finding:
@@ -214,14 +179,12 @@ def cut_over_confirmed(s: Situation) -> Finding:
 def census_fresh(s: Situation) -> Finding:
     """The in-flight runs with offloaded values were counted not long ago."""
     record = s.ledger.census
-    jobs = s.jobs(JobKind.CENSUS, LIVE)
-    latest = jobs[-1] if jobs else None
-    if latest is not None and (record is None or latest.attempt > record.attempt):
-        if latest.state is JobState.RUNNING:
+    errand = Errand(JobKind.CENSUS, Component.SCHEDULER, LIVE)
+    match newest_attempt(s, errand, CensusResult, retry=CENSUS_RETRY):
+        case Running():
             return done("Live", _live(s), after=timedelta(seconds=10))
-        result = latest.result
-        if isinstance(result, CensusResult) and result.verdict is Verdict.PASS:
-            census = record_of(latest, result)
+        case Answered(job, result):
+            census = record_of(job, result)
             return background(
                 "Live",
                 _live(s),
@@ -230,37 +193,15 @@ def census_fresh(s: Situation) -> Finding:
                     f"{len(census.runs)} in-flight runs hold offloaded values",
                 ),
             )
-        finished = latest.finished_at or latest.created_at
-        if s.now < finished + CENSUS_RETRY:
-            why = result.message if isinstance(result, CensusResult) else latest.message
+        case Failed(why=why):
             return done(
                 "Live",
                 f"{_live(s)}; the last count of offloaded runs failed: {why}",
                 after=CENSUS_RETRY,
             )
-    elif record is not None and s.now < record.taken_at + s.spec.census_interval():
+    if record is not None and s.now < record.taken_at + s.spec.census_interval():
         return done("Live", _live(s), after=record.taken_at + s.spec.census_interval() - s.now)
-    job = RunJob(
-        JobKind.CENSUS,
-        Component.SCHEDULER,
-        s.next_attempt(JobKind.CENSUS, Component.SCHEDULER),
-        LIVE,
-        None,
-        ("census", "--base", s.spec.backend.object_storage.path),
-    )
-    return background("Live", _live(s), job)
-
-
-def record_of(job: ProbeJob, result: CensusResult, *, after_revert: bool = False) -> CensusRecord:
-    """Return what the ledger keeps of a census."""
-    return CensusRecord(
-        job=job.name,
-        attempt=job.attempt,
-        taken_at=job.created_at,
-        runs=result.runs,
-        old_runs=job.old_runs,
-        after_revert=after_revert,
-    )
+    return background("Live", _live(s), count_offloaded(s, JobKind.CENSUS, LIVE))
 
 
 def _past_readers(s: Situation) -> bool:
@@ -273,116 +214,6 @@ def _live(s: Situation) -> str:
     return f"values of {s.target.threshold} bytes and more are offloaded{seen}"
 
 
-def _valid(s: Situation, proof: Proof | None) -> bool:
-    return (
-        proof is not None
-        and proof.verdict is Verdict.PASS
-        and proof.digest == s.observed.digest
-        and s.now < proof.observed_at + s.spec.proof_max_age()
-    )
-
-
-def _run_proof(s: Situation, component: Component) -> Finding:
-    storage = s.spec.backend.object_storage
-    arguments = [
-        "prove",
-        "--expect-path",
-        storage.path,
-        "--expect-threshold",
-        s.spec.threshold.bytes,
-    ]
-    if storage.compression:
-        arguments += ["--expect-compression", storage.compression]
-    if s.spec.gates.preflight.functional_s3:
-        arguments.append("--functional-s3")
-    attempt = s.next_attempt(JobKind.PROOF, component)
-    return act(
-        "StartingProof",
-        f"starting proof attempt {attempt} in a pod cloned from the {component}",
-        RunJob(JobKind.PROOF, component, attempt, s.observed.digest, s.target, tuple(arguments)),
-    )
-
-
-def _record_proof(s: Situation, job: ProbeJob) -> Finding:
-    result = job.result
-    if isinstance(result, ProofResult):
-        proof = Proof(
-            component=job.component,
-            digest=job.digest,
-            attempt=job.attempt,
-            verdict=result.verdict,
-            observed_at=job.finished_at or s.now,
-            job=job.name,
-            failed=result.failed,
-            warnings=result.warnings,
-            facts=result.facts,
-            executor=result.executor,
-        )
-    else:
-        proof = Proof(
-            component=job.component,
-            digest=job.digest,
-            attempt=job.attempt,
-            verdict=Verdict.ERROR,
-            observed_at=job.finished_at or s.now,
-            job=job.name,
-            message=job.message or "the Job ended without a result",
-        )
-    others = tuple(p for p in s.ledger.proofs if p.component is not job.component)
-    return act(
-        "RecordingProof",
-        f"the proof in the {job.component} pod ended: {proof.verdict}",
-        WriteLedger(
-            replace(s.ledger, proofs=(*others, proof)),
-            f"proof {job.attempt} of the {job.component}: {proof.verdict}",
-        ),
-    )
-
-
-def _red(s: Situation, proof: Proof, again: timedelta) -> Finding:
-    retry = f"The next attempt begins at {s.now + again:%H:%M:%SZ}."
-    after = min(again, timedelta(seconds=15))
-    if proof.verdict is Verdict.ERROR and not proof.failed:
-        return hold(
-            "ProofError",
-            f"the proof in the {proof.component} pod could not be made: {proof.message}. See: "
-            f"kubectl describe job {proof.job} -n {s.observed.rollout.namespace}. {retry}",
-            after=after,
-        )
-    checks = "; ".join(
-        f"check {check.name}: saw {check.observed}, expected {check.expected}. {check.remedy}"
-        for check in proof.failed
-    )
-    return hold("ProofFailed", f"in the {proof.component} pod: {checks} {retry}", after=after)
-
-
-def _drift_and_executor(s: Situation) -> Finding:
-    # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
-    scheduler = s.ledger.proof(Component.SCHEDULER)
-    executor = scheduler.executor if scheduler else ""
-    if executor != SUPPORTED_EXECUTOR:
-        return hold(
-            "ExecutorNotSupported",
-            f"the scheduler runs {executor or 'an unknown executor'}; the kill-switch is only "
-            f"known to be safe with {SUPPORTED_EXECUTOR}",
-        )
-    for proof in s.ledger.proofs:
-        for check in proof.warnings:
-            accepted = "json-strings" in s.spec.gates.round_trip.accepted_drift
-            if check.name == JSON_STRINGS_CHECK and not accepted:
-                return hold(
-                    "DriftNotAccepted",
-                    f"in the {proof.component} pod: {check.observed}. Upgrade the provider, or "
-                    "accept it with spec.gates.roundTrip.acceptedDrift: [json-strings]",
-                )
-    newest = max(proof.observed_at for proof in s.ledger.proofs)
-    return done(
-        "ProofsGreen",
-        f"{len(PROVEN_COMPONENTS)} proofs are green for digest {s.observed.digest[:12]}, the "
-        f"newest of {newest:%Y-%m-%dT%H:%M:%SZ}",
-    )
-
-
 ROLLOUT_TABLE: Final = (
     Step("sole-owner", "Refused", Condition.ACCEPTED, sole_owner),
     Step("release-found", "Refused", Condition.ACCEPTED, release_found),
@@ -392,6 +223,8 @@ ROLLOUT_TABLE: Final = (
     Step("baseline-known", "Preparing", Condition.ACCEPTED, baseline_known),
     Step("undisturbed", "Drifted", Condition.ACCEPTED, undisturbed),
     Step("proven", "Proving", Condition.PROVEN, proven),
+    Step("calibrated", "Auditing", Condition.CALIBRATED, calibrated),
+    Step("audited", "Auditing", Condition.AUDITED, audited),
     Step("rehearsed", "AwaitingRehearsal", Condition.REHEARSED, rehearsed),
     Step("readers-delivered", "ReadersFirst", Condition.READERS_CONFIRMED, readers_delivered),
     Step("readers-rolled", "ReadersFirst", Condition.READERS_CONFIRMED, readers_rolled),

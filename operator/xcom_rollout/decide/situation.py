@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Final
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
-from xcom_rollout.decide.ledger import Component, Kill, Ledger, Reader, RunKey
-from xcom_rollout.decide.observed import JobKind, Observed, Pod, ProbeJob, Release
+from xcom_rollout.decide.ledger import Kill, Ledger, Reader, RunKey
+from xcom_rollout.decide.observed import Observed, Pod, Release
 from xcom_rollout.decide.requests import KillRequest, kill_request
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
 
@@ -55,24 +55,6 @@ class Situation:
     @cached_property
     def readers(self) -> BackendSettings:
         return replace(self.target, threshold=NEVER_OFFLOAD)
-
-    def jobs(self, kind: JobKind, digest: str) -> list[ProbeJob]:
-        """Return the Jobs of `kind` with this digest, the latest attempt last."""
-        found = [job for job in self.observed.jobs if job.kind is kind and job.digest == digest]
-        return sorted(found, key=lambda job: job.attempt)
-
-    def next_attempt(self, kind: JobKind, component: Component) -> int:
-        """Return a number that no Job of this kind has had, as far as is remembered."""
-        numbers = [
-            job.attempt
-            for job in self.observed.jobs
-            if job.kind is kind and job.component is component
-        ]
-        if kind is JobKind.PROOF and (proof := self.ledger.proof(component)):
-            numbers.append(proof.attempt)
-        if kind is JobKind.CENSUS and self.ledger.census:
-            numbers.append(self.ledger.census.attempt)
-        return max(numbers, default=0) + 1
 
     @cached_property
     def long_lived(self) -> tuple[Pod, ...]:

@@ -4,15 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from xcom_rollout.api.durations import parse_duration
 from xcom_rollout.api.names import DOMAIN_CONDITIONS, Condition
+from xcom_rollout.api.v1alpha1 import AuditGate
 from xcom_rollout.decide.actions import WriteLedger
+from xcom_rollout.decide.audits import accepted, asked, audit_name, holding, unknown, verdict
 from xcom_rollout.decide.decision import Decision, Progress, StepFinding
-from xcom_rollout.decide.ledger import Kill, Proof, RunStage
+from xcom_rollout.decide.ledger import Audit, Calibration, Effect, Kill, Proof, RunStage
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.decide.requests import Attestation, attestation
 from xcom_rollout.decide.situation import Situation
 
 MOST_HISTORY: Final = 50
+MOST_FINDINGS: Final = 20
+"""Findings of an audit that the status shows; the ConfigMap has them all."""
 MESSAGE_LIMIT: Final = 4096
 """Longest condition message, in characters; the API convention allows 32768."""
 
@@ -36,6 +41,11 @@ def summarize(
         "history": _history(decision, now, previous.get("history") or []),
         "proofs": [_proof(s, proof) for proof in ledger.proofs],
     }
+    if gate := s.spec.gates.audit:
+        wanted = (ledger.audit(kind) for kind in asked(gate))
+        status["audits"] = [_audit(s, gate, audit) for audit in wanted if audit is not None]
+    if s.spec.threshold.calibrate and ledger.calibration is not None:
+        status["calibration"] = _calibration(ledger.calibration)
     if release is not None:
         settings = release.settings
         status["delivery"] = {"revision": release.revision, "settings": settings.describe()}
@@ -93,6 +103,22 @@ def failure(
 
 
 _ORDER: Final = (Condition.READY, Condition.RECONCILING, Condition.STALLED, *DOMAIN_CONDITIONS)
+_GATES: Final = (
+    Condition.PROVEN,
+    Condition.CALIBRATED,
+    Condition.AUDITED,
+    Condition.REHEARSED,
+)
+"""Conditions that a kill leaves as they were."""
+
+
+def _not_asked_for(s: Situation) -> frozenset[str]:
+    """Return the conditions that the spec does not ask for: they are not shown."""
+    wanted = {
+        Condition.CALIBRATED: s.spec.threshold.calibrate,
+        Condition.AUDITED: s.spec.gates.audit,
+    }
+    return frozenset(kind for kind, value in wanted.items() if value is None)
 
 
 def _conditions(
@@ -113,12 +139,13 @@ def _conditions(
     }
     killing = s.ledger.kill is not None or s.kill_request is not None
     for kind in DOMAIN_CONDITIONS:
+        if kind in _not_asked_for(s):
+            continue
         findings = [found for found in decision.findings if found.condition == kind]
         if findings:
             values[kind] = _of_findings(findings, decision)
         elif kind in before and (
-            isinstance(current.action, WriteLedger)
-            or (killing and kind in (Condition.PROVEN, Condition.REHEARSED))
+            isinstance(current.action, WriteLedger) or (killing and kind in _GATES)
         ):
             # Nothing in the world has changed for a step that is about to be looked at again.
             values[kind] = _kept(before[kind])
@@ -224,6 +251,47 @@ def _proof(s: Situation, proof: Proof) -> Status:
             "warnings": [check.observed for check in proof.warnings] or None,
             "facts": dict(proof.facts) or None,
             "message": proof.message or None,
+        }
+    )
+
+
+def _audit(s: Situation, gate: AuditGate, audit: Audit) -> Status:
+    found, taken = holding(gate, audit), accepted(gate, audit)
+    effects = [entry.effect for entry in audit.findings]
+    listed = {"name": audit_name(s.observed.rollout.name)} if not audit.message else None
+    return _without_none(
+        {
+            "kind": str(audit.kind),
+            "verdict": str(verdict(gate, audit)),
+            "digest": audit.digest,
+            "attempt": audit.attempt,
+            "observedAt": _time(audit.observed_at),
+            "expiresAt": _time(audit.observed_at + parse_duration(gate.max_age)),
+            "job": audit.job,
+            "counts": {str(effect): effects.count(effect) for effect in Effect}
+            | {"accepted": len(taken), "holding": len(found) + unknown(gate, audit)},
+            "facts": dict(audit.facts) or None,
+            "findings": [str(entry) for entry in found[:MOST_FINDINGS]] or None,
+            "listRef": listed,
+            "message": _trouble(audit) or None,
+        }
+    )
+
+
+def _trouble(audit: Audit) -> str:
+    checks = (f"{check.name}: {check.observed}. {check.remedy}" for check in audit.failed)
+    return audit.message or "; ".join(checks)
+
+
+def _calibration(record: Calibration) -> Status:
+    return _without_none(
+        {
+            "recommendedBytes": str(record.recommended),
+            "quantile": record.quantile,
+            "margin": record.margin,
+            "takenAt": _time(record.observed_at),
+            "job": record.job,
+            "facts": dict(record.facts) or None,
         }
     )
 

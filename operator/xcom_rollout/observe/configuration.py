@@ -39,6 +39,8 @@ class Configuration:
     """Empty where it could not be made."""
     changed_at: datetime | None
     problems: tuple[str, ...]
+    samples_missing: bool = False
+    """Whether the spec names a ConfigMap of samples that is not there."""
 
 
 def look_at_configuration(
@@ -59,6 +61,8 @@ def look_at_configuration(
         templates = [_workload_template(item) for item in workloads]
         proven = tuple(template_of(component, workloads, maps) for component in PROVEN_COMPONENTS)
         changed_at = last_change((*templates, *proven), maps)
+        reference = rollout.spec.gates.round_trip.samples_ref
+        samples = None if reference is None else maps.fact(reference.name, config_map_hash)
         return Configuration(
             digest(
                 Proving(
@@ -76,12 +80,13 @@ def look_at_configuration(
                         for name in secrets(template)
                     },
                     chart=(release.chart_name, release.chart_version),
-                    desired=Desired.of(rollout.spec),
+                    desired=Desired.of(rollout, samples),
                     probe=world.probe_digest,
                 )
             ),
             changed_at,
             (),
+            samples_missing=reference is not None and samples is None,
         )
     except (ActionFailed, KubeError) as error:
         return Configuration("", changed_at, (error.message,))

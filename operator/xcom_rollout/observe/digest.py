@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from xcom_rollout.api.v1alpha1 import RolloutSpec
+from xcom_rollout.api import names
 from xcom_rollout.clients.airflow_objects import CONFIG_KEY, POD_TEMPLATE_KEY, PodTemplate
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.yaml_text import parse_yaml
+from xcom_rollout.decide.observed import Rollout
 
 OWNED_OPTIONS: Final = (
     ("core", "xcom_backend"),
@@ -29,21 +30,28 @@ _IGNORED_ANNOTATIONS: Final = ("checksum/", "kubectl.kubernetes.io/restartedAt")
 
 @dataclass(frozen=True)
 class Desired:
-    """What the spec asks for, as far as a proof depends on it."""
+    """What people ask for, as far as a proof depends on it."""
 
     path: str
     threshold: str
     compression: str | None
     functional_s3: bool
+    samples: str | None = None
+    """`config_map_hash` of the samples of the round trip; None without any."""
+    request: str | None = None
+    """The last request to prove all anew; None without any."""
 
     @classmethod
-    def of(cls, spec: RolloutSpec) -> "Desired":
+    def of(cls, rollout: Rollout, samples: str | None) -> "Desired":
+        spec = rollout.spec
         storage = spec.backend.object_storage
         return cls(
             path=storage.path,
             threshold=spec.threshold.bytes,
             compression=storage.compression,
             functional_s3=spec.gates.preflight.functional_s3,
+            samples=samples,
+            request=rollout.annotations.get(names.ANNOTATION_PROVE),
         )
 
 

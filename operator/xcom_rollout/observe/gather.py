@@ -45,4 +45,5 @@ def observe(world: World, rollout: Rollout) -> Observed:
         ledger=ledger,
         airflow=airflow,
         problems=configuration.problems,
+        samples_missing=configuration.samples_missing,
     )

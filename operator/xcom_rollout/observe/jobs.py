@@ -1,28 +1,33 @@
 """The Jobs that run the probe, and what each of them found."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from xcom_rollout.api import names
 from xcom_rollout.clients import probe_output
+from xcom_rollout.clients.audit_output import audit_result
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
 from xcom_rollout.clients.packing import unpack_runs
 from xcom_rollout.clients.times import parse_time, time_or_none
-from xcom_rollout.decide.ledger import Component, Ledger
-from xcom_rollout.decide.observed import (
-    CensusResult,
-    JobKind,
-    JobState,
-    ProbeJob,
-    ProofResult,
-    Rollout,
-)
+from xcom_rollout.decide.errands import recorded_attempt
+from xcom_rollout.decide.ledger import AuditKind, Component, Ledger
+from xcom_rollout.decide.observed import JobKind, JobState, ProbeJob, ProbeResult, Rollout
 from xcom_rollout.observe.pods import trouble
 
 _JOB_LABEL: Final = "batch.kubernetes.io/job-name"
+_READ: Final[Mapping[JobKind, Callable[[Mapping[str, Any]], ProbeResult]]] = {
+    JobKind.PROOF: probe_output.proof_result,
+    JobKind.AUDIT_STATIC: partial(audit_result, kind=AuditKind.STATIC),
+    JobKind.AUDIT_DYNAMIC: partial(audit_result, kind=AuditKind.DYNAMIC),
+    JobKind.CALIBRATION: probe_output.calibration_result,
+    JobKind.CENSUS: probe_output.census_result,
+    JobKind.VERIFY: probe_output.census_result,
+}
 _LATE: Final = timedelta(seconds=10)
 """Age from which on a Job whose pod has not started is looked up in the Events."""
 
@@ -63,12 +68,12 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
         # Carries our labels by somebody's copy, and is no Job of ours.
         return None
     ended, finished_at, reason = ended_at(item)
-    result: ProofResult | CensusResult | None = None
+    result: ProbeResult | None = None
     message = ""
     if not ended:
         state = JobState.RUNNING
         message = _progress(api, namespace, item)
-    elif _recorded(ledger, kind, metadata["name"], attempt):
+    elif attempt <= recorded_attempt(ledger, kind, component):
         state = JobState.FINISHED
     else:
         state, result, message = memo.get(
@@ -89,15 +94,9 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
     )
 
 
-def _recorded(ledger: Ledger, kind: JobKind, name: str, attempt: int) -> bool:
-    if kind is JobKind.PROOF:
-        return any(proof.job == name for proof in ledger.proofs)
-    return kind is JobKind.CENSUS and ledger.census is not None and attempt <= ledger.census.attempt
-
-
 def _outcome(
     api: KubeApi, namespace: str, item: Json, kind: JobKind, reason: str
-) -> tuple[JobState, ProofResult | CensusResult | None, str]:
+) -> tuple[JobState, ProbeResult | None, str]:
     """Return what a Job that has ended found, or why it found nothing."""
     log = None
     for pod in _pods(api, namespace, item):
@@ -112,10 +111,7 @@ def _outcome(
         )
         return JobState.BROKEN, None, f"{ended}: {why}" if why else ended
     try:
-        document = probe_output.find_result(log)
-        if kind is JobKind.PROOF:
-            return JobState.FINISHED, probe_output.proof_result(document), ""
-        return JobState.FINISHED, probe_output.census_result(document), ""
+        return JobState.FINISHED, _READ[kind](probe_output.find_result(log)), ""
     except Malformed as error:
         return JobState.BROKEN, None, error.message
 

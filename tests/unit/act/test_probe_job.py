@@ -2,6 +2,8 @@
 
 import copy
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from simulation import Simulation
@@ -151,6 +153,25 @@ def test_runs_to_look_at_are_a_file(rollout: Rollout) -> None:
     (container,) = pod["containers"]
     assert container["command"][-3:-1] == ["--runs-file", "/opt/xcom-probe-runs/runs.json"]
     assert container["volumeMounts"][-1]["mountPath"] == "/opt/xcom-probe-runs"
+
+
+def test_samples_are_a_folder_that_only_can_be_read(rollout: Rollout) -> None:
+    pod = pod_of(made(rollout, replace(ACTION, samples="mine")))
+    (container,) = pod["containers"]
+    assert container["command"][-3:] == ["--samples", "/opt/xcom-probe-samples", "--markers"]
+    mount = container["volumeMounts"][-1]
+    assert (mount["mountPath"], mount["readOnly"]) == ("/opt/xcom-probe-samples", True)
+    assert pod["volumes"][-1] == {"name": mount["name"], "configMap": {"name": "mine"}}
+
+
+def test_an_audit_may_take_as_long_as_the_spec_says(rollout: Rollout) -> None:
+    audit = replace(ACTION, kind=JobKind.AUDIT_DYNAMIC, deadline=timedelta(hours=2))
+    assert made(rollout, audit)["spec"]["activeDeadlineSeconds"] == 7200
+
+
+@pytest.mark.parametrize("kind", JobKind)
+def test_a_job_of_any_kind_has_an_end(rollout: Rollout, kind: JobKind) -> None:
+    assert made(rollout, replace(ACTION, kind=kind))["spec"]["activeDeadlineSeconds"] >= 120
 
 
 def test_a_candidate_stands_in_for_each_reference_to_its_original(rollout: Rollout) -> None:

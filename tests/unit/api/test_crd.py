@@ -100,9 +100,10 @@ def test_conditions_are_a_map_by_type() -> None:
 def test_the_columns_show_what_a_person_asks_first() -> None:
     columns = {column["name"]: column for column in VERSION["additionalPrinterColumns"]}
     assert list(columns) == [
-        *("Phase", "Backend", "Threshold", "Offloaded", "Ready", "Reason", "Message", "Age"),
+        *("Phase", "Backend", "Threshold", "Offloaded", "Ready", "Reason", "Audit"),
+        *("Message", "Age"),
     ]
-    assert columns["Message"]["priority"] == 1
+    assert columns["Message"]["priority"] == columns["Audit"]["priority"] == 1
     assert Condition.READY in columns["Ready"]["jsonPath"]
 
 

@@ -3,12 +3,14 @@
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from xcom_probe.values import drift
 from xcom_rollout.api.parse import Problem, SpecInvalidError, parse_spec
+from xcom_rollout.api.v1alpha1 import DriftClass
 
 ROOT = Path(__file__).resolve().parents[3]
 Spec = dict[str, Any]
@@ -30,6 +32,10 @@ def test_the_example_is_valid(spec: Spec) -> None:
     parsed = parse_spec(spec)
     assert parsed.threshold.bytes == "1048576"
     assert parsed.gates.round_trip.accepted_drift == ("json-strings",)
+
+
+def test_the_classes_of_drift_that_can_be_accepted_are_those_of_the_probe() -> None:
+    assert get_args(DriftClass) == tuple(drift.CLASSES)
 
 
 def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None:
@@ -81,8 +87,43 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["gates"]["roundTrip"].update(acceptedDrift=["json-strings", "floats"]),
-            *("spec.gates.roundTrip.acceptedDrift[1]", '"floats"', 'write "json-strings"'),
+            *("spec.gates.roundTrip.acceptedDrift[1]", '"floats"', 'write "json-strings", "tuple'),
             id="unknown member of a list",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(audit={}),
+            *("spec.gates.audit", "{}", "asks for no audit: add static: {}, dynamic: {} or both"),
+            id="an audit of nothing",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(audit={"static": {}, "accepted": [{"taskId": "a"}]}),
+            *("spec.gates.audit.accepted", '[{"taskId": "a"}]', "must name a dagId or a file"),
+            id="acceptance of everything",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(audit={"static": {"failOn": "high"}}),
+            *("spec.gates.audit.static.failOn", '"high"', 'write "High", "Medium" or "Low"'),
+            id="unknown confidence",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(audit={"static": {}, "accepted": [{"dagid": "a"}]}),
+            *("spec.gates.audit.accepted[0].dagid", '"a"', "did you mean dagId?"),
+            id="unknown field of an item of a list",
+        ),
+        pytest.param(
+            lambda s: s["threshold"].update(calibrate={"quantile": 0.999}),
+            *("spec.threshold.calibrate.quantile", "0.999", 'write it in quotes, "0.999"'),
+            id="unquoted quantile",
+        ),
+        pytest.param(
+            lambda s: s["threshold"].update(calibrate={"quantile": "99.9"}),
+            *("spec.threshold.calibrate.quantile", '"99.9"', "is no share between 0 and 1"),
+            id="quantile in per cent",
+        ),
+        pytest.param(
+            lambda s: s["threshold"].update(calibrate={"margin": "0.5"}),
+            *("spec.threshold.calibrate.margin", '"0.5"', "is no factor of 1 or more"),
+            id="margin that shrinks",
         ),
         pytest.param(
             lambda s: s["gates"].update(maxAge="3 days"),

@@ -159,3 +159,39 @@ def test_rehearsal_and_offloaded_runs_are_told() -> None:
 def test_a_missing_rehearsal_is_told() -> None:
     status = standing("False", "True", "R", "m", rehearsal={"required": True, "valid": False})
     assert "required, and there is no valid one" in "\n".join(tell(rollout(status), NOW))
+
+
+def test_an_audit_shows_the_tasks_that_hold_and_where_the_rest_is() -> None:
+    audit = {
+        "kind": "static",
+        "verdict": "fail",
+        "digest": "abc",
+        "attempt": 2,
+        "observedAt": at(-120),
+        "job": "xbr-demo-audit-static-worker-2",
+        "counts": {"fails": 3, "drifts": 0, "unseen": 0, "accepted": 1, "holding": 2},
+        "findings": ["etl/extract (etl.py:12): ndarray fails"],
+        "listRef": {"name": "xbr-demo-audit"},
+    }
+    status = standing("False", "True", "AuditFailed", "m", audits=[audit])
+    text = " ".join("\n".join(tell(rollout(status), NOW)).split())
+    for part in (
+        "3 fails, 1 accepted; attempt 2, 2 min ago",
+        "✗ etl/extract (etl.py:12): ndarray fails",
+        "and 1 more",
+        "ConfigMap xbr-demo-audit, static.json",
+    ):
+        assert part in text
+
+
+def test_a_recommended_threshold_is_told() -> None:
+    found = {
+        "recommendedBytes": "4096",
+        "quantile": "0.999",
+        "margin": "2",
+        "takenAt": at(-60),
+        "job": "j",
+    }
+    status = standing("True", "False", "Live", "m", calibration=found)
+    text = " ".join(" ".join(tell(rollout(status), NOW)).split())
+    assert "Recommended threshold 4096 bytes: 2 times the size below which 0.999 of" in text

@@ -13,6 +13,8 @@ from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.ledger_codec import decode, encode, from_config_map, to_config_map
 from xcom_rollout.clients.packing import LIMIT, PLAIN_LIMIT, pack, unpack
 from xcom_rollout.decide.ledger import (
+    Audit,
+    Calibration,
     CensusRecord,
     Delivered,
     Kill,
@@ -46,9 +48,16 @@ LEDGERS = st.builds(
     baseline=...,
     delivered=st.none() | st.builds(Delivered, at=TIMES),
     proofs=st.lists(
-        st.builds(Proof, observed_at=TIMES, failed=..., warnings=..., facts=..., message=...),
+        st.builds(
+            Proof, observed_at=TIMES, failed=..., warnings=..., drift=..., facts=..., message=...
+        ),
         max_size=2,
     ).map(tuple),
+    audits=st.lists(
+        st.builds(Audit, observed_at=TIMES, findings=..., failed=..., facts=..., message=...),
+        max_size=2,
+    ).map(tuple),
+    calibration=st.none() | st.builds(Calibration, observed_at=TIMES, facts=...),
     readers=st.lists(st.builds(Reader, started_at=TIMES, seen_at=TIMES, error=...), max_size=2).map(
         tuple
     ),

@@ -8,7 +8,7 @@ import pytest
 from xcom_probe import main, model
 from xcom_rollout.clients import probe_output
 from xcom_rollout.clients.errors import Malformed
-from xcom_rollout.decide.ledger import OffloadedRun, RunKey, Verdict
+from xcom_rollout.decide.ledger import Drift, OffloadedRun, RunKey, Verdict
 from xcom_rollout.decide.settings import OBJECT_STORAGE_CLASS, BackendSettings
 
 OBJECT_FACTS = {
@@ -80,6 +80,56 @@ def test_a_proof_keeps_what_failed_and_what_warned() -> None:
     assert result.executor == "KubernetesExecutor"
     assert ("providers.common.io", "1.7.2") in result.facts
     assert all("s3fs" not in name for name, _ in result.facts)
+
+
+ROUND_TRIP = [model.Finding("roundtrip-text", "warn", "changed")]
+
+
+def test_a_proof_says_in_which_ways_values_change() -> None:
+    drift = [{"class": "tz", "meaning": "another zone", "values": ["a", "b"], "accepted": False}]
+    result = probe_output.proof_result(probe_output.find_result(printed(ROUND_TRIP, drift=drift)))
+    assert result.drift == (Drift("tz", "another zone", ("a", "b")),)
+
+
+@pytest.mark.parametrize("drift", [None, [{"class": "tz"}], ["tz"]])
+def test_a_round_trip_that_does_not_say_what_changed_is_no_proof(drift: object) -> None:
+    document = probe_output.find_result(printed(ROUND_TRIP, drift=drift))
+    with pytest.raises(Malformed, match="drift"):
+        probe_output.proof_result(document)
+
+
+def test_a_proof_whose_round_trip_was_skipped_has_no_drift() -> None:
+    findings = [model.Finding("roundtrip-text", "skip", "not looked at")]
+    result = probe_output.proof_result(probe_output.find_result(printed(findings)))
+    assert result.drift == ()
+
+
+def test_a_calibration_recommends_a_threshold() -> None:
+    found = {"recommendedThreshold": 2048, "quantiles": {"0.999": 1000}, "tasks": []}
+    result = probe_output.calibration_result(probe_output.find_result(printed(calibration=found)))
+    assert result.is_answer
+    assert result.recommended == 2048
+    assert ("quantiles.0.999", "1000") in result.facts
+
+
+def test_a_calibration_without_values_recommends_nothing() -> None:
+    log = printed(calibration={"recommendedThreshold": None})
+    result = probe_output.calibration_result(probe_output.find_result(log))
+    assert (result.is_answer, result.recommended) == (True, 0)
+
+
+def test_a_calibration_that_could_not_look_says_why() -> None:
+    findings = [model.Finding("database-reachable", "error", "connection refused")]
+    result = probe_output.calibration_result(probe_output.find_result(printed(findings)))
+    assert not result.is_answer
+    assert result.message == "database-reachable: connection refused"
+
+
+@pytest.mark.parametrize("found", [None, {}, {"recommendedThreshold": "much"}])
+def test_a_calibration_that_cannot_be_read_is_no_recommendation(found: object) -> None:
+    document = probe_output.find_result(printed(calibration=found))
+    with pytest.raises(Malformed, match="calibration"):
+        probe_output.calibration_result(document)
 
 
 def test_a_census_lists_its_runs() -> None:

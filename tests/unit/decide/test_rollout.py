@@ -11,13 +11,14 @@ from simulation import START, SimRun, Simulation, spec
 from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
-from xcom_rollout.decide.ledger import NamedCheck, RunKey, Verdict
+from xcom_rollout.decide.ledger import Drift, Ledger, NamedCheck, RunKey, Verdict
 from xcom_rollout.decide.observed import JobKind, ProofResult, Rival
 from xcom_rollout.decide.summarize import Status, summarize
 
 TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
 BAD = NamedCheck("bucket-exists", "404 for bucket 'x'", "bucket 'x'", "Create the bucket.")
-JSON_STRINGS = NamedCheck("roundtrip-json-strings", "'123' came back as 123", "'123'", "")
+JSON_STRINGS = Drift("json-strings", "a string comes back as what it says", ("digits", "null"))
+TUPLES = Drift("tuple-to-list", "a tuple comes back as a list", ("nested",))
 
 
 def values_set(sim: Simulation) -> list[str | None]:
@@ -81,14 +82,38 @@ def test_a_red_proof_is_tried_again_and_a_green_one_then_counts() -> None:
     sim.run_until("Live")
 
 
-def test_drift_of_json_strings_is_refused_until_it_is_accepted() -> None:
+def test_drift_is_refused_until_each_class_of_it_is_accepted() -> None:
     sim = Simulation([])
-    sim.proof = ProofResult(Verdict.PASS, (), (JSON_STRINGS,), (), "KubernetesExecutor")
-    decision = sim.go(30)
-    assert decision.current.finding.reason == "DriftNotAccepted"
-    assert values_set(sim) == []
+    sim.proof = replace(sim.proof, drift=(JSON_STRINGS, TUPLES))
+    finding = sim.go(30).current.finding
+    assert finding.reason == "DriftNotAccepted"
+    for part in ("json-strings, tuple-to-list]", "digits, null", "a tuple comes back as a list"):
+        assert part in finding.message
     sim.spec = spec(gates={"roundTrip": {"acceptedDrift": ["json-strings"]}})
+    finding = sim.go(30).current.finding
+    assert finding.reason == "DriftNotAccepted"
+    assert "acceptedDrift: [tuple-to-list]" in finding.message
+    assert values_set(sim) == []
+    sim.spec = spec(gates={"roundTrip": {"acceptedDrift": ["json-strings", "tuple-to-list"]}})
     sim.run_until("Live")
+
+
+def test_samples_that_are_not_there_hold_and_are_named() -> None:
+    sim = Simulation([])
+    sim.spec = spec(gates={"roundTrip": {"samplesRef": {"name": "mine"}}})
+    observed = sim.observe()
+    decision = decide(
+        replace(observed, samples_missing=True, ledger=Ledger(baseline=sim.settings)), sim.now
+    )
+    assert decision.action is None
+    assert decision.current.finding.reason == "SamplesNotFound"
+    assert "'mine'" in decision.current.finding.message
+    jobs = [action for action in sim.actions if isinstance(action, RunJob)]
+    assert jobs == []
+    sim.run_until("Live")
+    jobs = [action for action in sim.actions if isinstance(action, RunJob)]
+    assert {job.samples for job in jobs if job.kind is JobKind.PROOF} == {"mine"}
+    assert {job.samples for job in jobs if job.kind is not JobKind.PROOF} == {None}
 
 
 def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:

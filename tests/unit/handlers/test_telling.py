@@ -31,6 +31,13 @@ def test_a_stall_is_one_warning() -> None:
     ) == [Note(Severity.WARNING, "ProofFailed", "m")]
 
 
+def test_a_threshold_below_the_recommended_one_is_a_warning_that_stalls_nothing() -> None:
+    assert notes(
+        condition("Ready", "False", "AuditsRunning"),
+        condition("Calibrated", "True", "ThresholdBelowRecommendation"),
+    ) == [Note(Severity.WARNING, "ThresholdBelowRecommendation", "m")]
+
+
 def test_progress_is_told_and_what_merely_moves_along_is_not() -> None:
     before = [
         condition("Ready", "False", "ProofsRunning"),

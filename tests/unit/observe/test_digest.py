@@ -158,6 +158,10 @@ CHANGES: dict[str, World] = {
     "what the gate demands": replace(
         proving(), desired=Desired("s3://c@b/p", "1048576", "gzip", functional_s3=False)
     ),
+    "the samples": replace(proving(), desired=replace(proving().desired, samples="h")),
+    "other samples": replace(proving(), desired=replace(proving().desired, samples="i")),
+    "a request to prove anew": replace(proving(), desired=replace(proving().desired, request="1")),
+    "another request": replace(proving(), desired=replace(proving().desired, request="2")),
     "the probe": replace(proving(), probe="q"),
 }
 

@@ -1,0 +1,37 @@
+"""`xbr prove`: all proofs and audits are asked for anew."""
+
+import click
+
+from xcom_rollout.api.names import ANNOTATION_PROVE
+from xcom_rollout.cli.options import Target, common_options
+from xcom_rollout.cli.output import print_json
+from xcom_rollout.cli.session import open_session
+from xcom_rollout.rollouts import Raw
+
+
+@click.command()
+@click.argument("name")
+@common_options
+def command(name: str, target: Target) -> None:
+    """Make all proofs and audits of the rollout NAME anew, before anything else is delivered.
+
+    For what the operator cannot see changing, such as DAGs that git-sync brings or rows in the
+    table. What is delivered already stays as it is.
+    """
+    session = open_session(target)
+    person = session.person()
+    request = {"by": person.name, "at": f"{person.now:%Y-%m-%dT%H:%M:%SZ}"}
+
+    def asked(raw: Raw) -> dict[str, str]:
+        del raw
+        return request
+
+    session.change(name, ANNOTATION_PROVE, asked)
+    if target.as_json:
+        print_json({"name": name, "namespace": session.namespace, "request": request})
+    else:
+        click.echo(
+            f"The proofs and audits of {session.namespace}/{name} count no more; they are made "
+            f"again before anything is delivered.\nFollow it:  xbr status {name} "
+            f"-n {session.namespace} -w"
+        )

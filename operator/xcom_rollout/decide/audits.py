@@ -1,0 +1,285 @@
+"""The audits: tasks whose values would fail or change with the new backend, found before the flip.
+
+What an audit found is on record; whether it holds the rollout is decided here, by the spec: a
+finding that somebody accepts needs no new audit.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.api.durations import parse_duration
+from xcom_rollout.api.v1alpha1 import AcceptedFinding, AuditGate
+from xcom_rollout.decide.actions import Report, WriteLedger
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.errands import (
+    Answered,
+    Due,
+    Errand,
+    Failed,
+    Running,
+    newest_attempt,
+    send,
+)
+from xcom_rollout.decide.ledger import (
+    Audit,
+    AuditFinding,
+    AuditKind,
+    Component,
+    Confidence,
+    Effect,
+    Verdict,
+)
+from xcom_rollout.decide.observed import AuditResult, JobKind, ProbeJob
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+AUDIT_RETRY: Final = timedelta(minutes=10)
+"""How long after an audit with open findings the next one begins: it may read millions of rows."""
+ERROR_RETRY: Final = timedelta(seconds=60)
+"""The same after one that could not be made."""
+EVERY_KIND: Final = (AuditKind.STATIC, AuditKind.DYNAMIC)
+"""In the order in which they are made: the cheap one first."""
+_JOB_KIND: Final = {
+    AuditKind.STATIC: JobKind.AUDIT_STATIC,
+    AuditKind.DYNAMIC: JobKind.AUDIT_DYNAMIC,
+}
+_COMPONENT: Final = {AuditKind.STATIC: Component.WORKER, AuditKind.DYNAMIC: Component.SCHEDULER}
+"""Task pods have the DAG folder, the scheduler has the database."""
+_SURENESS: Final = tuple(Confidence)
+
+
+def audited(s: Situation) -> Finding:
+    """The audits that the spec asks for are current, and nothing that they found is open."""
+    gate = s.spec.gates.audit
+    if gate is None:
+        return done("NotRequired", "spec.gates.audit is absent: no audit is asked for")
+    if s.release.settings == s.target:
+        return done("Audited", "the cut-over has taken place")
+    running: list[str] = []
+    for kind in asked(gate):
+        audit = s.ledger.audit(kind)
+        if _counts(s, gate, audit):
+            continue
+        errand = Errand(_JOB_KIND[kind], _COMPONENT[kind], s.observed.digest)
+        match newest_attempt(s, errand, AuditResult, retry=ERROR_RETRY):
+            case Running(job):
+                running.append(f"{kind} ({job.message or job.name})")
+            case Answered(job, result):
+                return _record(s, _audit(s, kind, job, result), Report(kind, result.report))
+            case Failed(job, why):
+                return _record(s, _broken(s, kind, job, why))
+            case Due():
+                error = _error(s, audit)
+                return error if error is not None else _start(s, gate, errand)
+    if running:
+        return wait("AuditsRunning", f"auditing: {some(running)}", seconds=2)
+    return _open_findings(s, gate)
+
+
+def asked(gate: AuditGate | None) -> tuple[AuditKind, ...]:
+    """Return the audits that a spec asks for."""
+    if gate is None:
+        return ()
+    wanted = {AuditKind.STATIC: gate.static, AuditKind.DYNAMIC: gate.dynamic}
+    return tuple(kind for kind in EVERY_KIND if wanted[kind] is not None)
+
+
+def holding(gate: AuditGate, audit: Audit) -> tuple[AuditFinding, ...]:
+    """Return the findings that hold a rollout, the worst first."""
+    return tuple(
+        found
+        for found in audit.findings
+        if _matters(gate, audit, found) and not _is_accepted(gate, found)
+    )
+
+
+def accepted(gate: AuditGate, audit: Audit) -> tuple[AuditFinding, ...]:
+    """Return the findings that would hold a rollout, had nobody accepted them."""
+    return tuple(
+        found
+        for found in audit.findings
+        if _matters(gate, audit, found) and _is_accepted(gate, found)
+    )
+
+
+def unknown(gate: AuditGate, audit: Audit) -> int:
+    """Return how many findings may hold a rollout that the ledger has no room for.
+
+    The surest are kept first: where one is kept that is not sure enough to matter, so is what was
+    left out.
+    """
+    kept = all(_matters(gate, audit, found) for found in audit.findings)
+    return audit.left_out if kept else 0
+
+
+def verdict(gate: AuditGate, audit: Audit) -> Verdict:
+    """Return whether the audit lets a rollout pass, by what its spec accepts."""
+    if audit.verdict is Verdict.ERROR:
+        return Verdict.ERROR
+    red = holding(gate, audit) or unknown(gate, audit)
+    return Verdict.FAIL if red else Verdict.PASS
+
+
+def audit_name(rollout: str) -> str:
+    """Return the name of the ConfigMap with everything that the audits found."""
+    return f"xbr-{rollout}-audit"
+
+
+def _matters(gate: AuditGate, audit: Audit, found: AuditFinding) -> bool:
+    if audit.kind is AuditKind.DYNAMIC or found.effect is Effect.UNSEEN:
+        return True
+    least = Confidence(gate.static.fail_on) if gate.static else Confidence.HIGH
+    return _SURENESS.index(found.confidence) <= _SURENESS.index(least)
+
+
+def _is_accepted(gate: AuditGate, found: AuditFinding) -> bool:
+    return any(_matches(entry, found) for entry in gate.accepted)
+
+
+def _matches(entry: AcceptedFinding, found: AuditFinding) -> bool:
+    pairs = (
+        (entry.dag_id, found.dag_id),
+        (entry.task_id, found.task_id),
+        (entry.file, found.file),
+        (entry.kind, found.kind),
+    )
+    return all(wanted is None or wanted == seen for wanted, seen in pairs)
+
+
+def _counts(s: Situation, gate: AuditGate, audit: Audit | None) -> bool:
+    """Whether an audit is good for a decision now; one with open findings is for a while."""
+    if audit is None or audit.digest != s.observed.digest or audit.verdict is Verdict.ERROR:
+        return False
+    if verdict(gate, audit) is Verdict.FAIL:
+        return s.now < audit.observed_at + AUDIT_RETRY
+    return s.now < audit.observed_at + parse_duration(gate.max_age)
+
+
+def _start(s: Situation, gate: AuditGate, errand: Errand) -> Finding:
+    if errand.kind is JobKind.AUDIT_STATIC:
+        what = "the DAG code"
+        arguments = list(_static_arguments(gate))
+        candidate = None
+    else:
+        what = "the values in the table"
+        arguments = list(_dynamic_arguments(s, gate))
+        candidate = s.target
+    job = send(
+        s,
+        errand,
+        arguments,
+        candidate=candidate,
+        deadline=parse_duration(gate.timeout),
+    )
+    return act(
+        "StartingAudit",
+        f"starting audit attempt {job.attempt} of {what} in a pod cloned from the "
+        f"{errand.component}",
+        job,
+    )
+
+
+def _static_arguments(gate: AuditGate) -> Iterator[str]:
+    least = gate.static.fail_on if gate.static else Confidence.HIGH
+    yield from ("audit", "--static", "--fail-on", least.lower())
+
+
+def _dynamic_arguments(s: Situation, gate: AuditGate) -> Iterator[str]:
+    yield from ("audit", "--dynamic", "--threshold", s.spec.threshold.bytes)
+    if gate.dynamic is not None and gate.dynamic.since is not None:
+        seconds = parse_duration(gate.dynamic.since).total_seconds()
+        yield from ("--since", f"{seconds:.0f}s")
+
+
+def _audit(s: Situation, kind: AuditKind, job: ProbeJob, result: AuditResult) -> Audit:
+    return Audit(
+        kind=kind,
+        digest=job.digest,
+        attempt=job.attempt,
+        verdict=result.verdict,
+        observed_at=job.finished_at or s.now,
+        job=job.name,
+        findings=result.findings,
+        left_out=result.left_out,
+        failed=result.failed,
+        facts=result.facts,
+    )
+
+
+def _broken(s: Situation, kind: AuditKind, job: ProbeJob, why: str) -> Audit:
+    return Audit(
+        kind=kind,
+        digest=job.digest,
+        attempt=job.attempt,
+        verdict=Verdict.ERROR,
+        observed_at=job.finished_at or s.now,
+        job=job.name,
+        message=why,
+    )
+
+
+def _record(s: Situation, audit: Audit, report: Report | None = None) -> Finding:
+    others = tuple(a for a in s.ledger.audits if a.kind is not audit.kind)
+    return act(
+        "RecordingAudit",
+        f"the {audit.kind} audit ended: {len(audit.findings) + audit.left_out} findings",
+        WriteLedger(
+            replace(s.ledger, audits=(*others, audit)),
+            f"{audit.kind} audit {audit.attempt}: {audit.verdict}",
+            report,
+        ),
+    )
+
+
+def _error(s: Situation, audit: Audit | None) -> Finding | None:
+    """Return what holds after an audit that could not be made; None where the next one is due."""
+    if audit is None or audit.digest != s.observed.digest or audit.verdict is not Verdict.ERROR:
+        return None
+    again = audit.observed_at + ERROR_RETRY
+    if s.now >= again:
+        return None
+    checks = "; ".join(f"{check.name}: {check.observed}. {check.remedy}" for check in audit.failed)
+    return hold(
+        "AuditError",
+        f"the {audit.kind} audit could not be made: {checks or audit.message}. See: kubectl "
+        f"describe job {audit.job} -n {s.observed.rollout.namespace}. The next attempt begins at "
+        f"{again:%H:%M:%SZ}.",
+        after=min(again - s.now, timedelta(seconds=15)),
+    )
+
+
+def _open_findings(s: Situation, gate: AuditGate) -> Finding:
+    audits = [audit for kind in asked(gate) if (audit := s.ledger.audit(kind)) is not None]
+    red = [audit for audit in audits if verdict(gate, audit) is not Verdict.PASS]
+    if red:
+        again = min(audit.observed_at for audit in red) + AUDIT_RETRY
+        return hold(
+            "AuditFailed",
+            f"{'; '.join(_told(gate, audit) for audit in red)}. {_remedy(s)} The next audit "
+            f"begins at {again:%H:%M:%SZ}.",
+        )
+    taken = sum(len(accepted(gate, audit)) for audit in audits)
+    said = f"; {taken} findings are accepted by spec.gates.audit.accepted" if taken else ""
+    kinds = " and ".join(f"{audit.kind} audit" for audit in audits)
+    return done("AuditsGreen", f"{kinds}: no task is found that would fail or change{said}")
+
+
+def _told(gate: AuditGate, audit: Audit) -> str:
+    found = holding(gate, audit)
+    more = unknown(gate, audit)
+    count = f"{len(found)} findings" if not more else f"{len(found) + more} findings"
+    return (
+        f"the {audit.kind} audit has {count} that are not accepted: {some(list(map(str, found)))}"
+    )
+
+
+def _remedy(s: Situation) -> str:
+    rollout = s.observed.rollout
+    return (
+        f"The ConfigMap {audit_name(rollout.name)} has them all, each with what to do. Change "
+        "these tasks, then ask for a new audit with: kubectl xbr prove "
+        f"{rollout.name} -n {rollout.namespace}; or accept them in spec.gates.audit.accepted, by "
+        "dagId, taskId, file or kind."
+    )

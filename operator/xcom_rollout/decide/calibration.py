@@ -1,0 +1,101 @@
+"""A threshold recommended from the values in the table. It is advice: it never holds a rollout."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.api.v1alpha1 import Calibration as Wanted
+from xcom_rollout.decide.actions import WriteLedger
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.errands import Answered, Errand, Failed, Running, newest_attempt, send
+from xcom_rollout.decide.ledger import Calibration, Component
+from xcom_rollout.decide.observed import CalibrationResult, JobKind, ProbeJob
+from xcom_rollout.decide.situation import Situation
+from xcom_rollout.decide.table import act, done, wait
+
+RETRY: Final = timedelta(minutes=10)
+"""How long after a calibration that failed the next one is tried: nothing waits for it."""
+BELOW_RECOMMENDATION: Final = "ThresholdBelowRecommendation"
+
+
+def calibrated(s: Situation) -> Finding:
+    """A threshold has been recommended, if the spec asks for it; the target may differ from it."""
+    wanted = s.spec.threshold.calibrate
+    if wanted is None:
+        return done("NotRequired", "spec.threshold.calibrate is absent: nothing is recommended")
+    record = s.ledger.calibration
+    if record is not None and (_is_current(s, wanted, record) or s.release.settings == s.target):
+        return _compared(s, record)
+    if s.release.settings == s.target:
+        return done("NotCalibrated", "the cut-over took place without a recommendation")
+    errand = Errand(JobKind.CALIBRATION, Component.SCHEDULER, _purpose(s, wanted))
+    match newest_attempt(s, errand, CalibrationResult, retry=RETRY):
+        case Running(job):
+            return wait("Calibrating", f"measuring the values in the table ({_seen(job)})")
+        case Answered(job, result):
+            return _record(s, wanted, job, result)
+        case Failed(why=why, again=again):
+            return done(
+                "NotCalibrated",
+                f"the values could not be measured: {why}; it is tried again at "
+                f"{again:%H:%M:%SZ}, and nothing waits for it",
+            )
+    return act(
+        "StartingCalibration",
+        "measuring the sizes of the values in the table",
+        send(s, errand, ("calibrate", "--quantiles", wanted.quantile, "--margin", wanted.margin)),
+    )
+
+
+def _is_current(s: Situation, wanted: Wanted, record: Calibration) -> bool:
+    return (
+        record.digest == _purpose(s, wanted) and s.now < record.observed_at + s.spec.proof_max_age()
+    )
+
+
+def _purpose(s: Situation, wanted: Wanted) -> str:
+    return f"{s.observed.digest}/{wanted.quantile}/{wanted.margin}"
+
+
+def _seen(job: ProbeJob) -> str:
+    return job.message or job.name
+
+
+def _record(s: Situation, wanted: Wanted, job: ProbeJob, result: CalibrationResult) -> Finding:
+    record = Calibration(
+        digest=job.digest,
+        attempt=job.attempt,
+        observed_at=job.finished_at or s.now,
+        job=job.name,
+        recommended=result.recommended,
+        quantile=wanted.quantile,
+        margin=wanted.margin,
+        facts=result.facts,
+    )
+    return act(
+        "RecordingCalibration",
+        f"the recommended threshold is {record.recommended} bytes",
+        WriteLedger(
+            replace(s.ledger, calibration=record),
+            f"calibration {job.attempt}: {record.recommended} bytes",
+        ),
+    )
+
+
+def _compared(s: Situation, record: Calibration) -> Finding:
+    if record.recommended == 0:
+        return done("Calibrated", "the table holds no inline value to go by")
+    target = int(s.spec.threshold.bytes)
+    basis = f"{record.margin} times the size below which {record.quantile} of the values stay"
+    if target < record.recommended:
+        return done(
+            BELOW_RECOMMENDATION,
+            f"spec.threshold.bytes: {target} is less than the recommended {record.recommended} "
+            f"({basis}): values that control the flow of DAGs may be offloaded. Nothing is held; "
+            f'to follow it, write bytes: "{record.recommended}"',
+        )
+    return done(
+        "Calibrated",
+        f"spec.threshold.bytes: {target} is no less than the recommended {record.recommended} "
+        f"({basis})",
+    )

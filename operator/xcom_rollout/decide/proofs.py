@@ -1,0 +1,192 @@
+"""The proofs: what the probe found in pods cloned from the real ones, with the settings to come."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.decide.actions import WriteLedger
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.errands import (
+    NO_RESULT,
+    Answered,
+    Due,
+    Errand,
+    Failed,
+    Running,
+    newest_attempt,
+    send,
+)
+from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
+from xcom_rollout.decide.observed import JobKind, ProbeJob, ProofResult
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+PROOF_RETRY: Final = timedelta(seconds=60)
+"""How long after a red proof the next attempt begins, should nothing that it proved change."""
+SUPPORTED_EXECUTOR: Final = "KubernetesExecutor"
+
+
+def proven(s: Situation) -> Finding:
+    """Both pod templates have a green, current proof of the settings to come."""
+    if s.release.settings == s.target:
+        return done("Proven", "the proven settings are delivered")
+    if s.observed.problems:
+        return hold("CannotObserve", some(list(s.observed.problems)))
+    samples = s.spec.gates.round_trip.samples_ref
+    if samples is not None and s.observed.samples_missing:
+        namespace = s.observed.rollout.namespace
+        return hold(
+            "SamplesNotFound",
+            f"spec.gates.roundTrip.samplesRef.name: there is no ConfigMap {samples.name!r} in the "
+            f"namespace {namespace!r}; make it with: kubectl create configmap {samples.name} "
+            f"-n {namespace} --from-file=FOLDER, or leave samplesRef out",
+        )
+    running: list[str] = []
+    for component in PROVEN_COMPONENTS:
+        if _valid(s, s.ledger.proof(component)):
+            continue
+        errand = Errand(JobKind.PROOF, component, s.observed.digest)
+        match newest_attempt(s, errand, ProofResult, retry=PROOF_RETRY):
+            case Running(job):
+                running.append(f"{component} ({job.message or job.name})")
+            case Answered(job, result):
+                return _record(s, _proof(s, job, result))
+            case Failed(job, why):
+                return _record(s, _broken(s, job, why))
+            case Due():
+                red = _red(s, s.ledger.proof(component))
+                return red if red is not None else _start(s, errand)
+    if running:
+        return wait("ProofsRunning", f"proving in pods cloned from {some(running)}")
+    return _drift_and_executor(s)
+
+
+def _valid(s: Situation, proof: Proof | None) -> bool:
+    return (
+        proof is not None
+        and proof.verdict is Verdict.PASS
+        and proof.digest == s.observed.digest
+        and s.now < proof.observed_at + s.spec.proof_max_age()
+    )
+
+
+def _start(s: Situation, errand: Errand) -> Finding:
+    storage, gates = s.spec.backend.object_storage, s.spec.gates
+    arguments = ["prove", "--expect-path", storage.path]
+    arguments += ["--expect-threshold", s.spec.threshold.bytes]
+    if storage.compression:
+        arguments += ["--expect-compression", storage.compression]
+    if gates.preflight.functional_s3:
+        arguments.append("--functional-s3")
+    samples = gates.round_trip.samples_ref
+    job = send(
+        s,
+        errand,
+        arguments,
+        candidate=s.target,
+        samples=samples.name if samples is not None else None,
+    )
+    return act(
+        "StartingProof",
+        f"starting proof attempt {job.attempt} in a pod cloned from the {errand.component}",
+        job,
+    )
+
+
+def _proof(s: Situation, job: ProbeJob, result: ProofResult) -> Proof:
+    return Proof(
+        component=job.component,
+        digest=job.digest,
+        attempt=job.attempt,
+        verdict=result.verdict,
+        observed_at=job.finished_at or s.now,
+        job=job.name,
+        failed=result.failed,
+        warnings=result.warnings,
+        facts=result.facts,
+        drift=result.drift,
+        executor=result.executor,
+    )
+
+
+def _broken(s: Situation, job: ProbeJob, why: str) -> Proof:
+    return Proof(
+        component=job.component,
+        digest=job.digest,
+        attempt=job.attempt,
+        verdict=Verdict.ERROR,
+        observed_at=job.finished_at or s.now,
+        job=job.name,
+        message=why or NO_RESULT,
+    )
+
+
+def _record(s: Situation, proof: Proof) -> Finding:
+    others = tuple(p for p in s.ledger.proofs if p.component is not proof.component)
+    return act(
+        "RecordingProof",
+        f"the proof in the {proof.component} pod ended: {proof.verdict}",
+        WriteLedger(
+            replace(s.ledger, proofs=(*others, proof)),
+            f"proof {proof.attempt} of the {proof.component}: {proof.verdict}",
+        ),
+    )
+
+
+def _red(s: Situation, proof: Proof | None) -> Finding | None:
+    """Return what holds, until the next attempt is due; None where it is."""
+    if proof is None or proof.digest != s.observed.digest or proof.verdict is Verdict.PASS:
+        return None
+    again = proof.observed_at + PROOF_RETRY
+    if s.now >= again:
+        return None
+    retry = f"The next attempt begins at {again:%H:%M:%SZ}."
+    after = min(again - s.now, timedelta(seconds=15))
+    if proof.verdict is Verdict.ERROR and not proof.failed:
+        return hold(
+            "ProofError",
+            f"the proof in the {proof.component} pod could not be made: {proof.message}. See: "
+            f"kubectl describe job {proof.job} -n {s.observed.rollout.namespace}. {retry}",
+            after=after,
+        )
+    checks = "; ".join(
+        f"check {check.name}: saw {check.observed}, expected {check.expected}. {check.remedy}"
+        for check in proof.failed
+    )
+    return hold("ProofFailed", f"in the {proof.component} pod: {checks} {retry}", after=after)
+
+
+def _drift_and_executor(s: Situation) -> Finding:
+    # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
+    scheduler = s.ledger.proof(Component.SCHEDULER)
+    executor = scheduler.executor if scheduler else ""
+    if executor != SUPPORTED_EXECUTOR:
+        return hold(
+            "ExecutorNotSupported",
+            f"the scheduler runs {executor or 'an unknown executor'}; the kill-switch is only "
+            f"known to be safe with {SUPPORTED_EXECUTOR}",
+        )
+    accepted = s.spec.gates.round_trip.accepted_drift
+    for proof in s.ledger.proofs:
+        refused = [drift for drift in proof.drift if drift.name not in accepted]
+        if refused:
+            names = ", ".join(drift.name for drift in refused)
+            return hold(
+                "DriftNotAccepted",
+                f"in the {proof.component} pod, with the backend to come: {_told(refused)}. Use "
+                "another version of the provider, or accept it with "
+                f"spec.gates.roundTrip.acceptedDrift: [{names}]; spec.gates.audit finds the "
+                "tasks that it would touch",
+            )
+    newest = max(proof.observed_at for proof in s.ledger.proofs)
+    return done(
+        "ProofsGreen",
+        f"{len(PROVEN_COMPONENTS)} proofs are green for digest {s.observed.digest[:12]}, the "
+        f"newest of {newest:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _told(refused: list[Drift]) -> str:
+    return "; ".join(
+        f"{drift.name}: {drift.meaning} ({some(list(drift.values))})" for drift in refused
+    )
