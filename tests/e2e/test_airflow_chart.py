@@ -13,43 +13,120 @@ import yaml
 
 from harness import tools
 from harness.shell import CommandError, run
-from harness.stack import CHART, STACK, merge, object_storage_values
+from harness.stack import (
+    AIRFLOW_2,
+    AIRFLOW_3,
+    CHART,
+    STACK,
+    Instance,
+    merge,
+    object_storage_values,
+)
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+COMPONENTS = {
+    AIRFLOW_2: ("scheduler", "webserver", "triggerer"),
+    AIRFLOW_3: ("scheduler", "api-server", "triggerer", "dag-processor"),
+}
+DEPLOYED = [(instance, component) for instance in COMPONENTS for component in COMPONENTS[instance]]
+PODS = [*DEPLOYED, (AIRFLOW_2, "worker"), (AIRFLOW_3, "worker")]
+each_deployment = pytest.mark.parametrize(("instance", "component"), DEPLOYED)
+each_pod = pytest.mark.parametrize(("instance", "component"), PODS)
+each_airflow = pytest.mark.parametrize("instance", COMPONENTS)
 
 
-def render(changes: dict[str, Any] | None = None) -> dict[tuple[str, str], dict[str, Any]]:
-    """The objects of the chart with the stack's values and `changes`, by kind and name."""
-    values = yaml.safe_load((STACK / "values.yaml").read_text())
+def render(changes: dict[str, Any] | None = None, instance: Instance = AIRFLOW_2) -> Objects:
+    """The objects of the chart with the stack's values and `changes`, by kind and name.
+
+    The name is without the release's.
+    """
+    values: dict[str, Any] = {}
+    for file in instance.values:
+        merge(values, yaml.safe_load((STACK / file).read_text()))
     merge(values, changes or {})
+    release = instance.release
     text = run(
-        *(tools.tool("helm"), "template", "airflow", CHART, "--namespace", "airflow", "-f", "-"),
+        *(tools.tool("helm"), "template", release, CHART, "--namespace", release, "-f", "-"),
         stdin=json.dumps(values),
     )
     objects = [item for item in yaml.safe_load_all(text) if item]
-    return {(item["kind"], item["metadata"]["name"]): item for item in objects}
+    return {
+        (item["kind"], item["metadata"]["name"].removeprefix(f"{release}-")): item
+        for item in objects
+    }
 
 
-def airflow_cfg(changes: dict[str, Any]) -> str:
-    return str(render(changes)["ConfigMap", "airflow-config"]["data"]["airflow.cfg"])
+def airflow_cfg(changes: dict[str, Any], instance: Instance = AIRFLOW_2) -> str:
+    return str(render(changes, instance)["ConfigMap", "config"]["data"]["airflow.cfg"])
 
 
-def pod_template(objects: dict[tuple[str, str], dict[str, Any]], component: str) -> dict[str, Any]:
+def pod_template(objects: Objects, component: str) -> dict[str, Any]:
     """The pod template of a component; of tasks too."""
     if component == "worker":
-        text = objects["ConfigMap", "airflow-config"]["data"]["pod_template_file.yaml"]
+        text = objects["ConfigMap", "config"]["data"]["pod_template_file.yaml"]
         return dict(yaml.safe_load(text))
-    return dict(objects["Deployment", f"airflow-{component}"]["spec"]["template"])
+    return dict(objects["Deployment", component]["spec"]["template"])
 
 
-@pytest.mark.parametrize("component", ["scheduler", "webserver", "triggerer"])
-def test_a_changed_config_rolls_every_component(component: str) -> None:
-    before = pod_template(render(), component)["metadata"]["annotations"]
-    after = pod_template(render(object_storage_values(-1)), component)["metadata"]["annotations"]
+def environment(objects: Objects, component: str) -> dict[str, Any]:
+    """The variables of the main container of a component, by name."""
+    container = pod_template(objects, component)["spec"]["containers"][0]
+    return {item["name"]: item for item in container["env"]}
+
+
+@each_airflow
+def test_the_version_of_airflow_decides_what_runs(instance: Instance) -> None:
+    objects = render(instance=instance)
+    found = {name for kind, name in objects if kind == "Deployment"}
+    assert found == set(COMPONENTS[instance])
+    assert ("Service", instance.web) in objects
+
+
+def test_airflow_3_is_told_where_tasks_find_its_api() -> None:
+    url = "execution_api_server_url = http://airflow3-api-server:8080/execution/\n"
+    assert url in airflow_cfg({}, AIRFLOW_3)
+    own = {"config": {"core": {"execution_api_server_url": "http://elsewhere/execution/"}}}
+    assert url not in airflow_cfg(own, AIRFLOW_3)
+    assert "execution_api_server_url = http://elsewhere/" in airflow_cfg(own, AIRFLOW_3)
+    assert "execution_api_server_url" not in airflow_cfg({}, AIRFLOW_2)
+
+
+@each_pod
+def test_each_airflow_has_the_keys_that_it_reads(instance: Instance, component: str) -> None:
+    objects = render(instance=instance)
+    keys = {
+        name: item["valueFrom"]["secretKeyRef"]
+        for name, item in environment(objects, component).items()
+        if name.endswith(("SECRET_KEY", "JWT_SECRET"))
+    }
+    wanted = {
+        AIRFLOW_2: {"AIRFLOW__WEBSERVER__SECRET_KEY": "webserver-secret-key"},
+        AIRFLOW_3: {
+            "AIRFLOW__API__SECRET_KEY": "api-secret-key",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "jwt-secret",
+        },
+    }
+    assert {name: key["key"] for name, key in keys.items()} == wanted[instance]
+    for key in keys.values():
+        secret = objects["Secret", key["name"].removeprefix(f"{instance.release}-")]
+        assert key["key"] in secret["data"]
+
+
+@each_deployment
+def test_a_changed_config_rolls_every_component(instance: Instance, component: str) -> None:
+    def annotations(changes: dict[str, Any]) -> dict[str, str]:
+        template = pod_template(render(changes, instance), component)
+        return dict(template["metadata"]["annotations"])
+
+    before, after = annotations({}), annotations(object_storage_values(-1))
     assert before["checksum/airflow-config"] != after["checksum/airflow-config"]
     assert {k for k in before if before[k] != after[k]} == {"checksum/airflow-config"}
 
 
-def test_the_same_values_render_the_same() -> None:
-    assert render() == render()
+@each_airflow
+def test_the_same_values_render_the_same(instance: Instance) -> None:
+    assert render(instance=instance) == render(instance=instance)
 
 
 def test_options_of_the_object_backend_reach_airflow_cfg() -> None:
@@ -64,43 +141,50 @@ def test_an_unquoted_threshold_breaks_as_it_does_with_the_official_chart() -> No
     assert "xcom_objectstorage_threshold = 1.048576e+06\n" in text
 
 
-@pytest.mark.parametrize("component", ["scheduler", "webserver", "triggerer", "worker"])
-def test_pods_are_found_by_the_official_labels(component: str) -> None:
-    labels = pod_template(render(), component)["metadata"]["labels"]
-    assert labels == {"tier": "airflow", "component": component, "release": "airflow"}
+@each_pod
+def test_pods_are_found_by_the_official_labels(instance: Instance, component: str) -> None:
+    labels = pod_template(render(instance=instance), component)["metadata"]["labels"]
+    assert labels == {"tier": "airflow", "component": component, "release": instance.release}
 
 
-@pytest.mark.parametrize("component", ["scheduler", "webserver", "triggerer", "worker"])
-def test_every_kind_of_variable_reaches_every_container(component: str) -> None:
+@each_pod
+def test_every_kind_of_variable_reaches_every_container(instance: Instance, component: str) -> None:
     objects = render(
         {
             "env": [{"name": "FROM_ENV", "value": "1"}],
             "extraEnv": '- name: FROM_EXTRA\n  value: "{{ .Release.Name }}"',
             "extraEnvFrom": "- configMapRef: {name: elsewhere}",
-        }
+        },
+        instance,
     )
-    container = pod_template(objects, component)["spec"]["containers"][0]
-    env = {item["name"]: item for item in container["env"]}
+    env = environment(objects, component)
     assert env["FROM_ENV"]["value"] == "1"
-    assert env["FROM_EXTRA"]["value"] == "airflow"
+    assert env["FROM_EXTRA"]["value"] == instance.release
     assert env["AIRFLOW_CONN_AWS_DEFAULT"]["valueFrom"]["secretKeyRef"] == {
         "name": "airflow-aws-default",
         "key": "connection",
     }
+    container = pod_template(objects, component)["spec"]["containers"][0]
     assert container["envFrom"] == [{"configMapRef": {"name": "elsewhere"}}]
 
 
-def test_the_scheduler_has_the_pod_template_where_airflow_looks_for_it() -> None:
-    objects = render()
+@each_airflow
+def test_the_scheduler_has_the_pod_template_where_airflow_looks_for_it(instance: Instance) -> None:
+    objects = render(instance=instance)
     path = "/opt/airflow/pod_templates/pod_template_file.yaml"
     mounts = pod_template(objects, "scheduler")["spec"]["containers"][0]["volumeMounts"]
     assert [m["subPath"] for m in mounts if m["mountPath"] == path] == ["pod_template_file.yaml"]
-    assert f"pod_template_file = {path}\n" in airflow_cfg({})
+    assert f"pod_template_file = {path}\n" in airflow_cfg({}, instance)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"airflowVersion": "4.0.0"}, 'airflowVersion: "4.0.0" is not supported'),
+        (
+            {"airflowVersion": "3.1.8", "dagProcessor": {"enabled": False}},
+            "dagProcessor.enabled: false is not possible with Airflow 3",
+        ),
         ({"executor": "CeleryExecutor"}, 'executor: "CeleryExecutor" is not supported'),
         ({"triggerer": {"persistence": {"enabled": True}}}, "triggerer.persistence.enabled: true"),
         ({"data": {"metadataConnection": {"host": None}}}, "data.metadataConnection.host is empty"),
