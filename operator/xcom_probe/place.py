@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
@@ -26,6 +27,7 @@ _COMPONENTS = (
 )
 
 
+@functools.lru_cache(maxsize=None)
 def version(distribution: str) -> str | None:
     """The installed version of a distribution, None if it is not installed."""
     try:

@@ -23,6 +23,26 @@ def find_objects(url: str) -> Iterator[str]:
         yield prefix + name if "://" not in name else name
 
 
-def remove_object(url: str, base: str) -> None:
-    """Remove one object that `find_objects` named, through the file system of `base`."""
-    storage_path(base).fs.rm_file(url.split("://", 1)[1])
+def folders(url: str) -> Iterator[str]:
+    """Names of the folders right below `url`, none if there is no such place."""
+    folder = storage_path(url)
+    folder.fs.invalidate_cache()
+    try:
+        found = folder.fs.ls(folder.path, detail=True)
+    except FileNotFoundError:
+        return
+    for entry in found:
+        if entry["type"] == "directory":
+            yield entry["name"].rstrip("/").rsplit("/", 1)[-1]
+
+
+def remove_objects(urls: list[str], base: str) -> None:
+    """Remove objects that `find_objects` named, through the file system of `base`."""
+    if urls:
+        storage_path(base).fs.rm([url.split("://", 1)[1] for url in urls])
+
+
+def write_object(url: str, content: bytes) -> None:
+    """Write one object."""
+    with storage_path(url).open("wb") as file:
+        file.write(content)

@@ -15,7 +15,7 @@ HELP = "preflight and, if it passes, roundtrip, with one start of Airflow"
 def arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `prove`."""
     preflight.arguments(parser)
-    roundtrip.strict_argument(parser)
+    roundtrip.trip_arguments(parser)
 
 
 def run(args: Namespace, report: Report) -> None:
@@ -30,5 +30,5 @@ def run(args: Namespace, report: Report) -> None:
         )
         return
     started = time.monotonic()
-    roundtrip.trip(loaded, args.expect_threshold, args.strict, report)
+    roundtrip.trip(loaded, args, report)
     report.members["timings"]["roundtrip"] = round(time.monotonic() - started, 3)

@@ -6,23 +6,24 @@ written below `<base>/xcom_probe/<unique run>/` and removed, also when the proce
 
 from __future__ import annotations
 
-import json
-import uuid
+import logging
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from datetime import datetime, timezone
+from typing import Any, Callable, Iterator
 
-from xcom_probe import ending, redact, values
-from xcom_probe.airflow import backend, storage, throwaway, versions
+from xcom_probe import ending
+from xcom_probe.airflow import allowing, storage, throwaway, versions
 from xcom_probe.commands import inspect
-from xcom_probe.model import ERROR, FAIL, PASS, SKIP, WARN, CannotLook, Finding
+from xcom_probe.model import CannotLook, Finding
 from xcom_probe.report import Report
-from xcom_probe.values import Sample
+from xcom_probe.roundtrip import findings, judge, leftovers
+from xcom_probe.roundtrip.travel import Traveller, is_object_backend
+from xcom_probe.values import addressed, arrays, drift, plain, sized, typed
+from xcom_probe.values.sample import NotHere, Sample
 
 HELP = "write and read back values through the loaded backend; leaves nothing behind"
 
-_WHY = "A task that pulls such a value would get another one, or none, with or without an error."
-_REMEDIES = {values.JSON_STRINGS: versions.JSON_STRINGS_REMEDY}
-_REMEDY = "Do not switch the backend in this image; try another version of the provider."
+_REMEDIES = {drift.JSON_STRINGS: versions.JSON_STRINGS_REMEDY}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -34,15 +35,24 @@ def arguments(parser: ArgumentParser) -> None:
         required=True,
         help="the threshold in force; values below, at and above it are tried",
     )
-    strict_argument(parser)
+    trip_arguments(parser)
 
 
-def strict_argument(parser: ArgumentParser) -> None:
-    """Add --strict."""
+def trip_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments that every command with a round trip has."""
+    parser.add_argument(
+        "--accept-drift",
+        metavar="CLASS",
+        action="append",
+        default=[],
+        choices=sorted(drift.CLASSES),
+        help="accept that values change in this way with the backend; may be repeated. One of "
+        + ", ".join(sorted(drift.CLASSES)),
+    )
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="JSON-looking strings that change type fail instead of warn",
+        help="values that change with the backend in a way not accepted fail instead of warn",
     )
 
 
@@ -51,169 +61,89 @@ def run(args: Namespace, report: Report) -> None:
     loaded = inspect.load(report, threshold=args.expect_threshold)
     if loaded.xcom is None:
         raise CannotLook(f"the XCom class cannot be imported: {loaded.problem}")
-    trip(loaded, args.expect_threshold, args.strict, report)
+    trip(loaded, args, report)
 
 
-def trip(loaded: Any, threshold: int, strict: bool, report: Report) -> None:
+def trip(loaded: Any, args: Namespace, report: Report) -> None:
     """Write, read, compare, clean up; one check per kind of value.
 
     Args:
         loaded: `checks.configuration.Loaded` with its class imported.
-        threshold: bytes; what is offloaded is judged by this, not by what the pod says.
+        args: with `expect_threshold` (bytes; what is offloaded is judged by this, not by what the
+            pod says) and what `trip_arguments` adds.
     """
-    samples = values.control_flow() + values.sized(threshold)
+    threshold = args.expect_threshold
+    policy = findings.Policy(args.accept_drift, args.strict, _REMEDIES)
+    now = datetime.now(timezone.utc)
+    run_id = leftovers.new_run_id(now)
+    base = _base(loaded) if is_object_backend(loaded.xcom) else None
     seen: list[dict[str, Any]] = []
     report.members["values"] = seen
-    run_id = f"xcom_probe__{uuid.uuid4().hex}"
-    is_object = backend.qualified_name(loaded.xcom) == versions.OBJECT_BACKEND
-    base = _base(loaded) if is_object else None
+    outcomes = []
+    skipped: list[Finding] = []
+    # What Airflow says of a value that it refuses is in the result.
+    logging.disable(logging.CRITICAL)
     try:
-        with throwaway.ThrowAwayRun(run_id) as made:
-            row = made.task(loaded.xcom, "roundtrip")
-            for sample in samples:
-                # One by one: what is done so far is in the report, whenever this ends.
-                with ending.held():
-                    seen.append(_one(row, sample, base, threshold))
-        report.findings.extend(_findings(seen, threshold, strict))
-    finally:
         if base:
-            report.findings.append(_clean(base, run_id))
+            report.findings.append(leftovers.sweep(base, now))
+        with throwaway.ThrowAwayRun(run_id) as made, allowing.classes("xcom_probe.*"):
+            traveller = Traveller(made, loaded.xcom, base, threshold)
+            for sample in _samples(base, run_id, threshold, skipped):
+                outcome = traveller.take(sample)
+                outcomes.append(outcome)
+                # What is done so far is in the report, whenever this ends.
+                seen.append(outcome.as_dict())
+        report.findings.extend(findings.findings(outcomes, policy) + skipped)
+        report.members["drift"] = findings.drift_members(judge.new_drift(outcomes), policy)
+    finally:
+        logging.disable(logging.NOTSET)
+        if base:
+            report.findings.append(leftovers.clean(base, run_id))
+
+
+def _samples(
+    base: str | None, run_id: str, threshold: int, skipped: list[Finding]
+) -> Iterator[Sample]:
+    """All values, one after the other; kinds that cannot be tried go to `skipped`."""
+    yield from plain.samples()
+    yield from plain.path_strings(base or "", _object_maker(base, run_id, threshold))
+    yield from typed.samples()
+    yield from addressed.samples()
+    for kind in (arrays.NUMPY, arrays.PANDAS):
+        yield from _of_package(kind, skipped)
+    yield from sized.samples(threshold)
+    if threshold > sized.LARGEST:
+        skipped.append(
+            findings.not_looked_at(
+                sized.ABOVE,
+                f"values of {threshold} bytes and more are too large to try in a pod (limit "
+                f"{sized.LARGEST})",
+            )
+        )
+
+
+def _object_maker(base: str | None, run_id: str, threshold: int) -> Callable[[], str] | None:
+    """What makes an object that a string can name; none where nothing is to be offloaded."""
+    if not base or threshold < 0:
+        return None
+    path = leftovers.named_object(base, run_id)
+
+    def make() -> str:
+        with ending.held():
+            storage.write_object(path, b'"the content of an object"')
+        return path
+
+    return make
+
+
+def _of_package(kind: str, skipped: list[Finding]) -> list[Sample]:
+    try:
+        return arrays.samples(kind)
+    except NotHere as reason:
+        skipped.append(findings.not_looked_at(kind, str(reason)))
+        return []
 
 
 def _base(loaded: Any) -> str:
     """The base path as the backend writes it into rows."""
     return str(storage.storage_path(loaded.path())).rstrip("/") if loaded.path() else ""
-
-
-def _one(
-    row: throwaway.ThrowAwayTask, sample: Sample, base: str | None, threshold: int
-) -> dict[str, Any]:
-    """Write one value, read it, look where it was kept, remove its object."""
-    result: dict[str, Any] = {
-        "name": sample.name,
-        "class": sample.kind,
-        "bytes": values.encoded_size(sample.value),
-        "verdict": values.FAILURE,
-        "offloaded": None,
-        "detail": "",
-    }
-    try:
-        row.write(sample.name, sample.value)
-        stored = row.stored(sample.name)
-        if result["bytes"] is None:
-            result["bytes"] = len(stored)
-        path = _path(stored, base)
-        result["offloaded"] = path is not None
-        problem = _misplaced(sample, path, base, threshold)
-        if path is not None and not problem and not storage.storage_path(path).exists():
-            problem = f"the row names {path}, which is not there"
-        difference = values.difference(sample.value, row.read(sample.name))
-        if path is not None:
-            row.purge(path)
-    except Exception as failure:  # noqa: BLE001 - the other values are still to be tried
-        result["detail"] = redact.error(failure)
-        return result
-    if problem:
-        result["detail"] = problem
-    else:
-        result["verdict"] = values.DRIFT if difference else values.EQUAL
-        result["detail"] = redact.text(difference)
-    return result
-
-
-def _path(stored: bytes, base: str | None) -> str | None:
-    """The path below `base` that a row holds, None if it holds the value itself."""
-    if not base or len(stored) > 65536:
-        return None
-    try:
-        text = json.loads(stored.decode("utf-8"))
-    except ValueError:
-        return None
-    return text if isinstance(text, str) and text.startswith(base + "/") else None
-
-
-def _misplaced(sample: Sample, path: str | None, base: str | None, threshold: int) -> str:
-    """Why this value should not be where it is; empty if it should."""
-    size = values.encoded_size(sample.value)
-    if size is None:
-        return ""
-    should = base is not None and 0 <= threshold <= size
-    if should and path is None:
-        return f"{size} bytes stayed in the row, at a threshold of {threshold}"
-    if path is not None and not should:
-        return f"{size} bytes were offloaded, at a threshold of {threshold}"
-    return ""
-
-
-def _findings(seen: list[dict[str, Any]], threshold: int, strict: bool) -> list[Finding]:
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for item in seen:
-        kinds.setdefault(item["class"], []).append(item)
-    findings = [_finding(kind, items, strict) for kind, items in kinds.items()]
-    if threshold > values.LARGEST:
-        findings.append(
-            Finding(
-                "roundtrip-" + values.ABOVE,
-                SKIP,
-                f"not looked at: values of {threshold} bytes and more are too large to try in a "
-                f"pod (limit {values.LARGEST})",
-            )
-        )
-    return findings
-
-
-def _finding(kind: str, items: list[dict[str, Any]], strict: bool) -> Finding:
-    bad = [item for item in items if item["verdict"] != values.EQUAL]
-    name = "roundtrip-" + kind
-    expected = f"{len(items)} values come back equal in value and type"
-    if not bad:
-        offloaded = sum(1 for item in items if item["offloaded"])
-        return Finding(
-            name,
-            PASS,
-            f"{len(items)} equal, {offloaded} of them offloaded",
-            expected,
-            _WHY,
-        )
-    only_drift = all(item["verdict"] == values.DRIFT for item in bad)
-    lenient = kind == values.JSON_STRINGS and only_drift and not strict
-    return Finding(
-        name,
-        WARN if lenient else FAIL,
-        "; ".join(
-            "{} ({}): {}".format(item["name"], item["verdict"], item["detail"]) for item in bad
-        ),
-        expected,
-        _WHY,
-        _REMEDIES.get(kind, _REMEDY),
-    )
-
-
-def _clean(base: str, run_id: str) -> Finding:
-    """See that the store holds nothing of this run, and remove what it does hold."""
-    folder = f"{base}/{throwaway.ThrowAwayRun.DAG_ID}/{run_id}"
-    expected = f"no object below {folder}"
-    why = "An object without a row stays in the bucket for good."
-    try:
-        left = list(storage.find_objects(folder))
-        for url in left:
-            storage.remove_object(url, base)
-    except Exception as problem:  # noqa: BLE001 - whatever it is, somebody has to look
-        return Finding(
-            "roundtrip-clean",
-            ERROR,
-            f"could not look: {redact.error(problem)}",
-            expected,
-            why,
-            f"Remove what is below {folder}.",
-        )
-    if left:
-        return Finding(
-            "roundtrip-clean",
-            WARN,
-            "the backend left {} objects, now removed: {}".format(len(left), ", ".join(left[:5])),
-            expected,
-            why,
-            "Allow s3:DeleteObject to the identity of the connection.",
-        )
-    return Finding("roundtrip-clean", PASS, expected, expected, why)

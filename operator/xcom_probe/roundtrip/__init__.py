@@ -1,0 +1,1 @@
+"""The round trip: every value through each way that it can take, and what follows from it."""
