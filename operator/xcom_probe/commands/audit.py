@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any, Mapping
 
 from xcom_probe import options, place
+from xcom_probe.commands import audit_table as table
 from xcom_probe.model import ERROR, FAIL, PASS, WARN, Finding
 from xcom_probe.report import Report
 
@@ -41,6 +42,7 @@ def arguments(parser: ArgumentParser) -> None:
         default="medium",
         help="static: the least confidence of a finding that makes the answer no",
     )
+    table.arguments(parser)
 
 
 def run(args: Namespace, report: Report) -> None:
@@ -51,7 +53,10 @@ def run(args: Namespace, report: Report) -> None:
         UsageError: an argument turned out wrong.
     """
     report.facts.update(place.facts())
-    static(args, report, os.environ)
+    if args.static or not args.dynamic:
+        static(args, report, os.environ)
+    if args.dynamic or not args.static:
+        table.dynamic(args, report, os.environ)
 
 
 def static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None:

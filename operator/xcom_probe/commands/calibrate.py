@@ -11,7 +11,7 @@ from xcom_probe.database.snapshot import snapshot
 from xcom_probe.model import PASS, WARN, Finding
 from xcom_probe.report import Report
 from xcom_probe.table import calibrate, scan
-from xcom_probe.table.paths import below
+from xcom_probe.table.paths import below, configured_base
 
 HELP = "measure the inline values in the table and recommend a threshold"
 
@@ -56,7 +56,7 @@ def run(args: Namespace, report: Report) -> None:
         UsageError: the base is no URL.
     """
     cfg = options.read_config(os.environ)
-    base = configured_base(cfg) if args.base is None else args.base
+    base = configured_base(os.environ, cfg) if args.base is None else args.base
     if base is not None:
         below(base)
     report.facts.update(place.facts())
@@ -67,14 +67,6 @@ def run(args: Namespace, report: Report) -> None:
         sizes = calibrate.measure(database, base, scan.limits(args))
     report.members["calibration"] = _member(sizes, args, base)
     report.findings.append(_finding(sizes, report.members["calibration"]))
-
-
-def configured_base(cfg: options.ConfigFile) -> str | None:
-    """The base path of the configuration here, None if there is none."""
-    name = options.env_name(*options.PATH)
-    section, option = options.PATH
-    value = os.environ.get(name) or cfg.sections.get(section, {}).get(option)
-    return options.expand(value) if value else None
 
 
 def _member(sizes: calibrate.Sizes, args: Namespace, base: str | None) -> dict[str, Any]:

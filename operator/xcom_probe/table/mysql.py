@@ -68,6 +68,41 @@ FROM (
 ) stepped
 GROUP BY dag_id, task_id, path, ceiling(size / step) * step
 """,
+    tasks="""
+SELECT dag_id, task_id, `key`, count(*), sum(size), max(size),
+  coalesce(sum(size >= :threshold AND NOT path), 0),
+  coalesce(sum(CASE WHEN size >= :threshold AND NOT path THEN size END), 0),
+  sum(path),
+  sum(pickled),
+  coalesce(sum(suspect AND NOT path AND NOT pickled), 0),
+  coalesce(sum(suspect AND NOT path AND NOT pickled AND size > :most), 0)
+FROM (
+  SELECT dag_id, task_id, `key`, octet_length(value) AS size,
+    coalesce(substring(value, 1, :quoted_length) = :quoted, 0) AS path,
+    ascii(value) = 128 AS pickled,
+    CASE WHEN substring(value, 1, 1) = '"' AND regexp_like(
+        CONVERT(substring(value, 1, 64) USING latin1), :strings, 'c') THEN 1
+      WHEN locate('"__', value) > 0 THEN 1
+      ELSE NOT coalesce(json_valid(CONVERT(value USING utf8mb4)), 0)
+        OR CAST(CONVERT(value USING utf8mb4) AS BINARY) <> value END AS suspect
+  FROM xcom
+  WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+) looked
+GROUP BY dag_id, task_id, `key`
+""",
+    suspects="""
+SELECT dag_id, task_id, `key`, value
+FROM xcom
+WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+  AND octet_length(value) >= :least AND octet_length(value) <= :most
+  AND ascii(value) <> 128
+  AND NOT coalesce(substring(value, 1, :quoted_length) = :quoted, 0)
+  AND CASE WHEN substring(value, 1, 1) = '"' AND regexp_like(
+      CONVERT(substring(value, 1, 64) USING latin1), :strings, 'c') THEN 1
+    WHEN locate('"__', value) > 0 THEN 1
+    ELSE NOT coalesce(json_valid(CONVERT(value USING utf8mb4)), 0)
+      OR CAST(CONVERT(value USING utf8mb4) AS BINARY) <> value END
+""",
 )
 
 # Airflow 3: JSON. Compared as bytes, so that no collation has a say.
@@ -128,6 +163,44 @@ FROM (
   ) sized
 ) stepped
 GROUP BY dag_id, task_id, path, ceiling(size / step) * step
+""",
+    tasks="""
+SELECT dag_id, task_id, `key`, count(*), sum(size), max(size),
+  coalesce(sum(size >= :threshold AND NOT path), 0),
+  coalesce(sum(CASE WHEN size >= :threshold AND NOT path THEN size END), 0),
+  sum(path),
+  0,
+  coalesce(sum(suspect AND NOT path), 0),
+  coalesce(sum(suspect AND NOT path AND size > :most), 0)
+FROM (
+  SELECT dag_id, task_id, `key`,
+    coalesce(left(CAST(text AS BINARY), :quoted_length) = CAST(:quoted AS BINARY), 0) AS path,
+    CASE WHEN octet_length(text) = char_length(text) THEN octet_length(text)
+    ELSE char_length(text)
+      + 5 * char_length(regexp_replace(text, '[\\\\x{01}-\\\\x{7f}]+', ''))
+      + 6 * char_length(regexp_replace(text, '[\\\\x{01}-\\\\x{ffff}]+', ''))
+    END AS size,
+    CASE WHEN left(text, 1) = '"' THEN regexp_like(left(text, 64), :strings, 'c')
+      ELSE locate('"__', text) > 0 END AS suspect
+  FROM (
+    SELECT dag_id, task_id, `key`, CAST(value AS CHAR) AS text
+    FROM xcom
+    WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+  ) texts
+) looked
+GROUP BY dag_id, task_id, `key`
+""",
+    suspects="""
+SELECT dag_id, task_id, `key`, text
+FROM (
+  SELECT dag_id, task_id, `key`, CAST(value AS CHAR) AS text
+  FROM xcom
+  WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+) texts
+WHERE octet_length(text) >= :least AND octet_length(text) <= :most
+  AND NOT coalesce(left(CAST(text AS BINARY), :quoted_length) = CAST(:quoted AS BINARY), 0)
+  AND CASE WHEN left(text, 1) = '"' THEN regexp_like(left(text, 64), :strings, 'c')
+    ELSE locate('"__', text) > 0 END
 """,
 )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Mapping
 from urllib.parse import urlsplit
 
+from xcom_probe import options
 from xcom_probe.model import UsageError
+from xcom_probe.options import ConfigFile
 
 # Behind the base: dag_id, run_id and task_id of up to 250 characters, each up to 12 bytes in JSON
 # (two escaped halves of a character outside the BMP), a UUID, suffixes, slashes and the quote.
@@ -26,6 +28,14 @@ def below(base: str) -> str:
     if not parts.scheme or not (parts.netloc or parts.path):
         raise UsageError(f"--base {base!r} is no URL; write scheme://connection@bucket/prefix")
     return base.rstrip("/") + "/"
+
+
+def configured_base(environ: Mapping[str, str], cfg: ConfigFile) -> str | None:
+    """The base path of the configuration here, None if there is none."""
+    section, option = options.PATH
+    value = environ.get(options.env_name(section, option), "")
+    value = value or cfg.sections.get(section, {}).get(option, "")
+    return options.expand(value) if value else None
 
 
 def row_prefix(base: str) -> bytes:

@@ -76,6 +76,43 @@ FROM (
 ) stepped
 GROUP BY dag_id, task_id, path, ceil(size / step) * step
 """,
+    tasks="""
+SELECT dag_id, task_id, key, count(*), sum(size), max(size),
+  count(*) FILTER (WHERE size >= :threshold AND NOT path),
+  coalesce(sum(size) FILTER (WHERE size >= :threshold AND NOT path), 0),
+  count(*) FILTER (WHERE path),
+  count(*) FILTER (WHERE pickled),
+  count(*) FILTER (WHERE suspect AND NOT path AND NOT pickled),
+  count(*) FILTER (WHERE suspect AND NOT path AND NOT pickled AND size > :most),
+  count(json)
+FROM (
+  SELECT dag_id, task_id, key, octet_length(value) AS size,
+    coalesce(substring(value FROM 1 FOR :quoted_length) = :quoted, false) AS path,
+    substring(value FROM 1 FOR 1) = '\\x80'::bytea AS pickled,
+    CASE WHEN :every THEN true
+      WHEN substring(value FROM 1 FOR 1) = '"'::bytea
+      THEN convert_from(substring(value FROM 1 FOR 64), 'LATIN1') ~ :strings
+      ELSE position('"__'::bytea IN value) > 0 END AS suspect,
+    CASE WHEN NOT :every AND substring(value FROM 1 FOR 1) <> '\\x80'::bytea
+      THEN convert_from(value, 'UTF8')::json END AS json
+  FROM xcom
+  WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+  OFFSET 0
+) looked
+GROUP BY dag_id, task_id, key
+""",
+    suspects="""
+SELECT dag_id, task_id, key, value
+FROM xcom
+WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+  AND octet_length(value) >= :least AND octet_length(value) <= :most
+  AND substring(value FROM 1 FOR 1) <> '\\x80'::bytea
+  AND NOT coalesce(substring(value FROM 1 FOR :quoted_length) = :quoted, false)
+  AND CASE WHEN :every THEN true
+    WHEN substring(value FROM 1 FOR 1) = '"'::bytea
+    THEN convert_from(substring(value FROM 1 FOR 64), 'LATIN1') ~ :strings
+    ELSE position('"__'::bytea IN value) > 0 END
+""",
 )
 
 # Airflow 3: JSONB. pg_column_size does not fetch a value that is kept out of line.
@@ -142,6 +179,47 @@ FROM (
   OFFSET 0
 ) stepped
 GROUP BY dag_id, task_id, path, ceil(size / step) * step
+""",
+    tasks="""
+SELECT dag_id, task_id, key, count(*), sum(size), max(size),
+  count(*) FILTER (WHERE size >= :threshold AND NOT path),
+  coalesce(sum(size) FILTER (WHERE size >= :threshold AND NOT path), 0),
+  count(*) FILTER (WHERE path),
+  0,
+  count(*) FILTER (WHERE suspect AND NOT path),
+  count(*) FILTER (WHERE suspect AND NOT path AND size > :most)
+FROM (
+  SELECT dag_id, task_id, key,
+    coalesce(starts_with(text, :quoted), false) AS path,
+    CASE WHEN octet_length(text) = char_length(text) THEN octet_length(text)
+    ELSE char_length(text)
+      + 5 * char_length(regexp_replace(text, '[\\u0001-\\u007f]+', '', 'g'))
+      + 6 * char_length(regexp_replace(text, '[\\u0001-\\uffff]+', '', 'g'))
+    END AS size,
+    CASE WHEN starts_with(text, '"') THEN left(text, 64) ~ :strings
+      ELSE position('"__' IN text) > 0 END AS suspect
+  FROM (
+    SELECT dag_id, task_id, key, value::text AS text
+    FROM xcom
+    WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+    OFFSET 0
+  ) texts
+  OFFSET 0
+) looked
+GROUP BY dag_id, task_id, key
+""",
+    suspects="""
+SELECT dag_id, task_id, key, text
+FROM (
+  SELECT dag_id, task_id, key, value::text AS text
+  FROM xcom
+  WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
+  OFFSET 0
+) texts
+WHERE octet_length(text) >= :least AND octet_length(text) <= :most
+  AND NOT coalesce(starts_with(text, :quoted), false)
+  AND CASE WHEN starts_with(text, '"') THEN left(text, 64) ~ :strings
+    ELSE position('"__' IN text) > 0 END
 """,
 )
 

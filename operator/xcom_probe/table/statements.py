@@ -21,6 +21,12 @@ class Statements(NamedTuple):
         boundary: the run from which on there are more than `rows` rows below `high`.
         sizes: of the rows of a range of runs, by task: how many have a size, rounded up to one of
             32 steps between powers of two, and whether they hold a path below the base.
+        tasks: of the rows of a range of runs, by task and key: how many there are, their bytes
+            and the largest, how many would be offloaded and their bytes, how many hold a path
+            below the base, are pickled, are to be read one by one, and are too large for that.
+            On PostgreSQL it ends with an error if a value is no JSON, unless `every` row is read.
+        suspects: the rows to be read one by one. A value of another form is plain JSON, which
+            every backend reads as what it is.
     """
 
     in_flight: str
@@ -29,6 +35,8 @@ class Statements(NamedTuple):
     pickled: str | None
     boundary: str
     sizes: str
+    tasks: str
+    suspects: str
 
 
 # The rows of a range are found by the primary key of `xcom`, which begins with the run.
