@@ -21,6 +21,7 @@ export XCOM_ROLLOUT_BUNDLES ?= $(CURDIR)/build/bundles
 # Which provider makes the cluster: kind, node or existing. Empty: the harness chooses and says so.
 export CLUSTER ?=
 
+, := ,
 pytest = $(PY) -m pytest $(1) --junitxml=build/reports/$(2).xml --durations=5 $(ARGS)
 
 ##@ Start here
@@ -70,8 +71,12 @@ apiserver-test: venv ## Tests against a real etcd and kube-apiserver
 	@$(call pytest,tests/apiserver --timeout=600,apiserver)
 
 .PHONY: probe-test
-probe-test: venv ## The probe inside virtual environments with a real Airflow
-	@$(call pytest,tests/probe --timeout=1200,probe)
+probe-test: venv ## The probe beside real Airflows (2.9, 2.11, 3.3), databases and an S3 server
+	@$(call pytest,tests/probe --timeout=1200 --airflow=2.9$(,)2.11$(,)3.3,probe)
+
+.PHONY: test-matrix
+test-matrix: venv ## What holds on every Airflow, on all six versions (2.9 to 3.3)
+	@$(call pytest,tests/probe --timeout=1200 --airflow=all -m every_airflow,matrix)
 
 .PHONY: e2e
 e2e: venv ## Tests on a real cluster with Airflow, Postgres and S3 (CLUSTER=...)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+from pathlib import Path
+
 import pytest
 from probe_world import (
     AIRFLOWS,
@@ -35,6 +39,17 @@ def test_the_pod_runs_the_airflow_and_python_that_it_names(
     )
 
 
+def test_a_signal_reaches_the_interpreter_and_no_mount_is_left(airflow: Environment) -> None:
+    program = "import signal; print('ready', flush=True); signal.pause()"
+    with subprocess.Popen([airflow.python, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM
+    root = airflow.interpreter.root
+    assert root is None or str(root) not in Path("/proc/self/mountinfo").read_text()
+
+
 def test_inspect_reads_backend_options_and_their_sources(inspected: Answer) -> None:
     assert inspected.failing() == set()
     assert inspected.code == 0
@@ -65,7 +80,7 @@ def test_census_could_not_look_where_no_database_listens(pod: Pod) -> None:
     name = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
     url = f"postgresql+psycopg2://airflow:not-the-secret@127.0.0.1:{free_port()}/airflow"
     answer = pod.with_env({name: url}).probe("census", "--base", PATH)
-    assert (answer.code, answer.failing()) == (3, {"database-reachable"})
+    assert (answer.code, answer.failing()) == (3, {"look"})
     assert "not-the-secret" not in answer.stdout + answer.stderr
 
 

@@ -48,7 +48,9 @@ def _make(folder: Path, suite: str, packages: Sequence[str]) -> None:
     partial.mkdir(parents=True)
     with step(f"debootstrap {suite} with {', '.join(packages)}"):
         include = f"--include={','.join(packages)}"
-        run("debootstrap", "--variant=minbase", include, suite, partial, _mirror(suite))
+        # Mounts of its own, so that one that is killed leaves none behind.
+        unshare = ("unshare", "--mount", "--")
+        run(*unshare, "debootstrap", "--variant=minbase", include, suite, partial, _mirror(suite))
         for package in (partial / "var/cache/apt/archives").glob("*.deb"):
             package.unlink()
     partial.rename(folder)

@@ -21,7 +21,13 @@ from pathlib import Path
 REPORTS = Path("build/reports")
 # The JUnit report that each make target writes, without ".xml". A target not named here runs no
 # tests.
-SUITES = {"unit": "unit", "apiserver-test": "apiserver", "probe-test": "probe", "e2e": "e2e"}
+SUITES = {
+    "unit": "unit",
+    "apiserver-test": "apiserver",
+    "probe-test": "probe",
+    "test-matrix": "matrix",
+    "e2e": "e2e",
+}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from harness.debian_root import identity, write_program
 from harness.paths import IMAGES, REPO, cache_dir, content_hash
 from harness.pythons import Python, python
 from harness.say import step
-from harness.shell import HarnessError, locked, run
+from harness.shell import CommandError, HarnessError, locked, run
 
 # Version of Airflow: version of Python.
 AIRFLOWS = {
@@ -28,6 +28,8 @@ AIRFLOWS = {
 }
 # Tests that are not about versions run on this one.
 DEFAULT_AIRFLOW = "2.11.2"
+# Debian's is taken where the Python is Debian's.
+_MYSQLCLIENT = "mysqlclient==2.2.7"
 _FOLDER = REPO / "tests" / "airflows"
 
 
@@ -122,9 +124,18 @@ def _install(environment: Environment, requirements: Path) -> None:
         *("--python", venv / "bin" / "python", "-r", requirements),
     )
     run(*interpreter.command(*install))
-    (site_packages,) = (venv / "lib").glob("python*/site-packages")
-    for module in interpreter.modules:
-        (site_packages / module.name).symlink_to(module)
+    if interpreter.modules:
+        (site_packages,) = (venv / "lib").glob("python*/site-packages")
+        for module in interpreter.modules:
+            (site_packages / module.name).symlink_to(module)
+    else:
+        try:
+            run(*interpreter.command(*install[:-2], _MYSQLCLIENT))
+        except CommandError as error:
+            raise HarnessError(
+                f"{_MYSQLCLIENT} has no wheels; compiling it needs a C compiler, pkg-config and "
+                f"MySQL's headers (libmysqlclient-dev or libmariadb-dev): {error}"
+            ) from error
     if interpreter.root is not None:
         _write_programs(environment.folder, venv, interpreter.root)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ class ObjectStore:
     """A private MinIO server."""
 
     endpoint: str
+    region: str = ""
+    verify: bool = True
 
     def client(self) -> Any:
         """A client with all rights."""
@@ -37,7 +40,8 @@ class ObjectStore:
             endpoint_url=self.endpoint,
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
-            region_name="us-east-1",
+            region_name=self.region or "us-east-1",
+            verify=self.verify,
         )
 
     def all_keys(self, bucket: str = BUCKET) -> list[str]:
@@ -51,15 +55,26 @@ class ObjectStore:
 
 
 @contextmanager
-def object_store(folder: Path) -> Iterator[ObjectStore]:
-    """Start MinIO with the bucket; stop it at the end."""
+def object_store(
+    folder: Path, certificates: Path | None = None, region: str = ""
+) -> Iterator[ObjectStore]:
+    """Start MinIO with the bucket; stop it at the end.
+
+    Args:
+        certificates: folder with `public.crt` and `private.key`; without it, plain HTTP.
+        region: the one that requests have to be signed for; any, if it is empty.
+    """
     folder.mkdir(parents=True)
-    store = ObjectStore(f"http://127.0.0.1:{free_port()}")
+    address = f"127.0.0.1:{free_port()}"
+    scheme = "https" if certificates else "http"
+    # The tests reach it, whatever is wrong with its certificate.
+    store = ObjectStore(f"{scheme}://{address}", region, verify=certificates is None)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(tool("minio"), "server", "--quiet", "--address", store.endpoint[7:]),
-                *("--console-address", f"127.0.0.1:{free_port()}", folder / "data"),
+                *(tool("minio"), "server", "--quiet", "--address", address),
+                *("--console-address", f"127.0.0.1:{free_port()}"),
+                *("--certs-dir", certificates or folder / "no-certificates", folder / "data"),
             ],
             stdout=log,
             stderr=log,
@@ -71,13 +86,20 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
                 "MINIO_BROWSER": "off",
                 # Without a key it cannot encrypt, and refuses who asks for that.
                 "MINIO_KMS_SECRET_KEY": f"tests:{_ENCRYPTION_KEY}",
+                **({"MINIO_SITE_REGION": region} if region else {}),
             },
         )
 
     def ready() -> bool:
         if process.poll() is not None:
             raise HarnessError(f"minio ended: {(folder / 'log').read_text()[-2000:]}")
-        asked = http.client.HTTPConnection(store.endpoint[7:], timeout=3)
+        asked: http.client.HTTPConnection
+        if certificates is None:
+            asked = http.client.HTTPConnection(address, timeout=3)
+        else:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            asked = http.client.HTTPSConnection(address, timeout=3, context=context)
         try:
             asked.request("GET", "/minio/health/ready")
             return asked.getresponse().status == 200
