@@ -14,6 +14,7 @@ from typing import TypeVar
 import probe_world
 import pytest
 from probe_world import Environment, MySQL, ObjectStore, Pod, Postgres
+from table_world import Place
 
 from harness.shell import HarnessError
 from xcom_probe.build import build
@@ -140,3 +141,12 @@ def mysql_pod(
 ) -> Pod:
     """The same with its metadata in MySQL."""
     return _pod(airflow, tmp_path_factory.mktemp("home"), pyz, mysql_database, store)
+
+
+@pytest.fixture(scope="session", params=["postgresql", "mysql"])
+def place(request: pytest.FixtureRequest, airflow: Environment) -> Place:
+    """A pod and its database, once on each kind of server; `airflow` picks the version."""
+    prefix = "" if request.param == "postgresql" else "mysql_"
+    pod, database = (request.getfixturevalue(prefix + name) for name in ("pod", "database"))
+    assert pod.version == airflow.version
+    return Place(request.param, pod, database)

@@ -8,7 +8,6 @@ API makes of its message on Airflow 3.
 
 import json
 import sys
-import uuid
 
 from airflow import __version__, settings
 from airflow.models.dagrun import DagRun
@@ -50,7 +49,7 @@ for run in json.load(sys.stdin):
         )
     )
     for task, map_index in sorted({(value[0], value[1]) for value in run["values"]}):
-        identity = {"id": str(uuid.uuid4()), "max_tries": 0, "try_number": 1} if AIRFLOW_3 else {}
+        identity = {"max_tries": 0, "try_number": 1} if AIRFLOW_3 else {}
         session.execute(
             TaskInstance.__table__.insert().values(
                 dag_id=run["dag"],

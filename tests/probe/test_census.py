@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 from probe_world import BUCKET, CONN_ID, ObjectStore, Pod, Postgres, free_port
+from table_world import Place
 
 from harness.paths import REPO
 
@@ -65,41 +65,30 @@ RUNS: list[dict[str, Any]] = [
         "values": [["t", -1, str(n), value] for n, value in enumerate(LOOK_ALIKES)],
     },
 ]
-OURS = tuple({run["dag"] for run in RUNS})
+SETTINGS = {
+    "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": BASE,
+    "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": THRESHOLD,
+}
 
 
 @pytest.fixture(scope="module")
-def runs(pod: Pod, database: Postgres, store: ObjectStore) -> Iterator[None]:
+def runs(place: Place, store: ObjectStore) -> Iterator[None]:
     """The runs above, written by Airflow with the object storage backend."""
-    changed = pod.with_env(
-        {
-            "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": BASE,
-            "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": THRESHOLD,
-        }
-    )
-    seeded = subprocess.run(
-        [changed.python, Path(__file__).with_name("seed_runs.py")],
-        input=json.dumps(RUNS),
-        env=changed.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert seeded.returncode == 0, seeded.stdout + seeded.stderr
+    place.seed(RUNS, SETTINGS)
     assert len(store.all_keys()) == 8
     yield
-    with database.connect() as connection:
-        connection.execute("DELETE FROM dag_run WHERE dag_id = ANY(%s)", (list(OURS),))
+    place.remove(RUNS)
     for key in store.all_keys():
         store.client().delete_object(Bucket=BUCKET, Key=key)
 
 
+@pytest.mark.every_airflow
 @pytest.mark.usefixtures("runs")
 class TestCensus:
     """On one table."""
 
-    def test_counts_runs_in_flight_with_offloaded_rows_and_no_others(self, pod: Pod) -> None:
-        answer = pod.probe("census", "--base", BASE)
+    def test_counts_runs_in_flight_with_offloaded_rows_and_no_others(self, place: Place) -> None:
+        answer = place.pod.probe("census", "--base", BASE)
         assert answer.code == 0
         assert [
             (run["dagId"], run["runId"], run["state"], run["rows"], run["tasks"])
@@ -113,23 +102,23 @@ class TestCensus:
         assert answer.result["counts"] == counts
         assert answer.failing() == set()
 
-    def test_times_are_those_of_the_database(self, pod: Pod) -> None:
-        result = pod.probe("census", "--base", BASE + "/").result
+    def test_times_are_those_of_the_database(self, place: Place) -> None:
+        result = place.pod.probe("census", "--base", BASE + "/").result
         now = datetime.fromisoformat(result["databaseTime"])
         assert abs(now - datetime.now(UTC)) < timedelta(minutes=1)
         started = {run["runId"]: run["startDate"] for run in result["runs"]}
         assert started["waiting"] is None
         assert now - timedelta(minutes=5) < datetime.fromisoformat(started[RUN_ID]) <= now
 
-    def test_result_follows_the_published_schema(self, pod: Pod) -> None:
+    def test_result_follows_the_published_schema(self, place: Place) -> None:
         schema = json.loads((REPO / "docs/reference/probe-result.schema.json").read_text())
-        jsonschema.validate(pod.probe("census", "--base", BASE).result, schema)
+        jsonschema.validate(place.pod.probe("census", "--base", BASE).result, schema)
 
-    def test_given_runs_are_looked_at_in_any_state(self, pod: Pod, tmp_path: Path) -> None:
+    def test_given_runs_are_looked_at_in_any_state(self, place: Place, tmp_path: Path) -> None:
         asked = [("two_tasks", RUN_ID), ("done", "ok"), ("inline", "only"), ("gone", "long ago")]
         file = tmp_path / "runs.json"
         file.write_text(json.dumps([{"dagId": dag, "runId": run} for dag, run in asked]))
-        answer = pod.probe("census", "--base", BASE, "--runs-file", str(file))
+        answer = place.pod.probe("census", "--base", BASE, "--runs-file", str(file))
         assert answer.code == 0
         assert [
             (run["dagId"], run["state"], run["rows"], run["tasks"]) for run in answer.result["runs"]
@@ -140,42 +129,36 @@ class TestCensus:
             ("two_tasks", "running", 4, ["mapped", "produce"]),
         ]
 
-    def test_list_of_more_runs_than_one_statement_takes(self, pod: Pod, tmp_path: Path) -> None:
+    def test_list_of_more_runs_than_one_statement_takes(self, place: Place, tmp_path: Path) -> None:
         asked = [{"dagId": "nobody", "runId": f"run {n}"} for n in range(1200)]
         asked.append({"dagId": "two_tasks", "runId": RUN_ID})
         file = tmp_path / "runs.json.gz"
         file.write_bytes(gzip.compress(json.dumps(asked).encode()))
-        counts = pod.probe("census", "--base", BASE, "--runs-file", str(file)).result["counts"]
+        counts = place.pod.probe("census", "--base", BASE, "--runs-file", str(file)).result[
+            "counts"
+        ]
         assert (counts["runs"], counts["runsWithRows"], counts["rows"]) == (1201, 1, 4)
 
-    def test_another_base_sees_nothing_of_this_one(self, pod: Pod) -> None:
-        assert pod.probe("census", "--base", BASE + "/two").result["runs"] == []
+    def test_another_base_sees_nothing_of_this_one(self, place: Place) -> None:
+        assert place.pod.probe("census", "--base", BASE + "/two").result["runs"] == []
 
-    def test_needs_no_more_than_the_right_to_read(self, pod: Pod, database: Postgres) -> None:
-        with database.connect() as connection:
-            connection.execute("CREATE ROLE looker LOGIN PASSWORD 'looker-secret'")
-            connection.execute("GRANT SELECT ON dag_run, xcom TO looker")
-        url = database.url().replace("airflow:airflow@", "looker:looker-secret@")
-        answer = pod.with_env({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}).probe(
-            "census", "--base", BASE
-        )
+    def test_needs_no_more_than_the_right_to_read(self, place: Place) -> None:
+        answer = place.as_reader().probe("census", "--base", BASE)
         assert answer.code == 0
         assert answer.result["counts"]["rows"] == 6
 
-    def test_pickled_rows_are_a_warning(self, pod: Pod, database: Postgres) -> None:
-        if str(pod.probe("census", "--base", BASE).result["facts"]["airflow"]) >= "3":
+    def test_pickled_rows_are_a_warning(self, place: Place) -> None:
+        if place.is_3:
             pytest.skip("Airflow 3 pickles nothing")
-        with database.connect() as connection:
-            connection.execute(
-                "UPDATE xcom SET value = %s WHERE dag_id = 'inline'", (b"\x80\x04\x8c\x01a\x94.",)
-            )
-        answer = pod.probe("census", "--base", BASE)
+        pickled = b"\x80\x04\x8c\x01a\x94."
+        place.execute("UPDATE xcom SET value = %s WHERE dag_id = 'inline'", pickled)
+        answer = place.pod.probe("census", "--base", BASE)
         assert set(answer.checks("warn")) == {"rows-readable"}
         assert answer.code == 0
 
-    def test_address_is_asked_of_airflow_where_only_airflow_knows(self, pod: Pod) -> None:
-        url = pod.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-        changed = pod.with_env(
+    def test_address_is_asked_of_airflow_where_only_airflow_knows(self, place: Place) -> None:
+        url = place.pod.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        changed = place.pod.with_env(
             {
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": None,
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": f"echo -n {url}",
@@ -185,11 +168,11 @@ class TestCensus:
         assert answer.result["counts"]["rows"] == 6
         assert "Airflow's settings" in answer.checks()["database-reachable"]["observed"]
 
-    def test_address_in_the_file(self, pod: Pod, tmp_path: Path) -> None:
+    def test_address_in_the_file(self, place: Place, tmp_path: Path) -> None:
         cfg = tmp_path / "airflow.cfg"
-        url = pod.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        url = place.pod.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         cfg.write_text(f"[database]\nsql_alchemy_conn = {url}\n")
-        changed = pod.with_env(
+        changed = place.pod.with_env(
             {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": None, "AIRFLOW_CONFIG": str(cfg)}
         )
         answer = changed.probe("census", "--base", BASE)
