@@ -17,6 +17,7 @@ _VERBS: Final = {
     "audit": "Name the tasks whose values the object storage backend fails on or changes.",
     "crd": "Print the CustomResourceDefinition.",
     "kill": "Engage the kill-switch: the way back, at any time.",
+    "lifecycle": "Delete old objects below a prefix by a rule of the bucket.",
     "plan": "Show what the operator would do next, and why, without doing it.",
     "policy": "Print the least rights that blobs below a prefix need.",
     "prove": "Make all proofs and audits anew.",
