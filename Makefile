@@ -15,7 +15,7 @@ ARGS ?=
 # Where things of this project that are worth keeping between runs live, keyed by content hash.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xcom-rollout
 
-export PYTHONPATH := $(CURDIR)/tests/e2e
+export PYTHONPATH := $(CURDIR)/tests/e2e:$(CURDIR)/tests/support
 # A failing end-to-end test leaves its events, logs and resources in a folder below this one.
 export XCOM_ROLLOUT_BUNDLES ?= $(CURDIR)/build/bundles
 # Which provider makes the cluster: kind, node or existing. Empty: the harness chooses and says so.
@@ -42,7 +42,7 @@ demo-down: venv ## Remove everything that `make demo` made
 
 .PHONY: test
 test: venv ## All checks and tests; a closing table says what ran and for how long
-	@$(PY) -m harness.stages lint unit apiserver-test probe-test e2e
+	@$(PY) -m harness.stages lint unit apiserver-test dags-test probe-test e2e
 
 ##@ Checks and tests
 .PHONY: lint
@@ -69,6 +69,10 @@ unit: venv ## Unit and property tests (seconds; Python only)
 .PHONY: apiserver-test
 apiserver-test: venv ## Tests against a real etcd and kube-apiserver
 	@$(call pytest,tests/apiserver --timeout=600,apiserver)
+
+.PHONY: dags-test
+dags-test: venv ## What DAG authors import, beside a real S3 server
+	@$(call pytest,tests/dags --timeout=300,dags)
 
 .PHONY: probe-test
 probe-test: venv ## The probe beside real Airflows (2.9, 2.11, 3.3), databases and an S3 server

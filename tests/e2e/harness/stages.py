@@ -24,6 +24,7 @@ REPORTS = Path("build/reports")
 SUITES = {
     "unit": "unit",
     "apiserver-test": "apiserver",
+    "dags-test": "dags",
     "probe-test": "probe",
     "test-matrix": "matrix",
     "e2e": "e2e",
