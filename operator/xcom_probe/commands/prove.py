@@ -20,6 +20,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, report: Report) -> None:
     """Preflight; the round trip only if nothing failed there."""
+    given = roundtrip.user_samples(args)
     started = time.monotonic()
     loaded = preflight.run(args, report)
     report.members["timings"] = {"preflight": round(time.monotonic() - started, 3)}
@@ -30,5 +31,5 @@ def run(args: Namespace, report: Report) -> None:
         )
         return
     started = time.monotonic()
-    roundtrip.trip(loaded, args, report)
+    roundtrip.trip(loaded, args, given, report)
     report.members["timings"]["roundtrip"] = round(time.monotonic() - started, 3)

@@ -6,6 +6,8 @@ written below `<base>/xcom_probe/<unique run>/` and removed, also when the proce
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import logging
 from argparse import ArgumentParser, Namespace
 from datetime import datetime, timezone
@@ -18,11 +20,13 @@ from xcom_probe.model import CannotLook, Finding
 from xcom_probe.report import Report
 from xcom_probe.roundtrip import findings, judge, leftovers
 from xcom_probe.roundtrip.travel import Traveller, is_object_backend
+from xcom_probe.samples.folder import SampleFolder
 from xcom_probe.values import addressed, arrays, drift, plain, sized, typed
 from xcom_probe.values.sample import NotHere, Sample
 
 HELP = "write and read back values through the loaded backend; leaves nothing behind"
 
+_LONGEST_SAMPLES = 600
 _REMEDIES = {drift.JSON_STRINGS: versions.JSON_STRINGS_REMEDY}
 
 
@@ -50,27 +54,62 @@ def trip_arguments(parser: ArgumentParser) -> None:
         + ", ".join(sorted(drift.CLASSES)),
     )
     parser.add_argument(
+        "--samples",
+        metavar="DIR",
+        help="also try the values of this folder: NAME.json holds one, NAME.py a dict of them",
+    )
+    parser.add_argument(
+        "--samples-timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=10.0,
+        help="that one Python file of samples may take (default: 10)",
+    )
+    parser.add_argument(
         "--strict",
         action="store_true",
         help="values that change with the backend in a way not accepted fail instead of warn",
     )
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_SAMPLES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds above 0 and up to {_LONGEST_SAMPLES}"
+        )
+    return seconds
+
+
 def run(args: Namespace, report: Report) -> None:
     """Load Airflow here and make the trip."""
+    given = user_samples(args)
     loaded = inspect.load(report, threshold=args.expect_threshold)
     if loaded.xcom is None:
         raise CannotLook(f"the XCom class cannot be imported: {loaded.problem}")
-    trip(loaded, args, report)
+    trip(loaded, args, given, report)
 
 
-def trip(loaded: Any, args: Namespace, report: Report) -> None:
+def user_samples(args: Namespace) -> SampleFolder | None:
+    """The folder of --samples, None without that argument.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    return SampleFolder(args.samples, args.samples_timeout) if args.samples else None
+
+
+def trip(loaded: Any, args: Namespace, given: SampleFolder | None, report: Report) -> None:
     """Write, read, compare, clean up; one check per kind of value.
 
     Args:
         loaded: `checks.configuration.Loaded` with its class imported.
         args: with `expect_threshold` (bytes; what is offloaded is judged by this, not by what the
             pod says) and what `trip_arguments` adds.
+        given: the samples of the user.
     """
     threshold = args.expect_threshold
     policy = findings.Policy(args.accept_drift, args.strict, _REMEDIES)
@@ -88,12 +127,15 @@ def trip(loaded: Any, args: Namespace, report: Report) -> None:
             report.findings.append(leftovers.sweep(base, now))
         with throwaway.ThrowAwayRun(run_id) as made, allowing.classes("xcom_probe.*"):
             traveller = Traveller(made, loaded.xcom, base, threshold)
-            for sample in _samples(base, run_id, threshold, skipped):
+            ours = _samples(base, run_id, threshold, skipped)
+            for sample in itertools.chain(ours, given.samples() if given else ()):
                 outcome = traveller.take(sample)
                 outcomes.append(outcome)
                 # What is done so far is in the report, whenever this ends.
                 seen.append(outcome.as_dict())
         report.findings.extend(findings.findings(outcomes, policy) + skipped)
+        if given:
+            report.findings.append(given.finding())
         report.members["drift"] = findings.drift_members(judge.new_drift(outcomes), policy)
     finally:
         logging.disable(logging.NOTSET)
