@@ -290,7 +290,8 @@ class DynamicAudit(Model):
 
     since: Duration | None = Field(
         default=None,
-        description="Look only at values written within this time, such as 720h. All when absent.",
+        description="Look only at runs that were queued within this time, such as 720h. All when "
+        "absent.",
     )
 
 

@@ -47,12 +47,13 @@ def audit_result(document: Mapping[str, Any], kind: AuditKind) -> AuditResult:
     try:
         read = _static(member) if kind is AuditKind.STATIC else _dynamic(entries)
         found = _sorted(read)
+        cut = int(member.get("tasksLeftOut") or 0) if all(map(_is_new, entries)) else 0
     except (KeyError, TypeError, ValueError) as error:
         raise Malformed(f"a finding of the {kind} audit cannot be read: {error!r}") from error
     return AuditResult(
         verdict=Verdict.ERROR if troubles else Verdict.FAIL if found else Verdict.PASS,
         findings=found[:MOST_KEPT],
-        left_out=len(found[MOST_KEPT:]),
+        left_out=len(found[MOST_KEPT:]) + cut,
         failed=troubles,
         facts=tuple(sorted(_facts(document, member))),
         report=_report(member, name, entries),
@@ -104,7 +105,10 @@ def _dynamic(entries: Sequence[Mapping[str, Any]]) -> Iterator[AuditFinding]:
 
 
 def _is_new(entry: Mapping[str, Any]) -> bool:
-    """Whether the flip makes it worse: a value that fails today as well is none of its business."""
+    """Whether the flip makes it worse: a value that fails today as well is none of its business.
+
+    The probe lists these first, so what it left out is none where the list holds another one.
+    """
     effect, today = str(entry["effect"]), str(entry.get("today", "none"))
     return _WORSE[effect] > _WORSE[today]
 

@@ -188,6 +188,7 @@ def _static_arguments(gate: AuditGate) -> Iterator[str]:
 
 def _dynamic_arguments(s: Situation, gate: AuditGate) -> Iterator[str]:
     yield from ("audit", "--dynamic", "--threshold", s.spec.threshold.bytes)
+    yield from ("--base", s.spec.backend.object_storage.path)
     if gate.dynamic is not None and gate.dynamic.since is not None:
         seconds = parse_duration(gate.dynamic.since).total_seconds()
         yield from ("--since", f"{seconds:.0f}s")

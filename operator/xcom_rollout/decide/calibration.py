@@ -40,10 +40,12 @@ def calibrated(s: Situation) -> Finding:
                 f"the values could not be measured: {why}; it is tried again at "
                 f"{again:%H:%M:%SZ}, and nothing waits for it",
             )
+    arguments = ("calibrate", "--quantiles", wanted.quantile, "--margin", wanted.margin)
+    base = ("--base", s.spec.backend.object_storage.path)
     return act(
         "StartingCalibration",
         "measuring the sizes of the values in the table",
-        send(s, errand, ("calibrate", "--quantiles", wanted.quantile, "--margin", wanted.margin)),
+        send(s, errand, (*arguments, *base)),
     )
 
 

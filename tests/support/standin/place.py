@@ -64,6 +64,12 @@ class Place:
         self.site, self.node, self.namespace = site, node, namespace
         self.kube = Kube(site.kubeconfig)
         self.airflow = Airflow(self.kube, node, namespace, RELEASE)
+        self.findings: dict[str, list[Json]] = {"static": [], "dynamic": []}
+        """What the audits find in the DAG code and in the table."""
+        self.recommended = 500
+        """Bytes that a calibration recommends."""
+        self.samples: list[list[str]] = []
+        """File names of the samples that each proof was given."""
         self._open = ExitStack()
 
     def __enter__(self) -> Place:
@@ -147,9 +153,15 @@ class Place:
             },
         }
 
-    def declare(self) -> None:
-        """Create the rollout."""
-        self.kube.create(self._rollouts(), self.manifest())
+    def declare(self, **spec: Json) -> None:
+        """Create the rollout, with top-level members of its spec replaced."""
+        manifest = self.manifest()
+        manifest["spec"] |= spec
+        self.kube.create(self._rollouts(), manifest)
+
+    def change(self, spec: Json) -> None:
+        """Merge into the rollout's spec."""
+        self.kube.merge(f"{self._rollouts()}/{ROLLOUT}", {"spec": spec})
 
     def kill(self) -> None:
         """Engage the kill-switch, as `kubectl xbr kill` does."""
@@ -196,7 +208,14 @@ class Place:
 
     def _probe(self, pod: Json, loaded: Loaded, arguments: list[str]) -> Json:
         if "prove" in arguments:
+            if "--samples" in arguments:
+                self.samples.append(self._mounted_samples(pod))
             return self._prove(loaded, arguments)
+        if "audit" in arguments:
+            return self._audit("static" if "--static" in arguments else "dynamic")
+        if "calibrate" in arguments:
+            found = {"recommendedThreshold": self.recommended}
+            return {"command": "calibrate", "verdict": "pass", "calibration": found}
         keys = None
         if "--runs-file" in arguments:
             keys = [(run["dagId"], run["runId"]) for run in self._mounted_runs(pod)]
@@ -224,6 +243,22 @@ class Place:
             "checks": [check],
             "facts": {"executor": "KubernetesExecutor"},
         }
+
+    def _audit(self, kind: str) -> Json:
+        found = self.findings[kind]
+        members = {"findings": found, "unreadable": []} if kind == "static" else {"tasks": found}
+        return {"command": "audit", "verdict": "fail" if found else "pass", kind: members}
+
+    def _mounted_samples(self, pod: Json) -> list[str]:
+        mounts = {
+            mount["name"]: mount["mountPath"]
+            for mount in pod["spec"]["containers"][0]["volumeMounts"]
+        }
+        for volume in pod["spec"]["volumes"]:
+            if mounts.get(volume["name"]) == "/opt/xcom-probe-samples":
+                path = f"/api/v1/namespaces/{self.namespace}/configmaps/"
+                return sorted(self.kube.get(path + volume["configMap"]["name"])["data"])
+        raise LookupError("the Job's pod mounts no samples")
 
     def _mounted_runs(self, pod: Json) -> list[Json]:
         for volume in pod["spec"]["volumes"]:

@@ -127,6 +127,17 @@ def test_what_the_ledger_has_no_room_for_is_counted(monkeypatch: pytest.MonkeyPa
     assert (len(report["findings"]), report["leftOut"]) == (4, 1)
 
 
+@pytest.mark.parametrize(
+    ("last", "left_out"), [({}, 5), ({"effect": "offloads"}, 0), ({"today": "drifts"}, 0)]
+)
+def test_tasks_that_the_probe_left_out_count_where_they_may_be_worse(
+    last: dict[str, str], left_out: int
+) -> None:
+    tasks = [STRINGS, {**STRINGS, "key": "other", **last}]
+    result = audit(AuditKind.DYNAMIC, dynamic={"tasks": tasks, "tasksLeftOut": 5})
+    assert result.left_out == left_out
+
+
 def test_the_report_has_a_finding_a_line() -> None:
     lines = static(NUMPY, {**NUMPY, "taskId": "load"}).report.splitlines()
     assert json.loads(lines[1].rstrip(",")) == NUMPY

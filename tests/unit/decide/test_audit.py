@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import START, SimRun, Simulation, spec
 
+from xcom_probe import main
 from xcom_rollout.api.status import RolloutStatus
+from xcom_rollout.api.v1alpha1 import Calibration, Threshold
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues, WriteLedger
 from xcom_rollout.decide.audits import AUDIT_RETRY
@@ -126,12 +128,32 @@ def test_each_audit_runs_once_in_the_pod_that_has_what_it_looks_at() -> None:
     static, dynamic = jobs(sim, STATIC, DYNAMIC)
     assert (static.component, dynamic.component) == (Component.WORKER, Component.SCHEDULER)
     assert static.arguments == ("audit", "--static", "--fail-on", "high")
-    assert dynamic.arguments == ("audit", "--dynamic", "--threshold", "1000")
+    path = sim.spec.backend.object_storage.path
+    assert dynamic.arguments == ("audit", "--dynamic", "--threshold", "1000", "--base", path)
     assert static.candidate is None
     assert dynamic.candidate is not None, "values are decoded as the backend to come does"
     assert dynamic.candidate.offloads
     assert static.deadline == timedelta(minutes=30)
     assert len(sim.ledger.audits) == 2
+
+
+def test_only_values_of_late_runs_are_audited_where_the_spec_says_so() -> None:
+    sim = world({"dynamic": {"since": "1h30m"}})
+    sim.run_until("Live")
+    (job,) = jobs(sim, DYNAMIC)
+    assert job.arguments[-2:] == ("--since", "5400s")
+
+
+@pytest.mark.parametrize("kind", [STATIC, DYNAMIC, JobKind.CALIBRATION, JobKind.PROOF])
+def test_the_probe_understands_what_it_is_asked(kind: JobKind) -> None:
+    gates = {"static": {"failOn": "Low"}, "dynamic": {"since": "720h"}}
+    sim = world(gates)
+    sim.spec = sim.spec.model_copy(
+        update={"threshold": Threshold(bytes="1000", calibrate=Calibration())}
+    )
+    sim.run_until("Live")
+    for job in jobs(sim, kind):
+        main.parse([*job.arguments, "--markers"])
 
 
 def test_the_audits_begin_when_the_proofs_are_green() -> None:
@@ -315,7 +337,7 @@ def test_a_recommendation_is_told_and_never_holds(recommended: int, reason: str)
     sim.calibration = replace(sim.calibration, recommended=recommended)
     sim.run_until("Live")
     (job,) = jobs(sim, JobKind.CALIBRATION)
-    assert job.arguments == ("calibrate", "--quantiles", "0.999", "--margin", "2")
+    assert job.arguments[:5] == ("calibrate", "--quantiles", "0.999", "--margin", "2")
     status = summarize(sim.observe(), sim.peek(), sim.now, {})
     condition = next(c for c in status["conditions"] if c["type"] == "Calibrated")
     assert condition["reason"] == reason
