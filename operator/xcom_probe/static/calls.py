@@ -329,6 +329,8 @@ def _method(flow: Flow, node: ast.Call, function: ast.Attribute, frame: Frame) -
     if name == "xcom_push":
         _pushed(flow, node, argument(node, "key", 0), argument(node, "value", 1), frame)
         return UNKNOWN
+    if isinstance(function.value, ast.Name) and function.value.id == "self":
+        return flow.own_method(name, frame)
     held = flow.value(function.value, frame)
     if name in _MUTATORS and isinstance(function.value, ast.Name):
         _mutated(flow, node, name, function.value.id, held, frame)

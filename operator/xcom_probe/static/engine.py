@@ -11,7 +11,7 @@ from xcom_probe.static.effects import DRIFTS, FAILS, NONE, Target
 from xcom_probe.static.files import Source
 from xcom_probe.static.flow import RETURN, Flow, Produced
 from xcom_probe.static.kinds import CONFIDENCE, Value, Values, only
-from xcom_probe.static.modules import Module, parse
+from xcom_probe.static.modules import CallSite, Module, parse
 from xcom_probe.static.rules import BY_ID, Problem, problems
 from xcom_probe.static.tasks import CLASS, OPERATOR, SENSOR, Task, discover
 
@@ -180,18 +180,22 @@ class _Audit:
             for produced in self._produced(task):
                 self._report(produced, task)
         for site in self._module.calls:
-            function = site.call.func
             owner = site.scope.node
-            if (
-                isinstance(function, ast.Attribute)
-                and function.attr == "xcom_push"
-                and owner not in owners
-                and isinstance(owner, _FUNCTIONS)
-            ):
+            if owner in owners or not isinstance(owner, _FUNCTIONS):
+                continue
+            if self._pushes(site):
                 owners.add(owner)
                 for produced in self._flow.outcome(owner, site.scope).pushed:
                     self._report(produced, None)
         return list(self._found.values())
+
+    def _pushes(self, site: CallSite) -> bool:
+        function = site.call.func
+        if not isinstance(function, ast.Attribute):
+            return False
+        if function.attr == "set":
+            return (self._module.dotted(function, site.scope) or "").endswith(".XCom.set")
+        return function.attr == "xcom_push"
 
     def _produced(self, task: Task) -> Iterator[Produced]:
         if task.style == OPERATOR:

@@ -25,6 +25,7 @@ from xcom_probe.static.kinds import (
     union,
 )
 from xcom_probe.static.modules import Module, Scope, single, subscript
+from xcom_probe.static.tasks import method
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEEPEST = 12
@@ -225,7 +226,7 @@ class Flow:
             return False
         elif isinstance(node, ast.If):
             self.value(node.test, frame)
-            return self._branches([node.body, node.orelse], frame)
+            return self._branches([node.body, node.orelse], frame, node.test)
         elif isinstance(node, (ast.For, ast.AsyncFor)):
             self._bind(node.target, elements(self.value(node.iter, frame)), frame)
             self._branches([node.body, []], frame)
@@ -276,10 +277,14 @@ class Flow:
             return self._block(node.finalbody, frame) and bool(after)
         return True
 
-    def _branches(self, bodies: list[list[ast.stmt]], frame: Frame) -> bool:
+    def _branches(
+        self, bodies: list[list[ast.stmt]], frame: Frame, test: ast.expr | None = None
+    ) -> bool:
         start, ends = frame.env, []
-        for body in bodies:
+        for position, body in enumerate(bodies):
             frame.env = dict(start)
+            if test is not None:
+                _narrow(test, position == 0, frame.env)
             if self._block(body, frame):
                 ends.append(frame.env)
         frame.env = _joined_envs(ends) if ends else start
@@ -287,8 +292,12 @@ class Flow:
 
     def _return(self, node: ast.expr, frame: Frame) -> None:
         if isinstance(node, ast.IfExp):
-            self._return(node.body, frame)
-            self._return(node.orelse, frame)
+            before = frame.env
+            for holds, part in ((True, node.body), (False, node.orelse)):
+                frame.env = dict(before)
+                _narrow(node.test, holds, frame.env)
+                self._return(part, frame)
+            frame.env = before
         else:
             frame.returned.append(Produced(self.value(node, frame), node, RETURN))
 
@@ -412,6 +421,14 @@ class Flow:
         """What a call of a function of this file gives."""
         outcome = self.outcome(function, frame.scope, frame.depth + 1)
         return outcome.values()
+
+    def own_method(self, name: str, frame: Frame) -> Values:
+        """What `self.NAME()` gives, if the class around the function has such a method itself."""
+        owner = frame.scope.parent
+        if owner is None or not isinstance(owner.node, ast.ClassDef):
+            return UNKNOWN
+        function = method(owner.node, name)
+        return UNKNOWN if function is None else self.called(function, frame)
 
     def instance(self, node: ast.ClassDef, frame: Frame) -> Values:
         """What a call of a class of this file gives."""
@@ -551,10 +568,11 @@ class Flow:
         return union(*(self.value(item, frame) for item in node.values))
 
     def _compare(self, node: Any, frame: Frame) -> Values:
+        left = self.value(node.left, frame)
         if len(node.ops) == 1 and not isinstance(
             node.ops[0], (ast.Is, ast.IsNot, ast.In, ast.NotIn)
         ):
-            for value in self.value(node.left, frame):
+            for value in left:
                 if value.kind in ("ndarray", "series", "dataframe"):
                     return (value._replace(sure=min(value.sure, MEDIUM), what="a comparison"),)
                 if value.kind in ("np-scalar", "np-float64", "np-int64"):
@@ -571,7 +589,13 @@ class Flow:
         return self.value(node.operand, frame)
 
     def _either(self, node: Any, frame: Frame) -> Values:
-        return union(self.value(node.body, frame), self.value(node.orelse, frame))
+        before, found = frame.env, []
+        for holds, part in ((True, node.body), (False, node.orelse)):
+            frame.env = dict(before)
+            _narrow(node.test, holds, frame.env)
+            found.append(self.value(part, frame))
+        frame.env = before
+        return union(*found)
 
     def _lambda(self, node: Any, frame: Frame) -> Values:
         del frame
@@ -597,6 +621,28 @@ _ANYTHING: Values = (Value("?", LOW),)
 
 def _named(value: Value) -> str:
     return value.what or value.kind
+
+
+def _narrow(test: ast.expr, holds: bool, env: Env) -> None:
+    """What `isinstance(name, T)` and `name is None` say of the name, where they hold or not."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        _narrow(test.operand, not holds, env)
+    elif isinstance(test, ast.Call) and len(test.args) == 2:
+        name, asked = test.args
+        if getattr(test.func, "id", "") == "isinstance" and isinstance(name, ast.Name):
+            wanted = asked.elts if isinstance(asked, ast.Tuple) else [asked]
+            kinds = {getattr(item, "id", getattr(item, "attr", "")).lower() for item in wanted}
+            _keep(name.id, kinds, holds, env)
+    elif isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.left, ast.Name):
+        right = test.comparators[0]
+        if isinstance(right, ast.Constant) and right.value is None:
+            same = isinstance(test.ops[0], (ast.Is, ast.Eq))
+            _keep(test.left.id, {"none"}, holds is same, env)
+
+
+def _keep(name: str, kinds: set[str], holds: bool, env: Env) -> None:
+    """A class that is no kind says nothing of what is left: the name is unknown then."""
+    env[name] = tuple(value for value in env.get(name, UNKNOWN) if (value.kind in kinds) is holds)
 
 
 def _joined_envs(envs: list[Env]) -> Env:

@@ -14,7 +14,18 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _WITH = (ast.With, ast.AsyncWith)
 # Aliases of aliases: more than that are a loop.
 _DEEPEST = 8
-_LEAVES = (ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop)
+# What holds no call, None (a key of `{**other}`) included.
+_LEAVES = frozenset(
+    {type(None), str, int, ast.Name, ast.Constant}.union(
+        *(
+            base.__subclasses__()
+            for base in (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+        )
+    )
+)
+
+# Providers import through this module what Airflow 2 and 3 have in different places.
+_REEXPORTS = {"airflow.providers.common.compat.sdk": "airflow.sdk"}
 
 DAG_CLASSES = frozenset(
     {
@@ -99,7 +110,8 @@ class Module:
         tree: its syntax tree.
         scope: the names of the module itself.
         scopes: the scope of each function and class, by definition.
-        functions, classes, calls: everything found, in the order of the text.
+        functions, classes: everything defined, in the order of the text.
+        calls: every call, statement by statement.
         parents: the scope each function is defined in, by definition.
     """
 
@@ -111,11 +123,22 @@ class Module:
         self.functions: list[Definition] = []
         self.classes: list[Definition] = []
         self.calls: list[CallSite] = []
+        self._names: dict[tuple[Scope, str], str | None] = {}
         _Reader(self).block(tree.body, self.scope, Place())
 
     def dotted(self, node: ast.AST | None, scope: Scope) -> str | None:
         """The imported thing that an expression names: `numpy.zeros` for `np.zeros`."""
-        return _dotted(node, scope, 0)
+        path = ""
+        while isinstance(node, ast.Attribute):
+            path = f".{node.attr}{path}"
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return None
+        key = (scope, node.id)
+        if key not in self._names:
+            self._names[key] = _dotted(node, scope, 0)
+        first = self._names[key]
+        return None if first is None else first + path
 
     def definition(self, node: ast.AST | None, scope: Scope) -> ast.AST | None:
         """The function or class of this file that an expression names."""
@@ -258,6 +281,7 @@ class _Reader:
                     scope.imports[top] = top
         elif isinstance(node, ast.ImportFrom):
             origin = "." * node.level + (node.module or "")
+            origin = _REEXPORTS.get(origin, origin)
             for alias in node.names:
                 if alias.name == "*":
                     scope.stars.append(origin)
@@ -327,23 +351,28 @@ class _Reader:
                 scope.values.setdefault(child.id, []).extend([target, target])
 
     def _expression(self, root: ast.AST, scope: Scope, place: Place) -> None:
-        if isinstance(root, _LEAVES):
-            return
-        calls = self._module.calls
+        """Note the calls in an expression. The hottest loop of the audit, hence its form."""
+        calls, leaves = self._module.calls, _LEAVES
         todo = [root]
         while todo:
-            node = todo.pop()
-            if isinstance(node, ast.Call):
+            node: Any = todo.pop()
+            kind = node.__class__
+            if kind in leaves:
+                continue
+            if kind is ast.Call:
                 calls.append(CallSite(node, scope, place))
-            for child in node.__dict__.values():
-                if child.__class__ is list:
-                    todo += [
-                        item
-                        for item in child
-                        if isinstance(item, ast.AST) and not isinstance(item, _LEAVES)
-                    ]
-                elif isinstance(child, ast.AST) and not isinstance(child, _LEAVES):
-                    todo.append(child)
+                todo.append(node.func)
+                todo += node.args
+                for keyword in node.keywords:
+                    todo.append(keyword.value)
+            elif kind is ast.Attribute:
+                todo.append(node.value)
+            else:
+                for child in node.__dict__.values():
+                    if child.__class__ is list:
+                        todo += child
+                    elif isinstance(child, ast.AST):
+                        todo.append(child)
 
 
 def _word(decorator: ast.expr) -> str:

@@ -138,6 +138,26 @@ def _docker(task: Task, flow: Flow) -> Values:
     return made(only("list", big="a container's log"), task.call, "all lines of the log", LOW)
 
 
+def _json(task: Task, flow: Flow) -> Values:
+    del flow
+    return made(only("json-str"), task.call or task.node, f"{_short(task)} returns json.dumps()")
+
+
+def _analytics(task: Task, flow: Flow) -> Values:
+    assert task.call is not None  # noqa: S101
+    form = flow.module.text(argument(task.call, "result_output_format"), task.scope)
+    return _json(task, flow) if form == "json" else UNKNOWN
+
+
+# amazon/aws/operators/rds.py: every one of them returns json.dumps(...).
+_RDS = (
+    *("RdsCreateDbSnapshotOperator", "RdsCopyDbSnapshotOperator", "RdsDeleteDbSnapshotOperator"),
+    *("RdsStartExportTaskOperator", "RdsCancelExportTaskOperator"),
+    *("RdsCreateEventSubscriptionOperator", "RdsDeleteEventSubscriptionOperator"),
+    *("RdsCreateDbInstanceOperator", "RdsDeleteDbInstanceOperator"),
+    *("RdsStartDbOperator", "RdsStopDbOperator"),
+)
+
 _KNOWN: dict[str, Callable[[Task, Flow], Values]] = {
     "HttpOperator": _http,
     "SimpleHttpOperator": _http,
@@ -147,6 +167,8 @@ _KNOWN: dict[str, Callable[[Task, Flow], Values]] = {
     "BigQueryGetDataOperator": _bigquery_rows,
     "SSHOperator": _ssh,
     "DockerOperator": _docker,
+    "AnalyticsOperator": _analytics,
+    **dict.fromkeys(_RDS, _json),
 }
 
 

@@ -9,6 +9,7 @@ from xcom_probe.static.modules import (
     DAG_CLASSES,
     DAG_DECORATORS,
     GROUP_DECORATORS,
+    CallSite,
     Definition,
     Module,
     Place,
@@ -61,7 +62,8 @@ class Task(NamedTuple):
 
     Attributes:
         style: PYTHON (a function's result is pushed), SENSOR (its PokeReturnValue is), OPERATOR
-            (whatever the operator returns) or CLASS (an operator class of this file).
+            (whatever the operator returns) or CLASS (an operator class of this file: one item for
+            each of its methods whose result is pushed).
         node: the function, call or class.
         scope: the scope that `node` stands in.
         dag_id, task_id: None where they are not constants; the groups' prefixes are included.
@@ -108,7 +110,9 @@ def method(node: ast.ClassDef, name: str) -> Any:
 def _operator_base(module: Module, node: ast.ClassDef, scope: Scope, depth: int) -> str | None:
     if depth > 8:
         return None
-    for base in node.bases:
+    for written in node.bases:
+        # `AwsBaseOperator[S3Hook]`
+        base = written.value if isinstance(written, ast.Subscript) else written
         dotted = module.dotted(base, scope)
         if dotted is not None:
             if dotted.endswith(_OPERATOR_ENDS):
@@ -135,8 +139,9 @@ class _Discovery:
         self._module = module
         self._dag_ids: dict[Any, str | None] = {}
         self._silent: set[Any] = set()
-        for site in module.calls:
-            if module.dotted(site.call.func, site.scope) in DAG_CLASSES:
+        self._sites = [(site, self._called(site)) for site in module.calls]
+        for site, dotted in self._sites:
+            if dotted in DAG_CLASSES:
                 self._dag_ids[site.call] = module.text(argument(site.call, "dag_id", 0), site.scope)
                 self._default_args(site.call, site.call, site.scope)
         for definition in module.functions:
@@ -152,14 +157,11 @@ class _Discovery:
             task = self._decorated(definition, uses.get(definition.node))
             if task is not None:
                 found.append(task)
-        for site in self._module.calls:
-            task = self._instance(site.call, site.scope, site.place)
-            if task is not None:
-                found.append(task)
+        for site, dotted in self._sites:
+            if dotted is not None and dotted.endswith(_OPERATOR_ENDS):
+                found.append(self._instance(site, dotted))
         for definition in self._module.classes:
-            task = self._class(definition)
-            if task is not None:
-                found.append(task)
+            found += self._class(definition)
         return found
 
     def _dag_decorator(self, definition: Definition, decorator: ast.expr) -> None:
@@ -186,7 +188,11 @@ class _Discovery:
     def _uses(self) -> dict[Any, _Use]:
         """Each call of a function of this file, seen through `override`, `partial`, `expand`."""
         uses: dict[Any, _Use] = {}
-        for site in self._module.calls:
+        if not any(definition.node.decorator_list for definition in self._module.functions):
+            return uses
+        for site, dotted in self._sites:
+            if dotted is not None:
+                continue
             node: Any = site.call.func
             pushed, mapped = True, False
             if isinstance(node, ast.Attribute) and node.attr in ("override", "partial"):
@@ -241,13 +247,17 @@ class _Discovery:
             )
         return None
 
-    def _instance(self, call: ast.Call, scope: Scope, place: Place) -> Task | None:
-        function, mapped = call.func, False
-        if isinstance(function, ast.Attribute) and function.attr == "partial":
-            function, mapped = function.value, True
-        dotted = self._module.dotted(function, scope)
-        if dotted is None or not dotted.endswith(_OPERATOR_ENDS):
-            return None
+    def _called(self, site: CallSite) -> str | None:
+        """What a call calls; `Operator.partial()` is a call of the operator."""
+        dotted = self._module.dotted(site.call.func, site.scope)
+        if dotted is not None and dotted.endswith(".partial"):
+            return dotted[: -len(".partial")]
+        return dotted
+
+    def _instance(self, site: CallSite, dotted: str) -> Task:
+        call, scope, place = site
+        function = call.func
+        mapped = isinstance(function, ast.Attribute) and function.attr == "partial"
         dag = place.dag
         given = argument(call, "dag")
         if dag is None and isinstance(given, ast.Name):
@@ -287,21 +297,22 @@ class _Discovery:
         found = self._module.definition(node, scope)
         return None if isinstance(found, ast.ClassDef) else found
 
-    def _class(self, definition: Definition) -> Task | None:
-        base = operator_base(self._module, definition.node, definition.scope)
+    def _class(self, definition: Definition) -> list[Task]:
+        """What an operator class of this file pushes, whichever way it ends."""
+        node = definition.node
+        base = operator_base(self._module, node, definition.scope)
         if base is None:
-            return None
-        name = "poke" if base.endswith(("Sensor", "SensorAsync")) else "execute"
-        function = method(definition.node, name) or method(definition.node, "execute")
-        return Task(
-            SENSOR if function is not None and function.name == "poke" else CLASS,
-            definition.node,
-            definition.scope,
-            None,
-            None,
-            function,
-            operator=definition.node.name,
-        )
+            return []
+        sensor = "Sensor" in base.rpartition(".")[2]
+        task = Task(CLASS, node, definition.scope, None, None, operator=node.name)
+        ways = [("poke", SENSOR)] if sensor else []
+        ways += [("execute", CLASS), ("execute_complete", CLASS)]
+        found = [
+            task._replace(style=style, function=method(node, name))
+            for name, style in ways
+            if method(node, name) is not None
+        ]
+        return found or [task]
 
     def _dag_id(self, dag: Any) -> str | None:
         return self._dag_ids.get(dag) if dag is not None else self._only_dag
