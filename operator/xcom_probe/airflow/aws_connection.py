@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-
-from xcom_probe import place
-from xcom_probe.airflow.versions import version_numbers
+from typing import Iterable
 
 CONN_TYPE = "aws"
 
@@ -47,19 +45,21 @@ _PREFIX = "extra__aws__"
 _ALIKE = 0.65
 
 
-def ignored_extras(names: list[str]) -> dict[str, str]:
-    """The names in a connection's extra that the installed provider ignores.
+def ignored_extras(names: Iterable[str], provider: tuple[int, ...]) -> dict[str, str]:
+    """The names in a connection's extra that the provider ignores.
+
+    Args:
+        provider: version of the amazon provider.
 
     Returns:
         For each the name that was probably meant, empty if it resembles none.
     """
-    installed = version_numbers(place.version(place.PROVIDERS["amazon"]) or "")
     ignored = {}
     for name in sorted(names):
         if name in _READ:
             continue
         if name in _FORMER:
-            if installed >= _WITHOUT_FORMER:
+            if provider >= _WITHOUT_FORMER:
                 ignored[name] = _FORMER[name]
             continue
         plain = name[len(_PREFIX) :] if name.startswith(_PREFIX) else name

@@ -49,7 +49,7 @@ def path_form(loaded: Loaded) -> Outcome:
     if not value:
         raise Skip("no path is set")
     expected = "no spaces around, no //, no . or .., no ?, no #, no password, nothing unexpanded"
-    problems = _problems(value)
+    problems = strange(value)
     if problems:
         return failed("{}: {}".format(option, "; ".join(problems)), expected)
     written = loaded.written(options.PATH)
@@ -62,7 +62,8 @@ def path_form(loaded: Loaded) -> Outcome:
     return passed(str(option), expected)
 
 
-def _problems(value: str) -> list[str]:
+def strange(value: str) -> list[str]:
+    """What in a path its readers would understand in different ways."""
     problems = []
     if value != value.strip() or any(ord(character) < ord(" ") for character in value):
         problems.append("spaces or line feeds around or in it")

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from xcom_probe import redact
-from xcom_probe.airflow import aws_connection, connections, storage
+from xcom_probe import place, redact
+from xcom_probe.airflow import aws_connection, connections, storage, versions
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
 from xcom_probe.checks.location import S3_SCHEMES
 from xcom_probe.checks.s3 import Storage
@@ -82,7 +82,8 @@ def _problems(connection: Any) -> tuple[list[str], list[str]]:
     if not isinstance(extra, dict):
         return ["extra is JSON, but no object, so Airflow ignores all of it"], []
     _remember_secrets(extra)
-    for name, meant in aws_connection.ignored_extras(list(extra)).items():
+    provider = versions.version_numbers(place.version(place.PROVIDERS["amazon"]) or "")
+    for name, meant in aws_connection.ignored_extras(extra, provider).items():
         if meant:
             problems.append(f"extra {name!r} is ignored, {meant!r} is read")
         else:
