@@ -17,6 +17,8 @@ from xcom_probe.airflow.versions import airflow_series
 
 # The first version whose routes take a key that holds a slash.
 _SLASHES_SINCE = (3, 1)
+# What the path of a request for the values of all map indexes ends with.
+_ALL = "/slice"
 
 
 class _Answer(NamedTuple):
@@ -64,10 +66,15 @@ class ExecutionApi:
         if len(names) < 4 or not names[3] or self.session is None:
             return _NOT_FOUND
         dag_id, run_id, task_id, key = names
+        wants_all = request.method == "GET" and key.endswith(_ALL)
+        if wants_all:
+            key = key[: -len(_ALL)]
         if "/" in key and airflow_series() < _SLASHES_SINCE:
             return _NOT_FOUND
         query = parse_qs(request.url.query.decode("ascii"))
         row = TaskRow(dag_id, task_id, run_id, int(query.get("map_index", ["-1"])[0]))
+        if wants_all:
+            return self._get_all(row, key)
         if request.method == "GET":
             return self._get(row, key)
         if request.method == "POST":
@@ -78,11 +85,21 @@ class ExecutionApi:
         return _NOT_FOUND
 
     def _get(self, row: TaskRow, key: str) -> _Answer:
+        found = self._values(key=key, **row._asdict())
+        return _Answer(200, {"key": key, "value": found[0]}) if found else _NOT_FOUND
+
+    def _get_all(self, row: TaskRow, key: str) -> _Answer:
+        names = row._asdict()
+        del names["map_index"]
+        return _Answer(200, self._values(key=key, **names))
+
+    def _values(self, **names: Any) -> list[Any]:
+        """The values of the rows with these names, by map index."""
         model = _xcom_model()
         # The column and not the model: the session would give back the object it was given.
         query = importlib.import_module("sqlalchemy").select(model.value)
-        found = self.session.execute(query.filter_by(key=key, **row._asdict())).first()
-        return _NOT_FOUND if found is None else _Answer(200, {"key": key, "value": found[0]})
+        rows = self.session.execute(query.filter_by(**names).order_by(model.map_index))
+        return [row[0] for row in rows]
 
     def _set(self, row: TaskRow, key: str, content: bytes) -> _Answer:
         run = importlib.import_module("airflow.models.dagrun").DagRun

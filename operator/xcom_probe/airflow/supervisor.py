@@ -113,6 +113,11 @@ class Supervisor:
         elif kind == "GetXCom":
             found = client.xcoms.get(msg.dag_id, msg.run_id, msg.task_id, msg.key, msg.map_index)
             return comms.XComResult.from_xcom_response(found)
+        elif kind == "GetXComSequenceSlice":
+            found = client.xcoms.get_sequence_slice(
+                msg.dag_id, msg.run_id, msg.task_id, msg.key, msg.start, msg.stop, msg.step
+            )
+            return comms.XComSequenceSliceResult.from_response(found)
         elif kind == "DeleteXCom":
             client.xcoms.delete(msg.dag_id, msg.run_id, msg.task_id, msg.key, msg.map_index)
         elif kind == "GetConnection":

@@ -31,8 +31,13 @@ class SdkTask:
         return str(found[0]).encode("utf-8")
 
     def read(self, key: str) -> Any:
-        """Pull the value as a task does: `xcom_pull` of one task is `get_one`."""
-        return self.xcom.get_one(key=key, **self._row._asdict())
+        """Pull the value as `xcom_pull` does: with a map index by `get_one`, else by `get_all`."""
+        names = self._row._asdict()
+        if self._row.map_index >= 0:
+            return self.xcom.get_one(key=key, **names)
+        del names["map_index"]
+        values = self.xcom.get_all(key=key, **names)
+        return values[0] if values else None
 
     def purge(self, path: str) -> None:
         """Remove the object of a value as Airflow does before a task runs again."""
