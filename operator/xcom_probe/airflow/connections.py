@@ -19,11 +19,26 @@ class Unreadable(Exception):
     """A variable AIRFLOW_CONN_* is there, and Airflow cannot make a connection of it."""
 
 
+# The first version on which only processes with a supervisor see connections of the database.
+_UNSEEN_SINCE = (3, 1)
+_UNSEEN = (
+    "; tasks get it through the execution API, and a process outside of a task would not see it "
+    "and use default credentials"
+)
+
+
 class FoundConnection(NamedTuple):
-    """A connection and the secrets backend that answered for it, with the variable if there is."""
+    """A connection and who answered for it.
+
+    Attributes:
+        connection: Airflow's object.
+        source: the secrets backend, with the variable if there is one.
+        remark: what else has to be known of the source; empty, or begins with a semicolon.
+    """
 
     connection: Any
     source: str
+    remark: str = ""
 
 
 def find_connection(conn_id: str) -> FoundConnection | None:
@@ -53,7 +68,8 @@ def find_connection(conn_id: str) -> FoundConnection | None:
                     raise Unreadable(f"{variable} is neither a JSON object nor a URI")
                 return FoundConnection(connection, f"env:{variable}")
             if kind == _METASTORE:
-                return FoundConnection(connection, DATABASE)
+                unseen = airflow_series() >= _UNSEEN_SINCE
+                return FoundConnection(connection, DATABASE, _UNSEEN if unseen else "")
             return FoundConnection(connection, f"secrets backend {kind}")
     if unreadable:
         raise Unreadable(unreadable)

@@ -49,7 +49,8 @@ def connection_resolves(store: Storage) -> Outcome:
         )
     store.connection = found.connection
     return passed(
-        f"{conn_id!r}, type {found.connection.conn_type!r}, from {found.source}", expected
+        f"{conn_id!r}, type {found.connection.conn_type!r}, from {found.source}{found.remark}",
+        expected,
     )
 
 
