@@ -31,16 +31,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a version that is not there before anything runs."""
+    try:
+        probe_world.select(config.getoption("--airflow"))
+    except HarnessError as error:
+        raise pytest.UsageError(f"--airflow: {error}") from error
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give every test that uses an Airflow its version, or versions."""
     if "airflow_version" not in metafunc.fixturenames:
         return
     versions = [probe_world.DEFAULT_AIRFLOW]
     if metafunc.definition.get_closest_marker("every_airflow"):
-        try:
-            versions = probe_world.select(metafunc.config.getoption("--airflow"))
-        except HarnessError as error:
-            raise pytest.UsageError(f"--airflow: {error}") from error
+        versions = probe_world.select(metafunc.config.getoption("--airflow"))
     metafunc.parametrize("airflow_version", versions, scope="session")
 
 
