@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import probe_world
 import pytest
-from probe_world import Environment, MySQL, ObjectStore, Pod, Postgres
+from probe_world import DEFAULT_AIRFLOW, Environment, MySQL, ObjectStore, Pod, Postgres
 from table_world import Place
 
 from harness.shell import HarnessError
@@ -26,15 +26,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The option `--airflow`."""
     parser.addoption(
         "--airflow",
-        default="2.11",
+        default=DEFAULT_AIRFLOW,
         help="versions for tests marked every_airflow: `all`, or a list such as 2.9,2.11.2,3.3",
     )
+
+
+def _asked(config: pytest.Config) -> str:
+    # pytest knows the option only where this folder is named on its command line.
+    return str(config.getoption("--airflow", DEFAULT_AIRFLOW))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a version that is not there before anything runs."""
     try:
-        probe_world.select(config.getoption("--airflow"))
+        probe_world.select(_asked(config))
     except HarnessError as error:
         raise pytest.UsageError(f"--airflow: {error}") from error
 
@@ -43,9 +48,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give every test that uses an Airflow its version, or versions."""
     if "airflow_version" not in metafunc.fixturenames:
         return
-    versions = [probe_world.DEFAULT_AIRFLOW]
+    versions = [DEFAULT_AIRFLOW]
     if metafunc.definition.get_closest_marker("every_airflow"):
-        versions = probe_world.select(metafunc.config.getoption("--airflow"))
+        versions = probe_world.select(_asked(metafunc.config))
     metafunc.parametrize("airflow_version", versions, scope="session")
 
 
