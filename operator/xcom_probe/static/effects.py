@@ -5,7 +5,7 @@ and the same above it. `.` the value comes back, `D` another one does (for an of
 with a fixed offset: the object's path), `F` writing or reading raises. A row names the version
 from which its code holds.
 
-Measured by tests/audit/measure_effects.py on Airflow 2.9.3 (common-io 1.3.2), 2.10.5 (1.4.2),
+Measured by tests/probe/measure_effects.py on Airflow 2.9.3 (common-io 1.3.2), 2.10.5 (1.4.2),
 2.11.2 (1.7.2), 3.0.6 (1.6.2), 3.1.8 (1.7.1), 3.2.2 (1.7.3) and 3.3.2 (1.11.0), numpy 2.
 """
 

@@ -146,14 +146,19 @@ def audit(sources: Iterable[Source], target: Target) -> Result:
         try:
             module = parse(source.name, source.data)
             found = discover(module)
-            findings += _Audit(module, target).findings(found)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
+            findings += module_findings(module, found, target)
+        except Exception as problem:  # noqa: BLE001 - one odd file must not hide the others
             line = problem.lineno if isinstance(problem, SyntaxError) else None
             unreadable.append(Unreadable(source.name, line, _in_words(problem)))
             continue
         tasks += len(found)
     findings.sort(key=lambda item: (item.file, item.line, item.column, item.rule))
     return Result(files, parsed, tasks, time.monotonic() - started, findings, unreadable)
+
+
+def module_findings(module: Module, tasks: list[Task], target: Target) -> list[Finding]:
+    """The findings of one file that is parsed already, in no order."""
+    return _Audit(module, target).findings(tasks)
 
 
 def _in_words(problem: BaseException) -> str:
