@@ -22,7 +22,7 @@ from standin.driver import Stops
 from standin.place import VALUES
 from standin.story import Outcome, RunSeen, Tellers, Told
 
-STRIDE = 4
+STRIDE = 2
 DOWNTIME = 5
 """Ticks until the operator runs again: enough for a run that was cleared to come to its end."""
 MOST_WRITES = 2000

@@ -163,6 +163,11 @@ class Place:
         """Merge into the rollout's spec."""
         self.kube.merge(f"{self._rollouts()}/{ROLLOUT}", {"spec": spec})
 
+    def ask_for_proofs(self) -> None:
+        """Ask for all proofs and audits anew, as `kubectl xbr prove` does."""
+        annotations = {"xcomrollout.dev/prove": json.dumps({"by": "ana"})}
+        self.kube.merge(f"{self._rollouts()}/{ROLLOUT}", {"metadata": {"annotations": annotations}})
+
     def kill(self) -> None:
         """Engage the kill-switch, as `kubectl xbr kill` does."""
         request = {"by": "ben", "at": datetime.now(UTC).isoformat(), "reason": "a test"}
