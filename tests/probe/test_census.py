@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from probe_world import BUCKET, CONN_ID, ObjectStore, Pod, Postgres, free_port
+from probe_world import BUCKET, CONN_ID, ObjectStore, Pod, Postgres, connection, free_port
 from table_world import Place
 
 from harness.paths import REPO
@@ -178,6 +178,63 @@ class TestCensus:
         answer = changed.probe("census", "--base", BASE)
         assert answer.result["counts"]["rows"] == 6
         assert f"file:{cfg}" in answer.checks()["database-reachable"]["observed"]
+
+
+COPIED = f"{BASE}/two_tasks/another run/produce/7cbbbd4f-5b5c-4d5c-8d6a-0e4f0e9f0c11"
+
+
+@pytest.mark.every_airflow
+def test_a_string_that_only_looks_like_a_path_is_told_by_the_store(
+    place: Place, store: ObjectStore
+) -> None:
+    values = [["t", index, f"k{index}", LARGE] for index in range(3)]
+    runs = [
+        {"dag": "verified", "run": "mixed", "state": "running", "values": values},
+        {"dag": "verified", "run": "alike", "state": "running", "values": [["t", -1, "k", COPIED]]},
+        {"dag": "verified", "run": "done", "state": "success", "values": values},
+    ]
+    place.seed(runs, {**SETTINGS, "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION": "gzip"})
+    try:
+        assert all(key.endswith(".gz") for key in store.all_keys())
+        mixed = [key for key in store.all_keys() if "/mixed/" in key]
+        assert len(mixed) == 3
+        store.client().delete_object(Bucket=BUCKET, Key=mixed[0])
+        plain = place.pod.probe("census", "--base", BASE).result
+        answer = place.pod.probe("census", "--base", BASE, "--verify-objects", "--completed")
+        result = answer.result
+        assert plain["counts"]["rows"] == 4
+        # Its object is gone, but the row was written for it: on the safe side it counts.
+        assert [(run["runId"], run["rows"]) for run in result["runs"]] == [("mixed", 3)]
+        assert result["verified"] == {
+            "rows": 4,
+            "lookAlikes": 1,
+            "missingObjects": 1,
+            "unknown": 0,
+        }
+        assert [item["runId"] for item in result["lookAlikes"]] == ["alike"]
+        assert [item["runId"] for item in result["missingObjects"]] == ["mixed"]
+        assert set(answer.checks("warn")) == {"objects-there"}
+        assert result["completed"] == {"runs": 1, "rows": 3}
+        schema = json.loads((REPO / "docs/reference/probe-result.schema.json").read_text())
+        jsonschema.validate(result, schema)
+    finally:
+        place.remove(runs)
+        for key in store.all_keys():
+            store.client().delete_object(Bucket=BUCKET, Key=key)
+
+
+def test_a_store_out_of_reach_counts_every_path(place: Place) -> None:
+    runs = [{"dag": "v", "run": "r", "state": "running", "values": [["t", -1, "k", COPIED]]}]
+    place.seed(runs, SETTINGS)
+    try:
+        nobody = connection(f"http://127.0.0.1:{free_port()}")
+        pod = place.pod.with_env({f"AIRFLOW_CONN_{CONN_ID.upper()}": nobody})
+        answer = pod.probe("census", "--base", BASE, "--verify-objects")
+        assert answer.code == 0
+        assert answer.result["counts"]["rows"] == 1
+        assert set(answer.checks("warn")) == {"objects-there"}
+    finally:
+        place.remove(runs)
 
 
 @pytest.mark.parametrize("cause", ["nobody listens", "wrong password"])

@@ -15,11 +15,13 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from xcom_probe import options, place
+from xcom_probe.commands.census_objects import verified
 from xcom_probe.database.snapshot import snapshot
 from xcom_probe.model import PASS, WARN, Finding, UsageError, rfc3339
 from xcom_probe.report import Report
 from xcom_probe.table.census import Census, RunKey
 from xcom_probe.table.paths import below
+from xcom_probe.table.scan import positive
 
 HELP = "list the runs in flight that hold offloaded values"
 
@@ -37,6 +39,23 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help='look at exactly these runs, in any state: a JSON list of {"dagId", "runId"}; '
         "- reads standard input, and a name that ends in .gz is decompressed",
+    )
+    parser.add_argument(
+        "--verify-objects",
+        action="store_true",
+        help="ask the store for the objects, and leave out strings that only look like a path",
+    )
+    parser.add_argument(
+        "--verify-limit",
+        metavar="N",
+        type=positive,
+        default=10_000,
+        help="objects to ask for; further rows are counted unasked (default: 10000)",
+    )
+    parser.add_argument(
+        "--completed",
+        action="store_true",
+        help="count the rows of finished runs too; this goes over the whole table",
     )
 
 
@@ -57,6 +76,8 @@ def run(args: Namespace, report: Report) -> None:
         census = Census(database, args.base)
         report.members["databaseTime"] = rfc3339(database.time)
         runs = census.in_flight() if asked is None else census.exactly(asked)
+        if args.verify_objects:
+            runs = verified(census, runs, args.base, args.verify_limit, asked is not None, report)
         report.members["runs"] = [item.as_json() for item in runs]
         report.members["counts"] = {
             "runs": len(runs),
@@ -65,6 +86,9 @@ def run(args: Namespace, report: Report) -> None:
             "inFlight": census.count_in_flight(),
         }
         report.findings.append(_readable(census.count_pickled()))
+        if args.completed:
+            # Last, because it ends the transaction.
+            report.members["completed"] = census.completed()._asdict()
 
 
 def read_runs(path: str) -> list[RunKey]:

@@ -53,6 +53,28 @@ CROSS JOIN LATERAL (
     AND ascii(substring(value, 1, 1)) = 128
 ) x
 """,
+    paths="""
+SELECT r.dag_id, r.run_id, x.task_id, x.map_index, x.`key`, x.value
+FROM dag_run r
+JOIN LATERAL (
+  SELECT task_id, map_index, `key`, value
+  FROM xcom
+  WHERE dag_run_id = r.id
+    AND octet_length(value) BETWEEN :shortest AND :longest
+    AND substring(value, 1, :length) = :prefix
+  LIMIT :limit
+) x ON true
+WHERE (r.dag_id, r.run_id) IN :runs
+LIMIT :limit
+""",
+    completed="""
+SELECT count(DISTINCT x.dag_run_id), count(*)
+FROM xcom x JOIN dag_run r ON r.id = x.dag_run_id
+WHERE x.dag_run_id >= :low AND x.dag_run_id < :high
+  AND r.state IN ('success', 'failed')
+  AND octet_length(x.value) BETWEEN :shortest AND :longest
+  AND substring(x.value, 1, :length) = :prefix
+""",
     boundary=_BOUNDARY,
     sizes="""
 SELECT dag_id, task_id, path, ceiling(size / step) * step AS upto,
@@ -140,6 +162,32 @@ WHERE (r.dag_id, r.run_id) IN :runs
 """,
     count_in_flight=_COUNT_IN_FLIGHT,
     pickled=None,
+    paths="""
+SELECT r.dag_id, r.run_id, x.task_id, x.map_index, x.`key`, x.value
+FROM dag_run r
+JOIN LATERAL (
+  SELECT task_id, map_index, `key`, json_unquote(value) AS value
+  FROM xcom
+  WHERE dag_run_id = r.id
+    AND json_storage_size(value) <= :longest
+    AND json_type(value) = 'STRING'
+    AND octet_length(json_unquote(value)) >= :shortest
+    AND left(CAST(json_unquote(value) AS BINARY), :length) = CAST(:prefix AS BINARY)
+  LIMIT :limit
+) x ON true
+WHERE (r.dag_id, r.run_id) IN :runs
+LIMIT :limit
+""",
+    completed="""
+SELECT count(DISTINCT x.dag_run_id), count(*)
+FROM xcom x JOIN dag_run r ON r.id = x.dag_run_id
+WHERE x.dag_run_id >= :low AND x.dag_run_id < :high
+  AND r.state IN ('success', 'failed')
+  AND json_storage_size(x.value) <= :longest
+  AND json_type(x.value) = 'STRING'
+  AND octet_length(json_unquote(x.value)) >= :shortest
+  AND left(CAST(json_unquote(x.value) AS BINARY), :length) = CAST(:prefix AS BINARY)
+""",
     boundary=_BOUNDARY,
     # Python writes what is not ASCII as six bytes, or twelve beyond the BMP.
     sizes="""

@@ -57,6 +57,28 @@ CROSS JOIN LATERAL (
     AND get_byte(value, 0) = 128
 ) x
 """,
+    paths="""
+SELECT r.dag_id, r.run_id, x.task_id, x.map_index, x.key, x.value
+FROM dag_run r
+JOIN LATERAL (
+  SELECT task_id, map_index, key, value
+  FROM xcom
+  WHERE dag_run_id = r.id
+    AND octet_length(value) BETWEEN :shortest AND :longest
+    AND substring(value FROM 1 FOR :length) = :prefix
+  LIMIT :limit
+) x ON true
+WHERE (r.dag_id, r.run_id) IN :runs
+LIMIT :limit
+""",
+    completed="""
+SELECT count(DISTINCT x.dag_run_id), count(*)
+FROM xcom x JOIN dag_run r ON r.id = x.dag_run_id
+WHERE x.dag_run_id >= :low AND x.dag_run_id < :high
+  AND r.state IN ('success', 'failed')
+  AND octet_length(x.value) BETWEEN :shortest AND :longest
+  AND substring(x.value FROM 1 FOR :length) = :prefix
+""",
     boundary=_BOUNDARY,
     # OFFSET 0 keeps the parts apart, so that nothing is computed twice for a row.
     sizes="""
@@ -152,6 +174,32 @@ WHERE (r.dag_id, r.run_id) IN :runs
 """,
     count_in_flight=_COUNT_IN_FLIGHT,
     pickled=None,
+    paths="""
+SELECT r.dag_id, r.run_id, x.task_id, x.map_index, x.key, x.value
+FROM dag_run r
+JOIN LATERAL (
+  SELECT task_id, map_index, key, value #>> '{}' AS value
+  FROM xcom
+  WHERE dag_run_id = r.id
+    AND pg_column_size(value) <= :longest
+    AND jsonb_typeof(value) = 'string'
+    AND octet_length(value #>> '{}') >= :shortest
+    AND starts_with(value #>> '{}', :prefix)
+  LIMIT :limit
+) x ON true
+WHERE (r.dag_id, r.run_id) IN :runs
+LIMIT :limit
+""",
+    completed="""
+SELECT count(DISTINCT x.dag_run_id), count(*)
+FROM xcom x JOIN dag_run r ON r.id = x.dag_run_id
+WHERE x.dag_run_id >= :low AND x.dag_run_id < :high
+  AND r.state IN ('success', 'failed')
+  AND pg_column_size(x.value) <= :longest
+  AND jsonb_typeof(x.value) = 'string'
+  AND octet_length(x.value #>> '{}') >= :shortest
+  AND starts_with(x.value #>> '{}', :prefix)
+""",
     boundary=_BOUNDARY,
     # Python writes what is not ASCII as six bytes, or twelve beyond the BMP. OFFSET 0 keeps the
     # parts apart, so that nothing is computed twice for a row.

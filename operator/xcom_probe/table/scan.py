@@ -51,7 +51,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--limit-rows",
         metavar="N",
-        type=_positive,
+        type=positive,
         help="look at the newest N rows, to the end of a run (default: all)",
     )
     parser.add_argument(
@@ -63,7 +63,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--statement-timeout",
         metavar="SECONDS",
-        type=_positive,
+        type=positive,
         default=60,
         help="end a statement that takes longer (default: 60)",
     )
@@ -74,13 +74,15 @@ def limits(args: Namespace) -> Limits:
     return Limits(args.limit_rows, args.since)
 
 
-def ranges(database: Database, limit: Limits, seen: Callable[[], int]) -> Iterator[Runs]:
+def ranges(
+    database: Database, limit: Limits, seen: Callable[[], int] = lambda: 0
+) -> Iterator[Runs]:
     """Ranges of runs, the newest first, each in a fresh transaction; progress goes to stderr.
 
     Args:
         database: an open transaction, which is ended.
         limit: where to end.
-        seen: the number of rows looked at so far.
+        seen: gives the number of rows looked at so far, for a limit of rows.
     """
     statement = statements(database).boundary
     newest = ask(database, NEWEST, {}).scalar()
@@ -102,7 +104,8 @@ def ranges(database: Database, limit: Limits, seen: Callable[[], int]) -> Iterat
         high = low
         if time.monotonic() - told > _PROGRESS_EVERY:
             told = time.monotonic()
-            sys.stderr.write(f"xcom_probe: {seen()} rows in {told - started:.0f} s\n")
+            part = (newest - low) / max(1, newest - oldest)
+            sys.stderr.write(f"xcom_probe: {part:.0%} in {told - started:.0f} s\n")
             sys.stderr.flush()
 
 
@@ -126,7 +129,12 @@ def moment(text: str) -> datetime:
     return parsed
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number above 0.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
     if not text.isdigit() or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)

@@ -18,6 +18,8 @@ class Statements(NamedTuple):
         exactly: the same for the runs given, in any state; a run without such rows gives one row.
         count_in_flight: runs queued or running.
         pickled: rows of those that a pickled path could be in; None where nothing is pickled.
+        paths: of the runs given, every such row with its value.
+        completed: of a range of runs, finished ones with such rows, and the number of rows.
         boundary: the run from which on there are more than `rows` rows below `high`.
         sizes: of the rows of a range of runs, by task: how many have a size, rounded up to one of
             32 steps between powers of two, and whether they hold a path below the base.
@@ -33,6 +35,8 @@ class Statements(NamedTuple):
     exactly: str
     count_in_flight: str
     pickled: str | None
+    paths: str
+    completed: str
     boundary: str
     sizes: str
     tasks: str
