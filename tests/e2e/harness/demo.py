@@ -26,6 +26,8 @@ from harness.shell import HarnessError
 from harness.stack import NAMESPACE, XCOM_BUCKET, AirflowStack
 from harness.story import Story
 
+JSON_REPORT = "json_report"
+"""DAG whose task returns JSON as a string."""
 EVIDENCE = "https://wiki.example.org/kill-switch-rehearsal"
 
 
@@ -48,6 +50,7 @@ class Demo:
         self.bring_up()
         self.declare()
         self.prove()
+        self.audit()
         self.rehearse()
         self.readers_first()
         self.offload()
@@ -86,10 +89,13 @@ class Demo:
 
     def declare(self) -> None:
         with self.story.chapter("A rollout is declared") as chapter:
+            run = self.stack.api.trigger(JSON_REPORT)
+            self.stack.api.wait_run(JSON_REPORT, run, deadline=180)
+            chapter.saw(f"{JSON_REPORT}/{run} has left a string that is JSON in the table")
             self._bad_spec(chapter.saw)
-            self.rollout.apply()
+            self.rollout.apply(_accept_nothing)
             self.story.show(
-                f"kubectl apply -f {EXAMPLE.relative_to(REPO)}",
+                f"grep -v accepted: {EXAMPLE.relative_to(REPO)} | kubectl apply -f -",
                 f"xcombackendrollout.xcomrollout.dev/{self.rollout.name} created",
             )
             accepted = self.rollout.wait_condition("Accepted", deadline=30)
@@ -106,6 +112,29 @@ class Demo:
             if self.rollout.thresholds_delivered()[-1] != "database":
                 raise HarnessError("something was delivered before the rehearsal was attested")
             chapter.saw("nothing was delivered yet: the release still holds the database backend")
+
+    def audit(self) -> None:
+        with self.story.chapter("Audits of the DAG code and of the values in the table") as chapter:
+            held = self.rollout.wait_condition(
+                "Audited", "False", reason="AuditFailed", deadline=300
+            )
+            chapter.saw(f"held: {held['message']}")
+            for audit in self.rollout.status()["audits"]:
+                findings = audit.get("findings") or []
+                if not any(JSON_REPORT in finding for finding in findings):
+                    raise HarnessError(f"the {audit['kind']} audit found {findings}")
+                looked = audit["facts"].get("files") or audit["facts"].get("rows")
+                chapter.saw(
+                    f"{audit['kind']}: {audit['verdict']} by {audit['job']}, {looked} "
+                    f"{'files' if audit['kind'] == 'static' else 'rows'}; {'; '.join(findings)}"
+                )
+            self.rollout.apply()
+            self.story.show(
+                f"kubectl apply -f {EXAMPLE.relative_to(REPO)}",
+                f"xcombackendrollout.xcomrollout.dev/{self.rollout.name} configured",
+            )
+            done = self.rollout.wait_condition("Audited", deadline=60)
+            chapter.saw(done["message"])
 
     def rehearse(self) -> None:
         with self.story.chapter("No rehearsal, no cut-over") as chapter:
@@ -231,6 +260,10 @@ class Demo:
 
     def _get(self) -> str:
         return self.cluster.kubectl("-n", NAMESPACE, "get", "xbr")
+
+
+def _accept_nothing(manifest: dict[str, Any]) -> None:
+    del manifest["spec"]["gates"]["audit"]["accepted"]
 
 
 def _collapse(items: Sequence[str]) -> list[str]:

@@ -87,7 +87,9 @@ NAMESPACE = AIRFLOW_2.namespace
 RELEASE = AIRFLOW_2.release
 XCOM_BUCKET = "airflow-xcom"
 CHARTS_BUCKET = "charts"
-DAG_IDS = frozenset({"bare_revert", "bystander", "late_return", "offload_demo", "offload_slow"})
+DAG_IDS = frozenset(
+    {"bare_revert", "bystander", "json_report", "late_return", "offload_demo", "offload_slow"}
+)
 
 _MINIO_ROOT = ("minio-admin", "minio-admin-password")
 _MINIO_XCOM = ("airflow-xcom", "airflow-xcom-password")
