@@ -18,6 +18,7 @@ _VERBS: Final = {
     "crd": "Print the CustomResourceDefinition.",
     "kill": "Engage the kill-switch: the way back, at any time.",
     "lifecycle": "Delete old objects below a prefix by a rule of the bucket.",
+    "lint": "Look at DAG files by the reviewer's rules.",
     "plan": "Show what the operator would do next, and why, without doing it.",
     "policy": "Print the least rights that blobs below a prefix need.",
     "prove": "Make all proofs and audits anew.",

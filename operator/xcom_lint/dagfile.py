@@ -1,0 +1,197 @@
+"""One file as the rules see it: the syntax tree with names resolved, its DAGs and its tasks."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from xcom_probe.static.modules import (
+    DAG_CLASSES,
+    DAG_DECORATORS,
+    CallSite,
+    Module,
+    Scope,
+    argument,
+    parse,
+    single,
+)
+from xcom_probe.static.tasks import PYTHON, SENSOR, Task, discover
+
+
+@dataclass(frozen=True)
+class Dag:
+    """A DAG of the file.
+
+    Attributes:
+        node: the call of the class, or the decorated function.
+        call: with the DAG's arguments; None for a bare `@dag`.
+        scope: the scope that it stands in.
+        dag_id: None where it is no constant.
+        variable: the name it is bound to, if it is.
+    """
+
+    node: Any
+    call: ast.Call | None
+    scope: Scope
+    dag_id: str | None
+    variable: str | None
+
+    def given(self, name: str) -> ast.expr | None:
+        """An argument of the DAG."""
+        return argument(self.call, name) if self.call is not None else None
+
+
+class DagFile:
+    """A parsed file.
+
+    Attributes:
+        name: as it is shown.
+        data: its bytes.
+        module: the tree with scopes and calls.
+    """
+
+    def __init__(self, name: str, data: bytes) -> None:
+        """Parse a file.
+
+        Raises:
+            SyntaxError, ValueError, RecursionError, MemoryError: it cannot be parsed.
+        """
+        self.name = name
+        self.data = data
+        self.module: Module = parse(name, data)
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """The lines of the file."""
+        return self.data.splitlines(keepends=True)
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """Every task of the file."""
+        return discover(self.module)
+
+    @cached_property
+    def python_tasks(self) -> list[Task]:
+        """Tasks that run a function of this file."""
+        return [
+            task
+            for task in self.tasks
+            if task.style in (PYTHON, SENSOR) and isinstance(task.function, _FUNCTIONS)
+        ]
+
+    @cached_property
+    def dags(self) -> list[Dag]:
+        """Every DAG of the file."""
+        module = self.module
+        found = []
+        for site in module.calls:
+            if module.dotted(site.call.func, site.scope) in DAG_CLASSES:
+                dag_id = module.text(argument(site.call, "dag_id", 0), site.scope)
+                name = _bound_to(site)
+                found.append(Dag(site.call, site.call, site.scope, dag_id, name))
+        for definition in module.functions:
+            for decorator in definition.node.decorator_list:
+                call = decorator if isinstance(decorator, ast.Call) else None
+                dotted = module.dotted(call.func if call else decorator, definition.scope)
+                if dotted in DAG_DECORATORS:
+                    given = argument(call, "dag_id", 0) if call else None
+                    node = definition.node
+                    dag_id = node.name if given is None else module.text(given, definition.scope)
+                    found.append(Dag(node, call, definition.scope, dag_id, None))
+        return found
+
+    def tasks_of(self, dag: Dag) -> list[Task]:
+        """The Python tasks of a DAG; all of them where the file has one DAG."""
+        if len(self.dags) == 1:
+            return self.python_tasks
+        return [task for task in self.python_tasks if task.dag_id == dag.dag_id is not None]
+
+    def calls_helper(self, node: ast.AST | None, scope: Scope, helpers: tuple[str, ...]) -> bool:
+        """Whether an expression or a function's body calls one of these helpers.
+
+        Names, functions of this file and wrappers around helpers are followed.
+        """
+        return self._calls(node, scope, helpers, set())
+
+    def is_helper(self, node: ast.AST, scope: Scope, helpers: tuple[str, ...]) -> bool:
+        """Whether an expression names a helper, whatever it was imported from and as."""
+        dotted = self.module.dotted(node, scope)
+        if dotted is not None:
+            return dotted.rpartition(".")[2] in helpers
+        return isinstance(node, ast.Name) and node.id in helpers
+
+    def _calls(
+        self, node: ast.AST | None, scope: Scope, helpers: tuple[str, ...], seen: set[ast.AST]
+    ) -> bool:
+        if node is None or node in seen:
+            return False
+        seen.add(node)
+        inner = self.module.scopes.get(node, scope)
+        # Not the decorators of a function: they are not run by its call.
+        roots = node.body if isinstance(node, _FUNCTIONS) else [node]
+        for child in (item for root in roots for item in ast.walk(root)):
+            if isinstance(child, ast.Call):
+                if self.is_helper(child.func, inner, helpers):
+                    return True
+                target = self.module.definition(child.func, inner)
+                if isinstance(target, _FUNCTIONS):
+                    outer = self.module.scopes[target].parent or scope
+                    if self._calls(target, outer, helpers, seen):
+                        return True
+            elif (
+                isinstance(child, ast.Name)
+                and isinstance(child.ctx, ast.Load)
+                and self._calls(single(child.id, inner), inner, helpers, seen)
+            ):
+                return True
+        return False
+
+    def size_of(self, node: ast.AST) -> int:
+        """Bytes of source that a node takes."""
+        first, last = getattr(node, "lineno", 1) - 1, getattr(node, "end_lineno", 1) - 1
+        start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 0)
+        if first == last:
+            return int(end - start)
+        between = sum(len(line) for line in self.lines[first + 1 : last])
+        return len(self.lines[first]) - int(start) + between + int(end)
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def returned(function: Any) -> Iterator[ast.expr]:
+    """What a function returns; functions within it are left out."""
+    for statement in own_nodes(function):
+        if isinstance(statement, ast.Return) and statement.value is not None:
+            yield statement.value
+
+
+def own_nodes(function: Any) -> Iterator[ast.AST]:
+    """The nodes of a function's body, without those of functions and classes within it."""
+    todo: list[ast.AST] = list(reversed(function.body))
+    while todo:
+        node = todo.pop()
+        yield node
+        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef, ast.Lambda)):
+            todo.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def pushed(function: Any) -> Iterator[ast.expr]:
+    """What a function gives to `xcom_push`."""
+    for node in own_nodes(function):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "xcom_push"
+        ):
+            value = argument(node, "value", 1)
+            if value is not None:
+                yield value
+
+
+def _bound_to(site: CallSite) -> str | None:
+    for name, values in site.scope.values.items():
+        if any(value is site.call for value in values):
+            return name
+    return None

@@ -1,0 +1,59 @@
+"""XCL008: large literals go through XCom."""
+
+import ast
+from collections.abc import Iterator
+
+from xcom_lint.config import Settings
+from xcom_lint.dagfile import DagFile, pushed, returned
+from xcom_lint.model import Level, Problem, Rule
+from xcom_probe.static.modules import single
+
+_LITERALS = (ast.Constant, ast.Dict, ast.List, ast.Set, ast.Tuple, ast.JoinedStr)
+
+
+def check(file: DagFile, settings: Settings) -> Iterator[Problem]:
+    """Find literals from a size on that a task returns or pushes."""
+    for task in file.python_tasks:
+        scope = file.module.scopes[task.function]
+        for value in [*returned(task.function), *pushed(task.function)]:
+            literal = single(value.id, scope) if isinstance(value, ast.Name) else value
+            if isinstance(literal, _LITERALS):
+                size = file.size_of(literal)
+                if size >= settings.large_literal_bytes:
+                    yield Problem(
+                        value,
+                        f"{task.function.name} gives a literal of {size} bytes to XCom "
+                        f"(limit {settings.large_literal_bytes})",
+                    )
+
+
+RULE = Rule(
+    code="XCL008",
+    name="large-literal",
+    level=Level.WARN,
+    why="It is in the code already, and is now stored again with every run.",
+    fix="Import it where it is needed; return a key or a name.",
+    bad="""\
+from airflow.decorators import dag, task
+
+@dag()
+def rates():
+    @task
+    def table():
+        return {LITERAL}
+
+    table()
+""",
+    good="""\
+from airflow.decorators import dag, task
+
+@dag()
+def rates():
+    @task
+    def table():
+        return "2026-05"
+
+    table()
+""",
+    check=check,
+)

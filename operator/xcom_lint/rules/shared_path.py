@@ -1,0 +1,64 @@
+"""XCL005: a write to a place that looks shared."""
+
+from collections.abc import Iterator
+
+from xcom_lint.config import Settings
+from xcom_lint.dagfile import DagFile
+from xcom_lint.model import Level, Problem, Rule
+from xcom_lint.rules import bespoke_storage
+from xcom_lint.storage import accesses, is_reference, is_temporary, looks_shared
+
+
+def check(file: DagFile, settings: Settings) -> Iterator[Problem]:
+    """Find writes to such a place that `bespoke-storage` does not find already."""
+    proven = {id(problem.node) for problem in bespoke_storage.check(file, settings)}
+    for task in file.python_tasks:
+        for access in accesses(file, task):
+            if (
+                access.writes
+                and id(access.call) not in proven
+                and looks_shared(access)
+                and not is_temporary(file, access)
+                and not is_reference(file, access)
+            ):
+                yield Problem(
+                    access.call,
+                    f"{task.function.name} writes to a fixed path; if another task reads it, it "
+                    "is not there in that task's pod",
+                )
+
+
+RULE = Rule(
+    code="XCL005",
+    name="shared-path",
+    level=Level.WARN,
+    why="The path is the same in every run and every pod, and the file is in one of them.",
+    fix="Use tempfile for what stays within the task; return, or put with xcom_dags.blobs, what "
+    "another task needs.",
+    bad="""\
+from airflow.decorators import dag, task
+
+@dag()
+def report():
+    @task
+    def render():
+        with open("/tmp/report.txt", "w") as file:
+            file.write("done")
+
+    render()
+""",
+    good="""\
+import tempfile
+from airflow.decorators import dag, task
+
+@dag()
+def report():
+    @task
+    def render():
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("done")
+
+    render()
+""",
+    check=check,
+)
