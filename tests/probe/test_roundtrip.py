@@ -127,3 +127,11 @@ def test_every_class_of_drift_in_the_table_is_of_the_closed_list() -> None:
         cells = [cell for row in csv.reader(file, delimiter="\t") for cell in row[1:]][6:]
     classes = {name for cell in cells for word in cell.split(" ") for name in word.split("+")}
     assert classes <= {*CLASSES, "=", "!", "-"}
+
+
+@pytest.mark.every_airflow
+def test_a_fleet_on_mysql_fares_no_worse(mysql_pod: Pod) -> None:
+    """MySQL keeps JSON in another way; what comes with the backend is the same."""
+    answer = mysql_pod.probe("roundtrip", "--expect-threshold", str(THRESHOLD), timeout=300)
+    assert answer.code == 0, answer.checks("fail", "error")
+    assert {item["class"] for item in answer.result["drift"]} == NEW_DRIFT[mysql_pod.version]

@@ -120,10 +120,11 @@ def trip(loaded: Any, args: Namespace, given: SampleFolder | None, report: Repor
     report.members["values"] = seen
     outcomes = []
     skipped: list[Finding] = []
+    traveller: Traveller | None = None
     # What Airflow says of a value that it refuses is in the result.
     logging.disable(logging.CRITICAL)
     try:
-        if base:
+        if base and threshold >= 0:
             report.findings.append(leftovers.sweep(base, now))
         with throwaway.ThrowAwayRun(run_id) as made, allowing.classes("xcom_probe.*"):
             traveller = Traveller(made, loaded.xcom, base, threshold)
@@ -139,7 +140,7 @@ def trip(loaded: Any, args: Namespace, given: SampleFolder | None, report: Repor
         report.members["drift"] = findings.drift_members(judge.new_drift(outcomes), policy)
     finally:
         logging.disable(logging.NOTSET)
-        if base:
+        if base and (threshold >= 0 or (traveller is not None and traveller.offloaded)):
             report.findings.append(leftovers.clean(base, run_id))
 
 

@@ -45,6 +45,8 @@ class Traveller:
         self._loaded = loaded
         self._base = base
         self._threshold = threshold
+        self.offloaded = False
+        """Whether the backend has written an object since."""
         # What came back changed of the value that is under way, by way.
         self._changed: dict[str, Any] = {}
         self._tasks: dict[tuple[bool, str, int], ThrowAwayTask] = {}
@@ -120,6 +122,7 @@ class Traveller:
             try:
                 path = self._path(task.stored(key), value)
                 trip = self._read(task, key, value, path, way)
+                self.offloaded = self.offloaded or path is not None
                 if path is not None and sample.sized:
                     # As Airflow does before a task runs again. All others go at the end, at once.
                     task.purge(path)
