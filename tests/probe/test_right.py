@@ -41,6 +41,7 @@ CHECKS = {
     "clock-skew",
     "s3-credentials",
     "bucket-exists",
+    "bucket-through-airflow",
     "bucket-versioning",
     "s3-put",
     "s3-get",

@@ -25,7 +25,10 @@ def provider_installed(loaded: Loaded) -> Outcome:
         seen.append("{} {}".format(package, version or "not installed"))
         if version is None:
             missing.append(package)
-    if not missing and not _findable("airflow.providers.common.io.xcom"):
+    # Of an older one the next check says that it cannot have the module.
+    common_io = versions.version_numbers(place.version(place.PROVIDERS["common.io"]) or "")
+    old = common_io < versions.FIRST_COMMON_IO
+    if not missing and not old and not _findable("airflow.providers.common.io.xcom"):
         missing.append(place.PROVIDERS["common.io"])
         seen.append("its module airflow.providers.common.io.xcom is not there")
     observed = ", ".join(seen)

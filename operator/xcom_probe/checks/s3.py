@@ -135,7 +135,7 @@ class Storage:
         if self._look is None:
             self.client().meta.events.register("before-send.s3", self._count)
             try:
-                self._look = self._at_bucket()
+                self._look = self._told_apart(self._at_bucket())
             except _Circle:
                 self._look = Look(NOT_S3, problem="it redirects every request")
             self._client.meta.events.unregister("before-send.s3", self._count)
@@ -145,6 +145,13 @@ class Storage:
         self._requests += 1
         if self._requests > _MOST_REQUESTS:
             raise _Circle
+
+    def _told_apart(self, look: Look) -> Look:
+        """A TLS server answers plain HTTP with 400 or hangs up: that is neither dead nor not S3."""
+        odd = look.status and look.came in (NOT_S3, UNREACHABLE)
+        if odd and self.endpoint().startswith("http:") and self._speaks_tls():
+            return Look(TLS, look.status, problem="the port speaks TLS")
+        return look
 
     def _at_bucket(self) -> Look:
         from botocore import exceptions
@@ -186,7 +193,7 @@ class Storage:
         except ResponseParserError:
             return Look(NOT_S3, status, skew=skew)
         except BotoCoreError as problem:
-            return Look(UNREACHABLE, problem=redact.error(problem))
+            return Look(UNREACHABLE, status, problem=_with_cause(problem))
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         if answer.get("Name") is None and not any(name in headers for name in _S3_HEADERS):
             return Look(NOT_S3, status, skew=skew)
@@ -205,7 +212,7 @@ class Storage:
         parts = urlsplit(self.endpoint())
         return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
-    def speaks_tls(self) -> bool:
+    def _speaks_tls(self) -> bool:
         """Does the endpoint's port answer a TLS handshake? Whose certificate does not matter."""
         context = ssl.create_default_context()
         context.check_hostname = False

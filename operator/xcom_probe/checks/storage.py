@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from xcom_probe import place, redact
+from xcom_probe.airflow.storage import storage_path
 from xcom_probe.checks import Check, Outcome, Skip, connection, failed, passed, s3, warned
 from xcom_probe.checks.s3 import Look, Storage, status_of
 
@@ -12,6 +14,7 @@ _BAD_CREDENTIALS = {
     "ExpiredToken": "the session token has expired",
     "InvalidAccessKeyId": "the access key is unknown to the store",
     "InvalidToken": "the session token is not valid",
+    "InvalidTokenId": "the session token is not valid",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key",
 }
 _TOO_SKEWED = "RequestTimeTooSkewed"
@@ -35,21 +38,17 @@ def tls(storage: Storage) -> Outcome:
     look = storage.look()
     endpoint = storage.endpoint()
     _need_request(look)
+    expected = "TLS on both ends with a certificate that this pod trusts, or on none"
+    if look.came == s3.TLS:
+        return failed(f"{endpoint}: {look.problem}", expected, _tls_remedy(endpoint, look.problem))
     if endpoint.startswith("https:"):
-        expected = "a certificate for this name, in its time, of a CA that this pod trusts"
-        if look.came == s3.TLS:
-            return failed(f"{endpoint}: {look.problem}", expected, _tls_remedy(look.problem))
         return passed(f"{endpoint} is trusted", expected)
-    if look.came == s3.NOT_S3 and storage.speaks_tls():
-        return failed(
-            f"{endpoint}: the port speaks TLS",
-            "TLS on both ends, or on none",
-            "Write https:// in endpoint_url of the connection.",
-        )
-    return passed(f"{endpoint} is plain HTTP", "TLS on both ends, or on none")
+    return passed(f"{endpoint} is plain HTTP", expected)
 
 
-def _tls_remedy(problem: str) -> str:
+def _tls_remedy(endpoint: str, problem: str) -> str:
+    if endpoint.startswith("http:"):
+        return "Write https:// in endpoint_url of the connection."
     text = problem.lower()
     if "wrong_version_number" in text or "record layer" in text:
         return "The port does not speak TLS: write http:// in endpoint_url, or another port."
@@ -146,6 +145,25 @@ def bucket_exists(storage: Storage) -> Outcome:
 
 def _forbidden(look: Look) -> bool:
     return look.code == "AccessDenied"
+
+
+def bucket_through_airflow(storage: Storage) -> Outcome:
+    """Does Airflow's own file system see the bucket? It asks in its own way, which differs."""
+    bucket = storage.location.bucket
+    expected = f"s3fs {place.version(place.PROVIDERS['s3fs'])} sees bucket {bucket!r}"
+    try:
+        seen = storage_path(storage.path).fs.exists(bucket)
+    except Exception as problem:  # noqa: BLE001 - of s3fs or anything below it
+        return failed(redact.error(problem), expected)
+    if seen:
+        return passed(expected, expected)
+    return failed(
+        f"it does not: HEAD is answered with HTTP {storage.look().status}, so it would try to "
+        "create the bucket at every push",
+        expected,
+        "Allow s3:ListBucket on the bucket without a condition on the prefix to the identity of "
+        "the connection: HEAD of a bucket names no prefix.",
+    )
 
 
 def bucket_versioning(storage: Storage) -> Outcome:
@@ -304,6 +322,14 @@ TABLE: tuple[Check, ...] = (
         needs=("s3-credentials",),
     ),
     Check(
+        "bucket-through-airflow",
+        bucket_through_airflow,
+        _ALL_FAIL,
+        "Install an s3fs that belongs to the installed aiobotocore: "
+        "apache-airflow-providers-amazon[s3fs], in a version of this Airflow's constraints.",
+        needs=("bucket-exists", "s3-list"),
+    ),
+    Check(
         "bucket-versioning",
         bucket_versioning,
         "Airflow removes values without naming a version, so the bucket keeps them all, and grows.",
@@ -317,7 +343,7 @@ TABLE: tuple[Check, ...] = (
         "A task that runs again first removes its old values; without the right it would fail. "
         "Without it nothing is written here either, because it would stay.",
         _RIGHTS,
-        needs=("bucket-exists",),
+        needs=("bucket-through-airflow",),
     ),
     Check(
         "s3-put",
