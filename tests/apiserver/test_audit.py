@@ -110,6 +110,7 @@ def test_stopped_after_every_write_the_gates_are_passed_in_the_same_way(place: P
     kinds = [(audit["kind"], audit["verdict"]) for audit in place.status()["audits"]]
     assert kinds == [("static", "pass"), ("dynamic", "pass")]
     assert place.status()["calibration"]["recommendedBytes"] == "4096"
+    assert published(place)["calibration.json"]["recommendedThreshold"] == 4096
     conditions = place.conditions()
     assert conditions["Audited"] == "True (Audited)"
     assert conditions["Calibrated"] == "True (ThresholdBelowRecommendation)"

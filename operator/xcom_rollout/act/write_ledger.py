@@ -8,8 +8,7 @@ from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.ledger_codec import to_config_map
 from xcom_rollout.clients.object_names import config_map_path, labels, ledger_name, owner
 from xcom_rollout.clients.packing import pack
-from xcom_rollout.decide.actions import Report
-from xcom_rollout.decide.audits import audit_name
+from xcom_rollout.decide.actions import Report, reports_name
 from xcom_rollout.decide.ledger import CensusRecord, Ledger
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.decide.summarize import offloaded_runs_name
@@ -63,8 +62,8 @@ def _publish(world: World, rollout: Rollout, name: str, content: Json) -> None:
 
 
 def _publish_report(world: World, rollout: Rollout, report: Report) -> None:
-    """Put an audit beside those of the other kinds."""
-    name, key = audit_name(rollout.name), f"{report.kind}.json"
+    """Put a report beside those of other names."""
+    name, key = reports_name(rollout.name), f"{report.name}.json"
     present = world.api.find(config_map_path(rollout.namespace, name)) or {}
     packed = pack(key, report.text, plain_limit=REPORT_LIMIT)
     content: Json = {}

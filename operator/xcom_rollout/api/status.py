@@ -133,6 +133,10 @@ class CalibrationStatus(Model):
     taken_at: AwareDatetime = Field(description="When the values were measured.")
     job: str = Field(description="Job that measured them.")
     facts: dict[str, str] = Field(default={}, description="Sizes in bytes by quantile, and so on.")
+    list_ref: ListReference | None = Field(
+        default=None,
+        description="ConfigMap with all that was measured, the largest tasks named.",
+    )
 
 
 class OffloadedRunsStatus(Model):

@@ -470,10 +470,6 @@ class RolloutSpec(Model):
     def proof_max_age(self) -> timedelta:
         return parse_duration(self.gates.max_age)
 
-    def audit_max_age(self) -> timedelta | None:
-        """Return how long an audit counts; None where none is asked for."""
-        return None if self.gates.audit is None else parse_duration(self.gates.audit.max_age)
-
     def rehearsal_max_age(self) -> timedelta:
         return parse_duration(self.rehearsal.max_age)
 

@@ -183,7 +183,7 @@ def plain(value: object) -> Any:
     if isinstance(value, Ledger):
         return "the ledger"
     if isinstance(value, Report):
-        return f"the {value.kind} audit"
+        return f"the report {value.name}"
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Enum):

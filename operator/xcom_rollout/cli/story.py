@@ -153,6 +153,8 @@ def _calibration(status: Mapping[str, Any], now: datetime) -> list[str]:
         f"{found['recommendedBytes']} bytes: {found['margin']} times the size below which "
         f"{found['quantile']} of the values stay, measured {ago(found['takenAt'], now)}"
     )
+    if listed := found.get("listRef"):
+        text += f"; the largest tasks: ConfigMap {listed['name']}, calibration.json"
     return ["", "Recommended threshold", *(f"  {line}" for line in wrapped(text, width() - 2))]
 
 

@@ -105,13 +105,14 @@ def calibration_result(document: Mapping[str, Any]) -> CalibrationResult:
         Malformed: the document lacks what a calibration has.
     """
     if verdict(document) is not Verdict.PASS:
-        return CalibrationResult(0, (), _problems(document))
+        return CalibrationResult(0, (), message=_problems(document))
     found = _mapping(document, "calibration")
     try:
         recommended = int(found["recommendedThreshold"] or 0)
     except (KeyError, TypeError, ValueError) as error:
         raise Malformed(f"the probe's calibration cannot be read: {error!r}") from error
-    return CalibrationResult(recommended, tuple(sorted(flat("", found))))
+    report = json.dumps(found, indent=1, ensure_ascii=False)
+    return CalibrationResult(recommended, tuple(sorted(flat("", found))), report)
 
 
 def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:

@@ -6,18 +6,24 @@ Each action is idempotent. It names what shall be so; the layer `act` makes it s
 from dataclasses import dataclass
 from datetime import timedelta
 
-from xcom_rollout.decide.ledger import AuditKind, Component, Ledger, RunKey
+from xcom_rollout.decide.ledger import Component, Ledger, RunKey
 from xcom_rollout.decide.observed import JobKind
 from xcom_rollout.decide.settings import BackendSettings
 
 
 @dataclass(frozen=True)
 class Report:
-    """An audit in full, for people: the ledger keeps only what decisions need."""
+    """What the probe found in full, for people: the ledger keeps only what decisions need."""
 
-    kind: AuditKind
+    name: str
+    """Such as `static` or `calibration`."""
     text: str
     """JSON."""
+
+
+def reports_name(rollout: str) -> str:
+    """Return the name of the ConfigMap with the reports: everything that the audits found."""
+    return f"xbr-{rollout}-audit"
 
 
 @dataclass(frozen=True)

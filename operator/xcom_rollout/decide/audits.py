@@ -11,7 +11,7 @@ from typing import Final
 
 from xcom_rollout.api.durations import parse_duration
 from xcom_rollout.api.v1alpha1 import AcceptedFinding, AuditGate
-from xcom_rollout.decide.actions import Report, WriteLedger
+from xcom_rollout.decide.actions import Report, WriteLedger, reports_name
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.errands import (
     Answered,
@@ -67,7 +67,7 @@ def audited(s: Situation) -> Finding:
             case Running(job):
                 running.append(f"{kind} ({job.message or job.name})")
             case Answered(job, result):
-                return _record(s, _audit(s, kind, job, result), Report(kind, result.report))
+                return _record(s, _audit(s, kind, job, result), Report(kind.value, result.report))
             case Failed(job, why):
                 return _record(s, _broken(s, kind, job, why))
             case Due():
@@ -120,11 +120,6 @@ def verdict(gate: AuditGate, audit: Audit) -> Verdict:
         return Verdict.ERROR
     red = holding(gate, audit) or unknown(gate, audit)
     return Verdict.FAIL if red else Verdict.PASS
-
-
-def audit_name(rollout: str) -> str:
-    """Return the name of the ConfigMap with everything that the audits found."""
-    return f"xbr-{rollout}-audit"
 
 
 def _matters(gate: AuditGate, audit: Audit, found: AuditFinding) -> bool:
@@ -279,7 +274,7 @@ def _told(gate: AuditGate, audit: Audit) -> str:
 def _remedy(s: Situation) -> str:
     rollout = s.observed.rollout
     return (
-        f"The ConfigMap {audit_name(rollout.name)} has them all, each with what to do. Change "
+        f"The ConfigMap {reports_name(rollout.name)} has them all, each with what to do. Change "
         "these tasks, then ask for a new audit with: kubectl xbr prove "
         f"{rollout.name} -n {rollout.namespace}; or accept them in spec.gates.audit.accepted, by "
         "dagId, taskId, file or kind."

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from xcom_rollout.api.v1alpha1 import Calibration as Wanted
-from xcom_rollout.decide.actions import WriteLedger
+from xcom_rollout.decide.actions import Report, WriteLedger
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.errands import Answered, Errand, Failed, Running, newest_attempt, send
 from xcom_rollout.decide.ledger import Calibration, Component
@@ -80,6 +80,7 @@ def _record(s: Situation, wanted: Wanted, job: ProbeJob, result: CalibrationResu
         WriteLedger(
             replace(s.ledger, calibration=record),
             f"calibration {job.attempt}: {record.recommended} bytes",
+            Report("calibration", result.report),
         ),
     )
 

@@ -144,6 +144,8 @@ class CalibrationResult:
     recommended: int
     """Bytes; 0 where the table holds no value to go by."""
     facts: tuple[tuple[str, str], ...]
+    report: str = ""
+    """Everything that was measured, the largest tasks named: JSON, for people."""
     message: str = ""
 
     @property

@@ -7,8 +7,8 @@ from typing import Any, Final
 from xcom_rollout.api.durations import parse_duration
 from xcom_rollout.api.names import DOMAIN_CONDITIONS, Condition
 from xcom_rollout.api.v1alpha1 import AuditGate
-from xcom_rollout.decide.actions import WriteLedger
-from xcom_rollout.decide.audits import accepted, asked, audit_name, holding, unknown, verdict
+from xcom_rollout.decide.actions import WriteLedger, reports_name
+from xcom_rollout.decide.audits import accepted, asked, holding, unknown, verdict
 from xcom_rollout.decide.decision import Decision, Progress, StepFinding
 from xcom_rollout.decide.ledger import Audit, Calibration, Effect, Kill, Proof, RunStage
 from xcom_rollout.decide.observed import Observed
@@ -45,7 +45,7 @@ def summarize(
         wanted = (ledger.audit(kind) for kind in asked(gate))
         status["audits"] = [_audit(s, gate, audit) for audit in wanted if audit is not None]
     if s.spec.threshold.calibrate and ledger.calibration is not None:
-        status["calibration"] = _calibration(ledger.calibration)
+        status["calibration"] = _calibration(s, ledger.calibration)
     if release is not None:
         settings = release.settings
         status["delivery"] = {"revision": release.revision, "settings": settings.describe()}
@@ -258,7 +258,7 @@ def _proof(s: Situation, proof: Proof) -> Status:
 def _audit(s: Situation, gate: AuditGate, audit: Audit) -> Status:
     found, taken = holding(gate, audit), accepted(gate, audit)
     effects = [entry.effect for entry in audit.findings]
-    listed = {"name": audit_name(s.observed.rollout.name)} if not audit.message else None
+    listed = {"name": reports_name(s.observed.rollout.name)} if not audit.message else None
     return _without_none(
         {
             "kind": str(audit.kind),
@@ -283,7 +283,7 @@ def _trouble(audit: Audit) -> str:
     return audit.message or "; ".join(checks)
 
 
-def _calibration(record: Calibration) -> Status:
+def _calibration(s: Situation, record: Calibration) -> Status:
     return _without_none(
         {
             "recommendedBytes": str(record.recommended),
@@ -292,6 +292,7 @@ def _calibration(record: Calibration) -> Status:
             "takenAt": _time(record.observed_at),
             "job": record.job,
             "facts": dict(record.facts) or None,
+            "listRef": {"name": reports_name(s.observed.rollout.name)},
         }
     )
 

@@ -110,6 +110,7 @@ def test_a_calibration_recommends_a_threshold() -> None:
     assert result.is_answer
     assert result.recommended == 2048
     assert ("quantiles.0.999", "1000") in result.facts
+    assert json.loads(result.report) == found
 
 
 def test_a_calibration_without_values_recommends_nothing() -> None:

@@ -18,7 +18,6 @@ from xcom_rollout.decide.audits import AUDIT_RETRY
 from xcom_rollout.decide.ledger import (
     Audit,
     AuditFinding,
-    AuditKind,
     Component,
     Confidence,
     Effect,
@@ -186,7 +185,7 @@ def test_every_finding_is_published_with_the_record() -> None:
     sim.audits[STATIC] = found(NUMPY)
     sim.go(60)
     written = [a for a in sim.actions if isinstance(a, WriteLedger) and a.report]
-    assert [a.report.kind for a in written if a.report] == [AuditKind.STATIC]
+    assert [a.report.name for a in written if a.report] == ["static"]
 
 
 @pytest.mark.parametrize(
