@@ -14,6 +14,7 @@ from xcom_probe.checks.s3 import Storage
 from xcom_probe.model import CannotLook
 
 _SECRET_NAME = re.compile(r"secret|token|passw|private|credential|saml", re.IGNORECASE)
+_OTHER_CREDENTIALS = ("aws_access_key_id", "profile_name", "role_arn", "session_kwargs")
 _URL = re.compile(r"https?://[^/\s]+(/\S*)?$")
 
 
@@ -94,10 +95,11 @@ def _problems(connection: Any) -> tuple[list[str], list[str]]:
         problems.append(f"endpoint_url {url!r} is no URL with http:// or https://")
     if bool(connection.login) != bool(connection.password):
         given, missing = ("login", "password") if connection.login else ("password", "login")
-        problems.append(
-            f"{given} is there and {missing} is not, so both are ignored and the default "
-            "credentials of the pod are used"
-        )
+        half = f"{given} is there and {missing} is not, so both are ignored"
+        if any(extra.get(name) for name in _OTHER_CREDENTIALS):
+            doubts.append(half)
+        else:
+            problems.append(f"{half} and the default credentials of the pod are used")
     kind = connection.conn_type
     if kind and kind != aws_connection.CONN_TYPE:
         doubts.append(f"type {kind!r}: the provider warns, and takes it for one of type 'aws'")
