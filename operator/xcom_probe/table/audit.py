@@ -110,7 +110,7 @@ class Audit:
         return list(ask(self._database, self._statements.tasks, given))
 
     def _add(self, runs: Runs, found: list[Any], every: bool) -> None:
-        suspects = 0
+        suspects = most = 0
         for dag_id, task_id, key, *numbers in found:
             rows, size, largest, over, over_size, paths, pickled, suspect, large = map(
                 int, numbers[:9]
@@ -121,12 +121,14 @@ class Audit:
             self.path_rows += paths
             self.too_large += large
             suspects += suspect - large
+            most = max(most, largest)
             if over:
                 self.tally.add(where, Kind("size", OFFLOADS), over, over_size, largest)
             if pickled:
                 self.tally.add(where, self._pickled, pickled, size, largest)
         if suspects:
             self._read(runs, every, 0, _SMALL - 1, _FETCH_SMALL)
+        if suspects and most >= _SMALL:
             # One by one, so that memory holds one of them.
             self._read(runs, every, _SMALL, LARGEST, 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from harness.bench import blobs, kill, page, probe, rest
+from harness.bench import audit, blobs, kill, page, probe, rest, table
 from harness.say import say, step
 from harness.shell import HarnessError
 
@@ -14,6 +14,8 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "probe": probe.measure,
     "operator": rest.measure,
     "blobs": blobs.measure,
+    "audit": audit.measure,
+    "table": table.measure,
 }
 
 

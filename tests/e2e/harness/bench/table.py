@@ -1,0 +1,142 @@
+"""Table: `calibrate` and the dynamic audit over millions of rows, against a plain COPY of them.
+
+The COPY writes every value of the table to /dev/null, in the database's own process, in the same
+run. That is the least that anybody can do who looks at every value.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from big_table import BASE, fill
+from probe_world import Environment, Postgres, airflow_environment, migrate, postgres
+
+from harness.bench import page
+from harness.say import say, step
+from harness.shell import HarnessError
+from xcom_probe.build import build
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+ROWS = int(os.environ.get("BENCH_TABLE_ROWS", "5000000"))
+FEWER = ROWS // 5
+VERSIONS = ("2.11.2", "3.3.2")
+IN_FLIGHT = 100
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "census": ("census", "--base", BASE),
+    "calibrate": ("calibrate", "--base", BASE),
+    "audit": ("audit", "--dynamic", "--base", BASE, "--threshold", "1048576"),
+}
+# Runs its arguments and prints what that took, and the most memory that it held.
+TIMED = """
+import json, resource, subprocess, sys, time
+begin = time.monotonic()
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+seconds = time.monotonic() - begin
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(json.dumps({"code": code, "seconds": seconds, "mib": peak}))
+"""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds, and the peak of the resident memory in MiB."""
+
+    seconds: float
+    mib: float
+
+
+def measure() -> str:
+    """Measure on each Airflow; the results as Markdown.
+
+    Raises:
+        HarnessError: a part could not be set up, or the probe could not look.
+    """
+    rows: list[tuple[object, ...]] = []
+    with tempfile.TemporaryDirectory(prefix="bench-table-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        pyz = folder / "xcom_probe.pyz"
+        build(pyz)
+        for version in VERSIONS:
+            airflow = airflow_environment(version)
+            with postgres(folder / version / "server") as server:
+                migrate(airflow, server, folder / version)
+                rows += _measure(airflow, server, pyz, folder / version)
+    header = ("Airflow, command", "Rows", "Seconds", "Rows/s", "COPY, seconds", "Ratio", "Peak MiB")
+    return page.table(header, rows)
+
+
+def _measure(
+    airflow: Environment, server: Postgres, pyz: Path, folder: Path
+) -> list[tuple[object, ...]]:
+    few: dict[str, float] = {}
+    with step(f"{FEWER:,} rows of Airflow {airflow.version}"), server.connect() as connection:
+        fill(connection, FEWER, IN_FLIGHT)
+    for name in COMMANDS:
+        few[name] = _probe(airflow, server, pyz, folder, name).mib
+    with step(f"{ROWS:,} rows of Airflow {airflow.version}"), server.connect() as connection:
+        fill(connection, ROWS, IN_FLIGHT)
+    taken: dict[str, list[Taken]] = {name: [] for name in ("copy", *COMMANDS)}
+    for number in range(ROUNDS):
+        taken["copy"].append(_copy(server))
+        for name in COMMANDS:
+            taken[name].append(_probe(airflow, server, pyz, folder, name))
+        say(f"round {number + 1} of {ROUNDS} on Airflow {airflow.version}")
+    copy = statistics.median(item.seconds for item in taken["copy"])
+    found: list[tuple[object, ...]] = []
+    for name in COMMANDS:
+        seconds = statistics.median(item.seconds for item in taken[name])
+        most = max(item.mib for item in taken[name])
+        whole = name != "census"
+        found.append(
+            (
+                f"{airflow.version}, `{name}`",
+                f"{ROWS:,}",
+                f"{seconds:.1f}",
+                f"{ROWS / seconds:,.0f}" if whole else "",
+                f"{copy:.1f}",
+                f"{copy / seconds:.2f}" if whole else "",
+                f"{most:.0f} ({few[name]:.0f} at {FEWER:,})",
+            )
+        )
+    return found
+
+
+def _copy(server: Postgres) -> Taken:
+    with server.connect() as connection:
+        begin = time.monotonic()
+        connection.execute("COPY (SELECT value FROM xcom) TO '/dev/null'")
+        return Taken(time.monotonic() - begin, 0)
+
+
+def _probe(airflow: Environment, server: Postgres, pyz: Path, folder: Path, name: str) -> Taken:
+    done = subprocess.run(
+        [airflow.python, "-c", TIMED, airflow.python, pyz, *COMMANDS[name], "--json"],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "AIRFLOW_HOME": str(folder),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.url(),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        raise HarnessError(f"{name}: {done.stdout}{done.stderr}") from error
+    # 1 is an answer: the audit found what is in the table.
+    if answer["code"] not in (0, 1):
+        raise HarnessError(f"{name} ended with {answer['code']}: {done.stderr}")
+    return Taken(answer["seconds"], answer["mib"])
