@@ -7,13 +7,20 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from probe_world import Environment, Pod, installed
 
-from xcom_probe.static.effects import code, version
+from harness.packages import fetch
+from harness.paths import REPO
+from xcom_probe.static import engine
+from xcom_probe.static.effects import Target, code, version
+from xcom_probe.static.files import GLOB, Source, sources
+from xcom_probe.static.sarif import sarif
 
 pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
 
+SNIPPETS = REPO / "tests/unit/xcom_probe/static/snippets"
 PROGRAM = Path(__file__).with_name("measure_effects.py")
 LETTERS = {"ok": ".", "drifts": "D", "fails": "F"}
 # Told by rules of their own, not by the table: see `effects.effect` and the tests below.
@@ -126,3 +133,14 @@ def test_the_examples_that_airflow_ships_are_read_whole(pod: Pod, airflow: Envir
     assert static["files"] > 40
     assert static["tasks"] > 150
     assert static["unreadable"] == []
+
+
+def test_the_sarif_follows_the_schema_of_its_makers() -> None:
+    """The package is Microsoft's object model of SARIF, generated from this schema."""
+    folder = fetch("sarif-om==1.0.4")
+    schema = json.loads(next(folder.rglob("sarif-2.1.0-rtm.4.json")).read_text("utf-8-sig"))
+    broken = Source("broken.py", b"import airflow\ndef f(:\n")
+    result = engine.audit([*sources(str(SNIPPETS), GLOB), broken], Target())
+    assert len(result.findings) > 150
+    assert len(result.unreadable) == 1
+    jsonschema.validate(sarif(result), schema)

@@ -163,6 +163,13 @@ def _variable(flow: Flow, node: ast.Call, frame: Frame) -> Values:
     return made(only("str", MEDIUM), node, "Variable.get()")
 
 
+def _configured(flow: Flow, node: ast.Call, frame: Frame) -> Values:
+    """The object storage backend is not used with XCom pickling: what that would push is not."""
+    option = argument(node, "key", 1)
+    off = flow.module.text(option, frame.scope) == "enable_xcom_pickling"
+    return only("off" if off else "bool")
+
+
 def _poke(flow: Flow, node: ast.Call, frame: Frame) -> Values:
     """What a sensor returns: only its `xcom_value` is pushed."""
     given = argument(node, "xcom_value", 1)
@@ -199,6 +206,10 @@ _SPECIAL: dict[str, Callable[[Flow, ast.Call, Frame], Values]] = {
     "attrs.asdict": _asdict,
     "copy.deepcopy": _deepcopy,
     "copy.copy": _deepcopy,
+    "airflow.configuration.conf.getboolean": _configured,
+    "airflow.sdk.conf.getboolean": _configured,
+    "airflow.sdk.configuration.conf.getboolean": _configured,
+    "airflow.configuration.getboolean": _configured,
     "airflow.sensors.base.PokeReturnValue": _poke,
     "airflow.sdk.PokeReturnValue": _poke,
     "airflow.sdk.bases.sensor.PokeReturnValue": _poke,

@@ -225,7 +225,9 @@ class Flow:
                 self._return(node.value, frame)
             return False
         elif isinstance(node, ast.If):
-            self.value(node.test, frame)
+            switch = self._switch(node.test, frame)
+            if switch is not None:
+                return self._block(node.body if switch else node.orelse, frame)
             return self._branches([node.body, node.orelse], frame, node.test)
         elif isinstance(node, (ast.For, ast.AsyncFor)):
             self._bind(node.target, elements(self.value(node.iter, frame)), frame)
@@ -254,6 +256,14 @@ class Flow:
         else:
             return self._rare(node, frame)
         return True
+
+    def _switch(self, test: ast.expr, frame: Frame) -> bool | None:
+        """The one way that a condition can go, None if both are possible."""
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            inner = self._switch(test.operand, frame)
+            return None if inner is None else not inner
+        kinds = [value.kind for value in self.value(test, frame)]
+        return False if kinds == ["off"] else None
 
     def _rare(self, node: Any, frame: Frame) -> bool:
         """`try`, `match` and whatever a newer Python adds."""

@@ -26,11 +26,12 @@ _COMMENT = re.compile(r"\s*(--[^\n]*\n|/\*.*?\*/)", re.DOTALL)
 _COUNTS = re.compile(r"(\bwc\s+-[lcwm]\b[^|]*|\bdate\s+['\"]?\+['\"]?(%s|%Y%m%d|%Y)['\"]?)\s*$")
 _ECHO = re.compile(r"(?:^|[;&|\n])\s*echo\s+(?:-[ne]+\s+)?(?P<words>[^;&|\n>]+)\s*$")
 
+# Their drivers give a list of tuples. MySQL's gives a tuple of tuples, which stays as it is, and
+# those of Trino, Vertica and Redshift give lists.
 _SQL_OPERATORS = frozenset(
     {
-        *("SQLExecuteQueryOperator", "PostgresOperator", "MySqlOperator", "SnowflakeOperator"),
-        *("SqliteOperator", "MsSqlOperator", "OracleOperator", "TrinoOperator", "JdbcOperator"),
-        *("VerticaOperator", "ExasolOperator", "RedshiftSQLOperator", "DatabricksSqlOperator"),
+        *("SQLExecuteQueryOperator", "PostgresOperator", "SqliteOperator", "MsSqlOperator"),
+        *("OracleOperator", "JdbcOperator"),
     }
 )
 
@@ -66,6 +67,9 @@ def _http(task: Task, flow: Flow) -> Values:
     """The text of the response, which most servers make JSON; or what the filter makes of it."""
     assert task.call is not None  # noqa: S101
     given = argument(task.call, "response_filter")
+    if given is None and argument(task.call, "pagination_function") is not None:
+        # A list of such texts, which nobody decodes again.
+        return UNKNOWN
     if given is None:
         return made(only("json-str"), task.call, f"the text of {_short(task)}'s response", MEDIUM)
     function: Any = given if isinstance(given, ast.Lambda) else None

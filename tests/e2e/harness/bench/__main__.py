@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "operator": rest.measure,
     "blobs": blobs.measure,
     "audit": audit.measure,
+    "audit": audit.measure,
     "table": table.measure,
 }
 
