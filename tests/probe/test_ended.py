@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from probe_world import BUCKET, Gate, ObjectStore, Pod, Postgres, connection
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
 
 
 @pytest.fixture

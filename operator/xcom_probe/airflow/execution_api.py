@@ -17,6 +17,8 @@ from xcom_probe.airflow.versions import airflow_series
 
 # The first version whose routes take a key that holds a slash.
 _SLASHES_SINCE = (3, 1)
+# The first version that takes a request without content, which is how the client sends None.
+_NONE_SINCE = (3, 1)
 # What the path of a request for the values of all map indexes ends with.
 _ALL = "/slice"
 
@@ -27,6 +29,10 @@ class _Answer(NamedTuple):
 
 
 _NOT_FOUND = _Answer(404, {"detail": {"reason": "not_found", "message": "not found"}})
+_NO_CONTENT = _Answer(
+    422,
+    {"detail": [{"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}]},
+)
 
 
 class ExecutionApi:
@@ -102,6 +108,8 @@ class ExecutionApi:
         return [row[0] for row in rows]
 
     def _set(self, row: TaskRow, key: str, content: bytes) -> _Answer:
+        if not content and airflow_series() < _NONE_SINCE:
+            return _NO_CONTENT
         run = importlib.import_module("airflow.models.dagrun").DagRun
         sqlalchemy: Any = importlib.import_module("sqlalchemy")
         found = self.session.execute(
@@ -110,7 +118,6 @@ class ExecutionApi:
         if found is None:
             return _NOT_FOUND
         self._delete(row, key)
-        # No content is null.
         value = json.loads(content.decode("utf-8")) if content else None
         self.session.add(_xcom_model()(dag_run_id=found[0], key=key, value=value, **row._asdict()))
         self.session.flush()
