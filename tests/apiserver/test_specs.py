@@ -89,6 +89,49 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             id="unknown field",
         ),
         pytest.param(
+            "      static: {failOn: High}\n      dynamic: {}\n",
+            "",
+            ["spec.gates.audit", "asks for no audit: add static: {}, dynamic: {} or both"],
+            id="an audit of nothing",
+        ),
+        pytest.param(
+            "{dagId: json_report, ",
+            "{taskId: summarise, ",
+            ["spec.gates.audit", "each entry must name a dagId or a file"],
+            id="acceptance of everything",
+        ),
+        pytest.param(
+            "failOn: High",
+            "failOn: high",
+            ["spec.gates.audit.static.failOn", '"high"', 'supported values: "High"'],
+            id="unknown confidence",
+        ),
+        pytest.param(
+            'bytes: "1048576"',
+            'bytes: "1048576"\n    calibrate: {quantile: 0.999}',
+            # The schema speaks before the rule: no type of its lets a fraction through to it.
+            ["spec.threshold.calibrate.quantile", "must be of type integer,string"],
+            id="unquoted quantile",
+        ),
+        pytest.param(
+            'bytes: "1048576"',
+            'bytes: "1048576"\n    calibrate: {margin: 2}',
+            ["spec.threshold.calibrate.margin", "'2' is not a factor", "write it in quotes"],
+            id="unquoted margin",
+        ),
+        pytest.param(
+            'bytes: "1048576"',
+            'bytes: "1048576"\n    calibrate: {margin: "0.5"}',
+            ["spec.threshold.calibrate.margin", "'0.5' is not a factor of 1 or more"],
+            id="margin that shrinks",
+        ),
+        pytest.param(
+            "acceptedDrift: [json-strings]",
+            "acceptedDrift: [json]",
+            ["spec.gates.roundTrip.acceptedDrift[0]", '"json"', '"json-strings"'],
+            id="unknown class of drift",
+        ),
+        pytest.param(
             "maxAge: 720h",
             "maxAge: 30 days",
             ["spec.rehearsal.maxAge", "must be a duration such as 90s"],
