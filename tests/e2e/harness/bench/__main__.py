@@ -15,7 +15,6 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "operator": rest.measure,
     "blobs": blobs.measure,
     "audit": audit.measure,
-    "audit": audit.measure,
     "table": table.measure,
 }
 
