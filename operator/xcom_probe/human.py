@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
+from xcom_probe.table import text as table_text
+
 _INDENT = " " * 8
 
 
@@ -42,16 +44,7 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
 
         yield from text.lines(result["static"])
         yield "  " + text.summary(result["static"])
-    for run in result.get("runs", []):
-        yield "  {} {}: {}, {} rows{}".format(
-            run["dagId"],
-            run["runId"],
-            run["state"] or "not there",
-            run["rows"],
-            " in {}".format(", ".join(run["tasks"])) if run["tasks"] else "",
-        )
-    if "counts" in result:
-        yield "  " + ", ".join(f"{name} {n}" for name, n in result["counts"].items())
+    yield from table_text.lines(result)
     yield "{}: {} in {:.1f} s".format(
         result["verdict"], _tally(result["checks"]), result["seconds"]
     )

@@ -100,6 +100,23 @@ def test_address_from_the_environment() -> None:
     assert address({CONN: URL}, NO_FILE) == Address(URL, f"env:{CONN}")
 
 
+def test_address_of_mysql() -> None:
+    url = "mysql+mysqldb://u:p@h/db"
+    assert address({CONN: url}, NO_FILE) == Address(url, f"env:{CONN}")
+
+
+def test_local_settings_that_speak_of_an_engine_leave_the_address_to_airflow(
+    tmp_path: Path,
+) -> None:
+    cfg = ConfigFile(str(tmp_path / "airflow.cfg"), {})
+    (tmp_path / "config").mkdir()
+    settings = tmp_path / "config" / "airflow_local_settings.py"
+    settings.write_text("STATE_COLORS = {}\n")
+    assert address({CONN: URL}, cfg) is not None
+    settings.write_text("def create_metadata_engine(url, **more): ...\n")
+    assert address({CONN: URL}, cfg) is None
+
+
 def test_address_from_the_file() -> None:
     cfg = ConfigFile("/airflow.cfg", {"database": {"sql_alchemy_conn": URL}})
     assert address({}, cfg) == Address(URL, "file:/airflow.cfg")
