@@ -14,6 +14,7 @@ from xcom_rollout.api.v1alpha1 import AcceptedFinding, AuditGate
 from xcom_rollout.decide.actions import Report, WriteLedger, reports_name
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.errands import (
+    AUDIT_OF,
     Answered,
     Due,
     Errand,
@@ -41,10 +42,7 @@ ERROR_RETRY: Final = timedelta(seconds=60)
 """The same after one that could not be made."""
 EVERY_KIND: Final = (AuditKind.STATIC, AuditKind.DYNAMIC)
 """In the order in which they are made: the cheap one first."""
-_JOB_KIND: Final = {
-    AuditKind.STATIC: JobKind.AUDIT_STATIC,
-    AuditKind.DYNAMIC: JobKind.AUDIT_DYNAMIC,
-}
+_JOB_KIND: Final = {audit: job for job, audit in AUDIT_OF.items()}
 _COMPONENT: Final = {AuditKind.STATIC: Component.WORKER, AuditKind.DYNAMIC: Component.SCHEDULER}
 """Task pods have the DAG folder, the scheduler has the database."""
 _SURENESS: Final = tuple(Confidence)
@@ -69,7 +67,8 @@ def audited(s: Situation) -> Finding:
             case Answered(job, result):
                 return _record(s, _audit(s, kind, job, result), Report(kind.value, result.report))
             case Failed(job, why):
-                return _record(s, _broken(s, kind, job, why))
+                broken = AuditResult(Verdict.ERROR, (), 0, (), (), message=why)
+                return _record(s, _audit(s, kind, job, broken))
             case Due():
                 error = _error(s, audit)
                 return error if error is not None else _start(s, gate, errand)
@@ -201,18 +200,7 @@ def _audit(s: Situation, kind: AuditKind, job: ProbeJob, result: AuditResult) ->
         left_out=result.left_out,
         failed=result.failed,
         facts=result.facts,
-    )
-
-
-def _broken(s: Situation, kind: AuditKind, job: ProbeJob, why: str) -> Audit:
-    return Audit(
-        kind=kind,
-        digest=job.digest,
-        attempt=job.attempt,
-        verdict=Verdict.ERROR,
-        observed_at=job.finished_at or s.now,
-        job=job.name,
-        message=why,
+        message=result.message,
     )
 
 

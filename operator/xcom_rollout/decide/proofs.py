@@ -7,7 +7,6 @@ from typing import Final
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.errands import (
-    NO_RESULT,
     Answered,
     Due,
     Errand,
@@ -52,7 +51,8 @@ def proven(s: Situation) -> Finding:
             case Answered(job, result):
                 return _record(s, _proof(s, job, result))
             case Failed(job, why):
-                return _record(s, _broken(s, job, why))
+                broken = ProofResult(Verdict.ERROR, (), (), (), "", message=why)
+                return _record(s, _proof(s, job, broken))
             case Due():
                 red = _red(s, s.ledger.proof(component))
                 return red if red is not None else _start(s, errand)
@@ -106,18 +106,7 @@ def _proof(s: Situation, job: ProbeJob, result: ProofResult) -> Proof:
         facts=result.facts,
         drift=result.drift,
         executor=result.executor,
-    )
-
-
-def _broken(s: Situation, job: ProbeJob, why: str) -> Proof:
-    return Proof(
-        component=job.component,
-        digest=job.digest,
-        attempt=job.attempt,
-        verdict=Verdict.ERROR,
-        observed_at=job.finished_at or s.now,
-        job=job.name,
-        message=why or NO_RESULT,
+        message=result.message,
     )
 
 
