@@ -53,6 +53,7 @@ CHECKS = {
     "roundtrip-text",
     "roundtrip-text-unusual",
     "roundtrip-collections",
+    "roundtrip-references",
     "roundtrip-dict-keys",
     "roundtrip-json-strings",
     "roundtrip-path-strings",

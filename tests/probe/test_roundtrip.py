@@ -122,6 +122,32 @@ def test_basexcom_changes_nothing(pod: Pod) -> None:
     }
 
 
+def test_a_class_of_somebody_is_judged_by_what_it_changes(pod: Pod, tmp_path: Path) -> None:
+    (tmp_path / "somebody.py").write_text(
+        "from airflow.models.xcom import BaseXCom\n"
+        "class Shouting(BaseXCom):\n"
+        "    @staticmethod\n"
+        "    def serialize_value(value, **place):\n"
+        "        value = value.upper() if isinstance(value, str) else value\n"
+        "        return BaseXCom.serialize_value(value)\n"
+    )
+    changed = pod.with_env(
+        {"AIRFLOW__CORE__XCOM_BACKEND": "somebody.Shouting", "PYTHONPATH": str(tmp_path)}
+    )
+    answer = changed.probe("roundtrip", "--expect-threshold", "-1", timeout=300)
+    values = {value["name"]: value for value in answer.result["values"]}
+    word = values["text-word"]
+    assert word["change"] == "worse"
+    assert word["trips"]["loaded"] == {
+        "verdict": "drift",
+        "drift": ["value"],
+        "detail": "value: 'branch_a' became 'BRANCH_A'",
+    }
+    assert word["trips"]["base"]["verdict"] == "equal"
+    assert values["scalars-int"]["change"] == "none"
+    assert "text-word" in {name for item in answer.result["drift"] for name in item["values"]}
+
+
 def test_every_class_of_drift_in_the_table_is_of_the_closed_list() -> None:
     with EXPECTED.open(newline="") as file:
         cells = [cell for row in csv.reader(file, delimiter="\t") for cell in row[1:]][6:]

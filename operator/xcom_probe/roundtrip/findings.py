@@ -102,8 +102,8 @@ def _finding(kind: str, outcomes: list[Outcome], policy: Policy) -> Finding:
 def _summary(outcomes: list[Outcome], tried: list[Outcome]) -> str:
     """What is worth saying of a kind in which nothing is wrong."""
     equal = [one for one in tried if one.worst.verdict == EQUAL]
-    offloaded = sum(1 for one in tried if one.trips[one.configured].offloaded)
-    parts = [f"{len(equal)} equal, {offloaded} of {len(tried)} offloaded"]
+    ways = sorted({way for one in tried for way in one.judged})
+    parts = ["{} of {} equal ({})".format(len(equal), len(tried), " and ".join(ways))]
     rest = [one for one in tried if one.worst.verdict != EQUAL]
     for text, items in (
         ("the same with BaseXCom", [one for one in rest if one.change == NONE]),

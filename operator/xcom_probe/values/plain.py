@@ -65,6 +65,11 @@ def samples() -> list[Sample]:
             awkward_keys={"": 1, "a b": 2, "ключ": 3, "x[0].y": 4, '"': 5, "__var": 6},
         ),
         *of(
+            "references",
+            array=_reference("weights"),
+            cohort={"expected": ["a", "b"], "items": {"a": _reference("a")}, "missing": ["b"]},
+        ),
+        *of(
             "dict-keys",
             int={1: "a", 2: "b"},
             float={1.5: "a"},
@@ -110,6 +115,20 @@ def path_strings(base: str, make_object: Callable[[], str] | None) -> list[Sampl
     if make_object is not None:
         below.append(Sample(f"{PATH_STRINGS}-an-object", PATH_STRINGS, make_object))
     return others + [sample._replace(known=_BELOW_THE_BASE) for sample in below]
+
+
+def _reference(key: str) -> dict[str, Any]:
+    """What a task pushes instead of arrays: where they are, and what they are."""
+    return {
+        "uri": f"s3://bucket/blobs/manual__2024-02-29T12:30:00+00:00/{key}.npz",
+        "key": key,
+        "format": "npz",
+        "schema": "predictions",
+        "version": 1,
+        "arrays": {"p": {"shape": [1000, 3], "dtype": "<f8"}},
+        "bytes": 24264,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    }
 
 
 def _deep() -> list[Any]:
