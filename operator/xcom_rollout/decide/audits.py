@@ -36,7 +36,7 @@ from xcom_rollout.decide.observed import AuditResult, JobKind, ProbeJob
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
-AUDIT_RETRY: Final = timedelta(minutes=10)
+AUDIT_RETRY: Final = timedelta(hours=1)
 """How long after an audit with open findings the next one begins: it may read millions of rows."""
 ERROR_RETRY: Final = timedelta(seconds=60)
 """The same after one that could not be made."""
