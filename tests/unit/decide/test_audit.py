@@ -102,11 +102,12 @@ def test_nothing_is_delivered_without_the_audits_that_are_asked_for(
     assert sim.unaudited == []
     sim.broken = set()
     sim.audits = {STATIC: found(), DYNAMIC: found()}
+    sim.content += "!"  # a person asks for new audits
     sim.annotations.pop("xcomrollout.dev/rehearsal-attestation")
     sim.spec = sim.spec.model_copy(
         update={"rehearsal": sim.spec.rehearsal.model_copy(update={"required": False})}
     )
-    sim.run_until("Live", seconds=2000)
+    sim.run_until("Live")
     assert sim.unaudited == []
 
 
