@@ -6,6 +6,7 @@ These need Helm and no cluster.
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -45,16 +46,21 @@ def render(changes: dict[str, Any] | None = None, instance: Instance = AIRFLOW_2
     for file in instance.values:
         merge(values, yaml.safe_load((STACK / file).read_text()))
     merge(values, changes or {})
-    release = instance.release
-    text = run(
-        *(tools.tool("helm"), "template", release, CHART, "--namespace", release, "-f", "-"),
-        stdin=json.dumps(values),
-    )
+    text = helm_template(instance.release, json.dumps(values))
     objects = [item for item in yaml.safe_load_all(text) if item]
     return {
-        (item["kind"], item["metadata"]["name"].removeprefix(f"{release}-")): item
+        (item["kind"], item["metadata"]["name"].removeprefix(f"{instance.release}-")): item
         for item in objects
     }
+
+
+@cache
+def helm_template(release: str, values: str) -> str:
+    """What Helm renders; many tests look at the same."""
+    return run(
+        *(tools.tool("helm"), "template", release, CHART, "--namespace", release, "-f", "-"),
+        stdin=values,
+    )
 
 
 def airflow_cfg(changes: dict[str, Any], instance: Instance = AIRFLOW_2) -> str:
@@ -126,7 +132,9 @@ def test_a_changed_config_rolls_every_component(instance: Instance, component: s
 
 @each_airflow
 def test_the_same_values_render_the_same(instance: Instance) -> None:
-    assert render(instance=instance) == render(instance=instance)
+    first = render(instance=instance)
+    helm_template.cache_clear()
+    assert render(instance=instance) == first
 
 
 def test_options_of_the_object_backend_reach_airflow_cfg() -> None:
