@@ -29,7 +29,16 @@ from xcom_probe.model import (
 )
 from xcom_probe.report import Report
 
-COMMANDS = ("inspect", "preflight", "roundtrip", "prove", "census", "calibrate", "audit")
+COMMANDS = (
+    "inspect",
+    "preflight",
+    "roundtrip",
+    "prove",
+    "census",
+    "calibrate",
+    "audit",
+    "provenance",
+)
 BEGIN = "-----BEGIN XCOM PROBE RESULT-----"
 END = "-----END XCOM PROBE RESULT-----"
 

@@ -21,6 +21,7 @@ _VERBS: Final = {
     "lint": "Look at DAG files by the reviewer's rules.",
     "plan": "Show what the operator would do next, and why, without doing it.",
     "policy": "Print the least rights that blobs below a prefix need.",
+    "provenance": "Say which build the pods of a release have loaded.",
     "prove": "Make all proofs and audits anew.",
     "resume": "Take a finished kill request back, so that the rollout begins anew.",
     "stamp": "Write the build stamp into a DAG folder.",

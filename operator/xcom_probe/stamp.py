@@ -1,0 +1,136 @@
+"""The build stamp beside the DAGs of this pod. No Airflow here."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from typing import Any, Mapping, NamedTuple
+
+from xcom_probe import options
+
+STAMP = ".dag_build_info.json"
+DEFAULT_FIELD = "champollion_sha"
+_SYNCED = "synced_at_utc"
+_LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
+# git-sync removes the old tree some time after it has turned the link; three turns within one
+# look are not to be expected.
+_ATTEMPTS = 3
+
+
+class Stamp(NamedTuple):
+    """What a DAG folder says of its build.
+
+    Attributes:
+        folder: as Airflow's settings name it.
+        resolved: where its links led when it was read; the tree that git-sync had there.
+        sha: the commit, None where it cannot be told.
+        synced_at: when the DAGs were copied, None where it cannot be told.
+        problem: why not; empty where it can.
+        empty: whether there is nothing at all in the folder, or no folder.
+    """
+
+    folder: str
+    resolved: str
+    sha: str | None
+    synced_at: str | None
+    problem: str
+    empty: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The form of the result document."""
+        return {
+            "folder": self.folder,
+            "resolved": self.resolved,
+            "sha": self.sha,
+            "syncedAt": self.synced_at,
+            "problem": self.problem,
+            "empty": self.empty,
+        }
+
+
+def stamps(environ: Mapping[str, str], cfg: options.ConfigFile, airflow_3: bool) -> list[Stamp]:
+    """The stamp of each folder that Airflow reads DAGs from here.
+
+    Airflow 3 has bundles. Those of other kinds than a local folder keep their trees in ways of
+    their own; they are in the list with a problem that says so.
+    """
+    field = environ.get("XCOM_DAGS_SHA_FIELD") or DEFAULT_FIELD
+    named = environ.get("XCOM_DAGS_BUILD_INFO")
+    if named:
+        folder, name = os.path.split(os.path.abspath(named))
+        return [read(folder, field, name)]
+    own = _setting("core", "dags_folder", environ, cfg) or os.path.join(
+        environ.get("AIRFLOW_HOME") or "~/airflow", "dags"
+    )
+    listed = _setting("dag_processor", "dag_bundle_config_list", environ, cfg)
+    if not airflow_3 or not listed:
+        return [read(options.expand(own), field)]
+    return _of_bundles(listed, own, field)
+
+
+def read(folder: str, field: str = DEFAULT_FIELD, name: str = STAMP) -> Stamp:
+    """Read the stamp in a folder that may be turned to another tree meanwhile."""
+    resolved, why = folder, ""
+    for _ in range(_ATTEMPTS):
+        # One resolution for the read and for what is said of it.
+        resolved = os.path.realpath(folder)
+        try:
+            with open(os.path.join(resolved, name), encoding="utf-8") as file:
+                found = json.load(file)
+        except OSError as problem:
+            why = f"{name} cannot be read: {problem.strerror}"
+            turned = os.path.realpath(folder) != resolved
+            if turned and problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+                continue
+            break
+        except ValueError as problem:
+            why = f"{name} is not JSON: {problem}"
+            break
+        return _checked(folder, resolved, field, name, found)
+    return Stamp(folder, resolved, None, None, why, _is_empty(resolved))
+
+
+def _is_empty(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def _checked(folder: str, resolved: str, field: str, name: str, found: Any) -> Stamp:
+    sha = found.get(field) if isinstance(found, dict) else None
+    if not isinstance(sha, str) or not sha:
+        why = f"{name} has no field {field} (XCOM_DAGS_SHA_FIELD gives it another name)"
+        return Stamp(folder, resolved, None, None, why)
+    synced = found.get(_SYNCED)
+    return Stamp(folder, resolved, sha, synced if isinstance(synced, str) else None, "")
+
+
+def _of_bundles(listed: str, own: str, field: str) -> list[Stamp]:
+    try:
+        bundles = [
+            (str(item["name"]), str(item["classpath"]), dict(item.get("kwargs") or {}))
+            for item in json.loads(listed)
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        why = f"[dag_processor] dag_bundle_config_list cannot be read: {problem!r}"
+        return [Stamp("", "", None, None, why)]
+    made = []
+    for name, classpath, kwargs in bundles:
+        if classpath == _LOCAL_BUNDLE:
+            made.append(read(options.expand(str(kwargs.get("path") or own)), field))
+        else:
+            why = f"the bundle {name} is a {classpath}, whose trees are not known here"
+            made.append(Stamp("", "", None, None, why))
+    return made
+
+
+def _setting(
+    section: str, name: str, environ: Mapping[str, str], cfg: options.ConfigFile
+) -> str | None:
+    found = environ.get(options.env_name(section, name))
+    return cfg.sections.get(section, {}).get(name) if found is None else found

@@ -1,0 +1,248 @@
+"""`xbr provenance`: which build the pods of a release have loaded, against a commit."""
+
+import os
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from xcom_probe.build import build
+from xcom_rollout.cli.options import (
+    EXIT_DONE,
+    EXIT_GOING_ON,
+    EXIT_STALLED,
+    EXIT_UNREACHABLE,
+    Target,
+    common_options,
+)
+from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, wrapped
+from xcom_rollout.cli.session import Session, Unreachable, open_session
+from xcom_rollout.clients.errors import Forbidden, WorldError
+from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.provenance.look import Names, Sight, look
+from xcom_rollout.provenance.verdict import COMMIT, Kind, Leg, Verdict, short, verdict
+
+_EXIT: Final = {
+    Kind.FRESH: EXIT_DONE,
+    Kind.STALE: EXIT_STALLED,
+    Kind.MIXED: EXIT_STALLED,
+    Kind.UNKNOWN: EXIT_UNREACHABLE,
+}
+_LABEL: Final = "org.opencontainers.image.revision"
+_VARIABLE: Final = "APP_SHA"
+
+
+def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    del ctx, option
+    if value is not None and not COMMIT.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is no commit: write 7 to 64 lower-case hexadecimal digits "
+            "(git rev-parse HEAD)"
+        )
+    return value
+
+
+@click.command()
+@click.option("--release", required=True, help="The Airflow release.")
+@click.option("--expect", metavar="SHA", callback=_commit, help="The commit that should be there.")
+@click.option(
+    "--image-label",
+    "labels",
+    multiple=True,
+    default=(_LABEL,),
+    show_default=True,
+    metavar="NAME",
+    help="Annotation or label of the pods that tells the image's commit; repeatable.",
+)
+@click.option(
+    "--image-env",
+    "variables",
+    multiple=True,
+    default=(_VARIABLE,),
+    show_default=True,
+    metavar="NAME",
+    help="Variable in the containers that tells it; repeatable.",
+)
+@click.option(
+    "--dag", "dags", multiple=True, metavar="DAG_ID", help="Judge this DAG's tag; repeatable."
+)
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice([str(leg) for leg in Leg]),
+    help="What this release does not have and is not judged; repeatable.",
+)
+@click.option("--wait", is_flag=True, help="Look again until it is fresh.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=900,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait at most.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks.",
+)
+@common_options
+def command(
+    target: Target,
+    release: str,
+    expect: str | None,
+    labels: tuple[str, ...],
+    variables: tuple[str, ...],
+    dags: tuple[str, ...],
+    without: tuple[str, ...],
+    wait: bool,
+    timeout: int,
+    interval: float,
+) -> None:
+    """Say which build the pods of an Airflow release have loaded. Nothing is changed.
+
+    Looks into every running pod for the stamp of its DAGs and the commit of its image, and into
+    the database for the tags build=... of the DAGs that Airflow has parsed.
+
+    \b
+    Exit codes:
+      0  fresh: all was seen, and is the commit of --expect
+      1  stale or mixed: something is of another commit
+      2  wrong use
+      3  with --wait: still stale or mixed when the time was up
+      4  unknown: something could not be seen, or the cluster could not be asked
+    """
+    if wait and expect is None:
+        raise click.UsageError("--wait needs --expect: the commit to wait for")
+    legs = tuple(leg for leg in Leg if str(leg) not in without)
+    if not legs:
+        raise click.UsageError("--without leaves nothing to judge")
+    session = open_session(target)
+    probe = _probe()
+    deadline = time.monotonic() + timeout
+    while True:
+        sight, trouble = _look(session, probe, release, Names(labels, variables), dags)
+        found = verdict(sight.readings, expect, legs) if sight else None
+        done = not wait or (found is not None and found.kind is Kind.FRESH)
+        if done or time.monotonic() + interval >= deadline:
+            break
+        said = found.reason if found else trouble
+        click.echo(f"not yet: {said}", err=True)
+        time.sleep(interval)
+    if sight is None or found is None:
+        raise Unreachable(trouble)
+    if target.as_json:
+        print_json(as_data(sight, found, expect, legs))
+    else:
+        echo_lines(tell(sight, found, expect))
+    late = wait and found.kind in (Kind.STALE, Kind.MIXED)
+    if late:
+        click.echo(f"still so after {lasting(timedelta(seconds=timeout))}", err=True)
+    sys.exit(EXIT_GOING_ON if late else _EXIT[found.kind])
+
+
+def tell(sight: Sight, found: Verdict, expect: str | None) -> list[str]:
+    """Return what was seen in words."""
+    rows = [
+        (
+            pod.name,
+            pod.component,
+            _builds(pod.readings, Leg.STAMP),
+            _builds(pod.readings, Leg.IMAGE),
+            pod.note or pod.digest.rpartition("@")[2][:19] or "-",
+        )
+        for pod in sight.pods
+    ]
+    if sight.template:
+        rows.append(("(next task)", "worker", "-", _builds(sight.template, Leg.IMAGE), ""))
+    tagged: dict[str, int] = {}
+    for seen in sight.tags:
+        build = short(seen.build) if seen.build else "unknown"
+        tagged[build] = tagged.get(build, 0) + 1
+    tags = ", ".join(f"{count} of {build}" for build, count in sorted(tagged.items()))
+    first, *rest = wrapped(f"{found.kind}: {found.reason}", 98)
+    return [
+        *table([("POD", "COMPONENT", "DAGS", "IMAGE", "DIGEST"), *rows], indent=0),
+        "",
+        f"parsed DAGs  {tags or 'none seen'}",
+        f"expected     {expect or 'nothing (--expect SHA)'}",
+        "",
+        first,
+        *(f"  {line}" for line in rest),
+    ]
+
+
+def as_data(
+    sight: Sight, found: Verdict, expect: str | None, legs: tuple[Leg, ...]
+) -> dict[str, Any]:
+    """Return the same as plain JSON data."""
+    return {
+        "verdict": str(found.kind),
+        "reason": found.reason,
+        "expected": expect,
+        "judged": [str(leg) for leg in legs],
+        "pods": [
+            {
+                "name": pod.name,
+                "component": pod.component,
+                "image": pod.image,
+                "digest": pod.digest,
+                "note": pod.note,
+                "readings": _data(pod.readings),
+            }
+            for pod in sight.pods
+        ],
+        "taskTemplate": _data(sight.template),
+        "tags": _data(sight.tags),
+        "other": _data(found.other),
+        "unknown": _data(found.unknown),
+    }
+
+
+def _data(readings: Any) -> list[dict[str, Any]]:
+    return [
+        {"leg": str(seen.leg), "where": seen.where, "build": seen.build, "why": seen.why}
+        for seen in readings
+    ]
+
+
+def _builds(readings: Any, leg: Leg) -> str:
+    builds = {
+        short(seen.build) if seen.build else "unknown" for seen in readings if seen.leg is leg
+    }
+    return "/".join(sorted(builds)) or "-"
+
+
+def _probe() -> bytes:
+    named = os.environ.get("XBR_PROBE")
+    if named:
+        return Path(named).read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "xcom_probe.pyz"
+        build(path)
+        return path.read_bytes()
+
+
+def _look(
+    session: Session, probe: bytes, release: str, names: Names, dags: tuple[str, ...]
+) -> tuple[Sight | None, str]:
+    """Return what is seen; where the cluster cannot be asked, None and why."""
+    try:
+        sight = look(KubeApi(session.kube), probe, session.namespace, release, names, dags)
+    except Forbidden as problem:
+        raise Unreachable(f"your rights do not suffice to look: {problem.message}") from problem
+    except WorldError as problem:
+        return None, problem.message
+    if not sight.pods:
+        return None, (
+            f"no pod of the release {release!r} runs in the namespace {session.namespace!r}; "
+            "pods are found by the labels of Airflow's chart"
+        )
+    return sight, ""

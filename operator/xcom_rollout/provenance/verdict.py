@@ -1,0 +1,138 @@
+"""Whether everything that was seen is of the commit expected. Pure."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+"""A commit, whole or shortened to no less than the seven digits that Git shows."""
+SHORT: Final = 7
+_NAMED: Final = 3
+"""Most readings that a reason quotes."""
+
+
+class Leg(StrEnum):
+    """A way on which a build comes to Airflow, and where it shows."""
+
+    STAMP = "stamp"
+    IMAGE = "image"
+    TAGS = "tags"
+
+
+class Kind(StrEnum):
+    """The answer."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    MIXED = "mixed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at one place.
+
+    Attributes:
+        leg: what was looked at.
+        where: the place, in words.
+        build: the commit, whole or short; None where it cannot be told.
+        why: why it cannot be told, in words; else empty.
+    """
+
+    leg: Leg
+    where: str
+    build: str | None
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.leg} of {self.where} {f'is {short(self.build)}' if self.build else self.why}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer and what it rests on.
+
+    Attributes:
+        reason: one sentence.
+        other: readings of another commit than the one expected; without one, all where they differ.
+        unknown: readings that could not be made.
+    """
+
+    kind: Kind
+    reason: str
+    other: tuple[Reading, ...] = ()
+    unknown: tuple[Reading, ...] = ()
+
+
+def reading(leg: Leg, where: str, text: str | None, absent: str) -> Reading:
+    """Return the reading of `text`, which may be absent or no commit at all.
+
+    Args:
+        absent: why there is no build where `text` is None or empty.
+    """
+    if not text:
+        return Reading(leg, where, None, absent)
+    if not COMMIT.fullmatch(text):
+        return Reading(leg, where, None, f"is {text!r}, which is no commit")
+    return Reading(leg, where, text)
+
+
+def same_build(one: str, other: str) -> bool:
+    """Tell whether two commits are the same as far as the shorter one goes."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def short(build: str) -> str:
+    return build[:SHORT]
+
+
+def verdict(
+    readings: Iterable[Reading], expected: str | None, legs: Collection[Leg] = tuple(Leg)
+) -> Verdict:
+    """Judge what was seen on the `legs`.
+
+    Fresh is only said where a commit is expected, every leg was seen, nothing is unknown, and all
+    is of that commit. What is known to differ outweighs what is unknown.
+
+    Args:
+        expected: the commit that should be there, of the form of `COMMIT`; None where nobody says.
+    """
+    judged = [seen for seen in readings if seen.leg in legs]
+    unseen = [leg for leg in Leg if leg in legs and all(seen.leg is not leg for seen in judged)]
+    unknown = (
+        *(seen for seen in judged if seen.build is None),
+        *(Reading(leg, "the release", None, "was not seen anywhere") for leg in unseen),
+    )
+    known = [seen for seen in judged if seen.build is not None]
+    builds = sorted({seen.build for seen in known if seen.build is not None})
+    if expected is None:
+        if _differ(builds):
+            found = ", ".join(short(build) for build in builds)
+            return Verdict(Kind.MIXED, f"builds differ: {found}", tuple(known), unknown)
+        if unknown:
+            return Verdict(Kind.UNKNOWN, _quoted(unknown), (), unknown)
+        shared = f"all that was seen is {short(builds[0])}, but " if builds else ""
+        return Verdict(Kind.UNKNOWN, f"{shared}no commit was given to expect")
+    other = tuple(seen for seen in known if not same_build(str(seen.build), expected))
+    if other:
+        agreed = len(other) == len(known) and not _differ(builds)
+        kind = Kind.STALE if agreed else Kind.MIXED
+        reason = f"{len(other)} of {len(known)} are not {short(expected)}: {_quoted(other)}"
+        return Verdict(kind, reason, other, unknown)
+    if unknown or not known:
+        return Verdict(Kind.UNKNOWN, _quoted(unknown) or "nothing was judged", (), unknown)
+    return Verdict(Kind.FRESH, f"all {len(known)} that were seen are {short(expected)}")
+
+
+def _differ(builds: list[str]) -> bool:
+    # In order, one that is the beginning of others comes right before them.
+    return any(not same_build(one, other) for one, other in pairwise(builds))
+
+
+def _quoted(readings: Collection[Reading]) -> str:
+    named = "; ".join(str(seen) for seen in list(readings)[:_NAMED])
+    more = len(readings) - _NAMED
+    return f"{named}; and {more} more" if more > 0 else named
