@@ -142,6 +142,8 @@ def test_bounded_list_says_what_it_leaves_out(place: Place) -> None:
     assert found["tasks"] == whole["tasks"][:1]
     assert found["tasksLeftOut"] == len(whole["tasks"]) - 1
     assert found["driftsRows"] == whole["driftsRows"]
+    assert found["totals"] == whole["totals"]
+    assert sum(found["totals"].values()) == len(whole["tasks"])
 
 
 def test_needs_no_more_than_the_right_to_read_and_follows_the_schema(place: Place) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any, Mapping
@@ -17,6 +16,7 @@ from xcom_probe.table.paths import below, configured_base
 # Stands in for a base path where none is configured: nothing in a table is below it.
 _NOWHERE = "file:///xcom-probe-has-no-base"
 _SHOWN = 3
+_EFFECTS = ("fails", "drifts", "offloads")
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -91,7 +91,6 @@ def _reader(base: str) -> tuple[Any, bool]:
 
 
 def _member(audit: Any, args: Namespace, base: str | None, threshold: int | None) -> dict[str, Any]:
-    effects = importlib.import_module("xcom_probe.table.tally")
     tasks = audit.tally.worst(args.tasks)
     return {
         "base": base,
@@ -101,9 +100,10 @@ def _member(audit: Any, args: Namespace, base: str | None, threshold: int | None
         "pathRows": audit.path_rows,
         "tooLargeRows": audit.too_large,
         "unreadableRows": audit.tally.unreadable(),
-        "failsRows": audit.tally.rows(effects.FAILS),
-        "driftsRows": audit.tally.rows(effects.DRIFTS),
-        "offloadsRows": audit.tally.rows(effects.OFFLOADS),
+        "failsRows": audit.tally.rows("fails"),
+        "driftsRows": audit.tally.rows("drifts"),
+        "offloadsRows": audit.tally.rows("offloads"),
+        "totals": {effect: audit.tally.places(effect) for effect in _EFFECTS},
         "tasks": tasks,
         "tasksLeftOut": audit.tally.count() - len(tasks),
     }

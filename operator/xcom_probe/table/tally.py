@@ -52,7 +52,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.totals: Counter[Kind] = Counter()
-        self.dropped = 0
+        self._dropped: Counter[Kind] = Counter()
         self._seen: dict[tuple[Where, Kind], Seen] = {}
 
     def add(
@@ -67,16 +67,16 @@ class Tally:
         seen.detail = seen.detail or detail
         if len(self._seen) > 2 * _MOST:
             kept = self._ranked()[:_MOST]
-            self.dropped += len(self._seen) - len(kept)
+            self._dropped = self._places() - Counter(kind for (_, kind), _ in kept)
             self._seen = dict(kept)
 
     def rows(self, effect: str) -> int:
         """Rows that the change of backend gives this effect."""
-        return sum(
-            rows
-            for kind, rows in self.totals.items()
-            if kind.effect == effect and (effect == OFFLOADS or kind.is_new)
-        )
+        return _with_effect(self.totals, effect)
+
+    def places(self, effect: str) -> int:
+        """Places with such rows, those that were dropped included."""
+        return _with_effect(self._places(), effect)
 
     def unreadable(self) -> int:
         """Rows that fail with either backend."""
@@ -102,7 +102,10 @@ class Tally:
 
     def count(self) -> int:
         """Places, those that were dropped included."""
-        return len(self._seen) + self.dropped
+        return sum(self._places().values())
+
+    def _places(self) -> Counter[Kind]:
+        return self._dropped + Counter(kind for _, kind in self._seen)
 
     def _ranked(self) -> list[tuple[tuple[Where, Kind], Seen]]:
         return sorted(
@@ -114,3 +117,11 @@ class Tally:
                 item[0],
             ),
         )
+
+
+def _with_effect(counts: Counter[Kind], effect: str) -> int:
+    return sum(
+        count
+        for kind, count in counts.items()
+        if kind.effect == effect and (effect == OFFLOADS or kind.is_new)
+    )
