@@ -28,13 +28,15 @@ def airflow3(cluster: Cluster) -> Iterator[AirflowStack]:
         stack.install()
         yield stack
         stack.uninstall(storage=False)
+    if cluster.kubectl("get", "namespace", AIRFLOW_2.namespace, "--ignore-not-found"):
+        # It must not go on watching a namespace that is gone.
+        OperatorInstall(cluster).install()
 
 
 @pytest.fixture(scope="module")
 def live(airflow3: AirflowStack) -> Iterator[RolloutOnCluster]:
     """A rollout that has come through all its steps."""
-    operator = OperatorInstall(airflow3.cluster)
-    operator.install()
+    OperatorInstall(airflow3.cluster).install()
     rollout = RolloutOnCluster(airflow3)
     rollout.prepare()
     rollout.delete()
@@ -43,9 +45,6 @@ def live(airflow3: AirflowStack) -> Iterator[RolloutOnCluster]:
     rollout.wait_condition("Ready", deadline=900)
     yield rollout
     rollout.delete()
-    if airflow3.cluster.kubectl("get", "namespace", AIRFLOW_2.namespace, "--ignore-not-found"):
-        airflow3.uninstall(storage=False)
-        operator.install()
 
 
 def _accept_drift(manifest: Manifest) -> None:
