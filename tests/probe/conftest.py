@@ -156,6 +156,8 @@ def mysql_pod(
 @pytest.fixture(scope="session", params=["postgresql", "mysql"])
 def place(request: pytest.FixtureRequest, airflow: Environment) -> Place:
     """A pod and its database, once on each kind of server; `airflow` picks the version."""
+    if request.param == "mysql" and airflow.version not in ("2.11.2", "3.3.2"):
+        pytest.skip("the same tables and statements as on 2.11 or 3.3")
     prefix = "" if request.param == "postgresql" else "mysql_"
     pod, database = (request.getfixturevalue(prefix + name) for name in ("pod", "database"))
     assert pod.version == airflow.version

@@ -26,11 +26,15 @@ BLOCKS_PER_RUN = 5 * ROWS_PER_RUN
 
 @pytest.fixture(scope="module")
 def table(
-    airflow: Environment, tmp_path_factory: pytest.TempPathFactory
+    airflow: Environment,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[psycopg.Connection[Any]]:
     """Five million rows."""
     if airflow.version not in ("2.11.2", "3.3.2"):
         pytest.skip("the same tables as in 2.11, or in 3.3")
+    if airflow.is_3 and request.config.getoption("--airflow") != "all":
+        pytest.skip("takes another minute: make test-matrix")
     folder = tmp_path_factory.mktemp("big")
     with postgres(folder / "server") as server:
         migrate(airflow, server, folder)
