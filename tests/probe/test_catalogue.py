@@ -101,6 +101,8 @@ def ask(
         for setup, version in wanted:
             submitted(setup, version)
         yield lambda setup, version: submitted(setup, version).result()
+        # After an interruption nobody wants the rest.
+        pool.shutdown(cancel_futures=True)
 
 
 def _wanted(items: Sequence[pytest.Item]) -> list[tuple[SetUp, str]]:
