@@ -102,10 +102,11 @@ class ExecutionApi:
     def _values(self, **names: Any) -> list[Any]:
         """The values of the rows with these names, by map index."""
         model = _xcom_model()
-        # The column and not the model: the session would give back the object it was given.
-        query = importlib.import_module("sqlalchemy").select(model.value)
-        rows = self.session.execute(query.filter_by(**names).order_by(model.map_index))
-        return [row[0] for row in rows]
+        # The columns and not the model: the session would give back the object it was given. And
+        # not sorted there: MySQL would want memory for sorting the values with them.
+        query = importlib.import_module("sqlalchemy").select(model.map_index, model.value)
+        rows = self.session.execute(query.filter_by(**names)).all()
+        return [row[1] for row in sorted(rows, key=lambda row: int(row[0]))]
 
     def _set(self, row: TaskRow, key: str, content: bytes) -> _Answer:
         if not content and airflow_series() < _NONE_SINCE:
