@@ -245,17 +245,21 @@ def _open_findings(s: Situation, gate: AuditGate) -> Finding:
             f"begins at {again:%H:%M:%SZ}.",
         )
     taken = sum(len(accepted(gate, audit)) for audit in audits)
-    said = f"; {taken} findings are accepted by spec.gates.audit.accepted" if taken else ""
-    kinds = " and ".join(f"{audit.kind} audit" for audit in audits)
-    return done("AuditsGreen", f"{kinds}: no task is found that would fail or change{said}")
+    kinds = " and ".join(f"the {audit.kind} audit" for audit in audits)
+    if taken:
+        return done(
+            "AuditsGreen",
+            f"{kinds} found nothing that is open; {taken} accepted by spec.gates.audit.accepted",
+        )
+    return done("AuditsGreen", f"{kinds} found no task that would fail or change")
 
 
 def _told(gate: AuditGate, audit: Audit) -> str:
     found = holding(gate, audit)
-    more = unknown(gate, audit)
-    count = f"{len(found)} findings" if not more else f"{len(found) + more} findings"
+    count = len(found) + unknown(gate, audit)
     return (
-        f"the {audit.kind} audit has {count} that are not accepted: {some(list(map(str, found)))}"
+        f"the {audit.kind} audit has findings that are not accepted ({count}): "
+        f"{some(list(map(str, found)))}"
     )
 
 

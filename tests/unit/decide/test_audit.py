@@ -169,9 +169,9 @@ def test_a_finding_holds_and_says_where_what_and_what_to_do() -> None:
     finding = sim.go(60).current.finding
     assert finding.reason == "AuditFailed"
     for part in (
-        "the static audit has 1 findings that are not accepted: etl/extract (etl.py:12): ndarray "
+        "the static audit has findings that are not accepted (1): etl/extract (etl.py:12): ndarray "
         "fails",
-        "the dynamic audit has 1 findings that are not accepted: api/fetch: json-str in key page "
+        "the dynamic audit has findings that are not accepted (1): api/fetch: json-str in key page "
         "drifts in 7 rows",
         "The ConfigMap xbr-demo-audit has them all",
         "kubectl xbr prove demo -n airflow",
@@ -245,7 +245,7 @@ def test_findings_that_the_ledger_has_no_room_for_hold_too() -> None:
     sim.audits[STATIC] = found(NUMPY, left_out=3)
     finding = sim.go(60).current.finding
     assert finding.reason == "AuditFailed"
-    assert "3 findings" in finding.message
+    assert "(3)" in finding.message
 
 
 def test_findings_left_out_that_are_less_sure_than_what_holds_do_not_hold() -> None:
