@@ -1,0 +1,399 @@
+"""DAGs come by one chain, the image by another: what is loaded is told before a trigger.
+
+Real are Git, the example workflow's script, the worktree and the link of git-sync, Airflow's
+parsing, its database, and the API server that `xbr` asks; a process on this machine stands for each
+container.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from probe_world import Environment, Pod
+from standin.kube import Json
+from standin.kubelet import Ran
+from standin.node import Node
+
+from harness.apiserver import ApiServer
+from harness.paths import REPO
+from harness.shell import run
+
+pytestmark = [pytest.mark.airflow, pytest.mark.apiserver]
+
+WORKFLOW = REPO / "docs" / "examples" / "sync-dags-workflow.yaml"
+RELEASE = "airflow"
+VARIABLE = "APP_SHA"
+DAG_ID = "diagnostic"
+DAG = f"""
+from __future__ import annotations
+
+import logging
+
+from airflow.decorators import dag, task
+
+from _common import dag_build_info, dag_loaded_event, dag_version_banner, make_tags
+
+STEPS = {{steps}}
+
+
+@dag(
+    dag_id="{DAG_ID}",
+    schedule=None,
+    doc_md=dag_version_banner(),
+    tags=make_tags("diagnostic", build=dag_build_info()["champollion_sha_short"]),
+)
+def diagnostic():
+    @task
+    def compute():
+        import worker_code
+
+        dag_loaded_event(logging.getLogger("airflow.task"), "{DAG_ID}")
+        return worker_code.compute(STEPS)
+
+    compute()
+
+
+diagnostic()
+"""
+GIT = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+    "GIT_AUTHOR_NAME": "ana",
+    "GIT_AUTHOR_EMAIL": "ana@example.org",
+    "GIT_COMMITTER_NAME": "ana",
+    "GIT_COMMITTER_EMAIL": "ana@example.org",
+}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return run("git", "-C", folder, *arguments, env=GIT).strip()
+
+
+class Sources:
+    """The repository of DAGs and worker code, the one that git-sync pulls, and the first hop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.source, self.target = folder / "source", folder / "dags.git"
+        (self.source / "dags").mkdir(parents=True)
+        git(folder, "init", "--quiet", "--initial-branch=main", "source")
+        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", "dags.git")
+        (folder / "bin").mkdir()
+        xbr = folder / "bin" / "xbr"
+        xbr.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m xcom_rollout.cli "$@"\n')
+        xbr.chmod(0o755)
+        workflow = yaml.safe_load(WORKFLOW.read_text())
+        (self.script,) = (
+            step["run"]
+            for step in workflow["jobs"]["sync"]["steps"]
+            if "xbr stamp" in step.get("run", "")
+        )
+        self._xbr(["vendor", str(self.source / "dags" / "_common.py")])
+
+    def merge(self, steps: int) -> str:
+        """Commit a change of the DAG and of the code that it calls; its SHA."""
+        (self.source / "dags" / "diagnostic.py").write_text(DAG.format(steps=steps))
+        code = f"def compute(steps):\n    assert steps == {steps}\n    return steps\n"
+        (self.source / "worker_code.py").write_text(code)
+        git(self.source, "add", "--all")
+        git(self.source, "commit", "--quiet", "--message", f"{steps} steps")
+        return git(self.source, "rev-parse", "HEAD")
+
+    def sync(self) -> None:
+        """Run the workflow: its script, where its checkouts would be."""
+        work = self.folder / "runner"
+        work.mkdir()
+        git(work, "clone", "--quiet", str(self.source), "source")
+        git(work, "clone", "--quiet", str(self.target), "target")
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        env = {**GIT, **self._pythonpath(), "PATH": path, "SOURCE": "acme/champollion"}
+        run("bash", "-c", self.script, cwd=work, env=env)
+        shutil.rmtree(work)
+
+    def build(self, sha: str, image: Path) -> None:
+        """Make an image: the worker code of a commit."""
+        image.mkdir(parents=True)
+        (image / "worker_code.py").write_text(git(self.source, "show", f"{sha}:worker_code.py"))
+
+    def _xbr(self, arguments: list[str]) -> None:
+        run(self.folder / "bin" / "xbr", *arguments, env=self._pythonpath())
+
+    @staticmethod
+    def _pythonpath() -> dict[str, str]:
+        return {"PYTHONPATH": str(REPO / "operator")}
+
+
+class Volume:
+    """What git-sync keeps: a repository, a worktree for each commit, a link to the newest."""
+
+    def __init__(self, folder: Path, remote: Path) -> None:
+        self.folder = folder
+        git(folder.parent, "clone", "--quiet", "--bare", str(remote), str(folder / ".git"))
+        self.pull()
+
+    @property
+    def dags(self) -> Path:
+        return self.folder / "repo" / "dags"
+
+    def pull(self) -> None:
+        """Fetch, check out, turn the link in one step, remove the tree of before."""
+        repository, link = self.folder / ".git", self.folder / "repo"
+        git(repository, "fetch", "--quiet", "origin", "+main:refs/synced")
+        sha = git(repository, "rev-parse", "refs/synced")
+        before = link.resolve() if link.is_symlink() else None
+        tree = self.folder / ".worktrees" / sha
+        if tree == before:
+            return
+        git(repository, "worktree", "add", "--quiet", "--detach", str(tree), sha)
+        turned = self.folder / "repo.new"
+        turned.symlink_to(Path(".worktrees") / sha)
+        turned.replace(link)
+        if before is not None:
+            git(repository, "worktree", "remove", "--force", str(before))
+
+
+class ProcessNode(Node):
+    """A node on which a command in a pod is a process of this machine."""
+
+    def __init__(self, kubeconfig: Path, pki: Path) -> None:
+        super().__init__("two-hops", kubeconfig, pki)
+        self.containers: dict[str, Pod] = {}
+
+    def start(self, namespace: str, metadata: Json, spec: Json) -> Json:
+        """Create a pod on this node, and let it run at once."""
+        body = {"metadata": metadata, "spec": {**spec, "nodeName": self.name}}
+        pod = self._kube.create(f"/api/v1/namespaces/{namespace}/pods", body)
+        self._say(pod, "Running")
+        return pod
+
+    def stop(self, namespace: str, name: str) -> None:
+        self._kube.delete(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+    def _execute(self, namespace: str, pod: str, command: list[str], stdin: bytes) -> Ran:
+        del namespace
+        container = self.containers[pod]
+        done = subprocess.run(
+            [str(container.python) if command[0] == "python" else command[0], *command[1:]],
+            input=stdin,
+            env=container.env,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+        return Ran(done.stdout.decode(), done.stderr.decode(), done.returncode)
+
+
+@dataclass
+class Cluster:
+    """An Airflow of two pods, each with its own volume, and `xbr` in front of it."""
+
+    node: ProcessNode
+    kubeconfig: Path
+    namespace: str
+    airflow: Environment
+    sources: Sources
+    right: Pod
+    folder: Path
+    volumes: dict[str, Volume] = field(default_factory=dict)
+
+    def deploy(self, sha: str | None) -> None:
+        """Replace the pods: by those of the image of a commit, or of one that tells none."""
+        image = self.folder / f"image-{sha}"
+        if sha is not None and not image.exists():
+            self.sources.build(sha, image)
+        for component in ("scheduler", "triggerer"):
+            name = f"airflow-{component}-0"
+            if name in self.volumes:
+                self.node.stop(self.namespace, name)
+            else:
+                volume = self.folder / component
+                volume.mkdir()
+                self.volumes[name] = Volume(volume, self.sources.target)
+            dags = self.volumes[name].dags
+            changes = {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "PYTHONPATH": str(image)}
+            self.node.containers[name] = self.right.with_env({**changes, VARIABLE: sha})
+            labels = {"tier": "airflow", "release": RELEASE, "component": component}
+            mount = {"name": "dags", "mountPath": str(self.volumes[name].folder)}
+            container = {"name": component, "image": f"app:{sha}", "volumeMounts": [mount]}
+            spec = {"containers": [container], "volumes": [{"name": "dags", "emptyDir": {}}]}
+            self.node.start(self.namespace, {"name": name, "labels": labels}, spec)
+
+    def pull(self, *components: str) -> None:
+        """Let git-sync pull in the pods of these components."""
+        for component in components:
+            self.volumes[f"airflow-{component}-0"].pull()
+
+    def parse(self) -> None:
+        """Let Airflow parse the scheduler's DAG folder into its database."""
+        env = self.node.containers["airflow-scheduler-0"].env
+        run(self.airflow.airflow, "dags", "reserialize", env=env, timeout=300)
+
+    def command(self, expected: str, *arguments: str) -> list[str]:
+        words = ["-n", self.namespace, "provenance", "--release", RELEASE, "--expect", expected]
+        return [sys.executable, "-m", "xcom_rollout.cli", *words, *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig),
+            "PYTHONPATH": str(REPO / "operator"),
+            "XBR_PROBE": str(self.right.pyz),
+        }
+
+    def ask(self, expected: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """Exit code and answer of `xbr provenance`."""
+        done = subprocess.run(
+            self.command(expected, *arguments, "-o", "json"),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ApiServer]:
+    """A real API server."""
+    with ApiServer("--feature-gates=TranslateStreamCloseWebsocketRequests=false") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def node(server: ApiServer) -> Iterator[ProcessNode]:
+    """A node of it."""
+    with ProcessNode(server.kubeconfig, server.folder / "pki") as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@dataclass
+class Story:
+    """A cluster on which the first build is everywhere, and the second one is merged."""
+
+    cluster: Cluster
+    first: str
+    second: str
+
+
+@pytest.fixture
+def story(
+    server: ApiServer,
+    node: ProcessNode,
+    numbers: Iterator[int],
+    airflow: Environment,
+    pod: Pod,
+    tmp_path: Path,
+) -> Story:
+    namespace = f"two-hops-{next(numbers)}"
+    server.kubectl("create", "namespace", namespace)
+    sources = Sources(tmp_path / "git")
+    cluster = Cluster(node, server.kubeconfig, namespace, airflow, sources, pod, tmp_path)
+    first = sources.merge(steps=1)
+    sources.sync()
+    cluster.deploy(first)
+    cluster.parse()
+    return Story(cluster, first, sources.merge(steps=2))
+
+
+def places(answer: dict[str, Any]) -> set[tuple[str, str]]:
+    """Leg and build of each reading that is not of the commit expected."""
+    return {(seen["leg"], seen["build"]) for seen in answer["other"]}
+
+
+@pytest.mark.every_airflow
+def test_neither_hop_is_done_when_somebody_wants_to_trigger(story: Story) -> None:
+    cluster, first, second = story.cluster, story.first, story.second
+    code, answer = cluster.ask(first, "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (0, "fresh"), answer
+    assert len(answer["pods"]) == 2
+    # Merged, and neither synced nor deployed: the trigger of the incident.
+    code, answer = cluster.ask(second, "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (1, "stale"), answer
+    assert places(answer) == {("stamp", first), ("image", first), ("tags", first[:7])}
+
+
+@pytest.mark.every_airflow
+def test_new_dags_with_an_old_image_are_told_apart(story: Story) -> None:
+    cluster, first, second = story.cluster, story.first, story.second
+    cluster.sources.sync()
+    cluster.pull("scheduler", "triggerer")
+    # Pulled, and not parsed.
+    code, answer = cluster.ask(second, "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert places(answer) == {("image", first), ("tags", first[:7])}
+    cluster.parse()
+    code, answer = cluster.ask(second, "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert places(answer) == {("image", first)}
+    cluster.deploy(second)
+    code, answer = cluster.ask(second, "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (0, "fresh"), answer
+
+
+def test_old_dags_with_a_new_image_are_told_apart(story: Story) -> None:
+    cluster, first, second = story.cluster, story.first, story.second
+    cluster.deploy(second)
+    code, answer = cluster.ask(second, "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert places(answer) == {("stamp", first), ("tags", first[:7])}
+
+
+def test_git_sync_behind_in_one_pod_is_told_apart(story: Story) -> None:
+    cluster, first, second = story.cluster, story.first, story.second
+    cluster.sources.sync()
+    cluster.deploy(second)
+    cluster.pull("scheduler")
+    cluster.parse()
+    code, answer = cluster.ask(second, "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert [(seen["leg"], seen["where"], seen["build"]) for seen in answer["other"]] == [
+        ("stamp", "the pod airflow-triggerer-0", first)
+    ]
+
+
+def test_an_image_that_does_not_tell_its_commit_is_unknown_not_fresh(story: Story) -> None:
+    cluster, first = story.cluster, story.first
+    cluster.deploy(None)
+    code, answer = cluster.ask(first, "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (4, "unknown"), answer
+    assert {seen["leg"] for seen in answer["unknown"]} == {"image"}
+    code, answer = cluster.ask(first, "--dag", DAG_ID, "--without", "image")
+    assert (code, answer["verdict"]) == (0, "fresh"), answer
+
+
+def test_waiting_ends_when_both_hops_are_done(story: Story) -> None:
+    cluster, second = story.cluster, story.second
+    code, answer = cluster.ask(second, "--wait", "--timeout", "1", "--dag", DAG_ID)
+    assert (code, answer["verdict"]) == (3, "stale"), answer
+    command = cluster.command(second, "--wait", "--interval", "0.5", "--dag", DAG_ID)
+    with subprocess.Popen(
+        command, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("not yet: ")
+        cluster.sources.sync()
+        cluster.pull("scheduler", "triggerer")
+        cluster.deploy(second)
+        cluster.parse()
+        said, _ = waiting.communicate(timeout=300)
+        assert waiting.returncode == 0, said
+    assert "fresh: all" in said
