@@ -134,6 +134,11 @@ class Problem(NamedTuple):
     where: str
 
 
+def measured_as(kind: str) -> str:
+    """The name under which the table of effects has a kind: every live object is an object."""
+    return "object" if kind in _AS_OBJECT else kind
+
+
 def problems(value: Value, target: Target) -> Iterator[Problem]:
     """Everything in one alternative that is of a kind which `target` fails on or changes."""
     if value.big:
@@ -184,5 +189,5 @@ def _problem(kind: str, value: Value, target: Target, sure: int, where: str) -> 
     rule = _RULE_OF.get(kind)
     if rule is None:
         return None
-    found = effect("object" if kind in _AS_OBJECT else kind, target)
+    found = effect(measured_as(kind), target)
     return Problem(rule, kind, value, found, sure, where) if found.effect != "none" else None

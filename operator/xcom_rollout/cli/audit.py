@@ -41,7 +41,11 @@ class _OutOfReach(click.ClickException):
     show_default=True,
     help="The least confidence of a finding that makes the answer no.",
 )
-@click.option("--new-only", is_flag=True, help="Leave out what fails or changes today as well.")
+@click.option(
+    "--new-only",
+    is_flag=True,
+    help="Leave out what BaseXCom fails on or changes, too; needs --airflow.",
+)
 @click.option("-o", "--output", type=click.Choice(_OUTPUTS), help="How to answer.")
 @click.pass_context
 def command(
@@ -66,6 +70,8 @@ def command(
       2  wrong use
       3  nothing such, but some files could not be read
     """
+    if new_only and airflow is None:
+        raise click.UsageError("--new-only needs --airflow: what fails today depends on it")
     inherited = ctx.find_object(Target)
     form = output or (inherited.output if inherited else None) or "text"
     result = _look(dags_folder, airflow, common_io, ignore_syntax)
