@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.waiting import wait_for
 from xcom_probe.model import ERROR, PASS, Finding, UsageError
 from xcom_probe.samples import folder as folder_module
 from xcom_probe.samples.folder import SampleFolder
@@ -141,10 +142,16 @@ class TestSandbox:
             "SAMPLES = {'pid': started.pid}\n"
         )
         values, _ = python(tmp_path, code)
-        pid = values["samples-mine.pid"]
-        # Killed, and not yet waited for by whoever inherits it.
-        status = Path(f"/proc/{pid}/stat")
-        assert not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        status = Path(f"/proc/{values['samples-mine.pid']}/stat")
+
+        def ended() -> bool:
+            try:
+                # A zombie was killed, and is not yet waited for by whoever inherits it.
+                return status.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+            except OSError:
+                return True
+
+        assert wait_for("what the file started is gone", ended, 30)
 
     def test_memory_is_limited(self, tmp_path: Path) -> None:
         _, finding = python(tmp_path, "x = bytearray(8 * 1024 ** 3)\n")
