@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from probe_world import BUCKET, CONN_ID, ObjectStore, Pod, Postgres, connection,
 from table_world import Place
 
 from harness.paths import REPO
+from xcom_probe.table import mysql
+from xcom_probe.table.paths import parameters
 
 pytestmark = pytest.mark.airflow
 
@@ -156,6 +159,17 @@ class TestCensus:
         assert set(answer.checks("warn")) == {"rows-readable"}
         assert answer.code == 0
 
+    def test_mysql_goes_from_runs_to_rows_by_the_primary_key(self, place: Place) -> None:
+        if place.kind != "mysql":
+            pytest.skip("test_census_plan.py is about PostgreSQL")
+        statement = mysql.STATEMENTS[("mysql", "json" if place.is_3 else "longblob")].in_flight
+        given = parameters(BASE, place.is_3)
+        values = [given[name] for name in re.findall(r":([a-z]+)", statement)]
+        asked = re.sub(r":[a-z]+", "%s", statement)
+        ((plan,),) = place.execute(f"EXPLAIN FORMAT=TREE {asked}", *values)
+        assert "Index lookup on xcom using PRIMARY (dag_run_id" in plan
+        assert "Table scan on xcom" not in plan
+
     def test_address_is_asked_of_airflow_where_only_airflow_knows(self, place: Place) -> None:
         url = place.pod.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         changed = place.pod.with_env(
@@ -180,7 +194,17 @@ class TestCensus:
         assert f"file:{cfg}" in answer.checks()["database-reachable"]["observed"]
 
 
-COPIED = f"{BASE}/two_tasks/another run/produce/7cbbbd4f-5b5c-4d5c-8d6a-0e4f0e9f0c11"
+VERIFIED = f"s3://{CONN_ID}@{BUCKET}/verified"
+COPIED = f"{VERIFIED}/two_tasks/another run/produce/7cbbbd4f-5b5c-4d5c-8d6a-0e4f0e9f0c11"
+COMPRESSED = {
+    **SETTINGS,
+    "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": VERIFIED,
+    "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION": "gzip",
+}
+
+
+def _verified_keys(store: ObjectStore) -> list[str]:
+    return [key for key in store.all_keys() if key.startswith("verified/")]
 
 
 @pytest.mark.every_airflow
@@ -193,14 +217,14 @@ def test_a_string_that_only_looks_like_a_path_is_told_by_the_store(
         {"dag": "verified", "run": "alike", "state": "running", "values": [["t", -1, "k", COPIED]]},
         {"dag": "verified", "run": "done", "state": "success", "values": values},
     ]
-    place.seed(runs, {**SETTINGS, "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION": "gzip"})
+    place.seed(runs, COMPRESSED)
     try:
-        assert all(key.endswith(".gz") for key in store.all_keys())
-        mixed = [key for key in store.all_keys() if "/mixed/" in key]
+        assert all(key.endswith(".gz") for key in _verified_keys(store))
+        mixed = [key for key in _verified_keys(store) if "/mixed/" in key]
         assert len(mixed) == 3
         store.client().delete_object(Bucket=BUCKET, Key=mixed[0])
-        plain = place.pod.probe("census", "--base", BASE).result
-        answer = place.pod.probe("census", "--base", BASE, "--verify-objects", "--completed")
+        plain = place.pod.probe("census", "--base", VERIFIED).result
+        answer = place.pod.probe("census", "--base", VERIFIED, "--verify-objects", "--completed")
         result = answer.result
         assert plain["counts"]["rows"] == 4
         # Its object is gone, but the row was written for it: on the safe side it counts.
@@ -219,7 +243,7 @@ def test_a_string_that_only_looks_like_a_path_is_told_by_the_store(
         jsonschema.validate(result, schema)
     finally:
         place.remove(runs)
-        for key in store.all_keys():
+        for key in _verified_keys(store):
             store.client().delete_object(Bucket=BUCKET, Key=key)
 
 
@@ -229,7 +253,7 @@ def test_a_store_out_of_reach_counts_every_path(place: Place) -> None:
     try:
         nobody = connection(f"http://127.0.0.1:{free_port()}")
         pod = place.pod.with_env({f"AIRFLOW_CONN_{CONN_ID.upper()}": nobody})
-        answer = pod.probe("census", "--base", BASE, "--verify-objects")
+        answer = pod.probe("census", "--base", VERIFIED, "--verify-objects")
         assert answer.code == 0
         assert answer.result["counts"]["rows"] == 1
         assert set(answer.checks("warn")) == {"objects-there"}

@@ -19,7 +19,7 @@ FROM (
 ) r
 CROSS JOIN LATERAL (
   SELECT task_id, count(*) AS amount
-  FROM xcom
+  FROM xcom FORCE INDEX (PRIMARY)
   WHERE dag_run_id = r.id
     AND octet_length(value) BETWEEN :shortest AND :longest
     AND substring(value, 1, :length) = :prefix
@@ -31,7 +31,7 @@ SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, coalesce(x.amount, 
 FROM dag_run r
 LEFT JOIN LATERAL (
   SELECT task_id, count(*) AS amount
-  FROM xcom
+  FROM xcom FORCE INDEX (PRIMARY)
   WHERE dag_run_id = r.id
     AND octet_length(value) BETWEEN :shortest AND :longest
     AND substring(value, 1, :length) = :prefix
@@ -47,7 +47,7 @@ FROM (
 ) r
 CROSS JOIN LATERAL (
   SELECT count(*) AS amount
-  FROM xcom
+  FROM xcom FORCE INDEX (PRIMARY)
   WHERE dag_run_id = r.id
     AND octet_length(value) BETWEEN 1 AND :longest
     AND ascii(substring(value, 1, 1)) = 128
@@ -58,7 +58,7 @@ SELECT r.dag_id, r.run_id, x.task_id, x.map_index, x.`key`, x.value
 FROM dag_run r
 JOIN LATERAL (
   SELECT task_id, map_index, `key`, value
-  FROM xcom
+  FROM xcom FORCE INDEX (PRIMARY)
   WHERE dag_run_id = r.id
     AND octet_length(value) BETWEEN :shortest AND :longest
     AND substring(value, 1, :length) = :prefix
@@ -136,7 +136,7 @@ FROM (
 ) r
 CROSS JOIN LATERAL (
   SELECT task_id, count(*) AS amount
-  FROM xcom
+  FROM xcom FORCE INDEX (PRIMARY)
   WHERE dag_run_id = r.id
     AND json_storage_size(value) <= :longest
     AND json_type(value) = 'STRING'
@@ -150,7 +150,7 @@ SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, coalesce(x.amount, 
 FROM dag_run r
 LEFT JOIN LATERAL (
   SELECT task_id, count(*) AS amount
-  FROM xcom
+  FROM xcom FORCE INDEX (PRIMARY)
   WHERE dag_run_id = r.id
     AND json_storage_size(value) <= :longest
     AND json_type(value) = 'STRING'
@@ -167,7 +167,7 @@ SELECT r.dag_id, r.run_id, x.task_id, x.map_index, x.`key`, x.value
 FROM dag_run r
 JOIN LATERAL (
   SELECT task_id, map_index, `key`, json_unquote(value) AS value
-  FROM xcom
+  FROM xcom FORCE INDEX (PRIMARY)
   WHERE dag_run_id = r.id
     AND json_storage_size(value) <= :longest
     AND json_type(value) = 'STRING'

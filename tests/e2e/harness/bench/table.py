@@ -10,6 +10,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -35,14 +36,14 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "calibrate": ("calibrate", "--base", BASE),
     "audit": ("audit", "--dynamic", "--base", BASE, "--threshold", "1048576"),
 }
-# Runs its arguments and prints what that took, and the most memory that it held.
+# Runs its arguments and prints what they print, what that took, and the most memory that was held.
 TIMED = """
 import json, resource, subprocess, sys, time
 begin = time.monotonic()
-code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE)
 seconds = time.monotonic() - begin
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-print(json.dumps({"code": code, "seconds": seconds, "mib": peak}))
+print(json.dumps({"said": done.stdout.decode(), "seconds": seconds, "mib": peak}))
 """
 
 
@@ -120,7 +121,7 @@ def _copy(server: Postgres) -> Taken:
 
 def _probe(airflow: Environment, server: Postgres, pyz: Path, folder: Path, name: str) -> Taken:
     done = subprocess.run(
-        [airflow.python, "-c", TIMED, airflow.python, pyz, *COMMANDS[name], "--json"],
+        [sys.executable, "-c", TIMED, airflow.python, pyz, *COMMANDS[name], "--json"],
         env={
             "PATH": "/usr/bin:/bin",
             "HOME": str(folder),
@@ -134,9 +135,10 @@ def _probe(airflow: Environment, server: Postgres, pyz: Path, folder: Path, name
     )
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
+        verdict = json.loads(answer["said"])["verdict"]
     except ValueError as error:
         raise HarnessError(f"{name}: {done.stdout}{done.stderr}") from error
-    # 1 is an answer: the audit found what is in the table.
-    if answer["code"] not in (0, 1):
-        raise HarnessError(f"{name} ended with {answer['code']}: {done.stderr}")
+    # `fail` is an answer: the audit found what is in the table.
+    if verdict == "error":
+        raise HarnessError(f"{name} could not look: {answer['said']}")
     return Taken(answer["seconds"], answer["mib"])
