@@ -15,9 +15,17 @@ BACKEND_CLASSES: dict[str, tuple[str, ...]] = {
 
 FIRST_COMMON_IO = (1, 3, 0)
 # (Airflow major.minor, common-io) that cannot be imported together: a circular import. Measured.
-BROKEN_PAIRS = frozenset({("2.10", "1.6.2"), ("2.11", "1.6.1"), ("2.11", "1.6.2")})
-# From the next version on, strings that look like JSON are decoded twice on Airflow 2. Measured on
-# 2.11.2 with every version from 1.4.2 to 1.7.2.
+BROKEN_PAIRS = frozenset(
+    {
+        ("2.9", "1.3.0"),
+        ("2.10", "1.6.1"),
+        ("2.10", "1.6.2"),
+        ("2.11", "1.6.1"),
+        ("2.11", "1.6.2"),
+    }
+)
+# Later versions decode strings that look like JSON twice on Airflow 2. Measured: 1.5.4 on 2.9.3,
+# 1.5.4 to 1.6.5 on 2.10.5, 1.5.4 to 1.7.2 on 2.11.2; 1.5.3 and older do not on any of them.
 JSON_STRINGS_REMEDY = (
     "Pin apache-airflow-providers-common-io to 1.5.3 on Airflow 2 (later ones decode twice), or "
     "make sure that no task pushes strings that parse as JSON."
