@@ -25,7 +25,7 @@ BROKEN_PAIRS = frozenset(
     }
 )
 # Later versions decode strings that look like JSON twice on Airflow 2. Measured: 1.5.4 on 2.9.3,
-# 1.5.4 to 1.6.5 on 2.10.5, 1.5.4 to 1.7.2 on 2.11.2; 1.5.3 and older do not on any of them.
+# 1.5.4 to 1.6.5 on 2.10.5, 1.5.4 to 1.11.0 on 2.11.2; 1.5.3 and older do not on any of them.
 JSON_STRINGS_REMEDY = (
     "Pin apache-airflow-providers-common-io to 1.5.3 on Airflow 2 (later ones decode twice), or "
     "make sure that no task pushes strings that parse as JSON."
