@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple
 
-from xcom_probe.static.effects import OFFLOADS, Effect, Target, effect
+from xcom_probe.static.effects import NONE, OFFLOADS, Effect, Target, effect
 from xcom_probe.static.kinds import HIGH, MEDIUM, Value
 from xcom_probe.static.operators import is_json
 
@@ -142,9 +142,7 @@ def measured_as(kind: str) -> str:
 def problems(value: Value, target: Target) -> Iterator[Problem]:
     """Everything in one alternative that is of a kind which `target` fails on or changes."""
     if value.big:
-        yield Problem(
-            BY_ID["XCA022"], "large", value, Effect(OFFLOADS, OFFLOADS), MEDIUM, value.big
-        )
+        yield Problem(BY_ID["XCA022"], "large", value, Effect(OFFLOADS, NONE), MEDIUM, value.big)
     if value.kind == "str" and value.text is not None and is_json(value.text):
         value = value._replace(kind="json-str", what="a constant text")
     yield from _problems(value, target, 0, HIGH, True)
