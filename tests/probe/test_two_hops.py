@@ -276,7 +276,8 @@ def server() -> Iterator[ApiServer]:
 @pytest.fixture(scope="module")
 def node(server: ApiServer) -> Iterator[ProcessNode]:
     """A node of it."""
-    with ProcessNode(server.kubeconfig, server.folder / "pki") as node:
+    node = ProcessNode(server.kubeconfig, server.folder / "pki")
+    with node:
         yield node
 
 

@@ -44,7 +44,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, report: Report) -> None:
-    """Look; nothing of Airflow is imported.
+    """Look; Airflow is imported only where its database cannot be found without it.
 
     Raises:
         CannotLook: Airflow is not installed here, or with --tags its database is out of reach.

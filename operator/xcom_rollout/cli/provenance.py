@@ -169,7 +169,7 @@ def tell(sight: Sight, found: Verdict, expect: str | None) -> list[str]:
     tags = ", ".join(f"{count} of {build}" for build, count in sorted(tagged.items()))
     first, *rest = wrapped(f"{found.kind}: {found.reason}", 98)
     return [
-        *table([("POD", "COMPONENT", "DAGS", "IMAGE", "DIGEST"), *rows], indent=0),
+        *table([("POD", "COMPONENT", "DAGS", "IMAGE", "DIGEST OR NOTE"), *rows], indent=0),
         "",
         f"parsed DAGs  {tags or 'none seen'}",
         f"expected     {expect or 'nothing (--expect SHA)'}",

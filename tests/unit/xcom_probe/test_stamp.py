@@ -70,7 +70,7 @@ def test_a_link_that_is_turned_while_it_is_read_gives_the_new_tree(
             shutil.rmtree(tmp_path / "old")
         return str(resolved)
 
-    monkeypatch.setattr(stamp.os.path, "realpath", resolve)
+    monkeypatch.setattr(os.path, "realpath", resolve)
     found = stamp.read(str(link / "dags"))
     assert (found.sha, found.resolved) == (NEW, str(second))
 
