@@ -177,6 +177,7 @@ AFTER_PATH: tuple[Check, ...] = (
         "With this provider a task that pulls such a string gets another type, at every "
         "threshold, and for rows written before the change too.",
         versions.JSON_STRINGS_REMEDY,
-        needs=("provider-installed", "path-scheme"),
+        # Reading makes the file system, and the provider would log a password in the path.
+        needs=("provider-installed", "path-form"),
     ),
 )

@@ -49,7 +49,8 @@ class World:
         """Run one command of the probe in a set-up, with what the rollout expects."""
         with self._made(setup, pod, airflow) as (changed, words):
             expected = (_filled(word, words) for word in setup.expect.arguments())
-            return changed.probe(*command, "--functional-s3", *expected)
+            # A round trip writes hundreds of objects, and two run beside each other.
+            return changed.probe(*command, "--functional-s3", *expected, timeout=600)
 
     @contextmanager
     def _made(
