@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from probe_world import Environment, Pod
 from standin.kube import Json
 from standin.kubelet import Ran
@@ -28,6 +29,7 @@ from standin.node import Node
 from harness.apiserver import ApiServer
 from harness.paths import REPO
 from harness.shell import run
+from xcom_rollout.cli import main
 
 pytestmark = [pytest.mark.airflow, pytest.mark.apiserver]
 
@@ -296,23 +298,29 @@ class Story:
 
 
 @pytest.fixture
-def story(
+def cluster(
     server: ApiServer,
     node: ProcessNode,
     numbers: Iterator[int],
     airflow: Environment,
     pod: Pod,
     tmp_path: Path,
-) -> Story:
+) -> Cluster:
+    """An empty namespace, and empty repositories."""
     namespace = f"two-hops-{next(numbers)}"
     server.kubectl("create", "namespace", namespace)
     sources = Sources(tmp_path / "git")
-    cluster = Cluster(node, server.kubeconfig, namespace, airflow, sources, pod, tmp_path)
-    first = sources.merge(steps=1)
-    sources.sync()
+    return Cluster(node, server.kubeconfig, namespace, airflow, sources, pod, tmp_path)
+
+
+@pytest.fixture
+def story(cluster: Cluster) -> Story:
+    """The first build is everywhere, and the second one is merged."""
+    first = cluster.sources.merge(steps=1)
+    cluster.sources.sync()
     cluster.deploy(first)
     cluster.parse()
-    return Story(cluster, first, sources.merge(steps=2))
+    return Story(cluster, first, cluster.sources.merge(steps=2))
 
 
 def places(answer: dict[str, Any]) -> set[tuple[str, str]]:
@@ -398,3 +406,86 @@ def test_waiting_ends_when_both_hops_are_done(story: Story) -> None:
         said, _ = waiting.communicate(timeout=300)
         assert waiting.returncode == 0, said
     assert "fresh: all" in said
+
+
+def test_the_next_task_is_judged_by_its_template_and_a_running_one_is_not(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    first = cluster.sources.merge(steps=1)
+    cluster.sources.sync()
+    cluster.deploy(first)
+    second = cluster.sources.merge(steps=2)
+    task = {
+        "name": "diagnostic-compute",
+        "labels": {"tier": "airflow", "release": RELEASE, "component": "worker"},
+        "annotations": {"dag_id": DAG_ID, "run_id": "manual__1", VARIABLE: second},
+    }
+    base = {"containers": [{"name": "base", "image": f"app:{second}"}]}
+    cluster.node.start(cluster.namespace, task, base)
+    asked = ("--without", "tags", "--image-label", VARIABLE)
+
+    def deliver(template: dict[str, Any]) -> None:
+        labels = {"tier": "airflow", "release": RELEASE, "component": "scheduler"}
+        config = {"pod_template_file.yaml": yaml.safe_dump({"kind": "Pod", **template})}
+        scheduler = {
+            "containers": [
+                {
+                    "name": "scheduler",
+                    "image": f"app:{first}",
+                    "volumeMounts": [{"name": "config", "mountPath": "/opt/airflow/config"}],
+                }
+            ],
+            "volumes": [{"name": "config", "configMap": {"name": "airflow-config"}}],
+        }
+        for item in (
+            {"apiVersion": "v1", "kind": "ConfigMap", "data": config}
+            | {"metadata": {"name": "airflow-config", "namespace": cluster.namespace}},
+            {"apiVersion": "apps/v1", "kind": "Deployment"}
+            | {"metadata": {"name": "s", "namespace": cluster.namespace, "labels": labels}}
+            | {
+                "spec": {
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": scheduler},
+                }
+            },
+        ):
+            server.apply(json.dumps(item))
+
+    deliver({"spec": {"containers": [{"name": "base", "image": f"app:{first}"}]}})
+    code, answer = cluster.ask(first, *asked)
+    assert (code, answer["verdict"]) == (0, "fresh"), answer
+    assert {seen["build"] for seen in answer["taskTemplate"]} == {first}
+    (running,) = (pod for pod in answer["pods"] if pod["component"] == "worker")
+    assert (running["readings"], "manual__1" in running["note"]) == ([], True)
+
+    deliver({"spec": base})
+    code, answer = cluster.ask(first, *asked)
+    assert (code, answer["verdict"]) == (4, "unknown"), answer
+    assert [seen["where"] for seen in answer["unknown"]] == ["the template of task pods"]
+
+    deliver({"metadata": {"annotations": {VARIABLE: second}}, "spec": base})
+    code, answer = cluster.ask(first, *asked)
+    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert [seen["build"] for seen in answer["other"]] == [second]
+
+
+def test_a_release_without_pods_is_unknown(cluster: Cluster) -> None:
+    done = subprocess.run(
+        cluster.command("0" * 40), env=cluster.environment, capture_output=True, check=False
+    )
+    assert done.returncode == 4
+    assert b"no pod of the release 'airflow' runs" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--expect", "main"], "'main' is no commit"),
+        (["--wait"], "--wait needs --expect"),
+        (["--without", "tags", "--without", "image", "--without", "stamp"], "nothing to judge"),
+    ],
+)
+def test_wrong_use_is_refused_before_anything_is_asked(arguments: list[str], told: str) -> None:
+    answer = CliRunner().invoke(main, ["provenance", "--release", RELEASE, *arguments])
+    assert answer.exit_code == 2
+    assert told in answer.output
