@@ -182,7 +182,7 @@ def test_connection_that_does_not_exist_is_named(pod: Pod) -> None:
 
 
 def test_metadata_in_mysql(mysql_pod: Pod, mysql_database: MySQL, store: ObjectStore) -> None:
-    answer = prove(mysql_pod, 0)
+    answer = prove(mysql_pod, THRESHOLD)
     assert answer.failing() == set(), answer.stderr
     assert set(answer.checks("warn")) == EXPECTED[mysql_pod.version].warnings
     nothing_left(mysql_database, store)
