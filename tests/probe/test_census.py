@@ -154,8 +154,10 @@ class TestCensus:
         if place.is_3:
             pytest.skip("Airflow 3 pickles nothing")
         pickled = b"\x80\x04\x8c\x01a\x94."
-        place.execute("UPDATE xcom SET value = %s WHERE dag_id = 'inline'", pickled)
+        update = "UPDATE xcom SET value = %s WHERE dag_id = 'inline'"
+        place.execute(update, pickled)
         answer = place.pod.probe("census", "--base", BASE)
+        place.execute(update, b'"small"')
         assert set(answer.checks("warn")) == {"rows-readable"}
         assert answer.code == 0
 
