@@ -239,6 +239,9 @@ class Cluster:
     def parse(self) -> None:
         """Let Airflow parse the scheduler's DAG folder into its database."""
         env = self.node.containers["airflow-scheduler-0"].env
+        # Airflow's processor puts the folder on the path; this command of 3.0 does not.
+        path = f"{env['PYTHONPATH']}{os.pathsep}{env['AIRFLOW__CORE__DAGS_FOLDER']}"
+        env = {**env, "PYTHONPATH": path}
         run(self.airflow.airflow, "dags", "reserialize", env=env, timeout=300)
 
     def command(self, expected: str, *arguments: str) -> list[str]:
@@ -457,6 +460,11 @@ def test_the_next_task_is_judged_by_its_template_and_a_running_one_is_not(
     assert {seen["build"] for seen in answer["taskTemplate"]} == {first}
     (running,) = (pod for pod in answer["pods"] if pod["component"] == "worker")
     assert (running["readings"], "manual__1" in running["note"]) == ([], True)
+
+    deliver({})
+    code, answer = cluster.ask(first, *asked)
+    assert (code, answer["verdict"]) == (4, "unknown"), answer
+    assert "no pod template" in answer["reason"]
 
     deliver({"spec": base})
     code, answer = cluster.ask(first, *asked)

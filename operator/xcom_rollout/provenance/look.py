@@ -9,10 +9,11 @@ from xcom_rollout.act.confirm_readers import BOOTSTRAP, CONCURRENCY, TIMEOUT
 from xcom_rollout.clients import probe_output
 from xcom_rollout.clients.airflow import in_parallel
 from xcom_rollout.clients.airflow_objects import (
-    PodTemplate,
     component_of,
     list_workloads,
     main_container,
+    mounted_config_maps,
+    task_template,
     template_of,
 )
 from xcom_rollout.clients.catalog import config_maps
@@ -275,17 +276,23 @@ def _of_template(
     Workers that are there all the time are pods among the others.
     """
     workloads = list_workloads(api, namespace, release)
-    if any(component_of(item) == Component.WORKER for item in workloads):
-        return ()
-    try:
-        template: PodTemplate = template_of(
-            Component.WORKER, workloads, config_maps(api, Memo(), namespace)
-        )
-        main = template.main
-    except ActionFailed:
-        # Tasks run in the scheduler's own pod.
+    components = {component_of(item) for item in workloads}
+    if Component.WORKER in components or Component.SCHEDULER not in components:
         return ()
     where = "the template of task pods"
+    maps = config_maps(api, Memo(), namespace)
+    try:
+        scheduler = template_of(Component.SCHEDULER, workloads, maps)
+        mounted = (
+            maps.fact(name, task_template) for name in sorted(mounted_config_maps(scheduler))
+        )
+        template = next((found for found in mounted if found is not None), None)
+        if template is None:
+            # Tasks run in the scheduler's own pod.
+            return ()
+        main = template.main
+    except ActionFailed as problem:
+        return (Reading(Leg.IMAGE, where, None, f"is not told: {problem.message}"),)
     variables = {item["name"]: item.get("value") for item in main.get("env") or []}
     own = _image_readings(where, template.metadata, variables, names)
     if any(seen.build is not None for seen in own):
