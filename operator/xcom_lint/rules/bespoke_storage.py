@@ -48,6 +48,7 @@ RULE = Rule(
 import numpy as np
 from airflow.decorators import dag, task
 
+
 @dag()
 def predictions():
     @task
@@ -61,6 +62,7 @@ def predictions():
     good="""\
 from airflow.decorators import dag, task
 from xcom_dags.blobs import BlobStore
+
 
 @dag()
 def predictions():

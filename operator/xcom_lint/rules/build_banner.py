@@ -45,17 +45,17 @@ RULE = Rule(
     bad="""\
 from airflow.decorators import dag
 
+
 @dag(doc_md="Loads orders.")
-def orders():
-    ...
+def orders(): ...
 """,
     good="""\
 from airflow.decorators import dag
 from xcom_dags.provenance import dag_version_banner
 
+
 @dag(doc_md=dag_version_banner("Loads orders."))
-def orders():
-    ...
+def orders(): ...
 """,
     check=check,
 )

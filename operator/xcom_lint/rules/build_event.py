@@ -38,6 +38,7 @@ RULE = Rule(
     bad="""\
 from airflow.decorators import dag, task
 
+
 @dag()
 def orders():
     @task
@@ -50,6 +51,7 @@ def orders():
 import logging
 from airflow.decorators import dag, task
 from xcom_dags.provenance import dag_loaded_event
+
 
 @dag()
 def orders():

@@ -41,17 +41,17 @@ RULE = Rule(
     bad="""\
 from airflow.decorators import dag
 
+
 @dag(tags=["orders"])
-def orders():
-    ...
+def orders(): ...
 """,
     good="""\
 from airflow.decorators import dag
 from xcom_dags.provenance import dag_build_info, make_tags
 
+
 @dag(tags=make_tags("orders", build=dag_build_info()["champollion_sha_short"]))
-def orders():
-    ...
+def orders(): ...
 """,
     check=check,
 )

@@ -36,6 +36,7 @@ RULE = Rule(
     bad="""\
 from airflow.decorators import dag, task
 
+
 @dag()
 def rates():
     @task
@@ -46,6 +47,7 @@ def rates():
 """,
     good="""\
 from airflow.decorators import dag, task
+
 
 @dag()
 def rates():

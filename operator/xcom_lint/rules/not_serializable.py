@@ -38,6 +38,7 @@ RULE = Rule(
 import numpy as np
 from airflow.decorators import dag, task
 
+
 @dag()
 def predictions():
     @task
@@ -49,6 +50,7 @@ def predictions():
     good="""\
 import numpy as np
 from airflow.decorators import dag, task
+
 
 @dag()
 def predictions():

@@ -94,6 +94,7 @@ RULE = Rule(
 from airflow.decorators import dag, task
 import sqlalchemy
 
+
 @dag()
 def orders():
     @task
@@ -106,6 +107,7 @@ def orders():
     good="""\
 from airflow.decorators import dag, task
 from airflow.providers.postgres.hooks.postgres import PostgresHook
+
 
 @dag()
 def orders():

@@ -38,6 +38,7 @@ RULE = Rule(
     bad="""\
 from airflow.decorators import dag, task
 
+
 @dag()
 def report():
     @task
@@ -50,6 +51,7 @@ def report():
     good="""\
 import tempfile
 from airflow.decorators import dag, task
+
 
 @dag()
 def report():
