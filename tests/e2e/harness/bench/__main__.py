@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from harness.bench import audit, blobs, kill, page, probe, rest, table
+from harness.bench import audit, blobs, importing, kill, page, probe, rest, table
 from harness.say import say, step
 from harness.shell import HarnessError
 
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "kill": kill.measure,
     "probe": probe.measure,
     "operator": rest.measure,
+    "importing": importing.measure,
     "blobs": blobs.measure,
     "audit": audit.measure,
     "table": table.measure,
