@@ -56,7 +56,7 @@ def measure() -> str:
                 home = folder / version
                 with postgres(home / "server") as server:
                     migrate(airflow, server, home)
-                    pod = Pod(airflow.python, pyz, right_environment(home, server, store, airflow))
+                    pod = Pod(airflow.python, pyz, right_environment(airflow, home, server, store))
                     rows += _measure(airflow, pod)
     header = ("Airflow, command", "Seconds", "Of them processor", "To importing", "Processor")
     return page.table(header, rows)
