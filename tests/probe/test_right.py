@@ -241,10 +241,27 @@ def test_inspect_says_whether_expectations_hold(pod: Pod) -> None:
     assert wrong.failing() == {"backend-loaded", "option-path", "option-threshold"}
 
 
+def test_by_hand_nothing_has_to_be_expected(pod: Pod) -> None:
+    """As somebody who looks into a pod types it: what is configured here is what is meant."""
+    right = pod.probe("preflight", "--functional-s3")
+    assert right.code == 0
+    assert right.checks()["option-path"]["observed"].startswith(f"{PATH!r} (from env:")
+    assert {"s3-put", "s3-get", "s3-list", "s3-delete"} <= set(right.checks("pass"))
+    values = pod.probe("roundtrip").result["values"]
+    assert {value["name"] for value in values} >= {"below", "at", "above"}
+    assert pod.probe("census").code == 0
+
+    nothing = pod.with_env({"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": None})
+    assert nothing.probe("preflight").failing() == {"path-scheme"}
+    without_base = nothing.probe("census")
+    assert without_base.code == 2
+    assert "give --base s3://" in without_base.stderr
+
+
 def test_human_output_and_wrong_usage(pod: Pod) -> None:
     seen = pod.probe("inspect", output=None)
     assert seen.code == 0
     assert f"backend      {OBJECT_BACKEND}" in seen.stdout
-    assert pod.probe("preflight", "--expect-path", PATH).code == 2
+    assert pod.probe("preflight", "--expect-treshold", "1").code == 2
     assert pod.probe("roundtrip", "--expect-threshold", "1MB").code == 2
     assert pod.probe(output=None).code == 2

@@ -6,7 +6,7 @@ import importlib
 import re
 
 from xcom_probe import options, place
-from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
+from xcom_probe.checks import Check, Outcome, failed, passed, warned
 from xcom_probe.checks.loaded import Loaded
 from xcom_probe.options import Misspelt
 
@@ -124,14 +124,14 @@ def _no_codec(option: options.Option, known: set[str]) -> Outcome:
 
 
 def compare(loaded: Loaded, name: tuple[str, str], wanted: str | None) -> Outcome:
-    """Is the effective value `wanted`? None: nothing is expected.
+    """Is the effective value `wanted`? None: whatever it is will do.
 
     Raises:
-        Skip: nothing is expected, or the check of misspelt settings says it better.
+        Skip: the check of misspelt settings says it better.
     """
     option = loaded.options[name]
     if wanted is None:
-        raise Skip("nothing is expected of it")
+        return passed(str(option), "no value is expected: see what it is")
     if option.value == wanted:
         return passed(str(option), repr(wanted))
     loaded.skip_if_meant(name)

@@ -20,7 +20,7 @@ from xcom_probe.database.snapshot import snapshot
 from xcom_probe.model import PASS, WARN, Finding, UsageError, rfc3339
 from xcom_probe.report import Report
 from xcom_probe.table.census import Census, RunKey
-from xcom_probe.table.paths import below
+from xcom_probe.table.paths import below, configured_base
 from xcom_probe.table.scan import positive
 
 HELP = "list the runs in flight that hold offloaded values"
@@ -31,8 +31,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--base",
         metavar="URL",
-        required=True,
-        help="the base path as configured, connection included: s3://conn@bucket/prefix",
+        help="the base path, connection included: s3://conn@bucket/prefix; by default the one "
+        "that is configured here",
     )
     parser.add_argument(
         "--runs-file",
@@ -64,20 +64,23 @@ def run(args: Namespace, report: Report) -> None:
 
     Raises:
         CannotLook: the database is out of reach or not one that is known.
-        UsageError: the base is no URL, or the file is not such a list.
+        UsageError: there is no base, it is no URL, or the file is not such a list.
     """
-    below(args.base)
+    base = args.base or configured_base(os.environ, options.read_config(os.environ))
+    if base is None:
+        raise UsageError("no base path is configured here; give --base s3://conn@bucket/prefix")
+    below(base)
     asked = None if args.runs_file is None else read_runs(args.runs_file)
     report.facts.update(place.facts())
     with snapshot(os.environ, options.read_config(os.environ)) as database:
         report.findings.append(
             Finding("database-reachable", PASS, database.description, "the metadata database")
         )
-        census = Census(database, args.base)
+        census = Census(database, base)
         report.members["databaseTime"] = rfc3339(database.time)
         runs = census.in_flight() if asked is None else census.exactly(asked)
         if args.verify_objects:
-            runs = verified(census, runs, args.base, args.verify_limit, asked is not None, report)
+            runs = verified(census, runs, base, args.verify_limit, asked is not None, report)
         report.members["runs"] = [item.as_json() for item in runs]
         report.members["counts"] = {
             "runs": len(runs),

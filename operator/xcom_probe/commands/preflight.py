@@ -16,9 +16,11 @@ HELP = "check backend, options, provider, connection and bucket; creates nothing
 
 def arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `preflight`."""
-    parser.add_argument("--expect-path", metavar="URL", required=True)
-    parser.add_argument("--expect-threshold", metavar="BYTES", type=int, required=True)
-    parser.add_argument("--expect-compression", metavar="CODEC")
+    parser.add_argument(
+        "--expect-path", metavar="URL", help="what the pod should have; else what it has is taken"
+    )
+    parser.add_argument("--expect-threshold", metavar="BYTES", type=int, help="the same")
+    parser.add_argument("--expect-compression", metavar="CODEC", help="the same")
     parser.add_argument(
         "--functional-s3",
         action="store_true",

@@ -13,7 +13,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import datetime, timezone
 from typing import Any, Callable, Iterator
 
-from xcom_probe import ending
+from xcom_probe import ending, options
 from xcom_probe.airflow import allowing, storage, throwaway, versions
 from xcom_probe.commands import inspect
 from xcom_probe.model import CannotLook, Finding
@@ -36,8 +36,8 @@ def arguments(parser: ArgumentParser) -> None:
         "--expect-threshold",
         metavar="BYTES",
         type=int,
-        required=True,
-        help="the threshold in force; values below, at and above it are tried",
+        help="the threshold that should be in force, by default the pod's own; values below, at "
+        "and above it are tried",
     )
     trip_arguments(parser)
 
@@ -107,11 +107,20 @@ def trip(loaded: Any, args: Namespace, given: SampleFolder | None, report: Repor
 
     Args:
         loaded: `checks.configuration.Loaded` with its class imported.
-        args: with `expect_threshold` (bytes; what is offloaded is judged by this, not by what the
-            pod says) and what `trip_arguments` adds.
+        args: with `expect_threshold` (bytes; what is offloaded is judged by this; None takes what
+            the pod says) and what `trip_arguments` adds.
         given: the samples of the user.
+
+    Raises:
+        CannotLook: nothing is expected, and Airflow cannot read the pod's own threshold.
     """
     threshold = args.expect_threshold
+    if threshold is None:
+        threshold = loaded.threshold()
+    if threshold is None:
+        raise CannotLook(
+            f"Airflow cannot read the threshold {loaded.options[options.THRESHOLD]}; write digits"
+        )
     policy = findings.Policy(args.accept_drift, args.strict, _REMEDIES)
     now = datetime.now(timezone.utc)
     run_id = leftovers.new_run_id(now)
