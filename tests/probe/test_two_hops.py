@@ -335,7 +335,7 @@ def places(answer: dict[str, Any]) -> set[tuple[str, str]]:
 def test_neither_hop_is_done_when_somebody_wants_to_trigger(story: Story) -> None:
     cluster, first, second = story.cluster, story.first, story.second
     code, answer = cluster.ask(first, "--dag", DAG_ID)
-    assert (code, answer["verdict"]) == (0, "fresh"), answer
+    assert (code, answer["verdict"]) == (0, "fresh"), answer["reason"]
     assert len(answer["pods"]) == 2
     # Merged, and neither synced nor deployed: the trigger of the incident.
     code, answer = cluster.ask(second, "--dag", DAG_ID)
@@ -350,22 +350,22 @@ def test_new_dags_with_an_old_image_are_told_apart(story: Story) -> None:
     cluster.pull("scheduler", "triggerer")
     # Pulled, and not parsed.
     code, answer = cluster.ask(second, "--dag", DAG_ID)
-    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert (code, answer["verdict"]) == (1, "mixed"), answer["reason"]
     assert places(answer) == {("image", first), ("tags", first[:7])}
     cluster.parse()
     code, answer = cluster.ask(second, "--dag", DAG_ID)
-    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert (code, answer["verdict"]) == (1, "mixed"), answer["reason"]
     assert places(answer) == {("image", first)}
     cluster.deploy(second)
     code, answer = cluster.ask(second, "--dag", DAG_ID)
-    assert (code, answer["verdict"]) == (0, "fresh"), answer
+    assert (code, answer["verdict"]) == (0, "fresh"), answer["reason"]
 
 
 def test_old_dags_with_a_new_image_are_told_apart(story: Story) -> None:
     cluster, first, second = story.cluster, story.first, story.second
     cluster.deploy(second)
     code, answer = cluster.ask(second, "--dag", DAG_ID)
-    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert (code, answer["verdict"]) == (1, "mixed"), answer["reason"]
     assert places(answer) == {("stamp", first), ("tags", first[:7])}
 
 
@@ -376,7 +376,7 @@ def test_git_sync_behind_in_one_pod_is_told_apart(story: Story) -> None:
     cluster.pull("scheduler")
     cluster.parse()
     code, answer = cluster.ask(second, "--dag", DAG_ID)
-    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert (code, answer["verdict"]) == (1, "mixed"), answer["reason"]
     assert [(seen["leg"], seen["where"], seen["build"]) for seen in answer["other"]] == [
         ("stamp", "the pod airflow-triggerer-0", first)
     ]
@@ -389,7 +389,7 @@ def test_an_image_that_does_not_tell_its_commit_is_unknown_not_fresh(story: Stor
     assert (code, answer["verdict"]) == (4, "unknown"), answer
     assert {seen["leg"] for seen in answer["unknown"]} == {"image"}
     code, answer = cluster.ask(first, "--dag", DAG_ID, "--without", "image")
-    assert (code, answer["verdict"]) == (0, "fresh"), answer
+    assert (code, answer["verdict"]) == (0, "fresh"), answer["reason"]
 
 
 def test_waiting_ends_when_both_hops_are_done(story: Story) -> None:
@@ -456,7 +456,7 @@ def test_the_next_task_is_judged_by_its_template_and_a_running_one_is_not(
 
     deliver({"spec": {"containers": [{"name": "base", "image": f"app:{first}"}]}})
     code, answer = cluster.ask(first, *asked)
-    assert (code, answer["verdict"]) == (0, "fresh"), answer
+    assert (code, answer["verdict"]) == (0, "fresh"), answer["reason"]
     assert {seen["build"] for seen in answer["taskTemplate"]} == {first}
     (running,) = (pod for pod in answer["pods"] if pod["component"] == "worker")
     assert (running["readings"], "manual__1" in running["note"]) == ([], True)
@@ -473,7 +473,7 @@ def test_the_next_task_is_judged_by_its_template_and_a_running_one_is_not(
 
     deliver({"metadata": {"annotations": {VARIABLE: second}}, "spec": base})
     code, answer = cluster.ask(first, *asked)
-    assert (code, answer["verdict"]) == (1, "mixed"), answer
+    assert (code, answer["verdict"]) == (1, "mixed"), answer["reason"]
     assert [seen["build"] for seen in answer["other"]] == [second]
 
 

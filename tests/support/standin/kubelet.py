@@ -8,6 +8,7 @@ then handed on as it is (as to kubelets of older versions), instead of being tra
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import ssl
@@ -127,6 +128,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(_BINARY, bytes([channel]) + text.encode())
         self._send(_BINARY, bytes([_ERROR]) + json.dumps(_status(ran.code)).encode())
         self._send(_CLOSE_FRAME, struct.pack("!H", 1000))
+        # A socket that is closed with something unread in it is reset, and what was sent last may
+        # be lost on its way. So the peer's own close is read first.
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while True:
+                self._message()
 
     def _read_stdin(self) -> bytes:
         """Return what comes on channel 0 until it is closed."""
