@@ -48,7 +48,12 @@ def s3_list(storage: Storage) -> Outcome:
     if look.listed:
         return passed(f"LIST {where} is allowed", expected)
     if _forbidden(look):
-        return failed(f"LIST {where}: HTTP {look.status} {look.code}", expected)
+        return failed(
+            f"LIST {where}: HTTP {look.status} {look.code}; the store does not say whether the "
+            "bucket is there",
+            expected,
+            "Check the name of the bucket first. If it is right: " + _RIGHTS,
+        )
     raise Skip("bucket-exists says more")
 
 
