@@ -29,6 +29,9 @@ _FREE_NAMES = re.compile(
 )
 _INDIRECT = ("CMD", "SECRET")
 _ALIKE = 0.9
+# common-io 1.11.0 has `state_store_objectstorage_*` in the same section; Airflow 3.3 writes them
+# into the airflow.cfg that it makes.
+_ANOTHER = "STATESTORE"
 
 
 class Option(NamedTuple):
@@ -159,7 +162,7 @@ def misspelt_file(cfg: ConfigFile) -> list[Misspelt]:
 def _intended(name: str) -> tuple[tuple[str, str], bool] | None:
     """The option meant by a name that is not right, and whether it is a `_CMD` or `_SECRET`."""
     squeezed = _squeeze(name)
-    if not squeezed.startswith("AIRFLOW"):
+    if not squeezed.startswith("AIRFLOW") or _ANOTHER in squeezed:
         return None
     indirect = False
     for suffix in _INDIRECT:
@@ -170,7 +173,8 @@ def _intended(name: str) -> tuple[tuple[str, str], bool] | None:
         for option in OPTIONS
     )
     likeness, best = ranked[-1]
-    # Section common.io has no other options, and no other section has options of this name.
+    # Section common.io has no other options but those left out above, and no other section has
+    # options of this name.
     certain = squeezed.startswith("AIRFLOWCOMMONIO") or "XCOMOBJECTSTOR" in squeezed
     alike = likeness >= _ALIKE and (best != BACKEND or "XCOM" in squeezed)
     return (best, indirect) if certain or alike else None

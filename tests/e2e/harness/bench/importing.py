@@ -7,6 +7,7 @@ looks at tables of Airflow and at the XCom class: the models, and on 3.x the tas
 from __future__ import annotations
 
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -114,5 +115,8 @@ def _run(command: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
     seconds = time.monotonic() - begin
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
-        raise HarnessError(f"{' '.join(command)}: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+        bad = re.findall(
+            r'"name": "([^"]+)", "status": "(?:fail|error)", "observed": "[^"]*"', done.stdout
+        )
+        raise HarnessError(f"{' '.join(command)}: {', '.join(bad)} {done.stderr[-1000:]}")
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
