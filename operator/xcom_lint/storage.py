@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from xcom_lint.dagfile import DagFile, own_nodes, pushed, returned
@@ -88,7 +89,40 @@ class Access:
     writes: bool
 
 
-def accesses(file: DagFile, task: Task) -> list[Access]:
+@dataclass(frozen=True)
+class Write:
+    """A write by a task's function, and how its path gets to another task; empty: unproven."""
+
+    task: Task
+    access: Access
+    handed_on: str
+
+
+@lru_cache(maxsize=1)
+def writes(file: DagFile) -> tuple[Write, ...]:
+    """Every write of the tasks of a file; several rules ask, one file after the other."""
+    found = [(task, _accesses(file, task)) for task in file.python_tasks]
+    return tuple(
+        Write(task, access, _handed_on(access, task, found))
+        for task, own in found
+        for access in own
+        if access.writes and not _is_reference(file, access)
+    )
+
+
+def _handed_on(access: Access, task: Task, found: list[tuple[Task, list[Access]]]) -> str:
+    if _hands_over(access, task.function):
+        return "and hands its path to other tasks"
+    texts = _constants(access)
+    for other, theirs in found:
+        if other.function is not task.function and any(
+            texts & _constants(read) for read in theirs if not read.writes
+        ):
+            return f"that {other.function.name} reads"
+    return ""
+
+
+def _accesses(file: DagFile, task: Task) -> list[Access]:
     """Writes and reads in a task's function."""
     scope = file.module.scopes[task.function]
     found = []
@@ -109,7 +143,7 @@ def is_temporary(file: DagFile, access: Access) -> bool:
     )
 
 
-def is_reference(file: DagFile, access: Access) -> bool:
+def _is_reference(file: DagFile, access: Access) -> bool:
     """Whether the path is one of Airflow's object storage paths, so a reference by itself."""
     return any(
         isinstance(node, (ast.Name, ast.Attribute))
@@ -126,10 +160,10 @@ def looks_shared(access: Access) -> bool:
     return False
 
 
-def hands_over(access: Access, function: Any) -> bool:
+def _hands_over(access: Access, function: Any) -> bool:
     """Whether the path, or part of it, is returned or pushed by the function."""
     names = {node.id for node in ast.walk(access.path) if isinstance(node, ast.Name)}
-    texts = constants(access)
+    texts = _constants(access)
     # `self` and what a module or function is called say nothing of a path.
     names &= {name for name in access.scope.values if name in names}
     for value in [*returned(function), *pushed(function)]:
@@ -141,7 +175,7 @@ def hands_over(access: Access, function: Any) -> bool:
     return False
 
 
-def constants(access: Access) -> frozenset[str]:
+def _constants(access: Access) -> frozenset[str]:
     """Texts of which the path consists, long enough to mean something."""
     return frozenset(
         node.value

@@ -5,36 +5,15 @@ from collections.abc import Iterator
 from xcom_lint.config import Settings
 from xcom_lint.dagfile import DagFile
 from xcom_lint.model import Level, Problem, Rule
-from xcom_lint.storage import Access, accesses, constants, hands_over, is_reference
+from xcom_lint.storage import writes
 
 
 def check(file: DagFile, _: Settings) -> Iterator[Problem]:
     """Find writes whose path another task gets, or reads by the same constant."""
-    found = [(task, accesses(file, task)) for task in file.python_tasks]
-    for task, own in found:
-        for access in own:
-            if not access.writes or is_reference(file, access):
-                continue
-            reader = next(
-                (
-                    other.function.name
-                    for other, theirs in found
-                    if other.function is not task.function
-                    and any(_same(access, read) for read in theirs if not read.writes)
-                ),
-                None,
-            )
-            if hands_over(access, task.function):
-                told = "and hands its path to other tasks"
-            elif reader is not None:
-                told = f"that {reader} reads"
-            else:
-                continue
-            yield Problem(access.call, f"{task.function.name} writes a file or object {told}")
-
-
-def _same(write: Access, read: Access) -> bool:
-    return bool(constants(write) & constants(read))
+    for write in writes(file):
+        if write.handed_on:
+            name = write.task.function.name
+            yield Problem(write.access.call, f"{name} writes a file or object {write.handed_on}")
 
 
 RULE = Rule(

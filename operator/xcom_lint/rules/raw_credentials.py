@@ -3,7 +3,7 @@
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from xcom_lint.config import Settings
@@ -30,16 +30,15 @@ _PLACEHOLDER = re.compile(r"[{}<>$*%]|\Ax+\Z|\A\.+\Z|\A(password|secret|token|ch
 
 def check(file: DagFile, _: Settings) -> Iterator[Problem]:
     """Find connection strings with a password, AWS key IDs, and secrets given as arguments."""
-    docstrings = set(_docstrings(file.module.tree))
-    inner = {
-        id(part)
-        for node in ast.walk(file.module.tree)
-        if isinstance(node, ast.JoinedStr)
-        for part in node.values
-    }
-    for node in ast.walk(file.module.tree):
+    nodes = list(ast.walk(file.module.tree))
+    # Docstrings, and the texts between the braces of f-strings.
+    left_out = set(_docstrings(nodes))
+    left_out.update(
+        id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values
+    )
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) in docstrings or id(node) in inner:
+            if id(node) in left_out:
                 continue
             what = _secret_in(node.value)
             if what:
@@ -76,8 +75,8 @@ def _secret_in(text: str) -> str:
     return ""
 
 
-def _docstrings(tree: ast.Module) -> Iterator[int]:
-    for node in ast.walk(tree):
+def _docstrings(nodes: Iterable[ast.AST]) -> Iterator[int]:
+    for node in nodes:
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr):

@@ -5,27 +5,19 @@ from collections.abc import Iterator
 from xcom_lint.config import Settings
 from xcom_lint.dagfile import DagFile
 from xcom_lint.model import Level, Problem, Rule
-from xcom_lint.rules import bespoke_storage
-from xcom_lint.storage import accesses, is_reference, is_temporary, looks_shared
+from xcom_lint.storage import is_temporary, looks_shared, writes
 
 
-def check(file: DagFile, settings: Settings) -> Iterator[Problem]:
+def check(file: DagFile, _: Settings) -> Iterator[Problem]:
     """Find writes to such a place that `bespoke-storage` does not find already."""
-    proven = {id(problem.node) for problem in bespoke_storage.check(file, settings)}
-    for task in file.python_tasks:
-        for access in accesses(file, task):
-            if (
-                access.writes
-                and id(access.call) not in proven
-                and looks_shared(access)
-                and not is_temporary(file, access)
-                and not is_reference(file, access)
-            ):
-                yield Problem(
-                    access.call,
-                    f"{task.function.name} writes to a fixed path; if another task reads it, it "
-                    "is not there in that task's pod",
-                )
+    for write in writes(file):
+        access = write.access
+        if not write.handed_on and looks_shared(access) and not is_temporary(file, access):
+            yield Problem(
+                access.call,
+                f"{write.task.function.name} writes to a fixed path; if another task reads it, "
+                "it is not there in that task's pod",
+            )
 
 
 RULE = Rule(

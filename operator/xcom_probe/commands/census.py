@@ -66,13 +66,14 @@ def run(args: Namespace, report: Report) -> None:
         CannotLook: the database is out of reach or not one that is known.
         UsageError: there is no base, it is no URL, or the file is not such a list.
     """
-    base = args.base or configured_base(os.environ, options.read_config(os.environ))
+    cfg = options.read_config(os.environ)
+    base = args.base or configured_base(os.environ, cfg)
     if base is None:
         raise UsageError("no base path is configured here; give --base s3://conn@bucket/prefix")
     below(base)
     asked = None if args.runs_file is None else read_runs(args.runs_file)
     report.facts.update(place.facts())
-    with snapshot(os.environ, options.read_config(os.environ)) as database:
+    with snapshot(os.environ, cfg) as database:
         report.findings.append(
             Finding("database-reachable", PASS, database.description, "the metadata database")
         )

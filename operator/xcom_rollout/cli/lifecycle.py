@@ -69,9 +69,7 @@ def _rule_options(function: F) -> F:
         try:
             store = Bucket(bucket, endpoint_url=endpoint_url, region=region)
             return function(target, store, own, **rest)
-        except DocumentError as problem:
-            _end(EXIT_UNREACHABLE, str(problem))
-        except BucketError as problem:
+        except (DocumentError, BucketError) as problem:
             _end(EXIT_UNREACHABLE, str(problem))
 
     return wrapped  # type: ignore[return-value]  # the same function to click
