@@ -7,9 +7,9 @@ from typing import Any
 from xcom_lint.model import Level
 from xcom_lint.rules import RULES
 from xcom_lint.run import Result
+from xcom_probe.static.sarif import document, location
 
 _SARIF_LEVELS = {Level.BLOCK: "error", Level.WARN: "warning"}
-_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def render(result: Result, form: str, version: str) -> str:
@@ -42,34 +42,22 @@ def sarif(result: Result, version: str) -> dict[str, Any]:
         }
         for rule in RULES
     ]
-    return {
-        "$schema": _SARIF_SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "xcom-lint", "version": version, "rules": rules}},
-                "results": [
-                    {
-                        "ruleId": finding.code,
-                        "level": _SARIF_LEVELS[finding.level],
-                        "message": {"text": f"{finding.message}. {finding.fix}"},
-                        "locations": [
-                            {
-                                "physicalLocation": {
-                                    "artifactLocation": {"uri": finding.file.replace("\\", "/")},
-                                    "region": {
-                                        "startLine": finding.line,
-                                        "startColumn": finding.column,
-                                    },
-                                }
-                            }
-                        ],
-                    }
-                    for finding in result.findings
-                ],
-            }
-        ],
-    }
+    results = [
+        {
+            "ruleId": finding.code,
+            "level": _SARIF_LEVELS[finding.level],
+            "message": {"text": f"{finding.message}. {finding.fix}"},
+            "locations": [
+                location(
+                    finding.file.replace("\\", "/"),
+                    {"startLine": finding.line, "startColumn": finding.column},
+                )
+            ],
+        }
+        for finding in result.findings
+    ]
+    unreadable = [(item.file, item.why) for item in result.unreadable]
+    return document("xcom-lint", version, rules, results, unreadable)
 
 
 def _text(result: Result) -> Iterator[str]:

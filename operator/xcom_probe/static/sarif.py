@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterable
 from urllib.parse import quote
 
 from xcom_probe import __version__
@@ -17,40 +17,55 @@ _INDEX = {rule.id: index for index, rule in enumerate(RULES)}
 
 
 def sarif(result: Result) -> dict[str, Any]:
-    """The document, with one run. File names are relative to the folder that was looked at."""
+    """The document of an audit. File names are relative to the folder that was looked at."""
+    rules = [
+        {
+            "id": rule.id,
+            "name": rule.name,
+            "shortDescription": {"text": f"XCom holds {rule.title}."},
+            "help": {"text": f"{rule.fix} See {_ABOUT}."},
+        }
+        for rule in RULES
+    ]
+    unreadable = [(item.file, item.why) for item in result.unreadable]
+    found = [_result(finding) for finding in result.findings]
+    return document("xbr audit", __version__, rules, found, unreadable)
+
+
+def document(
+    name: str,
+    version: str,
+    rules: list[dict[str, Any]],
+    results: list[dict[str, Any]],
+    unreadable: Iterable[tuple[str, str]],
+) -> dict[str, Any]:
+    """A document with the one run of a tool.
+
+    Args:
+        name, version: of the tool.
+        rules, results: in the form of SARIF.
+        unreadable: files that were not looked at, each with the reason.
+    """
+    notifications = [
+        {
+            "level": "error",
+            "message": {"text": f"not looked at: {why}"},
+            "locations": [location(file)],
+        }
+        for file, why in unreadable
+    ]
     return {
         "$schema": _SCHEMA,
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {
-                    "driver": {
-                        "name": "xbr audit",
-                        "version": __version__,
-                        "rules": [
-                            {
-                                "id": rule.id,
-                                "name": rule.name,
-                                "shortDescription": {"text": f"XCom holds {rule.title}."},
-                                "help": {"text": f"{rule.fix} See {_ABOUT}."},
-                            }
-                            for rule in RULES
-                        ],
-                    }
-                },
+                "tool": {"driver": {"name": name, "version": version, "rules": rules}},
                 "columnKind": "utf16CodeUnits",
-                "results": [_result(finding) for finding in result.findings],
+                "results": results,
                 "invocations": [
                     {
-                        "executionSuccessful": not result.unreadable,
-                        "toolExecutionNotifications": [
-                            {
-                                "level": "error",
-                                "message": {"text": f"not looked at: {item.why}"},
-                                "locations": [_location(item.file)],
-                            }
-                            for item in result.unreadable
-                        ],
+                        "executionSuccessful": not notifications,
+                        "toolExecutionNotifications": notifications,
                     }
                 ],
             }
@@ -60,10 +75,10 @@ def sarif(result: Result) -> dict[str, Any]:
 
 def _result(finding: Finding) -> dict[str, Any]:
     region = {"startLine": finding.line, "startColumn": finding.column}
-    location = _location(finding.file, region)
+    place = location(finding.file, region)
     if finding.task_id is not None:
         path = ".".join(part for part in (finding.dag_id, finding.task_id) if part)
-        location["logicalLocations"] = [
+        place["logicalLocations"] = [
             {"name": finding.task_id, "fullyQualifiedName": path, "kind": "function"}
         ]
     return {
@@ -73,7 +88,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         "message": {
             "text": f"{subject(finding.dag_id, finding.task_id)} {finding.message} {finding.fix}"
         },
-        "locations": [location],
+        "locations": [place],
         "properties": {
             "confidence": finding.confidence,
             "effect": finding.effect,
@@ -88,7 +103,8 @@ def _level(finding: Finding) -> str:
     return "warning" if finding.effect == DRIFTS else "note"
 
 
-def _location(file: str, region: dict[str, int] | None = None) -> dict[str, Any]:
+def location(file: str, region: dict[str, int] | None = None) -> dict[str, Any]:
+    """A place in a file; without a region the file as a whole."""
     physical: dict[str, Any] = {"artifactLocation": {"uri": quote(file)}}
     if region:
         physical["region"] = region
