@@ -108,17 +108,6 @@ def merged(document: bytes, own: Rule) -> bytes:
     return _HEAD + own.raw + _FOOT
 
 
-def without(document: bytes, rule_id: str) -> bytes:
-    """The configuration without the rule of an ID; empty if no rule is left."""
-    kept = [rule for rule in rules(document) if rule.id != rule_id]
-    if not kept:
-        return b""
-    for start, end in reversed(_spans(document)):
-        if _rule(document[start:end]).id == rule_id:
-            document = document[:start] + document[end:]
-    return document
-
-
 def same(one: Rule, other: Rule) -> bool:
     """Whether two rules do the same, however they are written."""
     return (one.prefix, one.narrowed, one.enabled, one.expires_after) == (
