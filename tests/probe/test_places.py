@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from probe_world import PATH, THRESHOLD, Answer, Pod
 
-from xcom_rollout.act.confirm_readers import BOOTSTRAP
+from xcom_rollout.clients.in_pod import BOOTSTRAP
 
 pytestmark = pytest.mark.airflow
 

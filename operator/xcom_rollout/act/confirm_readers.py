@@ -10,6 +10,7 @@ from xcom_rollout.clients import probe_output
 from xcom_rollout.clients.airflow import in_parallel
 from xcom_rollout.clients.airflow_objects import component_of, main_container, release_selector
 from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed
+from xcom_rollout.clients.in_pod import CONCURRENCY, ask_probe
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.actions import ConfirmReaders
@@ -18,25 +19,7 @@ from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.world import World
 
-CONCURRENCY: Final = 4
-TIMEOUT: Final = 60.0
-"""Seconds for one pod; importing Airflow alone takes a few."""
 ARGUMENTS: Final = ("inspect", "--markers")
-
-# Python reads the zipapp from its standard input into memory: the pod's file system may be
-# read-only, and nothing shall be left behind in it.
-BOOTSTRAP: Final = """
-import os, runpy, sys
-size = int(sys.argv[1])
-data = sys.stdin.buffer.read(size)
-if len(data) != size:
-    sys.exit("xcom_probe: %d of %d bytes arrived" % (len(data), size))
-fd = os.memfd_create("xcom_probe")
-with open(fd, "wb", closefd=False) as file:
-    file.write(data)
-sys.argv = ["xcom_probe", *sys.argv[2:]]
-runpy.run_path("/proc/self/fd/%d" % fd, run_name="__main__")
-"""
 
 
 @dataclass(frozen=True)
@@ -86,15 +69,13 @@ def merged(
 
 
 def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
-    command = ("python", "-c", BOOTSTRAP, str(len(world.probe)), *ARGUMENTS)
-
     def look(target: Target) -> Reader:
         settings, error = BackendSettings(), ""
         try:
-            answer = world.api.run(
-                namespace, target.pod, target.container, command, world.probe, timeout=TIMEOUT
+            answer = ask_probe(
+                world.api, namespace, target.pod, target.container, world.probe, ARGUMENTS
             )
-            settings = probe_output.loaded_settings(probe_output.find_result(answer))
+            settings = probe_output.loaded_settings(answer)
         except (KubeError, Malformed) as problem:
             error = problem.message
         return Reader(

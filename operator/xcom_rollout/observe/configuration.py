@@ -17,6 +17,7 @@ from xcom_rollout.clients.airflow_objects import (
 from xcom_rollout.clients.catalog import Catalog
 from xcom_rollout.clients.errors import ActionFailed, KubeError
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.pod_objects import container_status
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS
 from xcom_rollout.decide.observed import Release, Rollout
@@ -27,7 +28,6 @@ from xcom_rollout.observe.digest import (
     digest,
     secret_hash,
 )
-from xcom_rollout.observe.pods import container_status
 from xcom_rollout.world import World
 
 

@@ -1,13 +1,14 @@
 """One look at everything that a decision needs."""
 
 from xcom_rollout.clients.airflow_objects import list_workloads
+from xcom_rollout.clients.pod_objects import list_pods
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
 from xcom_rollout.observe.configuration import look_at_configuration
 from xcom_rollout.observe.jobs import list_jobs
 from xcom_rollout.observe.ledger import read_ledger
-from xcom_rollout.observe.pods import list_pods, pods_of
+from xcom_rollout.observe.pods import pods_of
 from xcom_rollout.observe.rivals import list_rivals
 from xcom_rollout.observe.workloads import workload_of
 from xcom_rollout.world import World

@@ -13,11 +13,11 @@ from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
 from xcom_rollout.clients.packing import unpack_runs
+from xcom_rollout.clients.pod_objects import trouble
 from xcom_rollout.clients.times import parse_time, time_or_none
 from xcom_rollout.decide.errands import recorded_attempt
 from xcom_rollout.decide.ledger import AuditKind, Component, Ledger
 from xcom_rollout.decide.observed import JobKind, JobState, ProbeJob, ProbeResult, Rollout
-from xcom_rollout.observe.pods import trouble
 
 _JOB_LABEL: Final = "batch.kubernetes.io/job-name"
 _READ: Final[Mapping[JobKind, Callable[[Mapping[str, Any]], ProbeResult]]] = {

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from xcom_rollout.act.confirm_readers import BOOTSTRAP, CONCURRENCY, TIMEOUT
-from xcom_rollout.clients import probe_output
 from xcom_rollout.clients.airflow import in_parallel
 from xcom_rollout.clients.airflow_objects import (
     component_of,
@@ -18,10 +16,10 @@ from xcom_rollout.clients.airflow_objects import (
 )
 from xcom_rollout.clients.catalog import config_maps
 from xcom_rollout.clients.errors import ActionFailed, Forbidden, KubeError, Malformed
+from xcom_rollout.clients.in_pod import CONCURRENCY, ask_probe
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.decide.ledger import Component
-from xcom_rollout.observe.pods import (
+from xcom_rollout.clients.pod_objects import (
     container_status,
     has_ended,
     is_terminating,
@@ -29,6 +27,7 @@ from xcom_rollout.observe.pods import (
     run_of,
     trouble,
 )
+from xcom_rollout.decide.ledger import Component
 from xcom_rollout.provenance.verdict import Leg, Reading, reading
 
 _TAGS_FROM: Final = (
@@ -213,10 +212,8 @@ def _asker(
 
     def ask(pod: _Pod) -> _Pod:
         arguments = ["provenance", *variables, *(["--tags"] if pod is teller else []), "--markers"]
-        command = ("python", "-c", BOOTSTRAP, str(len(probe)), *arguments)
         try:
-            answer = api.run(namespace, pod.name, pod.spec["name"], command, probe, timeout=TIMEOUT)
-            document = probe_output.find_result(answer)
+            document = ask_probe(api, namespace, pod.name, pod.spec["name"], probe, arguments)
         except Forbidden:
             raise
         except (KubeError, Malformed) as problem:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from xcom_probe.build import build
-from xcom_rollout.act.confirm_readers import BOOTSTRAP, Target, merged
+from xcom_rollout.act.confirm_readers import Target, merged
+from xcom_rollout.clients.in_pod import BOOTSTRAP
 from xcom_rollout.decide.ledger import Reader
 from xcom_rollout.decide.settings import BackendSettings
 

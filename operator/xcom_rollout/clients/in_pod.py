@@ -1,0 +1,49 @@
+"""The probe as a process inside a pod that runs already."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.clients.probe_output import find_result
+
+CONCURRENCY: Final = 4
+"""Pods to look into at a time."""
+TIMEOUT: Final = 60.0
+"""Seconds for one pod; importing Airflow alone takes a few."""
+
+# Python reads the zipapp from its standard input into memory: the pod's file system may be
+# read-only, and nothing shall be left behind in it.
+BOOTSTRAP: Final = """
+import os, runpy, sys
+size = int(sys.argv[1])
+data = sys.stdin.buffer.read(size)
+if len(data) != size:
+    sys.exit("xcom_probe: %d of %d bytes arrived" % (len(data), size))
+fd = os.memfd_create("xcom_probe")
+with open(fd, "wb", closefd=False) as file:
+    file.write(data)
+sys.argv = ["xcom_probe", *sys.argv[2:]]
+runpy.run_path("/proc/self/fd/%d" % fd, run_name="__main__")
+"""
+
+
+def ask_probe(
+    api: KubeApi,
+    namespace: str,
+    pod: str,
+    container: str,
+    probe: bytes,
+    arguments: Sequence[str],
+) -> Mapping[str, Any]:
+    """Run the probe, a zipapp, in a container and return its result document.
+
+    Args:
+        arguments: for the probe; with `--markers`, or its result is not found.
+
+    Raises:
+        Forbidden: the right to start processes in pods is missing.
+        KubeError: the process could not be started, or did not end in time.
+        Malformed: it printed no result.
+    """
+    command = ("python", "-c", BOOTSTRAP, str(len(probe)), *arguments)
+    return find_result(api.run(namespace, pod, container, command, probe, timeout=TIMEOUT))
