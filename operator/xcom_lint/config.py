@@ -1,19 +1,25 @@
-"""`[tool.xcom-lint]` of the nearest pyproject.toml."""
+"""`[tool.xcom-lint]` of the nearest pyproject.toml.
+
+By hand and not with pydantic: importing that takes longer than everything else that `xbr lint` does
+with one file, and an editor runs it on each save.
+"""
 
 import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 TABLE = "tool.xcom-lint"
+LEVELS = ("off", "warn", "block")
 
 
 class ConfigError(ValueError):
     """A setting is wrong; the message names the file, the key, the value and what is allowed."""
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True)
+class Settings:
     """How to lint.
 
     Attributes:
@@ -25,21 +31,18 @@ class Settings(BaseModel):
         baseline: file of accepted findings, relative to the configuration's folder.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    levels: dict[str, Literal["off", "warn", "block"]] = Field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     banner_helpers: tuple[str, ...] = ("dag_version_banner",)
     event_helpers: tuple[str, ...] = ("dag_loaded_event",)
     tag_helpers: tuple[str, ...] = ("make_tags",)
-    large_literal_bytes: int = Field(default=32768, ge=1)
+    large_literal_bytes: int = 32768
     baseline: str | None = None
 
 
-class Configuration(BaseModel):
+@dataclass(frozen=True)
+class Configuration:
     """Settings, and the folder that their paths are relative to."""
-
-    model_config = ConfigDict(frozen=True)
 
     settings: Settings
     folder: Path
@@ -68,27 +71,66 @@ def read(path: Path) -> Settings | None:
         ConfigError: the file cannot be read or is no TOML, or a setting is wrong.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("xcom-lint")
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except (OSError, ValueError) as problem:
         raise ConfigError(f"{path}: {problem}") from problem
+    table = tools.get("xcom-lint") if isinstance(tools, dict) else None
     if table is None:
         return None
-    unknown = sorted(set(table) - set(_KEYS))
-    if unknown:
-        raise ConfigError(
-            f"{path}: [{TABLE}] {unknown[0]} is unknown; there are {', '.join(sorted(_KEYS))}"
-        )
-    try:
-        return Settings.model_validate({_KEYS[key]: value for key, value in table.items()})
-    except ValidationError as problem:
-        raise ConfigError("; ".join(_said(path, error) for error in problem.errors())) from problem
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {TABLE} = {table!r}: write it as a table, [{TABLE}]")
+    given: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise ConfigError(
+                f"{path}: [{TABLE}] {key} is unknown; there are {', '.join(sorted(_KEYS))}"
+            )
+        try:
+            given[_KEYS[key]] = _READERS[_KEYS[key]](value)
+        except _WrongError as problem:
+            raise ConfigError(f"{path}: [{TABLE}] {key}{problem}") from problem
+    return Settings(**given)
 
 
+class _WrongError(ValueError):
+    """Reads on behind the key: what is wrong of its value, and what to write."""
+
+
+def _levels(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _WrongError(f" = {value!r}: write a table of rules and levels, [{TABLE}.levels]")
+    for code, level in value.items():
+        if level not in LEVELS:
+            raise _WrongError(f".{code} = {level!r}: write one of {', '.join(LEVELS)}")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _WrongError(f' = {value!r}: write a list of texts, such as ["one", "other"]')
+    return tuple(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _WrongError(f" = {value!r}: write a text")
+    return value
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise _WrongError(f" = {value!r}: write a whole number of bytes, at least 1")
+    return value
+
+
+_READERS: Mapping[str, Callable[[object], Any]] = {
+    "levels": _levels,
+    "exclude": _texts,
+    "banner_helpers": _texts,
+    "event_helpers": _texts,
+    "tag_helpers": _texts,
+    "large_literal_bytes": _size,
+    "baseline": _text,
+}
 # Dashes, as is usual in TOML.
-_KEYS = {name.replace("_", "-"): name for name in Settings.model_fields}
-
-
-def _said(path: Path, error: object) -> str:
-    assert isinstance(error, dict)  # noqa: S101  pydantic's own type is a TypedDict
-    key = ".".join(str(part).replace("_", "-") for part in error["loc"])
-    return f"{path}: [{TABLE}] {key} = {error['input']!r}: {error['msg']}"
+_KEYS = {setting.name.replace("_", "-"): setting.name for setting in fields(Settings)}

@@ -1,9 +1,10 @@
 """One file as the rules see it: the syntax tree with names resolved, its DAGs and its tasks."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from xcom_probe.static.modules import (
@@ -65,6 +66,38 @@ class DagFile:
     def lines(self) -> list[bytes]:
         """The lines of the file."""
         return self.data.splitlines(keepends=True)
+
+    @cached_property
+    def nodes(self) -> Mapping[ast.AST, Sequence[ast.AST]]:
+        """Every node below the module, function, class or lambda whose body it stands in.
+
+        In the order of the text. Decorators, defaults and annotations stand outside of the function
+        that they are of. The tree is gone through once, for all rules.
+        """
+        return _by_owner(self.module.tree)
+
+    @property
+    def all_nodes(self) -> Iterator[ast.AST]:
+        """Every node of the file but the module's own."""
+        return chain.from_iterable(self.nodes.values())
+
+    def returned(self, function: Any) -> Iterator[ast.expr]:
+        """What a function returns; functions within it are left out."""
+        for node in self.nodes[function]:
+            if isinstance(node, ast.Return) and node.value is not None:
+                yield node.value
+
+    def pushed(self, function: Any) -> Iterator[ast.expr]:
+        """What a function gives to `xcom_push`."""
+        for node in self.nodes[function]:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "xcom_push"
+            ):
+                value = argument(node, "value", 1)
+                if value is not None:
+                    yield value
 
     @cached_property
     def tasks(self) -> list[Task]:
@@ -160,34 +193,35 @@ class DagFile:
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def returned(function: Any) -> Iterator[ast.expr]:
-    """What a function returns; functions within it are left out."""
-    for statement in own_nodes(function):
-        if isinstance(statement, ast.Return) and statement.value is not None:
-            yield statement.value
+_OWNERS = (*_FUNCTIONS, ast.ClassDef, ast.Lambda)
+# Most nodes of a file, and nothing is below them.
+_LEAVES = frozenset({ast.Name, ast.Constant})
+_NO_CODE = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
 
-def own_nodes(function: Any) -> Iterator[ast.AST]:
-    """The nodes of a function's body, without those of functions and classes within it."""
-    todo: list[ast.AST] = list(reversed(function.body))
-    while todo:
-        node = todo.pop()
-        yield node
-        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef, ast.Lambda)):
-            todo.extend(reversed(list(ast.iter_child_nodes(node))))
-
-
-def pushed(function: Any) -> Iterator[ast.expr]:
-    """What a function gives to `xcom_push`."""
-    for node in own_nodes(function):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr == "xcom_push"
-        ):
-            value = argument(node, "value", 1)
-            if value is not None:
-                yield value
+def _by_owner(tree: ast.Module) -> dict[ast.AST, list[ast.AST]]:
+    found: dict[ast.AST, list[ast.AST]] = {}
+    owners: list[Any] = [tree]
+    for owner in owners:
+        own: list[ast.AST] = []
+        found[owner] = own
+        todo = owner.body[::-1] if isinstance(owner.body, list) else [owner.body]
+        while todo:
+            node = todo.pop()
+            own.append(node)
+            if node.__class__ in _LEAVES:
+                continue
+            fields = node._fields
+            if isinstance(node, _OWNERS):
+                owners.append(node)
+                fields = tuple(name for name in fields if name != "body")
+            for name in reversed(fields):
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    todo += [item for item in reversed(value) if isinstance(item, ast.AST)]
+                elif isinstance(value, ast.AST) and not isinstance(value, _NO_CODE):
+                    todo.append(value)
+    return found
 
 
 def _bound_to(site: CallSite) -> str | None:

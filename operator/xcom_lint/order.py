@@ -1,7 +1,9 @@
 """Which tasks of a DAG come first, as far as its text shows."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -19,12 +21,7 @@ def first_tasks(file: DagFile, tasks: Sequence[Task]) -> list[Task]:
     Order shows in arguments (`load(extract())`), in `a >> b` and `b << a`, in `set_upstream` and
     `set_downstream`, and in `chain(a, b)`. A loop of them leaves the first in the text.
     """
-    edges: set[tuple[Any, Any]] = set()
-    order = _Order(file)
-    for site in file.module.calls:
-        edges.update(order.of_call(site.call, site.scope))
-    for scope, node in _shifts(file):
-        edges.update(order.of_shift(node, scope))
+    edges = _edges(file)
     nodes = {task.function: task for task in tasks}
     later = {
         after
@@ -34,6 +31,20 @@ def first_tasks(file: DagFile, tasks: Sequence[Task]) -> list[Task]:
     }
     in_text = sorted(tasks, key=lambda task: task.function.lineno)
     return [task for task in in_text if task.function not in later] or in_text[:1]
+
+
+@lru_cache(maxsize=1)
+def _edges(file: DagFile) -> Mapping[Any, set[Any]]:
+    """What comes directly after each; every DAG of a file asks, one file after the other."""
+    order = _Order(file)
+    edges: dict[Any, set[Any]] = defaultdict(set)
+    for site in file.module.calls:
+        for before, after in order.of_call(site.call, site.scope):
+            edges[before].add(after)
+    for scope, node in _shifts(file):
+        for before, after in order.of_shift(node, scope):
+            edges[before].add(after)
+    return edges
 
 
 class _Order:
@@ -103,29 +114,17 @@ def _pairs(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _shifts(file: DagFile) -> Iterator[tuple[Scope, ast.BinOp]]:
-    for node, scope in file.module.scopes.items():
-        for child in _statements(node):
-            if isinstance(child, ast.BinOp) and isinstance(child.op, (ast.RShift, ast.LShift)):
-                yield scope, child
+    for owner, scope in file.module.scopes.items():
+        for node in file.nodes[owner]:
+            if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.RShift, ast.LShift)):
+                yield scope, node
 
 
-def _statements(owner: Any) -> Iterator[ast.AST]:
-    """What stands in a scope itself."""
-    todo = list(owner.body)
-    while todo:
-        node = todo.pop()
-        yield node
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            todo.extend(ast.iter_child_nodes(node))
-
-
-def _reachable(start: Any, edges: set[tuple[Any, Any]]) -> set[Any]:
+def _reachable(start: Any, edges: Mapping[Any, set[Any]]) -> set[Any]:
     found: set[Any] = set()
     todo = [start]
     while todo:
-        node = todo.pop()
-        for before, after in edges:
-            if before is node and after not in found:
-                found.add(after)
-                todo.append(after)
+        new = edges.get(todo.pop(), set()) - found
+        found |= new
+        todo += new
     return found

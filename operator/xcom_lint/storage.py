@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from xcom_lint.dagfile import DagFile, own_nodes, pushed, returned
+from xcom_lint.dagfile import DagFile
 from xcom_probe.static.modules import Scope, argument, single
 from xcom_probe.static.tasks import Task
 
@@ -103,15 +103,17 @@ def writes(file: DagFile) -> tuple[Write, ...]:
     """Every write of the tasks of a file; several rules ask, one file after the other."""
     found = [(task, _accesses(file, task)) for task in file.python_tasks]
     return tuple(
-        Write(task, access, _handed_on(access, task, found))
+        Write(task, access, _handed_on(file, access, task, found))
         for task, own in found
         for access in own
         if access.writes and not _is_reference(file, access)
     )
 
 
-def _handed_on(access: Access, task: Task, found: list[tuple[Task, list[Access]]]) -> str:
-    if _hands_over(access, task.function):
+def _handed_on(
+    file: DagFile, access: Access, task: Task, found: list[tuple[Task, list[Access]]]
+) -> str:
+    if _hands_over(file, access, task.function):
         return "and hands its path to other tasks"
     texts = _constants(access)
     for other, theirs in found:
@@ -126,7 +128,7 @@ def _accesses(file: DagFile, task: Task) -> list[Access]:
     """Writes and reads in a task's function."""
     scope = file.module.scopes[task.function]
     found = []
-    for node in own_nodes(task.function):
+    for node in file.nodes[task.function]:
         if isinstance(node, ast.Call):
             access = _access(file, node, scope)
             if access is not None:
@@ -160,13 +162,13 @@ def looks_shared(access: Access) -> bool:
     return False
 
 
-def _hands_over(access: Access, function: Any) -> bool:
+def _hands_over(file: DagFile, access: Access, function: Any) -> bool:
     """Whether the path, or part of it, is returned or pushed by the function."""
     names = {node.id for node in ast.walk(access.path) if isinstance(node, ast.Name)}
     texts = _constants(access)
     # `self` and what a module or function is called say nothing of a path.
     names &= {name for name in access.scope.values if name in names}
-    for value in [*returned(function), *pushed(function)]:
+    for value in [*file.returned(function), *file.pushed(function)]:
         for node in ast.walk(value):
             if isinstance(node, ast.Name) and node.id in names:
                 return True

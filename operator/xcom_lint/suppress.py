@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 _XCL = re.compile(r"#\s*xcl:\s*ignore\[([^\]]*)\]\s*(.*)")
 _NOQA = re.compile(r"#\s*noqa:\s*([A-Z0-9, ]*XCL[A-Z0-9, ]*)(?:\s*--\s*(.*))?", re.IGNORECASE)
-_WORDS = (b"xcl:", b"noqa")
+# Reading tokens takes longer than parsing: only where one of them may be a suppression.
+_POSSIBLE = re.compile(rb"#\s*(xcl:\s*ignore\[|noqa:[^\n]*XCL)", re.IGNORECASE)
 _CODE = re.compile(r"XCL\d+")
 
 
@@ -32,7 +33,7 @@ class Suppression:
 
 def suppressions(data: bytes) -> list[Suppression]:
     """The suppressions of a file that has been parsed without an error."""
-    if not any(word in data for word in _WORDS):
+    if not _POSSIBLE.search(data):
         return []
     found = []
     for token in tokenize.tokenize(io.BytesIO(data).readline):

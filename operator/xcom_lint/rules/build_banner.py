@@ -24,7 +24,7 @@ def _doc_md(file: DagFile, dag: Dag) -> Iterator[ast.expr]:
     given = dag.given("doc_md")
     if given is not None:
         yield given
-    for node in ast.walk(file.module.tree) if dag.variable else ():
+    for node in file.all_nodes if dag.variable else ():
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if (

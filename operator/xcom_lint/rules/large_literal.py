@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from xcom_lint.config import Settings
-from xcom_lint.dagfile import DagFile, pushed, returned
+from xcom_lint.dagfile import DagFile
 from xcom_lint.model import Level, Problem, Rule
 from xcom_probe.static.modules import single
 
@@ -15,7 +15,7 @@ def check(file: DagFile, settings: Settings) -> Iterator[Problem]:
     """Find literals from a size on that a task returns or pushes."""
     for task in file.python_tasks:
         scope = file.module.scopes[task.function]
-        for value in [*returned(task.function), *pushed(task.function)]:
+        for value in [*file.returned(task.function), *file.pushed(task.function)]:
             literal = single(value.id, scope) if isinstance(value, ast.Name) else value
             if isinstance(literal, _LITERALS):
                 size = file.size_of(literal)

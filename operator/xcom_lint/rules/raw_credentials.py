@@ -30,9 +30,9 @@ _PLACEHOLDER = re.compile(r"[{}<>$*%]|\Ax+\Z|\A\.+\Z|\A(password|secret|token|ch
 
 def check(file: DagFile, _: Settings) -> Iterator[Problem]:
     """Find connection strings with a password, AWS key IDs, and secrets given as arguments."""
-    nodes = list(ast.walk(file.module.tree))
+    nodes = list(file.all_nodes)
     # Docstrings, and the texts between the braces of f-strings.
-    left_out = set(_docstrings(nodes))
+    left_out = set(_docstrings(file.nodes))
     left_out.update(
         id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values
     )
@@ -75,8 +75,8 @@ def _secret_in(text: str) -> str:
     return ""
 
 
-def _docstrings(nodes: Iterable[ast.AST]) -> Iterator[int]:
-    for node in nodes:
+def _docstrings(owners: Iterable[ast.AST]) -> Iterator[int]:
+    for node in owners:
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ def test_levels_can_be_configured(dags: Path) -> None:
         ("colour = 1", "[tool.xcom-lint] colour is unknown; there are banner-helpers"),
         ("large_literal_bytes = 1", "large_literal_bytes is unknown"),
         ('large-literal-bytes = "much"', "large-literal-bytes = 'much'"),
+        ("large-literal-bytes = 0", "large-literal-bytes = 0: write a whole number of bytes"),
+        ("large-literal-bytes = true", "large-literal-bytes = True"),
+        ('exclude = "dags/*"', "exclude = 'dags/*': write a list of texts"),
+        ("banner-helpers = [1]", "banner-helpers = [1]"),
+        ("baseline = 1", "baseline = 1: write a text"),
+        ("levels = 1", "levels = 1: write a table"),
         ('[tool.xcom-lint.levels]\nXCL999 = "warn"', "levels.XCL999: there is no such rule"),
         ('[tool.xcom-lint.levels]\nXCL001 = "loud"', "levels.XCL001 = 'loud'"),
         ("= nonsense", "pyproject.toml"),
@@ -179,3 +186,23 @@ def test_sarif_names_rules_and_places(dags: Path) -> None:
     region = run["results"][0]["locations"][0]["physicalLocation"]
     assert region["artifactLocation"]["uri"] == "dags/d.py"
     assert region["region"] == {"startLine": 5, "startColumn": 1}
+
+
+def test_a_table_that_is_none_is_told(dags: Path) -> None:
+    (dags.parent / "pyproject.toml").write_text("[tool]\nxcom-lint = 1\n")
+    done = xbr(dags)
+    assert done.exit_code == 2
+    assert "tool.xcom-lint = 1: write it as a table" in done.output
+
+
+@pytest.mark.parametrize("module", ["pydantic", "lightkube", "kopf"])
+def test_one_file_is_linted_without_what_is_slow_to_import(dags: Path, module: str) -> None:
+    program = f"""
+import sys
+from xcom_rollout.cli import main
+try:
+    main(["lint", {str(dags)!r}])
+except SystemExit:
+    sys.exit(3 if {module!r} in sys.modules else 0)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
