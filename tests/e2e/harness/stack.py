@@ -215,15 +215,32 @@ class AirflowStack:
             self._minio_forward.address(), *_MINIO_ROOT, secure=False, http_client=_http_pool()
         )
 
+    def s3_access(self) -> dict[str, str]:
+        """Variables with which boto3 reaches the S3 server with all rights."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://{self._minio_forward.address()}",
+            "AWS_ACCESS_KEY_ID": _MINIO_ROOT[0],
+            "AWS_SECRET_ACCESS_KEY": _MINIO_ROOT[1],
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
     # Installing and removing.
 
-    def install(self, values: Mapping[str, Any] | None = None) -> None:
+    def install(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        image: str | None = None,
+        more_dags: Path | None = None,
+    ) -> None:
         """Bring up storage, database and Airflow, and wait until DAGs can run.
 
         Installing again changes what differs and nothing else.
 
         Args:
             values: Helm values on top of `stack/values.yaml`.
+            image: folder in tests/e2e/images; by default the instance's.
+            more_dags: folder whose files lie in the DAG folder too.
 
         Raises:
             HarnessError: an image cannot be built, Helm fails, or a deadline passes; the message
@@ -231,13 +248,14 @@ class AirflowStack:
         """
         words = {f"{name}_image": self.cluster.load_image(name) for name in ("postgres", "minio")}
         words["namespace"] = self.namespace
-        airflow_image = self.cluster.load_image(self.instance.image)
+        airflow_image = self.cluster.load_image(image or self.instance.image)
         with step("Postgres and MinIO"):
             for namespace in (self.namespace, "storage"):
                 self.cluster.apply(_namespace(namespace))
             for manifest in ("postgres.yaml", "minio.yaml", "airflow.yaml"):
                 self.cluster.apply(Template((STACK / manifest).read_text()).substitute(words))
-            self.cluster.apply(_dags(self.namespace))
+            folders = [DAGS, *([more_dags] if more_dags else [])]
+            self.cluster.apply(_dags(self.namespace, folders))
             self._rollout("storage", "minio", deadline=60)
             self._rollout(self.namespace, "postgres", deadline=60)
         with step("buckets and chart repository"):
@@ -337,20 +355,33 @@ class AirflowStack:
             if not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
         client.set_bucket_policy(CHARTS_BUCKET, json.dumps(_public_read(CHARTS_BUCKET)))
-        admin = MinioAdmin(
+        self.add_identity(*_MINIO_XCOM, _read_write(XCOM_BUCKET))
+
+    def add_identity(self, name: str, secret: str, policy: Mapping[str, Any]) -> None:
+        """Make the S3 server know an identity that has the rights of this policy and no others."""
+        admin = self._minio_admin()
+        admin.policy_add(name, policy=dict(policy))
+        admin.user_add(name, secret)
+        try:
+            admin.attach_policy([name], user=name)
+        except MinioAdminException as error:
+            # What a second install meets.
+            if "XMinioAdminPolicyChangeAlreadyApplied" not in str(error):
+                raise
+
+    def remove_identity(self, name: str) -> None:
+        """Take it away again, with its policy."""
+        admin = self._minio_admin()
+        admin.user_remove(name)
+        admin.policy_remove(name)
+
+    def _minio_admin(self) -> MinioAdmin:
+        return MinioAdmin(
             endpoint=self._minio_forward.address(),
             credentials=StaticProvider(*_MINIO_ROOT),
             secure=False,
             http_client=_http_pool(),
         )
-        admin.policy_add(XCOM_BUCKET, policy=_read_write(XCOM_BUCKET))
-        admin.user_add(*_MINIO_XCOM)
-        try:
-            admin.attach_policy([XCOM_BUCKET], user=_MINIO_XCOM[0])
-        except MinioAdminException as error:
-            # What a second install meets.
-            if "XMinioAdminPolicyChangeAlreadyApplied" not in str(error):
-                raise
 
     def _publish_chart(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -440,9 +471,10 @@ def _namespace(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def _dags(namespace: str) -> dict[str, Any]:
+def _dags(namespace: str, folders: Sequence[Path]) -> dict[str, Any]:
     """The ConfigMap that holds the DAG folder."""
-    files = {file.name: file.read_text() for file in sorted(DAGS.iterdir()) if file.is_file()}
+    found = [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
+    files = {file.name: file.read_text() for file in found}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
