@@ -223,8 +223,11 @@ class _Rest:
 
 
 def _announcement(decision: Decision) -> tuple[Note, ...]:
-    """Return what to tell about the action to come; upkeep of a live rollout is not told."""
+    """Return what to tell about the action to come.
+
+    Upkeep of a live rollout is not told, and what is held was told when it began to be.
+    """
     finding = decision.current.finding
-    if finding.action is None or finding.progress is Progress.DONE:
+    if finding.action is None or finding.progress in (Progress.DONE, Progress.HELD):
         return ()
     return (Note(Severity.NORMAL, finding.reason, finding.message),)

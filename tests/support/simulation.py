@@ -6,7 +6,8 @@ attempt; a scheduler starts the next task of every run whose DAG is not paused. 
 take place is counted: `path_reads` (a task of the database environment read an offloaded value),
 `spoilt_rows` (an attempt wrote over a later one's value), `blind_offloads` (offloading began
 while some pod could not read offloaded values), `unaudited` (something was delivered on the way
-there without the audits that the spec asks for).
+there without the audits that the spec asks for), `unconfirmed` (the same without a fresh look at
+the build of the pods).
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from xcom_rollout.decide.actions import (
     DeletePods,
     FailRuns,
     ForgetDelivery,
+    LookForBuild,
     PauseDags,
     RunJob,
     SetValues,
@@ -28,7 +30,17 @@ from xcom_rollout.decide.actions import (
     WriteLedger,
 )
 from xcom_rollout.decide.decision import Decision
-from xcom_rollout.decide.ledger import Component, Ledger, OffloadedRun, Reader, RunKey, Verdict
+from xcom_rollout.decide.ledger import (
+    BuildSeen,
+    Component,
+    Freshness,
+    Ledger,
+    Leg,
+    OffloadedRun,
+    Reader,
+    RunKey,
+    Verdict,
+)
 from xcom_rollout.decide.observed import (
     AirflowView,
     AuditResult,
@@ -51,6 +63,7 @@ from xcom_rollout.decide.settings import BackendSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 COMPONENTS = ("scheduler", "triggerer", "webserver")
+BUILD = "0123456789abcdef0123456789abcdef01234567"
 ATTESTATION = (
     '{"by": "ana", "at": "2025-12-31T00:00:00Z", "evidence": "https://example.org/1", '
     '"expiresAt": "2026-01-20T00:00:00Z"}'
@@ -143,6 +156,10 @@ class Simulation:
         """Kinds of Jobs that end without a result."""
         self.content = "content"
         """What the pods are made of and configured with, as far as the digest tells."""
+        self.build: str | None = BUILD
+        """The commit that all of the release is of; None where it does not tell."""
+        self.looks: list[tuple[datetime, str | None, set[str]]] = []
+        """When the pods were looked into, what they showed, and which pods they were."""
         self.worker_executor = "LocalExecutor"
         self.api_error = ""
         self.job_seconds = 3
@@ -152,6 +169,7 @@ class Simulation:
         self.spoilt_rows: list[str] = []
         self.blind_offloads: list[str] = []
         self.unaudited: list[str] = []
+        self.unconfirmed: list[str] = []
         self.touched: set[RunKey] = set()
 
     # -- the world goes on -------------------------------------------------------------------
@@ -326,6 +344,8 @@ class Simulation:
                 self.status, self.maker = "deployed", Maker.OTHER
             case ConfirmReaders(pods=pods):
                 self._confirm(pods)
+            case LookForBuild():
+                self._look(action)
             case PauseDags(dag_ids=dag_ids):
                 self.paused |= set(dag_ids[:most])
             case UnpauseDags(dag_ids=dag_ids):
@@ -369,6 +389,7 @@ class Simulation:
     def _set_values(self, settings: BackendSettings) -> None:
         if settings.reads_offloaded:
             self.unaudited += self._not_audited()
+            self.unconfirmed += self._not_confirmed()
         if settings.offloads:
             self.blind_offloads += [
                 pod.name for pod in (*self.fleet, *self.tasks) if not pod.settings.reads_offloaded
@@ -397,6 +418,20 @@ class Simulation:
             and (name not in taken or any(f.dag_id not in dags for f in taken[name].findings))
         ]
 
+    def _not_confirmed(self) -> list[str]:
+        """Say what a delivery lacks now; judged without the operator's own code."""
+        gate = self.spec.gates.provenance
+        if gate is None:
+            return []
+        if not self.looks:
+            return ["nobody looked"]
+        at, build, pods = self.looks[-1]
+        if build != gate.expected_build:
+            return [f"the pods showed {build}"]
+        if pods != {pod.name for pod in self.fleet}:
+            return ["other pods were looked into"]
+        return ["too long ago"] if self.now - at >= timedelta(minutes=5) else []
+
     def interrupt_delivery(self, settings: BackendSettings, maker: Maker) -> None:
         """Leave the release as a Helm process does that is killed half-way."""
         self.interrupted_from = self.settings
@@ -412,6 +447,23 @@ class Simulation:
         names = {reader.uid for reader in seen}
         others = tuple(reader for reader in self.ledger.readers if reader.uid not in names)
         self.ledger = replace(self.ledger, readers=(*others, *seen))
+
+    def _look(self, action: LookForBuild) -> None:
+        asked = action.question
+        verdict = Freshness.FRESH if self.build == asked.expected else Freshness.STALE
+        if self.build is None:
+            verdict = Freshness.UNKNOWN
+        seen = BuildSeen(
+            asked,
+            verdict,
+            f"the pods are {self.build}",
+            self.now,
+            differing=(Leg.STAMP,) if verdict is Freshness.STALE else (),
+            unseen=(Leg.STAMP,) if verdict is Freshness.UNKNOWN else (),
+            readings=(f"stamp of the pod scheduler is {self.build}",),
+        )
+        self.looks.append((self.now, self.build, {pod.name for pod in self.fleet}))
+        self.ledger = replace(self.ledger, build=seen)
 
     def kill(self) -> None:
         self.annotations["xcomrollout.dev/kill"] = '{"by": "ana", "reason": "test"}'

@@ -7,6 +7,7 @@ from xcom_rollout.act.confirm_readers import confirm_readers
 from xcom_rollout.act.delete_pods import delete_pods
 from xcom_rollout.act.fail_runs import fail_runs
 from xcom_rollout.act.forget_delivery import forget_delivery
+from xcom_rollout.act.look_for_build import look_for_build
 from xcom_rollout.act.pause_dags import set_paused
 from xcom_rollout.act.run_job import run_job
 from xcom_rollout.act.set_values import set_values
@@ -18,6 +19,7 @@ from xcom_rollout.decide.actions import (
     DeletePods,
     FailRuns,
     ForgetDelivery,
+    LookForBuild,
     PauseDags,
     RunJob,
     SetValues,
@@ -47,6 +49,8 @@ def perform(world: World, observed: Observed, action: Action) -> None:
             forget_delivery(world, rollout, action)
         case ConfirmReaders():
             confirm_readers(world, observed, action)
+        case LookForBuild():
+            look_for_build(world, observed, action)
         case PauseDags():
             set_paused(world, rollout, action.dag_ids, paused=True)
         case UnpauseDags():

@@ -48,6 +48,7 @@ class Condition:
     CALIBRATED: Final = "Calibrated"
     AUDITED: Final = "Audited"
     REHEARSED: Final = "Rehearsed"
+    BUILD_CONFIRMED: Final = "BuildConfirmed"
     READERS_CONFIRMED: Final = "ReadersConfirmed"
     OFFLOADING: Final = "Offloading"
     REVERTED: Final = "Reverted"
@@ -60,6 +61,7 @@ DOMAIN_CONDITIONS: Final = (
     Condition.CALIBRATED,
     Condition.AUDITED,
     Condition.REHEARSED,
+    Condition.BUILD_CONFIRMED,
     Condition.READERS_CONFIRMED,
     Condition.OFFLOADING,
     Condition.REVERTED,

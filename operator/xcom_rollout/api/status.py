@@ -139,6 +139,25 @@ class CalibrationStatus(Model):
     )
 
 
+class ProvenanceStatus(Model):
+    """What the newest look for the expected build saw."""
+
+    verdict: Literal["fresh", "stale", "mixed", "unknown"] = Field(
+        description="fresh: all is of the expected build; stale: all that is known is one other "
+        "build; mixed: there are several; unknown: something could not be seen."
+    )
+    expected_build: str = Field(description="The commit that all has to be of.")
+    reason: str = Field(description="What the verdict rests on, in words.")
+    observed_at: AwareDatetime = Field(description="When the look ended.")
+    pods: Count = Field(default=0, description="Number of pods that were looked into.")
+    readings: tuple[str, ...] = Field(
+        default=(),
+        description="What is of another build, then what could not be seen, twenty at most.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    left_out: Count = Field(default=0, description="Number of such readings beyond these.")
+
+
 class OffloadedRunsStatus(Model):
     """The in-flight DAG runs that hold offloaded values."""
 
@@ -232,6 +251,9 @@ class RolloutStatus(Model):
         default=None, description="The recommended threshold."
     )
     rehearsal: RehearsalStatus | None = Field(default=None, description="The rehearsed way back.")
+    provenance: ProvenanceStatus | None = Field(
+        default=None, description="The newest look for the expected build."
+    )
     offloaded_runs: OffloadedRunsStatus | None = Field(
         default=None, description="In-flight runs that hold offloaded values."
     )

@@ -70,7 +70,7 @@ _QUANTILE_REMEDY: Final = "write it in quotes, for example '0.999'"
 _MARGIN_REMEDY: Final = "write it in quotes, for example '2' or '1.5'"
 
 
-def _number_rule(pattern: str, what: str, remedy: str) -> dict[str, Any]:
+def _quoted_rule(pattern: str, what: str, remedy: str) -> dict[str, Any]:
     return {
         "x-kubernetes-int-or-string": True,
         **cel(
@@ -81,8 +81,53 @@ def _number_rule(pattern: str, what: str, remedy: str) -> dict[str, Any]:
     }
 
 
-_QUANTILE_RULE = _number_rule(QUANTILE_PATTERN, "a share between 0 and 1", _QUANTILE_REMEDY)
-_MARGIN_RULE = _number_rule(MARGIN_PATTERN, "a factor of 1 or more", _MARGIN_REMEDY)
+_QUANTILE_RULE = _quoted_rule(QUANTILE_PATTERN, "a share between 0 and 1", _QUANTILE_REMEDY)
+_MARGIN_RULE = _quoted_rule(MARGIN_PATTERN, "a factor of 1 or more", _MARGIN_REMEDY)
+COMMIT_PATTERN: Final = r"^[0-9a-f]{7,64}$"
+"""A commit, whole or shortened to no less than the seven digits that Git shows."""
+_COMMIT_REMEDY: Final = (
+    "write 7 to 64 lower-case hexadecimal digits in quotes, as git rev-parse HEAD prints them"
+)
+_COMMIT_RULE = _quoted_rule(COMMIT_PATTERN, "a commit", _COMMIT_REMEDY)
+IMAGE_LABEL: Final = "org.opencontainers.image.revision"
+"""Where an image's commit is looked for when nobody says: an annotation or label of the pod."""
+IMAGE_VARIABLE: Final = "APP_SHA"
+"""The same: a variable in the container."""
+_AT_LEAST_A_MINUTE: Final = "is less than a minute: write 1m or more"
+_MINUTE_RULE: dict[str, Any] = {
+    "x-kubernetes-validations": [
+        *_DURATION_RULE["x-kubernetes-validations"],
+        *cel(
+            f"!self.matches('{DURATION_PATTERN}') || self == '' || "
+            "duration(self) >= duration('1m')",
+            "must be a minute or more",
+            expression=f'"\'" + self + "\' {_AT_LEAST_A_MINUTE}"',
+        )["x-kubernetes-validations"],
+    ]
+}
+_NOTHING_JUDGED: Final = (
+    "legs: must name stamp, image or tags, or nothing would be judged; to judge nothing, leave the "
+    "whole gate out"
+)
+_NO_PLACE_NAMED: Final = (
+    "imageEnv: must name a variable, or imageLabels a label, or no image could tell its commit; "
+    "else leave image out of legs"
+)
+_DAGS_WITHOUT_TAGS: Final = (
+    "dags: must be left out unless tags is among the legs: DAGs are judged by their tags"
+)
+_PROVENANCE_RULE: dict[str, Any] = {
+    "x-kubernetes-validations": [
+        *cel("size(self.legs) > 0", _NOTHING_JUDGED)["x-kubernetes-validations"],
+        *cel(
+            "!('image' in self.legs) || size(self.imageLabels) + size(self.imageEnv) > 0",
+            _NO_PLACE_NAMED,
+        )["x-kubernetes-validations"],
+        *cel("size(self.dags) == 0 || 'tags' in self.legs", _DAGS_WITHOUT_TAGS)[
+            "x-kubernetes-validations"
+        ],
+    ]
+}
 _NO_AUDIT: Final = "asks for no audit: add static: {}, dynamic: {} or both, or leave it out"
 _ACCEPTS_EVERYTHING: Final = (
     "accepted: each entry must name a dagId or a file, or it would accept everything"
@@ -342,6 +387,74 @@ class AuditGate(Model):
         return self
 
 
+class ProvenanceGate(Model):
+    """One build in all of the release: DAGs, images and what Airflow has parsed; see
+    docs/provenance.md."""
+
+    expected_build: str = Field(
+        max_length=64,
+        description="The commit that all has to be of, in quotes: 7 to 64 hexadecimal digits.",
+        json_schema_extra=_COMMIT_RULE,
+    )
+    legs: Annotated[tuple[Literal["stamp", "image", "tags"], ...], Field(max_length=3)] = Field(
+        default=("stamp", "image", "tags"),
+        description="What is judged: the stamp of the DAGs and the commit of the image in every "
+        "pod, the tags of the DAGs that Airflow has parsed. What cannot be seen holds the "
+        "rollout: leave out what the release does not have.",
+    )
+    image_labels: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=317)], ...], Field(max_length=16)
+    ] = Field(
+        default=(IMAGE_LABEL,),
+        description="Annotations or labels of the pods that tell the image's commit.",
+    )
+    image_env: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=253)], ...], Field(max_length=16)
+    ] = Field(
+        default=(IMAGE_VARIABLE,),
+        description="Variables in the containers that tell it.",
+    )
+    dags: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=250)], ...], Field(max_length=256)
+    ] = Field(
+        default=(),
+        description="DAGs whose tags are judged. All that Airflow has parsed when empty.",
+    )
+    interval: Duration = Field(
+        default="30s",
+        description="How soon the pods are looked into again while the gate holds, such as 30s.",
+    )
+    max_age: Annotated[str, Field(max_length=32), AfterValidator(_checked_duration)] = Field(
+        default="5m",
+        description="Age from which on what was seen counts no more, 1m or more.",
+        json_schema_extra=_MINUTE_RULE,
+    )
+
+    @field_validator("expected_build")
+    @classmethod
+    def _commit(cls, value: str) -> str:
+        if not re.fullmatch(COMMIT_PATTERN, value):
+            raise ValueError(f"{value!r} is no commit; {_COMMIT_REMEDY}")
+        return value
+
+    @field_validator("max_age")
+    @classmethod
+    def _minute(cls, value: str) -> str:
+        if parse_duration(value) < timedelta(minutes=1):
+            raise ValueError(f"{value!r} {_AT_LEAST_A_MINUTE}")
+        return value
+
+    @model_validator(mode="after")
+    def _judges_something(self) -> "ProvenanceGate":
+        if not self.legs:
+            raise ValueError(_NOTHING_JUDGED)
+        if "image" in self.legs and not self.image_labels and not self.image_env:
+            raise ValueError(_NO_PLACE_NAMED)
+        if self.dags and "tags" not in self.legs:
+            raise ValueError(_DAGS_WITHOUT_TAGS)
+        return self
+
+
 class Gates(Model):
     """What must be proven before anything is delivered."""
 
@@ -351,6 +464,11 @@ class Gates(Model):
         default=None,
         description="The audits of DAG code and stored values. None when absent.",
         json_schema_extra=_AUDIT_RULE,
+    )
+    provenance: ProvenanceGate | None = Field(
+        default=None,
+        description="One build in all of the release. Not looked at when absent.",
+        json_schema_extra=_PROVENANCE_RULE,
     )
     max_age: Duration = Field(
         default="24h", description="Age from which on a proof counts no more, such as 24h."

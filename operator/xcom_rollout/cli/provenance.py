@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from xcom_probe.build import build
+from xcom_rollout.api.v1alpha1 import IMAGE_LABEL, IMAGE_VARIABLE
 from xcom_rollout.cli.options import (
     EXIT_DONE,
     EXIT_GOING_ON,
@@ -23,17 +24,16 @@ from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, wrap
 from xcom_rollout.cli.session import Session, Unreachable, open_session
 from xcom_rollout.clients.errors import Forbidden, WorldError
 from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.decide.ledger import Freshness, Leg
 from xcom_rollout.provenance.look import Names, Sight, look
-from xcom_rollout.provenance.verdict import COMMIT, Kind, Leg, Verdict, short, verdict
+from xcom_rollout.provenance.verdict import COMMIT, Verdict, short, verdict
 
 _EXIT: Final = {
-    Kind.FRESH: EXIT_DONE,
-    Kind.STALE: EXIT_STALLED,
-    Kind.MIXED: EXIT_STALLED,
-    Kind.UNKNOWN: EXIT_UNREACHABLE,
+    Freshness.FRESH: EXIT_DONE,
+    Freshness.STALE: EXIT_STALLED,
+    Freshness.MIXED: EXIT_STALLED,
+    Freshness.UNKNOWN: EXIT_UNREACHABLE,
 }
-_LABEL: Final = "org.opencontainers.image.revision"
-_VARIABLE: Final = "APP_SHA"
 
 
 def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -53,7 +53,7 @@ def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> s
     "--image-label",
     "labels",
     multiple=True,
-    default=(_LABEL,),
+    default=(IMAGE_LABEL,),
     show_default=True,
     metavar="NAME",
     help="Annotation or label of the pods that tells the image's commit; repeatable.",
@@ -62,7 +62,7 @@ def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> s
     "--image-env",
     "variables",
     multiple=True,
-    default=(_VARIABLE,),
+    default=(IMAGE_VARIABLE,),
     show_default=True,
     metavar="NAME",
     help="Variable in the containers that tells it; repeatable.",
@@ -130,7 +130,7 @@ def command(
     while True:
         sight, trouble = _look(session, probe, release, Names(labels, variables), dags)
         found = verdict(sight.readings, expect, legs) if sight else None
-        done = not wait or (found is not None and found.kind is Kind.FRESH)
+        done = not wait or (found is not None and found.kind is Freshness.FRESH)
         if done or time.monotonic() + interval >= deadline:
             break
         said = found.reason if found else trouble
@@ -142,7 +142,7 @@ def command(
         print_json(as_data(sight, found, expect, legs))
     else:
         echo_lines(tell(sight, found, expect))
-    late = wait and found.kind in (Kind.STALE, Kind.MIXED)
+    late = wait and found.kind in (Freshness.STALE, Freshness.MIXED)
     if late:
         click.echo(f"still so after {lasting(timedelta(seconds=timeout))}", err=True)
     sys.exit(EXIT_GOING_ON if late else _EXIT[found.kind])

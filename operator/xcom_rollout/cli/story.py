@@ -59,6 +59,7 @@ def tell(raw: Raw, now: datetime) -> list[str]:
     lines += _audits(status, now)
     lines += _calibration(status, now)
     lines += _rehearsal(status, now)
+    lines += _provenance(status, now)
     lines += _offloaded(status, now)
     lines += _kill(status, now)
     lines += _history(status)
@@ -173,6 +174,23 @@ def _rehearsal(status: Mapping[str, Any], now: datetime) -> list[str]:
     else:
         text = "not required"
     return ["", "Rehearsal", *(f"  {line}" for line in wrapped(text, width() - 2))]
+
+
+def _provenance(status: Mapping[str, Any], now: datetime) -> list[str]:
+    seen = status.get("provenance")
+    if not seen:
+        return []
+    text = (
+        f"{seen['verdict']}: expected {seen['expectedBuild']}, looked into {seen.get('pods', 0)} "
+        f"pods {ago(seen['observedAt'], now)}"
+    )
+    lines = [f"  {line}" for line in wrapped(text, width() - 2)]
+    for reading in seen.get("readings") or ():
+        first, *rest = wrapped(reading, width() - 6)
+        lines += [f"    ✗ {first}", *(f"      {line}" for line in rest)]
+    if more := seen.get("leftOut"):
+        lines.append(f"      and {more} more")
+    return ["", "Build", *lines]
 
 
 def _offloaded(status: Mapping[str, Any], now: datetime) -> list[str]:

@@ -6,7 +6,7 @@ Each action is idempotent. It names what shall be so; the layer `act` makes it s
 from dataclasses import dataclass
 from datetime import timedelta
 
-from xcom_rollout.decide.ledger import Component, Ledger, RunKey
+from xcom_rollout.decide.ledger import BuildQuestion, Component, Ledger, RunKey
 from xcom_rollout.decide.observed import JobKind
 from xcom_rollout.decide.settings import BackendSettings
 
@@ -96,6 +96,16 @@ class ConfirmReaders:
 
 
 @dataclass(frozen=True)
+class LookForBuild:
+    """Look, by a process inside each live pod, which build of DAGs and image it has."""
+
+    question: BuildQuestion
+
+    def describe(self) -> str:
+        return f"look into the live pods for the build {self.question.expected}"
+
+
+@dataclass(frozen=True)
 class PauseDags:
     dag_ids: tuple[str, ...]
 
@@ -147,6 +157,7 @@ Action = (
     | SetValues
     | ForgetDelivery
     | ConfirmReaders
+    | LookForBuild
     | PauseDags
     | UnpauseDags
     | FailRuns

@@ -51,6 +51,7 @@ def resumed(ledger: Ledger) -> Ledger:
         proofs=(),
         audits=(),
         calibration=None,
+        build=None,
         readers=(),
         census=None,
     )

@@ -4,7 +4,7 @@ python -m xcom_rollout.decide.diagram > docs/reference/states.md
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from xcom_rollout.decide.kill_table import KILL_TABLE
 from xcom_rollout.decide.rollout_table import ROLLOUT_TABLE
@@ -42,14 +42,12 @@ def render() -> str:
 
 
 def _diagram(table: Sequence[Step], end: str) -> list[str]:
-    phases: list[str] = []
-    for step in table:
-        if step.phase not in phases and step.phase not in _ASIDE:
-            phases.append(step.phase)
-    if end not in phases:
-        phases.append(end)
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {phases[0]}"]
-    lines += [f"    {a} --> {b}" for a, b in pairwise(phases)]
+    way = [phase for phase, _ in groupby(step.phase for step in table) if phase not in _ASIDE]
+    if end not in way:
+        way.append(end)
+    phases = list(dict.fromkeys(way))
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {way[0]}"]
+    lines += [f"    {a} --> {b}" for a, b in dict.fromkeys(pairwise(way)) if a != b]
     if end == "Live":
         lines += [f"    {phase} --> Killing: kill" for phase in phases]
     else:

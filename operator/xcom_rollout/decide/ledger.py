@@ -159,6 +159,61 @@ class Calibration:
     facts: tuple[tuple[str, str], ...] = ()
 
 
+class Leg(StrEnum):
+    """A way on which a build comes to Airflow, and where it shows."""
+
+    STAMP = "stamp"
+    IMAGE = "image"
+    TAGS = "tags"
+
+
+class Freshness(StrEnum):
+    """What is said of a release that should be of one build."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    MIXED = "mixed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class BuildQuestion:
+    """What a look for a build is about: its answer counts for nothing else."""
+
+    expected: str
+    """The commit, whole or short."""
+    legs: tuple[Leg, ...]
+    labels: tuple[str, ...]
+    """Annotations or labels of pods that tell an image's commit."""
+    variables: tuple[str, ...]
+    """Variables in the containers that tell it."""
+    dags: tuple[str, ...]
+    """DAGs whose tags are judged; all where it is empty."""
+    digest: str
+    """Of images, pod templates and configuration, as for a proof."""
+    pods: tuple[tuple[str, datetime | None], ...]
+    """UID and start of the container of each long-lived pod."""
+
+
+@dataclass(frozen=True)
+class BuildSeen:
+    """What the pods of the release showed when they were looked into for a build."""
+
+    question: BuildQuestion
+    verdict: Freshness
+    reason: str
+    observed_at: datetime
+    """When the look ended."""
+    differing: tuple[Leg, ...] = ()
+    """Legs on which something is of another build."""
+    unseen: tuple[Leg, ...] = ()
+    """Legs on which something could not be seen."""
+    readings: tuple[str, ...] = ()
+    """Both in words."""
+    left_out: int = 0
+    """Number of such readings beyond these."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """A live pod whose loaded backend was seen by a process inside it."""
@@ -272,6 +327,7 @@ class Ledger:
     proofs: tuple[Proof, ...] = ()
     audits: tuple[Audit, ...] = ()
     calibration: Calibration | None = None
+    build: BuildSeen | None = None
     readers: tuple[Reader, ...] = ()
     census: CensusRecord | None = None
     kill: Kill | None = None

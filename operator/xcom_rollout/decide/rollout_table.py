@@ -7,6 +7,7 @@ from typing import Final
 from xcom_rollout.api.names import Condition
 from xcom_rollout.decide.actions import SetValues, WriteLedger
 from xcom_rollout.decide.audits import audited
+from xcom_rollout.decide.builds import build_confirmed, build_still_confirmed
 from xcom_rollout.decide.calibration import calibrated
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.errands import (
@@ -226,9 +227,13 @@ ROLLOUT_TABLE: Final = (
     Step("calibrated", "Auditing", Condition.CALIBRATED, calibrated),
     Step("audited", "Auditing", Condition.AUDITED, audited),
     Step("rehearsed", "AwaitingRehearsal", Condition.REHEARSED, rehearsed),
+    Step("build-confirmed", "AwaitingBuild", Condition.BUILD_CONFIRMED, build_confirmed),
     Step("readers-delivered", "ReadersFirst", Condition.READERS_CONFIRMED, readers_delivered),
     Step("readers-rolled", "ReadersFirst", Condition.READERS_CONFIRMED, readers_rolled),
     Step("readers-confirmed", "ReadersFirst", Condition.READERS_CONFIRMED, readers_confirmed),
+    Step(
+        "build-still-confirmed", "AwaitingBuild", Condition.BUILD_CONFIRMED, build_still_confirmed
+    ),
     Step("cut-over", "CuttingOver", Condition.OFFLOADING, cut_over),
     Step("cut-over-rolled", "CuttingOver", Condition.OFFLOADING, cut_over_rolled),
     Step("cut-over-confirmed", "CuttingOver", Condition.OFFLOADING, cut_over_confirmed),

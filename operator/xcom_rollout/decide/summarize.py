@@ -10,7 +10,15 @@ from xcom_rollout.api.v1alpha1 import AuditGate
 from xcom_rollout.decide.actions import WriteLedger, reports_name
 from xcom_rollout.decide.audits import accepted, asked, holding, unknown, verdict
 from xcom_rollout.decide.decision import Decision, Progress, StepFinding
-from xcom_rollout.decide.ledger import Audit, Calibration, Effect, Kill, Proof, RunStage
+from xcom_rollout.decide.ledger import (
+    Audit,
+    BuildSeen,
+    Calibration,
+    Effect,
+    Kill,
+    Proof,
+    RunStage,
+)
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.decide.requests import Attestation, attestation
 from xcom_rollout.decide.situation import Situation
@@ -52,6 +60,8 @@ def summarize(
         if settings.reads_offloaded:
             status["threshold"] = settings.threshold
     status["rehearsal"] = _rehearsal(s)
+    if s.spec.gates.provenance is not None and ledger.build is not None:
+        status["provenance"] = _provenance(ledger.build)
     if ledger.census is not None:
         status["offloadedRuns"] = {
             "count": len(ledger.census.runs),
@@ -108,6 +118,7 @@ _GATES: Final = (
     Condition.CALIBRATED,
     Condition.AUDITED,
     Condition.REHEARSED,
+    Condition.BUILD_CONFIRMED,
 )
 """Conditions that a kill leaves as they were."""
 
@@ -117,6 +128,7 @@ def _not_asked_for(s: Situation) -> frozenset[str]:
     wanted = {
         Condition.CALIBRATED: s.spec.threshold.calibrate,
         Condition.AUDITED: s.spec.gates.audit,
+        Condition.BUILD_CONFIRMED: s.spec.gates.provenance,
     }
     return frozenset(kind for kind, value in wanted.items() if value is None)
 
@@ -293,6 +305,20 @@ def _calibration(s: Situation, record: Calibration) -> Status:
             "job": record.job,
             "facts": dict(record.facts) or None,
             "listRef": {"name": reports_name(s.observed.rollout.name)},
+        }
+    )
+
+
+def _provenance(seen: BuildSeen) -> Status:
+    return _without_none(
+        {
+            "verdict": str(seen.verdict),
+            "expectedBuild": seen.question.expected,
+            "reason": seen.reason,
+            "observedAt": _time(seen.observed_at),
+            "pods": len(seen.question.pods),
+            "readings": list(seen.readings) or None,
+            "leftOut": seen.left_out or None,
         }
     )
 

@@ -77,8 +77,11 @@ def wait(reason: str, message: str, *, seconds: float = 1) -> Finding:
     return Finding(Progress.WAITING, reason, message, after=timedelta(seconds=seconds))
 
 
-def hold(reason: str, message: str, *, after: timedelta = HELD) -> Finding:
-    return Finding(Progress.HELD, reason, message, after=after)
+def hold(
+    reason: str, message: str, *, after: timedelta = HELD, action: Action | None = None
+) -> Finding:
+    """A step that is held; `action` looks whether it still is, where only an effect can tell."""
+    return Finding(Progress.HELD, reason, message, action, timedelta(0) if action else after)
 
 
 def _first(found: Sequence[StepFinding]) -> StepFinding:

@@ -27,8 +27,8 @@ from xcom_rollout.clients.pod_objects import (
     run_of,
     trouble,
 )
-from xcom_rollout.decide.ledger import Component
-from xcom_rollout.provenance.verdict import Leg, Reading, reading
+from xcom_rollout.decide.ledger import Component, Leg
+from xcom_rollout.provenance.verdict import Reading, reading
 
 _TAGS_FROM: Final = (
     "scheduler",

@@ -3,32 +3,16 @@
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
-"""A commit, whole or shortened to no less than the seven digits that Git shows."""
+from xcom_rollout.api.v1alpha1 import COMMIT_PATTERN
+from xcom_rollout.decide.ledger import Freshness, Leg
+
+COMMIT: Final = re.compile(COMMIT_PATTERN)
 SHORT: Final = 7
 _NAMED: Final = 3
 """Most readings that a reason quotes."""
-
-
-class Leg(StrEnum):
-    """A way on which a build comes to Airflow, and where it shows."""
-
-    STAMP = "stamp"
-    IMAGE = "image"
-    TAGS = "tags"
-
-
-class Kind(StrEnum):
-    """The answer."""
-
-    FRESH = "fresh"
-    STALE = "stale"
-    MIXED = "mixed"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -61,7 +45,7 @@ class Verdict:
         unknown: readings that could not be made.
     """
 
-    kind: Kind
+    kind: Freshness
     reason: str
     other: tuple[Reading, ...] = ()
     unknown: tuple[Reading, ...] = ()
@@ -111,20 +95,20 @@ def verdict(
     if expected is None:
         if _differ(builds):
             found = ", ".join(short(build) for build in builds)
-            return Verdict(Kind.MIXED, f"builds differ: {found}", tuple(known), unknown)
+            return Verdict(Freshness.MIXED, f"builds differ: {found}", tuple(known), unknown)
         if unknown:
-            return Verdict(Kind.UNKNOWN, _quoted(unknown), (), unknown)
+            return Verdict(Freshness.UNKNOWN, _quoted(unknown), (), unknown)
         shared = f"all that was seen is {short(builds[0])}, but " if builds else ""
-        return Verdict(Kind.UNKNOWN, f"{shared}no commit was given to expect")
+        return Verdict(Freshness.UNKNOWN, f"{shared}no commit was given to expect")
     other = tuple(seen for seen in known if not same_build(str(seen.build), expected))
     if other:
         agreed = len(other) == len(known) and not _differ(builds)
-        kind = Kind.STALE if agreed else Kind.MIXED
+        kind = Freshness.STALE if agreed else Freshness.MIXED
         reason = f"{len(other)} of {len(known)} are not {short(expected)}: {_quoted(other)}"
         return Verdict(kind, reason, other, unknown)
     if unknown or not known:
-        return Verdict(Kind.UNKNOWN, _quoted(unknown) or "nothing was judged", (), unknown)
-    return Verdict(Kind.FRESH, f"all {len(known)} that were seen are {short(expected)}")
+        return Verdict(Freshness.UNKNOWN, _quoted(unknown) or "nothing was judged", (), unknown)
+    return Verdict(Freshness.FRESH, f"all {len(known)} that were seen are {short(expected)}")
 
 
 def _differ(builds: list[str]) -> bool:

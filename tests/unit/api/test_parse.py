@@ -76,6 +76,49 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             id="missing release",
         ),
         pytest.param(
+            lambda s: s["gates"].update(provenance={"expectedBuild": "main"}),
+            *(
+                "spec.gates.provenance.expectedBuild",
+                '"main"',
+                "is no commit; write 7 to 64 lower-case hexadecimal digits in quotes",
+            ),
+            id="a branch as the expected build",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(provenance={"expectedBuild": 1234567}),
+            *("spec.gates.provenance.expectedBuild", "1234567", 'write it in quotes, "1234567"'),
+            id="a commit without quotes that is a number",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(provenance={}),
+            *("spec.gates.provenance.expectedBuild", "", "is required: add it"),
+            id="no expected build",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(provenance={"expectedBuild": "0123456", "legs": []}),
+            *("spec.gates.provenance.legs", "[]", "must name stamp, image or tags"),
+            id="a provenance gate that judges nothing",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(
+                provenance={"expectedBuild": "0123456", "imageEnv": [], "imageLabels": []}
+            ),
+            *("spec.gates.provenance.imageEnv", "[]", "must name a variable, or imageLabels a label"),
+            id="no place for the commit of an image",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(
+                provenance={"expectedBuild": "0123456", "legs": ["stamp"], "dags": ["etl"]}
+            ),
+            *("spec.gates.provenance.dags", '["etl"]', "must be left out unless tags is among"),
+            id="DAGs without their tags",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(provenance={"expectedBuild": "0123456", "maxAge": "20s"}),
+            *("spec.gates.provenance.maxAge", '"20s"', "is less than a minute: write 1m or more"),
+            id="a look that is too old at once",
+        ),
+        pytest.param(
             lambda s: s["gates"]["preflight"].update(functionlS3=True),
             *("spec.gates.preflight.functionlS3", "true", "did you mean functionalS3?"),
             id="unknown field",

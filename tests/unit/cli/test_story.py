@@ -184,6 +184,26 @@ def test_an_audit_shows_the_tasks_that_hold_and_where_the_rest_is() -> None:
         assert part in text
 
 
+def test_a_build_that_differs_is_told_with_what_was_seen() -> None:
+    seen = {
+        "verdict": "mixed",
+        "expectedBuild": "0123456789ab",
+        "reason": "1 of 3 are not 0123456: ...",
+        "observedAt": at(-20),
+        "pods": 2,
+        "readings": ["image of the pod airflow-scheduler-0 (APP_SHA) is fedcba9"],
+        "leftOut": 4,
+    }
+    status = standing("False", "True", "BuildDiffers", "m", provenance=seen)
+    text = " ".join("\n".join(tell(rollout(status), NOW)).split())
+    for part in (
+        "Build mixed: expected 0123456789ab, looked into 2 pods 20 s ago",
+        "✗ image of the pod airflow-scheduler-0 (APP_SHA) is fedcba9",
+        "and 4 more",
+    ):
+        assert part in text
+
+
 def test_a_recommended_threshold_is_told() -> None:
     found = {
         "recommendedBytes": "4096",

@@ -14,6 +14,8 @@ from xcom_rollout.clients.ledger_codec import decode, encode, from_config_map, t
 from xcom_rollout.clients.packing import LIMIT, PLAIN_LIMIT, pack, unpack
 from xcom_rollout.decide.ledger import (
     Audit,
+    BuildQuestion,
+    BuildSeen,
     Calibration,
     CensusRecord,
     Delivered,
@@ -58,6 +60,19 @@ LEDGERS = st.builds(
         max_size=2,
     ).map(tuple),
     calibration=st.none() | st.builds(Calibration, observed_at=TIMES, facts=...),
+    build=st.none()
+    | st.builds(
+        BuildSeen,
+        question=st.builds(
+            BuildQuestion,
+            pods=st.lists(st.tuples(st.text(), NO_TIME), max_size=3).map(tuple),
+        ),
+        observed_at=TIMES,
+        differing=...,
+        unseen=...,
+        readings=...,
+        left_out=...,
+    ),
     readers=st.lists(st.builds(Reader, started_at=TIMES, seen_at=TIMES, error=...), max_size=2).map(
         tuple
     ),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from xcom_rollout.decide.ledger import Leg
 from xcom_rollout.provenance.look import stamp_readings, tag_readings
-from xcom_rollout.provenance.verdict import Leg, Reading
+from xcom_rollout.provenance.verdict import Reading
 
 SHA = "1" * 40
 

@@ -7,10 +7,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xcom_rollout.decide.ledger import Freshness, Leg
 from xcom_rollout.provenance.verdict import (
     COMMIT,
-    Kind,
-    Leg,
     Reading,
     reading,
     same_build,
@@ -43,7 +42,7 @@ def test_fresh_means_that_every_leg_was_seen_and_all_is_what_was_expected(
         and {item.leg for item in counted} == on
         and all(item.build and same_build(item.build, expected) for item in counted)
     )
-    assert (verdict(seen, expected, on).kind is Kind.FRESH) == fresh
+    assert (verdict(seen, expected, on).kind is Freshness.FRESH) == fresh
 
 
 @given(readings, commits, judged)
@@ -56,7 +55,7 @@ def test_anything_known_to_be_of_another_commit_is_stale_or_mixed_and_named(
         if item.leg in on and item.build and not same_build(item.build, expected)
     ]
     found = verdict(seen, expected, on)
-    assert (found.kind in (Kind.STALE, Kind.MIXED)) == bool(other)
+    assert (found.kind in (Freshness.STALE, Freshness.MIXED)) == bool(other)
     assert list(found.other) == other
 
 
@@ -64,7 +63,7 @@ def test_anything_known_to_be_of_another_commit_is_stale_or_mixed_and_named(
 def test_stale_means_that_all_that_is_known_is_one_other_build(
     seen: list[Reading], expected: str, on: set[Leg]
 ) -> None:
-    if verdict(seen, expected, on).kind is Kind.STALE:
+    if verdict(seen, expected, on).kind is Freshness.STALE:
         builds = [item.build for item in seen if item.leg in on and item.build]
         assert builds
         assert all(same_build(one, two) for one in builds for two in builds)
@@ -75,7 +74,7 @@ def test_stale_means_that_all_that_is_known_is_one_other_build(
 def test_an_answer_of_unknown_hides_no_difference(
     seen: list[Reading], expected: str | None, on: set[Leg]
 ) -> None:
-    if verdict(seen, expected, on).kind is Kind.UNKNOWN:
+    if verdict(seen, expected, on).kind is Freshness.UNKNOWN:
         builds = [item.build for item in seen if item.leg in on and item.build]
         builds += [expected] if expected else []
         assert all(same_build(one, two) for one in builds for two in builds)
@@ -85,7 +84,7 @@ def test_an_answer_of_unknown_hides_no_difference(
 def test_without_a_commit_to_expect_nothing_is_fresh_or_stale(
     seen: list[Reading], on: set[Leg]
 ) -> None:
-    assert verdict(seen, None, on).kind in (Kind.MIXED, Kind.UNKNOWN)
+    assert verdict(seen, None, on).kind in (Freshness.MIXED, Freshness.UNKNOWN)
 
 
 @given(readings, expectations, judged, st.randoms())
@@ -118,11 +117,11 @@ def test_the_reason_names_the_place_and_what_is_there() -> None:
         Reading(Leg.TAGS, "the DAG orders", NEW[:7]),
     ]
     found = verdict(seen, NEW)
-    assert found.kind is Kind.MIXED
+    assert found.kind is Freshness.MIXED
     assert found.reason == "1 of 3 are not 1111111: image of the pod scheduler-0 is 0000000"
 
 
 def test_a_leg_that_shows_nowhere_is_unknown() -> None:
     found = verdict([Reading(Leg.STAMP, "the pod scheduler-0", NEW)], NEW)
-    assert found.kind is Kind.UNKNOWN
+    assert found.kind is Freshness.UNKNOWN
     assert [item.leg for item in found.unknown] == [Leg.IMAGE, Leg.TAGS]

@@ -1,0 +1,61 @@
+"""Look, by a process inside each live pod, which build of DAGs and image it has."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from xcom_rollout.act.write_ledger import write_ledger
+from xcom_rollout.decide.actions import LookForBuild
+from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, Leg
+from xcom_rollout.decide.observed import Observed
+from xcom_rollout.provenance.look import Names, Sight, look
+from xcom_rollout.provenance.verdict import Reading, verdict
+from xcom_rollout.world import World
+
+MOST_READINGS: Final = 20
+"""Readings that are kept in words: the ledger and the status have bounds."""
+
+
+def look_for_build(world: World, observed: Observed, action: LookForBuild) -> None:
+    """Look into the pods and record the verdict, in one write of the ledger.
+
+    A pod that cannot be looked into makes it unknown. One that was replaced since `observed` makes
+    the record that of another question, and the next pass asks again.
+
+    Raises:
+        WorldError: the cluster could not be asked, a right is missing, or the ledger has been
+            written meanwhile.
+    """
+    rollout, asked = observed.rollout, action.question
+    sight = look(
+        world.api,
+        world.probe,
+        rollout.namespace,
+        rollout.spec.airflow.release,
+        Names(asked.labels, asked.variables),
+        asked.dags,
+    )
+    seen = answer(asked, sight, datetime.now(UTC))
+    write_ledger(world, rollout, replace(observed.ledger, build=seen))
+
+
+def answer(asked: BuildQuestion, sight: Sight, now: datetime) -> BuildSeen:
+    """Return what the ledger keeps of what was seen."""
+    found = verdict(sight.readings, asked.expected, asked.legs)
+    said = [str(reading) for reading in (*found.other, *found.unknown)]
+    return BuildSeen(
+        question=asked,
+        verdict=found.kind,
+        reason=found.reason,
+        observed_at=now,
+        differing=_legs(found.other),
+        unseen=_legs(found.unknown),
+        readings=tuple(said[:MOST_READINGS]),
+        left_out=len(said[MOST_READINGS:]),
+    )
+
+
+def _legs(readings: Iterable[Reading]) -> tuple[Leg, ...]:
+    concerned = {reading.leg for reading in readings}
+    return tuple(leg for leg in Leg if leg in concerned)
