@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from harness.bench import audit, blobs, importing, kill, page, probe, rest, table
+from harness.bench import (
+    audit,
+    blobs,
+    importing,
+    kill,
+    lint,
+    page,
+    probe,
+    provenance,
+    rest,
+    table,
+)
 from harness.say import say, step
 from harness.shell import HarnessError
 
@@ -16,6 +27,8 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "importing": importing.measure,
     "blobs": blobs.measure,
     "audit": audit.measure,
+    "lint": lint.measure,
+    "provenance": provenance.measure,
     "table": table.measure,
 }
 

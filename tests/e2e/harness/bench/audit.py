@@ -91,13 +91,9 @@ def measure() -> str:
     """Return the results as Markdown."""
     warnings.simplefilter("ignore", SyntaxWarning)
     loaded = {}
-    for name, requirements in COLLECTIONS.items():
+    for name in COLLECTIONS:
         with step(f"fetch {name}"):
-            loaded[name] = [
-                source
-                for item in requirements
-                for source in read(fetch(item, wheel=item in _WHEELS))
-            ]
+            loaded[name] = list(sources(name))
     found = []
     for name, files in loaded.items():
         with step(f"audit {name}, {len(files)} files"):
@@ -105,6 +101,17 @@ def measure() -> str:
     with step("all of them at once"):
         found.append(_measured("All", [source for files in loaded.values() for source in files]))
     return report(found)
+
+
+def sources(*names: str) -> Iterator[Source]:
+    """The files of these collections; of all of them without a name.
+
+    Raises:
+        HarnessError: a package could not be had.
+    """
+    for name in names or COLLECTIONS:
+        for item in COLLECTIONS[name]:
+            yield from read(fetch(item, wheel=item in _WHEELS))
 
 
 def read(folder: Path) -> Iterator[Source]:

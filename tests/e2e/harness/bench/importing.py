@@ -8,29 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import statistics
-import subprocess
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from probe_world import (
-    PATH,
-    Environment,
-    Pod,
-    airflow_environment,
-    migrate,
-    object_store,
-    postgres,
-    right_environment,
-)
+from probe_world import PATH, Environment, Pod, object_store, right_environment
 
 from harness.bench import page
+from harness.bench.setup import instance, run
 from harness.say import say
 from harness.shell import HarnessError
-from xcom_probe.build import build
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 VERSIONS = ("2.9.3", "2.11.2", "3.3.2")
@@ -46,19 +32,10 @@ def measure() -> str:
         HarnessError: a part could not be set up, or a command failed.
     """
     rows: list[tuple[object, ...]] = []
-    with tempfile.TemporaryDirectory(prefix="bench-importing-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        pyz = folder / "xcom_probe.pyz"
-        build(pyz)
-        with object_store(folder / "s3") as store:
-            for version in VERSIONS:
-                airflow = airflow_environment(version)
-                home = folder / version
-                with postgres(home / "server") as server:
-                    migrate(airflow, server, home)
-                    pod = Pod(airflow.python, pyz, right_environment(airflow, home, server, store))
-                    rows += _measure(airflow, pod)
+    for version in VERSIONS:
+        with instance(version) as here, object_store(here.home / "s3") as store:
+            env = right_environment(here.airflow, here.home, here.server, store)
+            rows += _measure(here.airflow, Pod(here.airflow.python, here.pyz, env))
     header = ("Airflow, command", "Seconds", "Of them processor", "To importing", "Processor")
     return page.table(header, rows)
 
@@ -109,14 +86,10 @@ def _medians(times: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 def _run(command: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
     """Seconds on the wall and of the processor."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    begin = time.monotonic()
-    done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False)
-    seconds = time.monotonic() - begin
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode != 0:
+    done = run(command, env)
+    if done.code != 0:
         bad = re.findall(
             r'"name": "([^"]+)", "status": "(?:fail|error)", "observed": "[^"]*"', done.stdout
         )
         raise HarnessError(f"{' '.join(command)}: {', '.join(bad)} {done.stderr[-1000:]}")
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done.seconds, done.processor

@@ -11,20 +11,18 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from big_table import BASE, fill
-from probe_world import Environment, Postgres, airflow_environment, migrate, postgres
+from probe_world import Postgres
 
 from harness.bench import page
+from harness.bench.setup import Instance, instance
 from harness.say import say, step
 from harness.shell import HarnessError
-from xcom_probe.build import build
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 ROWS = int(os.environ.get("BENCH_TABLE_ROWS", "5000000"))
@@ -62,35 +60,27 @@ def measure() -> str:
         HarnessError: a part could not be set up, or the probe could not look.
     """
     rows: list[tuple[object, ...]] = []
-    with tempfile.TemporaryDirectory(prefix="bench-table-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        pyz = folder / "xcom_probe.pyz"
-        build(pyz)
-        for version in VERSIONS:
-            airflow = airflow_environment(version)
-            with postgres(folder / version / "server") as server:
-                migrate(airflow, server, folder / version)
-                rows += _measure(airflow, server, pyz, folder / version)
+    for version in VERSIONS:
+        with instance(version) as here:
+            rows += _measure(here)
     header = ("Airflow, command", "Rows", "Seconds", "Rows/s", "COPY, seconds", "Ratio", "Peak MiB")
     return page.table(header, rows)
 
 
-def _measure(
-    airflow: Environment, server: Postgres, pyz: Path, folder: Path
-) -> list[tuple[object, ...]]:
+def _measure(here: Instance) -> list[tuple[object, ...]]:
+    airflow, server = here.airflow, here.server
     few: dict[str, float] = {}
     with step(f"{FEWER:,} rows of Airflow {airflow.version}"), server.connect() as connection:
         fill(connection, FEWER, IN_FLIGHT)
     for name in COMMANDS:
-        few[name] = _probe(airflow, server, pyz, folder, name).mib
+        few[name] = _probe(here, name).mib
     with step(f"{ROWS:,} rows of Airflow {airflow.version}"), server.connect() as connection:
         fill(connection, ROWS, IN_FLIGHT)
     taken: dict[str, list[Taken]] = {name: [] for name in ("copy", *COMMANDS)}
     for number in range(ROUNDS):
         taken["copy"].append(_copy(server))
         for name in COMMANDS:
-            taken[name].append(_probe(airflow, server, pyz, folder, name))
+            taken[name].append(_probe(here, name))
         say(f"round {number + 1} of {ROUNDS} on Airflow {airflow.version}")
     copy = statistics.median(item.seconds for item in taken["copy"])
     found: list[tuple[object, ...]] = []
@@ -119,14 +109,14 @@ def _copy(server: Postgres) -> Taken:
         return Taken(time.monotonic() - begin, 0)
 
 
-def _probe(airflow: Environment, server: Postgres, pyz: Path, folder: Path, name: str) -> Taken:
+def _probe(here: Instance, name: str) -> Taken:
     done = subprocess.run(
-        [sys.executable, "-c", TIMED, airflow.python, pyz, *COMMANDS[name], "--json"],
+        [sys.executable, "-c", TIMED, here.airflow.python, here.pyz, *COMMANDS[name], "--json"],
         env={
             "PATH": "/usr/bin:/bin",
-            "HOME": str(folder),
-            "AIRFLOW_HOME": str(folder),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.url(),
+            "HOME": str(here.home),
+            "AIRFLOW_HOME": str(here.home),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": here.server.url(),
         },
         capture_output=True,
         text=True,
