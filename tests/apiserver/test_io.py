@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +19,7 @@ from typing import Any
 import lightkube
 import pytest
 from lightkube.config.kubeconfig import KubeConfig
+from standin.node import Node
 
 from harness import tools
 from harness.apiserver import ApiServer
@@ -324,6 +326,31 @@ def test_a_missing_right_and_a_rule_are_told_apart(bench: Bench) -> None:
     with pytest.raises(KubeError, match=r"answered 403.*violates PodSecurity") as caught:
         bench.api.create(pods, pod("q"))
     assert not isinstance(caught.value, Forbidden)
+
+
+def test_a_kubelet_that_is_away_for_a_moment_is_asked_again(
+    bench: Bench, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = pod("runs")
+    body["spec"]["nodeName"] = node.name
+    bench.api.create(f"api/v1/namespaces/{bench.namespace}/pods", body)
+    pauses: list[float] = []
+    monkeypatch.setattr("xcom_rollout.clients.kube.time.sleep", pauses.append)
+    with node.away(), pytest.raises(KubeError, match=r"answered 500 .*refused"):
+        bench.api.run(bench.namespace, "runs", "a", ["true"], b"", timeout=10)
+    assert len(pauses) == 2
+
+    with ExitStack() as away:
+        away.enter_context(node.away())
+        monkeypatch.setattr("xcom_rollout.clients.kube.time.sleep", lambda _: away.close())
+        bench.api.run(bench.namespace, "runs", "a", ["true"], b"", timeout=10)
+
+
+def test_a_missing_right_to_run_a_command_is_named(bench: Bench) -> None:
+    config = KubeConfig.from_file(bench.server.user_kubeconfig("alice")).get()
+    api = KubeApi(lightkube.Client(config=config))
+    with pytest.raises(Forbidden, match="grant it the right"):
+        api.run(bench.namespace, "runs", "a", ["true"], b"", timeout=10)
 
 
 def test_long_lists_come_whole(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,13 @@ Pod templates are cloned and hashed here, so objects stay the dictionaries that 
 sent: a typed model would drop fields that it does not know.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import httpx2
 import lightkube
-from httpx2.websockets import HTTPXWSException
+from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
 from lightkube.core.generic_client import BasicRequest
 
 from xcom_rollout.api import names
@@ -19,6 +20,8 @@ Json = dict[str, Any]
 
 PAGE: Final = 500
 """Objects asked for at a time, as kubectl does."""
+_PAUSES: Final = (0.5, 2.0)
+"""Seconds between the tries to begin a command in a pod."""
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -31,6 +34,9 @@ class KubeApi:
 
     def __init__(self, client: lightkube.Client) -> None:
         self._client = client
+        hooks = client._client._client.event_hooks["response"]
+        if _read_refusal not in hooks:
+            hooks.append(_read_refusal)
 
     def find(self, path: str) -> Json | None:
         """Return the object, None where there is none."""
@@ -99,7 +105,7 @@ class KubeApi:
         if response.status_code in (httpx2.codes.NOT_FOUND, httpx2.codes.BAD_REQUEST):
             return None
         if response.is_error:
-            raise _error(response, path)
+            raise _refused(response, path)
         return response.content.decode("utf-8", "replace")
 
     def run(
@@ -114,27 +120,41 @@ class KubeApi:
     ) -> str:
         """Run a command in a container, feed it `stdin`, return what it printed, errors first.
 
-        `timeout` is in seconds.
+        A kubelet that cannot be reached for a moment shows as a 5xx before the command begins;
+        that is tried again.
+
+        Args:
+            timeout: seconds for the command.
         """
-        try:
-            answer = self._client.exec(
-                pod,
-                namespace=namespace,
-                container=container,
-                command=command,
-                stdin=stdin,
-                stdout=True,
-                stderr=True,
-                decode=None,
-                timeout=timeout,
-            )
-        except (httpx2.HTTPError, HTTPXWSException, OSError) as error:
-            raise KubeError(
-                f"cannot run a process in pod {namespace}/{pod}, container {container}: "
-                f"{_words(error)}",
-                RETRY_SOON,
-            ) from error
-        return "\n".join(_text(stream) for stream in (answer.stderr, answer.stdout))
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                answer = self._client.exec(
+                    pod,
+                    namespace=namespace,
+                    container=container,
+                    command=command,
+                    stdin=stdin,
+                    stdout=True,
+                    stderr=True,
+                    decode=None,
+                    timeout=timeout,
+                )
+            except WebSocketUpgradeError as refused:
+                response = refused.response
+                pause = next(pauses, None) if response.is_server_error else None
+                if pause is None:
+                    path = f"api/v1/namespaces/{namespace}/pods/{pod}/exec"
+                    raise _refused(response, path) from refused
+                time.sleep(pause)
+            except (httpx2.HTTPError, HTTPXWSException, OSError) as error:
+                raise KubeError(
+                    f"cannot run a process in pod {namespace}/{pod}, container {container}: "
+                    f"{_words(error)}",
+                    RETRY_SOON,
+                ) from error
+            else:
+                return "\n".join(_text(stream) for stream in (answer.stderr, answer.stdout))
 
     def _send(
         self,
@@ -166,24 +186,32 @@ class KubeApi:
                 f"the Kubernetes API server cannot be asked ({method} {path}): {_words(error)}",
                 RETRY_SOON,
             ) from error
-        if response.status_code == httpx2.codes.UNAUTHORIZED or _lacks_right(response):
-            raise Forbidden(
-                f"the operator may not {method} {path}: {_message(response)}; grant it the right "
-                "in the Role of its chart"
-            )
+        if _lacks_right(response):
+            raise _refused(response, path)
         return response
 
 
 def _json(response: httpx2.Response, path: str) -> Json:
     if response.is_error:
-        raise _error(response, path)
+        raise _refused(response, path)
     value = response.json()
     if not isinstance(value, dict):
         raise KubeError(f"{path}: expected a JSON object, got {type(value).__name__}")
     return value
 
 
-def _error(response: httpx2.Response, path: str) -> KubeError:
+def _read_refusal(response: httpx2.Response) -> None:
+    """Read why a WebSocket was refused, before the connection is closed."""
+    if response.is_error:
+        response.read()
+
+
+def _refused(response: httpx2.Response, path: str) -> KubeError:
+    if _lacks_right(response):
+        return Forbidden(
+            f"the operator may not {response.request.method} {path}: {_message(response)}; grant "
+            "it the right in the Role of its chart"
+        )
     return KubeError(
         f"the Kubernetes API server answered {response.status_code} to "
         f"{response.request.method} {path}: {_message(response)}",
@@ -205,6 +233,8 @@ def _reason(response: httpx2.Response) -> str:
 
 def _lacks_right(response: httpx2.Response) -> bool:
     """Tell a missing right from a quota or an admission rule, which answer 403 too."""
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        return True
     forbidden = response.status_code == httpx2.codes.FORBIDDEN
     return forbidden and 'User "' in _message(response)
 

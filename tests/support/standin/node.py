@@ -11,7 +11,8 @@ import hashlib
 import json
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -60,11 +61,7 @@ class Node:
         self._kubelet.__enter__()
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name}}
         self._kube.create("/api/v1/nodes", node)
-        status = {
-            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": self._kubelet.port}},
-        }
-        self._kube.merge(f"/api/v1/nodes/{self.name}/status", {"status": status})
+        self._announce(self._kubelet.port)
         return self
 
     def __exit__(
@@ -74,6 +71,15 @@ class Node:
         trace: TracebackType | None,
     ) -> None:
         self._kubelet.__exit__(kind, error, trace)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nothing listens where the API server looks for the kubelet, while the block runs."""
+        self._announce(port=1)
+        try:
+            yield
+        finally:
+            self._announce(self._kubelet.port)
 
     def answer_probes(self, namespace: str, probe: Probe) -> None:
         """Let `probe` say what the probe finds in the Jobs of this namespace."""
@@ -213,6 +219,13 @@ class Node:
     def _log(self, namespace: str, pod: str) -> str | None:
         with self._lock:
             return self._logs.get((namespace, pod))
+
+    def _announce(self, port: int) -> None:
+        status = {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+        }
+        self._kube.merge(f"/api/v1/nodes/{self.name}/status", {"status": status})
 
     def _execute(self, namespace: str, pod: str, command: list[str], stdin: bytes) -> Ran:
         """Run the probe's `inspect`, the one process that the operator starts in live pods."""
