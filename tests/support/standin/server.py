@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from http.server import ThreadingHTTPServer
 
@@ -12,5 +13,5 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        if not isinstance(sys.exception(), OSError):
+        if not isinstance(sys.exception(), (ConnectionError, ssl.SSLEOFError)):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
