@@ -265,6 +265,7 @@ class AirflowStack:
         with step("Airflow by Helm"):
             wanted = self._install_values(airflow_image)
             merge(wanted, values or {})
+            self._remove_jobs_of_other_images(airflow_image)
             self._helm_upgrade(wanted)
         with step("Airflow answers, schedules and knows its DAGs"):
             self.wait_ready()
@@ -348,6 +349,15 @@ class AirflowStack:
             *("--namespace", namespace, "rollout", "status", f"deployment/{name}"),
             f"--timeout={deadline:.0f}s",
         )
+
+    def _remove_jobs_of_other_images(self, image: str) -> None:
+        """A Job cannot be changed: Helm would fail on it, and makes one that is gone anew."""
+        selector = f"tier=airflow,release={self.release}"
+        words = ("--namespace", self.namespace, "get", "jobs", "-l", selector)
+        for job in self.cluster.kubectl_json(*words)["items"]:
+            if job["spec"]["template"]["spec"]["containers"][0]["image"] != image:
+                name = job["metadata"]["name"]
+                self.cluster.kubectl("--namespace", self.namespace, "delete", "job", name)
 
     def _make_buckets(self) -> None:
         client = self.minio()
