@@ -101,6 +101,43 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             id="acceptance of everything",
         ),
         pytest.param(
+            "    audit:\n",
+            "    provenance: {expectedBuild: main}\n    audit:\n",
+            ["spec.gates.provenance.expectedBuild", "'main' is not a commit", "git rev-parse HEAD"],
+            id="a branch as the expected build",
+        ),
+        pytest.param(
+            "    audit:\n",
+            "    provenance: {expectedBuild: 1234567}\n    audit:\n",
+            ["spec.gates.provenance.expectedBuild", "'1234567' is not a commit", "in quotes"],
+            id="a commit without quotes that is a number",
+        ),
+        pytest.param(
+            "    audit:\n",
+            '    provenance: {expectedBuild: "0123456", legs: []}\n    audit:\n',
+            ["spec.gates.provenance", "legs: must name stamp, image or tags"],
+            id="a provenance gate that judges nothing",
+        ),
+        pytest.param(
+            "    audit:\n",
+            '    provenance: {expectedBuild: "0123456", imageEnv: [], imageLabels: []}\n'
+            "    audit:\n",
+            ["spec.gates.provenance", "imageEnv: must name a variable"],
+            id="no place for the commit of an image",
+        ),
+        pytest.param(
+            "    audit:\n",
+            '    provenance: {expectedBuild: "0123456", legs: [stamp], dags: [etl]}\n    audit:\n',
+            ["spec.gates.provenance", "dags: must be left out unless tags is among the legs"],
+            id="DAGs without their tags",
+        ),
+        pytest.param(
+            "    audit:\n",
+            '    provenance: {expectedBuild: "0123456", maxAge: 20s}\n    audit:\n',
+            ["spec.gates.provenance.maxAge", "'20s' is less than a minute: write 1m or more"],
+            id="a look that is too old at once",
+        ),
+        pytest.param(
             "failOn: High",
             "failOn: high",
             ["spec.gates.audit.static.failOn", '"high"', 'supported values: "High"'],

@@ -35,6 +35,7 @@ def look_for_build(world: World, observed: Observed, action: LookForBuild) -> No
         rollout.spec.airflow.release,
         Names(asked.labels, asked.variables),
         asked.dags,
+        tags=Leg.TAGS in asked.legs,
     )
     seen = answer(asked, sight, datetime.now(UTC))
     write_ledger(world, rollout, replace(observed.ledger, build=seen))

@@ -116,6 +116,8 @@ def look(
     release: str,
     names: Names,
     dags: Sequence[str] = (),
+    *,
+    tags: bool = True,
 ) -> Sight:
     """Look into every pod of the release that runs, and into the database through one of them.
 
@@ -124,6 +126,7 @@ def look(
     Args:
         probe: the zipapp that runs in the pods.
         dags: judge the tags of these DAGs only; of all that are present where it is empty.
+        tags: whether to ask the database at all.
 
     Raises:
         KubeError: the cluster could not be asked.
@@ -133,7 +136,7 @@ def look(
     lasting = [pod for pod in pods if run_of(pod.item) is None]
     asked = [pod for pod in lasting if pod.runs]
     teller = min(
-        (pod for pod in asked if component_of(pod.item) in _TAGS_FROM),
+        (pod for pod in asked if tags and component_of(pod.item) in _TAGS_FROM),
         key=lambda pod: (_TAGS_FROM.index(component_of(pod.item)), pod.name),
         default=None,
     )
