@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from xcom_lint.config import Settings
 from xcom_lint.dagfile import DagFile
 from xcom_lint.model import Level, Problem, Rule
-from xcom_probe.static.effects import FAILS
+from xcom_probe.static.effects import FAILS, Target
 from xcom_probe.static.engine import module_findings
-from xcom_probe.static.target import target
 
 
 def check(file: DagFile, _: Settings) -> Iterator[Problem]:
     """Find values that fail for certain, or nearly so."""
-    for found in module_findings(file.module, file.tasks, target(None, None)):
+    for found in module_findings(file.module, file.tasks, Target(None)):
         if found.effect == FAILS and found.counts("medium"):
             message = found.message.rstrip(".")
             yield Problem(_At(found.line, found.column), f"{message} ({found.rule})", found.fix)
