@@ -105,6 +105,20 @@ def test_at_rest_nothing_is_written(loop: Loop) -> None:
     assert len(loop.notebook.notes) == told
 
 
+def test_a_held_step_that_looks_again_is_told_once(loop: Loop) -> None:
+    build = {"expectedBuild": "0123456", "interval": "5s"}
+    loop.rollouts.put("airflow", "demo", SPEC | {"gates": {"provenance": build}})
+    loop.sim.build = "fedcba9"
+    for _ in range(60):
+        loop()
+        loop.sim.tick()
+    assert loop.condition("Stalled")["reason"] == "BuildDiffers"
+    assert len(loop.sim.looks) > 5
+    told = [(note.severity, note.reason) for note in loop.notebook.notes]
+    assert told.count((Severity.WARNING, "BuildDiffers")) == 1
+    assert (Severity.NORMAL, "BuildDiffers") not in told
+
+
 def test_the_status_says_what_will_be_done_before_it_is_done(loop: Loop) -> None:
     said: list[tuple[str, str]] = []
     loop.before_action = lambda action: said.append(
