@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xcom_dags.blobs.errors import BlobAbsent, BlobError, BlobUnreachable
+from xcom_dags.blobs.errors import BlobAbsent, BlobError, BlobMalformed, BlobUnreachable
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
@@ -14,6 +14,7 @@ ATTEMPTS = 5
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _REFUSED = frozenset({"AccessDenied", "403"})
+_REPLACED = frozenset({"PreconditionFailed", "412"})
 
 
 def connect(conn_id: str | None) -> Any:
@@ -70,6 +71,8 @@ def read_fault(client: Any, problem: BaseException, key: str, uri: str) -> BlobE
     from botocore.exceptions import BotoCoreError, ClientError
 
     code = _code(problem)
+    if code in _REPLACED:
+        return BlobMalformed(f"{key}: another write took the place of {uri} while it was read")
     if code in _ABSENT or code in _REFUSED:
         bucket, name = uri.split("/", 3)[2:]
         try:

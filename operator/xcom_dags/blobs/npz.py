@@ -11,7 +11,8 @@ from xcom_dags.blobs.reference import describe
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _TIME = (1980, 1, 1, 0, 0, 0)
-_PIECE = 4 * 1024 * 1024
+# Checksums and the copy of a piece find it in the processor's cache.
+_PIECE = 1024 * 1024
 _SUFFIX = ".npy"
 _NPY_VERSION = (2, 0)
 # Where an array begins in memory decides how fast it can be used; .npy itself aligns to this.
@@ -55,7 +56,7 @@ def write(arrays: Mapping[str, Any], sink: Any) -> None:
     """Write prepared arrays to a sink that can only be written to, piece by piece.
 
     Args:
-        sink: a `Pipe`; its `count` says how much was written.
+        sink: an `Upload`; its `count` says how much was written.
     """
     import numpy as np
 

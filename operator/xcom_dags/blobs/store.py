@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import struct
-import threading
 import time
 import zipfile
 from typing import Any, Callable, Mapping
@@ -12,18 +11,15 @@ from typing import Any, Callable, Mapping
 from xcom_dags.blobs import client as s3
 from xcom_dags.blobs import metrics as names
 from xcom_dags.blobs import npz, parquet
+from xcom_dags.blobs.download import Misfit, download
 from xcom_dags.blobs.errors import BlobError, BlobMalformed, BlobUnreachable
-from xcom_dags.blobs.landing import Landing
 from xcom_dags.blobs.layout import Place, object_key, run_folder
 from xcom_dags.blobs.metrics import Metrics, airflow_metrics
 from xcom_dags.blobs.reference import NPZ, PARQUET, BlobReference, difference
-from xcom_dags.blobs.stream import Broken, Pipe
+from xcom_dags.blobs.upload import Upload
 from xcom_dags.events import log_event
 
 PART_SIZE = 8 * 1024 * 1024
-# Parts on their way at a time, and so, with the part that is being filled, the memory needed.
-_PARTS = 6
-_PIECE = 256 * 1024
 
 
 class BlobStore:
@@ -181,60 +177,37 @@ class BlobStore:
         self._metrics.incr(metric)
         self.event(event, key=key, fault=type(problem).__name__, reason=str(problem))
 
-    def _transfer_config(self) -> Any:
-        from boto3.s3.transfer import TransferConfig
-
-        config = TransferConfig(
-            multipart_threshold=self._part_size,
-            multipart_chunksize=self._part_size,
-            max_concurrency=_PARTS,
-            io_chunksize=_PIECE,
-        )
-        # boto3 has no argument for this one of the library below it.
-        config.max_in_memory_upload_chunks = _PARTS
-        return config
-
     def _write(
         self,
         key: str,
         map_index: int,
         kind: str,
         described: dict[str, dict[str, Any]],
-        produce: Callable[[Pipe], None],
+        produce: Callable[[Upload], None],
         failed_event: str,
     ) -> dict[str, Any]:
+        bucket = self.place.bucket
         name = object_key(self.place.prefix, self.run_id, key, map_index, kind)
-        uri = f"s3://{self.place.bucket}/{name}"
+        uri = f"s3://{bucket}/{name}"
         started = time.monotonic()
-        pipe, producer = Pipe(), _Thread(produce)
         try:
-            producer.begin(pipe)
             try:
-                self.client().upload_fileobj(
-                    pipe,
-                    self.place.bucket,
-                    name,
-                    ExtraArgs=dict(self._extra),
-                    Config=self._transfer_config(),
-                )
-                head = self.client().head_object(Bucket=self.place.bucket, Key=name)
+                with Upload(self.client(), bucket, name, self._extra, self._part_size) as sink:
+                    produce(sink)
+                    digest = sink.commit()
+                head = self.client().head_object(Bucket=bucket, Key=name)
             except Exception as problem:
-                if producer.problem is not None:
-                    raise producer.problem from None
                 if not s3.is_transport(problem):
                     raise
                 raise s3.fault(problem, key, uri) from problem
-            if head["ContentLength"] != pipe.count:
+            if head["ContentLength"] != sink.count:
                 raise BlobUnreachable(
-                    f"{key}: {uri} has {head['ContentLength']} bytes, {pipe.count} were sent: "
+                    f"{key}: {uri} has {head['ContentLength']} bytes, {sink.count} were sent: "
                     "somebody else writes the same key"
                 )
         except BlobError as problem:
             self._failed(failed_event, names.WRITE_ERRORS, key, problem)
             raise
-        finally:
-            pipe.abandon()
-            producer.end()
         self._metrics.timing(names.WRITE_DURATION, (time.monotonic() - started) * 1000)
         return BlobReference(
             uri=uri,
@@ -243,8 +216,8 @@ class BlobStore:
             schema=self.schema,
             version=self.version,
             arrays=described,
-            bytes=pipe.count,
-            sha256=pipe.digest.hexdigest(),
+            bytes=sink.count,
+            sha256=digest,
         ).as_json()
 
     def _own(self, reference: BlobReference) -> BlobReference:
@@ -266,23 +239,9 @@ class BlobStore:
         return reference
 
     def _read(self, wanted: BlobReference) -> Any:
-        name = wanted.uri.split("/", 3)[3]
+        memory = self._load(wanted)
         try:
-            seen = self.client().head_object(Bucket=self.place.bucket, Key=name)["ContentLength"]
-            if seen != wanted.bytes:
-                raise BlobMalformed(
-                    f"{wanted.key}: {wanted.uri} has {seen} bytes, not {wanted.bytes}: truncated, "
-                    "or another write took its place"
-                )
-            landing = self._download(wanted, name)
-        except BlobError:
-            raise
-        except Exception as problem:
-            if not s3.is_transport(problem):
-                raise
-            raise s3.read_fault(self.client(), problem, wanted.key, wanted.uri) from problem
-        try:
-            value, described = _parse(wanted.format, landing.memory)
+            value, described = _parse(wanted.format, memory)
         except (ValueError, zipfile.BadZipFile, struct.error) as problem:
             raise BlobMalformed(
                 f"{wanted.key}: {wanted.uri} is no {wanted.format} as put writes it: {problem}"
@@ -292,22 +251,31 @@ class BlobStore:
             raise BlobMalformed(f"{wanted.key}: {unlike}")
         return value
 
-    def _download(self, wanted: BlobReference, name: str) -> Landing:
-        landing = Landing(wanted.bytes)
+    def _load(self, wanted: BlobReference) -> Any:
+        """The object's bytes, which are those that were written."""
+        bucket, name = wanted.uri.split("/", 3)[2:]
         try:
-            self.client().download_fileobj(
-                self.place.bucket, name, landing, Config=self._transfer_config()
+            head = self.client().head_object(Bucket=bucket, Key=name)
+            if head["ContentLength"] != wanted.bytes:
+                raise BlobMalformed(
+                    f"{wanted.key}: {wanted.uri} has {head['ContentLength']} bytes, not "
+                    f"{wanted.bytes}: truncated, or another write took its place"
+                )
+            memory, digest = download(
+                self.client(), bucket, name, head["ETag"], wanted.bytes, self._part_size
             )
-        except ValueError as problem:
-            raise BlobMalformed(f"{wanted.key}: {wanted.uri}: {problem}") from problem
-        finally:
-            digest = landing.finish()
+        except Misfit as problem:
+            raise BlobUnreachable(f"{wanted.key}: {wanted.uri}: {problem}") from problem
+        except Exception as problem:
+            if not s3.is_transport(problem):
+                raise
+            raise s3.read_fault(self.client(), problem, wanted.key, wanted.uri) from problem
         if digest != wanted.sha256:
             raise BlobMalformed(
                 f"{wanted.key}: {wanted.uri} has sha256 {digest}, not {wanted.sha256}: another "
                 "write took its place, or it was damaged"
             )
-        return landing
+        return memory
 
 
 def _parse(kind: str, memory: Any) -> tuple[Any, dict[str, dict[str, Any]]]:
@@ -316,37 +284,3 @@ def _parse(kind: str, memory: Any) -> tuple[Any, dict[str, dict[str, Any]]]:
         return table, parquet.prepare(table)
     arrays = npz.read(memory)
     return arrays, npz.prepare(arrays)[0] if arrays else {}
-
-
-class _Thread:
-    """One end of a pipe, on a thread of its own; its error is kept for the other end.
-
-    Attributes:
-        problem: what it ended with; None while it runs and if all went well.
-    """
-
-    def __init__(self, work: Callable[[Pipe], Any]) -> None:
-        self._work = work
-        self._thread: threading.Thread | None = None
-        self.problem: BaseException | None = None
-
-    def begin(self, pipe: Pipe) -> None:
-        """Run it: it writes to the pipe."""
-        self._thread = threading.Thread(target=self._run, args=(pipe,), daemon=True)
-        self._thread.start()
-
-    def _run(self, pipe: Pipe) -> None:
-        try:
-            self._work(pipe)
-            pipe.close()
-        except Broken:
-            pass
-        except BaseException as problem:  # noqa: BLE001 - raised by whoever reads
-            self.problem = problem
-            pipe.abandon()
-
-    def end(self) -> None:
-        """Wait for it."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
