@@ -73,6 +73,8 @@ def _imported(flow: Flow, node: ast.Call, dotted: str, frame: Frame) -> Values:
         return UNKNOWN
     spec = knowledge.CALLS.get(dotted)
     what = f"{dotted}()"
+    if spec == "connection" and _other_rows(node):
+        return UNKNOWN
     if spec is not None:
         return made(shape(spec), node, what)
     top, _, rest = dotted.partition(".")
@@ -348,6 +350,8 @@ def _method(flow: Flow, node: ast.Call, function: ast.Attribute, frame: Frame) -
         return UNKNOWN
     if not held and name == "join" and isinstance(function.value, ast.Constant):
         return only("str")
+    if not held and name in knowledge.METHODS_OF_ANY:
+        return made(only(knowledge.METHODS_OF_ANY[name], MEDIUM), node, f".{name}()")
     return union(*(_method_of(flow, node, name, value, frame) for value in held))
 
 
@@ -365,8 +369,15 @@ def _method_of(flow: Flow, node: ast.Call, name: str, value: Value, frame: Frame
         given = flow.value(node.args[0], frame)
         named = knowledge.CONTEXT.get((given[0].text or "") if given else "", "")
         return made(shape(named), node, "the task's context", MEDIUM) if named else UNKNOWN
+    # `cursor(DictCursor)`, `get_conn(cursor_factory=...)`
+    if (name == "cursor" and node.args) or (name in ("cursor", "get_conn") and _other_rows(node)):
+        return UNKNOWN
     spec = knowledge.METHODS.get(value.kind, {}).get(name)
     return made(shape(spec), node, what, value.sure) if spec else UNKNOWN
+
+
+def _other_rows(node: ast.Call) -> bool:
+    return any(keyword.arg in knowledge.ROW_ARGUMENTS for keyword in node.keywords)
 
 
 def _pushed(

@@ -420,6 +420,8 @@ METHODS: dict[str, dict[str, str]] = {
         **_each("df fetchdf fetch_df", "dataframe"),
         "arrow": "arrow-table",
     },
+    # A database's connection, by a hook's get_conn(): nothing else has cursors.
+    "client": {"cursor": "cursor"},
     "engine": {"connect": "connection", "raw_connection": "connection", "begin": "connection"},
     "boto-session": {**_each("client resource", "boto-client")},
     "boto-client": {"get_paginator": "client", "get_waiter": "client", "close": "none"},
@@ -463,6 +465,17 @@ METHODS: dict[str, dict[str, str]] = {
         "download_file": "str",
     },
 }
+
+# Methods that give the same whatever has them.
+METHODS_OF_ANY: dict[str, str] = {"to_numpy": "ndarray", "toPandas": "dataframe"}
+
+# Arguments of connections and cursors that make rows something else than tuples.
+ROW_ARGUMENTS = frozenset(
+    {
+        *("cursor_factory", "row_factory", "cursor_class", "cursorclass"),
+        *("dictionary", "as_dict", "named_tuple"),
+    }
+)
 
 # Attributes, by the kind that they belong to.
 ATTRIBUTES: dict[str, dict[str, str]] = {

@@ -42,6 +42,8 @@ _PUSHING = frozenset(
     {
         *("", "python", "virtualenv", "external_python", "branch", "branch_virtualenv"),
         *("branch_external_python", "short_circuit", "pyspark", "snowpark"),
+        # astro-provider-snowflake
+        *("snowpark_python", "snowpark_virtualenv", "snowpark_ext_python"),
     }
 )
 # Those do not make a task, but change one.
@@ -292,10 +294,19 @@ class _Discovery:
             return None
         if isinstance(node, ast.Name):
             assigned = single(node.id, scope)
-            if isinstance(assigned, (ast.Lambda, ast.Call)):
+            # `extract = PythonOperator(python_callable=extract)` is no call of a function's maker.
+            if isinstance(assigned, (ast.Lambda, ast.Call)) and not self._is_operator(
+                assigned, scope
+            ):
                 return self._callable(assigned, scope)
         found = self._module.definition(node, scope)
         return None if isinstance(found, ast.ClassDef) else found
+
+    def _is_operator(self, node: ast.expr, scope: Scope) -> bool:
+        if not isinstance(node, ast.Call):
+            return False
+        dotted = self._module.dotted(node.func, scope)
+        return dotted is not None and dotted.endswith(_OPERATOR_ENDS)
 
     def _class(self, definition: Definition) -> list[Task]:
         """What an operator class of this file pushes, whichever way it ends."""

@@ -40,6 +40,10 @@ def poke():
     return np.zeros(1)
 
 
+def renamed():
+    return json.dumps({"a": 1})  # XCA014 high classic.renamed
+
+
 with DAG(NAME, default_args=default_args) as dag:
     PythonOperator(task_id="extract", python_callable=extract)
     with TaskGroup("load"):
@@ -70,3 +74,4 @@ with DAG(NAME, default_args=default_args) as dag:
     BigQueryGetDataOperator(task_id="dicts", table_id="t", as_dict=True)
     RdsStartExportTaskOperator(task_id="export")  # XCA014 high classic.export
     PythonOperator.partial(task_id="mapped", python_callable=extract).expand(op_args=[[1]])
+    renamed = PythonOperator(task_id="renamed", python_callable=renamed)

@@ -8,6 +8,7 @@ from airflow.decorators import task
 from airflow.hooks.base import BaseHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.postgres.hooks.postgres import PostgresHook
+from psycopg2.extras import RealDictCursor
 from sklearn.linear_model import LinearRegression
 
 
@@ -117,3 +118,35 @@ def group():
 @task
 def log():
     return logging.getLogger("x")  # XCA017 high
+
+
+@task
+def rows_of_a_hook():
+    with PostgresHook("orders").get_conn() as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+            return cursor.fetchall()  # XCA008 medium
+
+
+@task
+def rows_as_dicts():
+    with PostgresHook("orders").get_conn() as connection:
+        with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+            return cursor.fetchall()
+
+
+@task
+def rows_as_dicts_by_the_connection():
+    with PostgresHook("orders").get_conn(cursor_factory=RealDictCursor) as connection:
+        return connection.cursor().fetchall()
+
+
+@task
+def rows_as_dicts_by_the_driver():
+    with psycopg2.connect("dbname=orders", cursor_factory=RealDictCursor) as connection:
+        return connection.cursor().fetchall()
+
+
+@task
+def rows_as_dicts_by_position():
+    return psycopg2.connect("dbname=orders").cursor(RealDictCursor).fetchall()

@@ -74,3 +74,8 @@ def item():
 @task
 def shape_of():
     return list(np.zeros((2, 3)).shape)
+
+
+@task
+def of_something_pulled(ti):
+    return ti.xcom_pull(task_ids="features").to_numpy()  # XCA001 medium

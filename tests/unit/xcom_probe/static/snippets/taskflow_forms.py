@@ -40,6 +40,10 @@ def forms():
     def branch():
         return {"a"}
 
+    @task.snowpark_python
+    def snowpark_python():
+        return np.zeros(1)  # XCA001 high forms.snowpark_python
+
     @task.short_circuit()
     def short_circuit():
         return np.zeros(1).any()  # XCA002 medium forms.short_circuit
