@@ -26,6 +26,7 @@ from standin.place import RELEASE, Place, Site
 from harness.apiserver import ApiServer
 from harness.paths import REPO
 from harness.shell import run
+from harness.waiting import wait_for
 
 pytestmark = [pytest.mark.airflow, pytest.mark.apiserver]
 
@@ -73,7 +74,9 @@ def server() -> Iterator[ApiServer]:
     crd = REPO / "crds" / "xcombackendrollouts.yaml"
     with ApiServer("--feature-gates=TranslateStreamCloseWebsocketRequests=false") as server:
         server.apply(crd.read_text())
-        server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(crd))
+        established = ("wait", "--for=condition=Established", "--timeout=5s", "-f", str(crd))
+        # kubectl does not wait for the first condition: until then it gives up at once.
+        wait_for("the CRD", lambda: server.kubectl(*established), 60)
         yield server
 
 
