@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -11,8 +12,6 @@ _PARTS = 6
 _PIECE = 256 * 1024
 # How often a part is asked for whose answer breaks off; botocore itself repeats only requests.
 _ATTEMPTS = 5
-# Where an array begins in memory decides how fast it can be used; `.npz` keeps to the same.
-_ALIGNMENT = 64
 
 
 class Misfit(Exception):
@@ -21,7 +20,7 @@ class Misfit(Exception):
 
 def download(
     client: Any, bucket: str, name: str, etag: str, size: int, part_size: int
-) -> tuple[Any, str]:
+) -> tuple[mmap.mmap, str]:
     """Read an object of a known size.
 
     Args:
@@ -30,12 +29,14 @@ def download(
         part_size: in bytes.
 
     Returns:
-        The memory, an array of bytes, and its SHA-256 in hex.
+        The memory and its SHA-256 in hex.
 
     Raises:
         Misfit: the store does not keep to ranges.
     """
-    memory = _allocate(size)
+    # Not numpy's own memory: that asks for huge pages, and in a virtual machine that gives free
+    # ones back to its host, a first touch of them takes longer than all the rest of the read.
+    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     view = memoryview(memory)
     digest = hashlib.sha256()
 
@@ -49,15 +50,6 @@ def download(
         for part in pool.map(fetch, range(0, size, part_size)):
             digest.update(part)
     return memory, digest.hexdigest()
-
-
-def _allocate(size: int) -> Any:
-    """Memory by numpy, which asks for huge pages: filling small ones takes longer than SHA-256."""
-    import numpy as np
-
-    room = np.empty(size + _ALIGNMENT - 1, np.uint8)
-    start = -room.ctypes.data % _ALIGNMENT
-    return room[start : start + size]
 
 
 def _fetch(client: Any, target: dict[str, str], start: int, part: memoryview) -> None:
