@@ -2,45 +2,12 @@
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from xcom_probe.static.modules import (
-    DAG_CLASSES,
-    DAG_DECORATORS,
-    CallSite,
-    Module,
-    Scope,
-    argument,
-    parse,
-    single,
-)
-from xcom_probe.static.tasks import PYTHON, SENSOR, Task, discover
-
-
-@dataclass(frozen=True)
-class Dag:
-    """A DAG of the file.
-
-    Attributes:
-        node: the call of the class, or the decorated function.
-        call: with the DAG's arguments; None for a bare `@dag`.
-        scope: the scope that it stands in.
-        dag_id: None where it is no constant.
-        variable: the name it is bound to, if it is.
-    """
-
-    node: Any
-    call: ast.Call | None
-    scope: Scope
-    dag_id: str | None
-    variable: str | None
-
-    def given(self, name: str) -> ast.expr | None:
-        """An argument of the DAG."""
-        return argument(self.call, name) if self.call is not None else None
+from xcom_probe.static.modules import Module, Scope, argument, parse, single
+from xcom_probe.static.tasks import PYTHON, SENSOR, Dag, Discovery, Task
 
 
 class DagFile:
@@ -102,7 +69,7 @@ class DagFile:
     @cached_property
     def tasks(self) -> list[Task]:
         """Every task of the file."""
-        return discover(self.module)
+        return self._discovery.tasks()
 
     @cached_property
     def python_tasks(self) -> list[Task]:
@@ -113,26 +80,14 @@ class DagFile:
             if task.style in (PYTHON, SENSOR) and isinstance(task.function, _FUNCTIONS)
         ]
 
-    @cached_property
+    @property
     def dags(self) -> list[Dag]:
         """Every DAG of the file."""
-        module = self.module
-        found = []
-        for site in module.calls:
-            if module.dotted(site.call.func, site.scope) in DAG_CLASSES:
-                dag_id = module.text(argument(site.call, "dag_id", 0), site.scope)
-                name = _bound_to(site)
-                found.append(Dag(site.call, site.call, site.scope, dag_id, name))
-        for definition in module.functions:
-            for decorator in definition.node.decorator_list:
-                call = decorator if isinstance(decorator, ast.Call) else None
-                dotted = module.dotted(call.func if call else decorator, definition.scope)
-                if dotted in DAG_DECORATORS:
-                    given = argument(call, "dag_id", 0) if call else None
-                    node = definition.node
-                    dag_id = node.name if given is None else module.text(given, definition.scope)
-                    found.append(Dag(node, call, definition.scope, dag_id, None))
-        return found
+        return self._discovery.dags
+
+    @cached_property
+    def _discovery(self) -> Discovery:
+        return Discovery(self.module)
 
     def tasks_of(self, dag: Dag) -> list[Task]:
         """The Python tasks of a DAG; all of them where the file has one DAG."""
@@ -224,8 +179,9 @@ def _by_owner(tree: ast.Module) -> dict[ast.AST, list[ast.AST]]:
     return found
 
 
-def _bound_to(site: CallSite) -> str | None:
-    for name, values in site.scope.values.items():
-        if any(value is site.call for value in values):
+def bound_to(dag: Dag) -> str | None:
+    """The name that a DAG is bound to, if it is."""
+    for name, values in dag.scope.values.items():
+        if any(value is dag.node for value in values):
             return name
     return None

@@ -4,8 +4,9 @@ import ast
 from collections.abc import Iterator
 
 from xcom_lint.config import Settings
-from xcom_lint.dagfile import Dag, DagFile
+from xcom_lint.dagfile import DagFile, bound_to
 from xcom_lint.model import Level, Problem, Rule
+from xcom_probe.static.tasks import Dag
 
 
 def check(file: DagFile, settings: Settings) -> Iterator[Problem]:
@@ -24,14 +25,15 @@ def _doc_md(file: DagFile, dag: Dag) -> Iterator[ast.expr]:
     given = dag.given("doc_md")
     if given is not None:
         yield given
-    for node in file.all_nodes if dag.variable else ():
+    variable = bound_to(dag)
+    for node in file.all_nodes if variable else ():
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if (
                     isinstance(target, ast.Attribute)
                     and target.attr == "doc_md"
                     and isinstance(target.value, ast.Name)
-                    and target.value.id == dag.variable
+                    and target.value.id == variable
                 ):
                     yield node.value
 

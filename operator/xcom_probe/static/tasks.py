@@ -90,9 +90,29 @@ class Task(NamedTuple):
     mapped: bool = False
 
 
+class Dag(NamedTuple):
+    """A DAG of a file.
+
+    Attributes:
+        node: the call of the class, or the decorated function.
+        call: with the DAG's arguments; None for a bare `@dag`.
+        scope: the scope that it stands in.
+        dag_id: None where it is no constant.
+    """
+
+    node: Any
+    call: ast.Call | None
+    scope: Scope
+    dag_id: str | None
+
+    def given(self, name: str) -> ast.expr | None:
+        """An argument of the DAG."""
+        return None if self.call is None else argument(self.call, name)
+
+
 def discover(module: Module) -> list[Task]:
     """All tasks of a file, in the order of the text."""
-    return _Discovery(module).tasks()
+    return Discovery(module).tasks()
 
 
 def operator_base(module: Module, node: ast.ClassDef, scope: Scope) -> str | None:
@@ -136,23 +156,34 @@ class _Use(NamedTuple):
     mapped: list[bool]
 
 
-class _Discovery:
+class Discovery:
+    """The DAGs and tasks of a file.
+
+    Attributes:
+        dags: made by the class, then by the decorator.
+    """
+
     def __init__(self, module: Module) -> None:
         self._module = module
-        self._dag_ids: dict[Any, str | None] = {}
         self._silent: set[Any] = set()
         self._sites = [(site, self._called(site)) for site in module.calls]
+        self.dags: list[Dag] = []
         for site, dotted in self._sites:
             if dotted in DAG_CLASSES:
-                self._dag_ids[site.call] = module.text(argument(site.call, "dag_id", 0), site.scope)
-                self._default_args(site.call, site.call, site.scope)
+                self._dag(site.call, site.call, site.scope, None)
         for definition in module.functions:
             for decorator in definition.node.decorator_list:
-                self._dag_decorator(definition, decorator)
+                call = decorator if isinstance(decorator, ast.Call) else None
+                dotted = module.dotted(call.func if call else decorator, definition.scope)
+                if dotted in DAG_DECORATORS:
+                    node = definition.node
+                    self._dag(node, call, definition.scope, node.name)
+        self._dag_ids = {dag.node: dag.dag_id for dag in self.dags}
         known = set(self._dag_ids.values())
         self._only_dag = known.pop() if len(known) == 1 else None
 
     def tasks(self) -> list[Task]:
+        """All tasks, in the order of the text."""
         uses = self._uses()
         found = []
         for definition in self._module.functions:
@@ -166,26 +197,19 @@ class _Discovery:
             found += self._class(definition)
         return found
 
-    def _dag_decorator(self, definition: Definition, decorator: ast.expr) -> None:
-        call = decorator if isinstance(decorator, ast.Call) else None
-        dotted = self._module.dotted(call.func if call else decorator, definition.scope)
-        if dotted in DAG_DECORATORS:
-            node = definition.node
-            given = argument(call, "dag_id", 0) if call else None
-            self._dag_ids[node] = (
-                node.name if given is None else self._module.text(given, definition.scope)
-            )
-            if call:
-                self._default_args(node, call, definition.scope)
-
-    def _default_args(self, dag: Any, call: ast.Call, scope: Scope) -> None:
-        given = argument(call, "default_args")
-        if isinstance(given, ast.Name):
-            given = single(given.id, scope)
-        if isinstance(given, ast.Dict):
-            for key, value in zip(given.keys, given.values):
+    def _dag(self, node: Any, call: ast.Call | None, scope: Scope, name: str | None) -> None:
+        """Note a DAG; `name` is its ID where none is given."""
+        given = argument(call, "dag_id", 0) if call else None
+        dag_id = name if given is None else self._module.text(given, scope)
+        dag = Dag(node, call, scope, dag_id)
+        self.dags.append(dag)
+        defaults = dag.given("default_args")
+        if isinstance(defaults, ast.Name):
+            defaults = single(defaults.id, scope)
+        if isinstance(defaults, ast.Dict):
+            for key, value in zip(defaults.keys, defaults.values):
                 if self._module.text(key, scope) == "do_xcom_push" and is_false(value):
-                    self._silent.add(dag)
+                    self._silent.add(node)
 
     def _uses(self) -> dict[Any, _Use]:
         """Each call of a function of this file, seen through `override`, `partial`, `expand`."""
