@@ -54,7 +54,7 @@ class BlobStore:
             client: a boto3 S3 client to use in place of the connection.
             encryption: `AES256`, `aws:kms`, or None to leave it to the bucket.
             kms_key_id: with `aws:kms`, the key; else the account's default one.
-            part_size: bytes per part of a large object, at least 5 MiB (S3's least). About eight
+            part_size: bytes per part of a large object, at least 5 MiB (S3's least). Seven
                 parts are held in memory at a time.
             logger: where events go.
             event_prefix: put before the events' names, as in `s43_`.
