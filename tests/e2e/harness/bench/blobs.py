@@ -94,7 +94,7 @@ def measure() -> str:
 
 def _row(names: tuple[str, str], ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
     def median(runs: list[dict[str, Any]], field: str) -> float:
-        return statistics.median(run[field] for run in runs)
+        return float(statistics.median(run[field] for run in runs))
 
     ratios = [other["seconds"] / one["seconds"] for one, other in zip(ours, theirs, strict=True)]
     return (
