@@ -240,5 +240,6 @@ def test_an_image_that_does_not_tell_its_commit_holds(story: Story) -> None:
     assert threshold(place) is None
     assert "is not told (by org.opencontainers.image.revision or NOBODY_SETS_THIS)" in place.said()
     place.change({"gates": {"provenance": {"imageEnv": [VARIABLE]}}})
-    driver.until("a live rollout", lambda status: status.get("phase") == "Live")
+    driver.until("the first delivery", lambda status: status.get("phase") == "ReadersFirst")
+    assert place.conditions()["BuildConfirmed"] == "True (BuildConfirmed)"
     assert driver.errors == []
