@@ -15,7 +15,6 @@ from standin.story import Tellers, Told
 
 from harness.apiserver import ApiServer
 from harness.paths import REPO
-from harness.waiting import wait_for
 from xcom_probe.build import build
 
 WORKERS = 2
@@ -34,10 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def server() -> Iterator[ApiServer]:
     """An API server with the CRD of this tree."""
     with ApiServer("--feature-gates=TranslateStreamCloseWebsocketRequests=false") as server:
-        server.apply(CRD.read_text())
-        established = ("wait", "--for=condition=Established", "--timeout=5s", "-f", str(CRD))
-        # kubectl does not wait for the first condition: until then it gives up at once.
-        wait_for("the CRD", lambda: server.kubectl(*established), 60)
+        server.apply_crd(CRD)
         yield server
 
 

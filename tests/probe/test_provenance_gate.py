@@ -26,7 +26,6 @@ from standin.place import RELEASE, Place, Site
 from harness.apiserver import ApiServer
 from harness.paths import REPO
 from harness.shell import run
-from harness.waiting import wait_for
 
 pytestmark = [pytest.mark.airflow, pytest.mark.apiserver]
 
@@ -71,12 +70,8 @@ class BuildNode(Node):
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     """A real API server with the CRD of this tree."""
-    crd = REPO / "crds" / "xcombackendrollouts.yaml"
     with ApiServer("--feature-gates=TranslateStreamCloseWebsocketRequests=false") as server:
-        server.apply(crd.read_text())
-        established = ("wait", "--for=condition=Established", "--timeout=5s", "-f", str(crd))
-        # kubectl does not wait for the first condition: until then it gives up at once.
-        wait_for("the CRD", lambda: server.kubectl(*established), 60)
+        server.apply_crd(REPO / "crds" / "xcombackendrollouts.yaml")
         yield server
 
 

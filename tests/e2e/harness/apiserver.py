@@ -124,6 +124,18 @@ class ApiServer:
         words = ("apply", "--server-side", "--force-conflicts", "-f", "-")
         return self.kubectl(*words, stdin=manifest)
 
+    def apply_crd(self, file: Path) -> None:
+        """Apply a CustomResourceDefinition and wait until it is served.
+
+        Raises:
+            CommandError: the API server refused.
+            HarnessError: it is not served after a minute.
+        """
+        self.apply(file.read_text())
+        established = ("wait", "--for=condition=Established", "--timeout=5s", "-f", str(file))
+        # kubectl does not wait for the first condition: until then it gives up at once.
+        wait_for(f"the CRD of {file.name}", lambda: self.kubectl(*established), 60)
+
     def log(self) -> str:
         """The last lines of the API server's log, for a failing test."""
         if self._processes is None:

@@ -214,8 +214,7 @@ class RestBenchmark:
     def _release(self) -> dict[str, list[dict[str, Any]]]:
         """Install Airflow by Helm once; return its objects, as they would be applied elsewhere."""
         for file in sorted((REPO / "crds").glob("*.yaml")):
-            self.server.apply(file.read_text())
-        self.server.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
+            self.server.apply_crd(file)
         values = yaml.safe_load((STACK / "values.yaml").read_text())
         merge(values, object_storage_values(THRESHOLD))
         merge(values, {"config": {"common.io": {"xcom_objectstorage_compression": None}}})
