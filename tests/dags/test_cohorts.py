@@ -135,6 +135,11 @@ def test_nothing_at_all_is_one_fault_of_transport_or_configuration(
     assert said[cause] in str(raised.value)
 
 
+def test_the_store_is_not_quoted_where_it_was_not_asked(blobs: Make) -> None:
+    with pytest.raises(AllAbsent, match=r"The first of them, 'BTC': .* no reference$"):
+        Cohort(KEYS).load(blobs(), dict.fromkeys(KEYS))
+
+
 def test_what_nobody_expects_is_refused(blobs: Make) -> None:
     store = blobs()
     reference = store.put("BTC", {"y": [1.0]})

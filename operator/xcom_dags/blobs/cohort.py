@@ -103,9 +103,7 @@ class Cohort:
                 f"none of {len(self.expected)} blobs of run {store.run_id} could be loaded. This "
                 "is one fault of transport or configuration, not many of producers: look at the "
                 f"connection, the bucket {store.place.bucket!r} and the folder {store.folder!r}. "
-                "The store says: {}".format(
-                    unreachable[0] if unreachable else next(iter(missing.values()))
-                )
+                f"{_first(missing, unreachable)}"
             )
         return CohortResult(present, missing, verdict)
 
@@ -116,3 +114,11 @@ class Cohort:
         for key, reference in references.items():
             if isinstance(reference, Mapping) and reference.get("key", key) != key:
                 raise ValueError(f"references: {key!r} refers to the blob {reference['key']!r}")
+
+
+def _first(missing: Mapping[str, str], unreachable: list[str]) -> str:
+    """What is nearest to the cause: the store's own words, where it said any."""
+    if unreachable:
+        return f"The store says: {unreachable[0]}"
+    key, why = next(iter(missing.items()))
+    return f"The first of them, {key!r}: {why}"
