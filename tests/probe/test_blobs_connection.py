@@ -12,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from probe_world import Environment, ObjectStore, Pod, connection
+from probe_world import Environment, ObjectStore, Pod, Postgres, connection
 
 from harness.paths import IMAGES, REPO
 from harness.shell import run
 
-pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.every_airflow,
+    pytest.mark.usefixtures("database_as_before"),
+]
 
 DAG = REPO / "docs" / "examples" / "dags" / "s43_predictions.py"
 BUCKET = "predictions"
@@ -44,6 +48,16 @@ def bucket(store: ObjectStore) -> Iterator[str]:
     for key in store.all_keys(BUCKET):
         store.client().delete_object(Bucket=BUCKET, Key=key)
     store.client().delete_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture
+def database_as_before(database: Postgres) -> Iterator[None]:
+    """Without the run of the DAG in the end; other tests count rows."""
+    yield
+    with database.connect() as connection:
+        # Task instances and their XCom go with it.
+        gone = connection.execute("DELETE FROM dag_run WHERE dag_id = 's43_predictions'")
+        assert gone.rowcount == 1
 
 
 @pytest.fixture
