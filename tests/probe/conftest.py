@@ -51,10 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     versions = [DEFAULT_AIRFLOW]
     if metafunc.definition.get_closest_marker("every_airflow"):
         versions = probe_world.select(_asked(metafunc.config))
-    # Of several processes (`-n 2 --dist loadgroup`) one has all tests of a version: they share an
-    # Airflow and its databases.
-    parameters = [pytest.param(each, marks=pytest.mark.xdist_group(each)) for each in versions]
-    metafunc.parametrize("airflow_version", parameters, scope="session")
+    metafunc.parametrize("airflow_version", versions, scope="session")
 
 
 @pytest.fixture(scope="session")
