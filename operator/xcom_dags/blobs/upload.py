@@ -121,9 +121,9 @@ class Upload:
 
     def _room(self) -> bytearray:
         """Memory for the next part: of one that has arrived, as new pages take time."""
-        if not self._spare and len(self._flying) < PARTS:
-            return bytearray(self._part_size)
         if not self._spare:
+            if len(self._flying) < PARTS:
+                return bytearray(self._part_size)
             arrived, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
             self._spare.extend(part.result() for part in arrived)
         return self._spare.pop()

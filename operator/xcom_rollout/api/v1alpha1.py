@@ -26,6 +26,12 @@ def cel(rule: str, message: str, *, expression: str | None = None) -> dict[str, 
     return {"x-kubernetes-validations": [entry]}
 
 
+def _all_of(*rules: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema extension with every rule of these, each as `cel` returns it."""
+    key = "x-kubernetes-validations"
+    return {key: [entry for rule in rules for entry in rule[key]]}
+
+
 class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
@@ -94,17 +100,14 @@ IMAGE_LABEL: Final = "org.opencontainers.image.revision"
 IMAGE_VARIABLE: Final = "APP_SHA"
 """The same: a variable in the container."""
 _AT_LEAST_A_MINUTE: Final = "is less than a minute: write 1m or more"
-_MINUTE_RULE: dict[str, Any] = {
-    "x-kubernetes-validations": [
-        *_DURATION_RULE["x-kubernetes-validations"],
-        *cel(
-            f"!self.matches('{DURATION_PATTERN}') || self == '' || "
-            "duration(self) >= duration('1m')",
-            "must be a minute or more",
-            expression=f'"\'" + self + "\' {_AT_LEAST_A_MINUTE}"',
-        )["x-kubernetes-validations"],
-    ]
-}
+_MINUTE_RULE = _all_of(
+    _DURATION_RULE,
+    cel(
+        f"!self.matches('{DURATION_PATTERN}') || self == '' || duration(self) >= duration('1m')",
+        "must be a minute or more",
+        expression=f'"\'" + self + "\' {_AT_LEAST_A_MINUTE}"',
+    ),
+)
 _NOTHING_JUDGED: Final = (
     "legs: must name stamp, image or tags, or nothing would be judged; to judge nothing, leave the "
     "whole gate out"
@@ -116,34 +119,22 @@ _NO_PLACE_NAMED: Final = (
 _DAGS_WITHOUT_TAGS: Final = (
     "dags: must be left out unless tags is among the legs: DAGs are judged by their tags"
 )
-_PROVENANCE_RULE: dict[str, Any] = {
-    "x-kubernetes-validations": [
-        *cel("size(self.legs) > 0", _NOTHING_JUDGED)["x-kubernetes-validations"],
-        *cel(
-            "!('image' in self.legs) || size(self.imageLabels) + size(self.imageEnv) > 0",
-            _NO_PLACE_NAMED,
-        )["x-kubernetes-validations"],
-        *cel("size(self.dags) == 0 || 'tags' in self.legs", _DAGS_WITHOUT_TAGS)[
-            "x-kubernetes-validations"
-        ],
-    ]
-}
+_PROVENANCE_RULE = _all_of(
+    cel("size(self.legs) > 0", _NOTHING_JUDGED),
+    cel(
+        "!('image' in self.legs) || size(self.imageLabels) + size(self.imageEnv) > 0",
+        _NO_PLACE_NAMED,
+    ),
+    cel("size(self.dags) == 0 || 'tags' in self.legs", _DAGS_WITHOUT_TAGS),
+)
 _NO_AUDIT: Final = "asks for no audit: add static: {}, dynamic: {} or both, or leave it out"
 _ACCEPTS_EVERYTHING: Final = (
     "accepted: each entry must name a dagId or a file, or it would accept everything"
 )
-_AUDIT_RULE: dict[str, Any] = {
-    "x-kubernetes-validations": [
-        *cel(
-            "has(self.static) || has(self.dynamic)",
-            _NO_AUDIT,
-        )["x-kubernetes-validations"],
-        *cel(
-            "self.accepted.all(entry, has(entry.dagId) || has(entry.file))",
-            _ACCEPTS_EVERYTHING,
-        )["x-kubernetes-validations"],
-    ]
-}
+_AUDIT_RULE = _all_of(
+    cel("has(self.static) || has(self.dynamic)", _NO_AUDIT),
+    cel("self.accepted.all(entry, has(entry.dagId) || has(entry.file))", _ACCEPTS_EVERYTHING),
+)
 
 
 def _checked_duration(text: str) -> str:
@@ -202,12 +193,7 @@ class ObjectStorage(Model):
     path: str = Field(
         max_length=1024,
         description="Where values are offloaded to: scheme://connection@bucket/prefix.",
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                *_PATH_RULE["x-kubernetes-validations"],
-                *_IMMUTABLE_PATH["x-kubernetes-validations"],
-            ]
-        },
+        json_schema_extra=_all_of(_PATH_RULE, _IMMUTABLE_PATH),
     )
     compression: Literal["gzip", "zip", "bz2", "lzma", "xz", "snappy"] | None = Field(
         default=None, description="Compression of offloaded objects. None when absent."
