@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from standin.charts import ChartRepository
+from standin.kubelet import API_SERVER_FLAG
 from standin.node import Node
-from standin.place import Place, Site
+from standin.place import Place, Site, open_site
 from standin.story import Tellers, Told
 
 from harness.apiserver import ApiServer
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[ApiServer]:
     """An API server with the CRD of this tree."""
-    with ApiServer("--feature-gates=TranslateStreamCloseWebsocketRequests=false") as server:
+    with ApiServer(API_SERVER_FLAG) as server:
         server.apply_crd(CRD)
         yield server
 
@@ -41,20 +41,9 @@ def server() -> Iterator[ApiServer]:
 def site(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """What all places share."""
     folder = tmp_path_factory.mktemp("site")
-    for name in ("charts", "work"):
-        (folder / name).mkdir()
     build(folder / "xcom_probe.pyz")
-    with ChartRepository(folder / "charts") as charts:
-        yield Site(
-            kubeconfig=server.kubeconfig,
-            pki=server.folder / "pki",
-            chart=charts.archive,
-            repository=charts.url,
-            chart_name=charts.name,
-            chart_version=charts.version,
-            probe=folder / "xcom_probe.pyz",
-            work=folder / "work",
-        )
+    with open_site(server, folder, folder / "xcom_probe.pyz") as site:
+        yield site
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ database, and the process that looks in each pod; it runs on this machine.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,11 @@ from typing import Any
 import pytest
 from probe_world import Environment, Pod
 from probe_world.dag_chain import DAG_ID, Sources, Volume
-from standin.charts import ChartRepository
 from standin.driver import Driver
 from standin.kube import Json
-from standin.kubelet import Ran
+from standin.kubelet import API_SERVER_FLAG, Ran, run_here
 from standin.node import Node
-from standin.place import RELEASE, Place, Site
+from standin.place import RELEASE, Place, Site, open_site
 
 from harness.apiserver import ApiServer
 from harness.paths import REPO
@@ -49,15 +47,7 @@ class BuildNode(Node):
         component = found["metadata"]["labels"]["component"]
         sha = found["spec"]["containers"][0]["image"].rpartition(":")[2]
         container = self.environment(component, sha)
-        done = subprocess.run(
-            [str(container.python), *command[1:]],
-            input=stdin,
-            env=container.env,
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        return Ran(done.stdout.decode(), done.stderr.decode(), done.returncode)
+        return run_here([str(container.python), *command[1:]], container.env, stdin)
 
     def environment(self, component: str, sha: str) -> Pod:
         """What a process sees in a container of a component, of the image of a commit."""
@@ -70,7 +60,7 @@ class BuildNode(Node):
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     """A real API server with the CRD of this tree."""
-    with ApiServer("--feature-gates=TranslateStreamCloseWebsocketRequests=false") as server:
+    with ApiServer(API_SERVER_FLAG) as server:
         server.apply_crd(REPO / "crds" / "xcombackendrollouts.yaml")
         yield server
 
@@ -78,20 +68,8 @@ def server() -> Iterator[ApiServer]:
 @pytest.fixture(scope="module")
 def site(server: ApiServer, pyz: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The chart, and files made once."""
-    folder = tmp_path_factory.mktemp("site")
-    for name in ("charts", "work"):
-        (folder / name).mkdir()
-    with ChartRepository(folder / "charts") as charts:
-        yield Site(
-            kubeconfig=server.kubeconfig,
-            pki=server.folder / "pki",
-            chart=charts.archive,
-            repository=charts.url,
-            chart_name=charts.name,
-            chart_version=charts.version,
-            probe=pyz,
-            work=folder / "work",
-        )
+    with open_site(server, tmp_path_factory.mktemp("site"), pyz) as site:
+        yield site
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from probe_world import Environment, Pod
 from probe_world.dag_chain import DAG_ID, Sources, Volume
 from standin.kube import Json
-from standin.kubelet import Ran
+from standin.kubelet import API_SERVER_FLAG, Ran, run_here
 from standin.node import Node
 
 from harness.apiserver import ApiServer
@@ -57,15 +57,8 @@ class ProcessNode(Node):
     def _execute(self, namespace: str, pod: str, command: list[str], stdin: bytes) -> Ran:
         del namespace
         container = self.containers[pod]
-        done = subprocess.run(
-            [str(container.python) if command[0] == "python" else command[0], *command[1:]],
-            input=stdin,
-            env=container.env,
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        return Ran(done.stdout.decode(), done.stderr.decode(), done.returncode)
+        program = str(container.python) if command[0] == "python" else command[0]
+        return run_here([program, *command[1:]], container.env, stdin)
 
 
 @dataclass
@@ -146,7 +139,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     """A real API server."""
-    with ApiServer("--feature-gates=TranslateStreamCloseWebsocketRequests=false") as server:
+    with ApiServer(API_SERVER_FLAG) as server:
         yield server
 
 

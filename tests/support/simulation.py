@@ -13,6 +13,7 @@ the build of the pods).
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import (
@@ -60,6 +61,7 @@ from xcom_rollout.decide.observed import (
     Workload,
 )
 from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.decide.summarize import Status, summarize
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 COMPONENTS = ("scheduler", "triggerer", "webserver")
@@ -475,6 +477,19 @@ class Simulation:
             self.tick()
             decision = self.step()
         return decision
+
+    def summarized(self, passes: int) -> Status:
+        """Go on for so many passes; return the last status. Each one is of its schema."""
+        status: Status = {}
+        for _ in range(passes):
+            observed = self.observe()
+            decision = decide(observed, self.now)
+            status = summarize(observed, decision, self.now, status)
+            RolloutStatus.model_validate(status)
+            if decision.action is not None:
+                self.perform(decision.action)
+            self.tick()
+        return status
 
     def run_until(self, phase: str, seconds: int = 600) -> Decision:
         """Go on until the phase is reached and nothing is left to do."""

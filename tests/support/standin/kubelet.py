@@ -1,8 +1,8 @@
 """A kubelet's HTTPS endpoint on loopback: logs of pods, and processes run in them.
 
 The API server is asked for both by the operator, and asks here, as it asks a kubelet. It must run
-with `--feature-gates=TranslateStreamCloseWebsocketRequests=false`: a WebSocket of the operator is
-then handed on as it is (as to kubelets of older versions), instead of being translated to SPDY.
+with `API_SERVER_FLAG`: a WebSocket of the operator is then handed on as it is (as to kubelets of
+older versions), instead of being translated to SPDY.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import hashlib
 import json
 import ssl
 import struct
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -23,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from standin.server import Server
 
+API_SERVER_FLAG = "--feature-gates=TranslateStreamCloseWebsocketRequests=false"
 PROTOCOL = "v5.channel.k8s.io"
 _STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
@@ -42,6 +44,14 @@ Logs = Callable[[str, str], str | None]
 """(namespace, pod) -> log."""
 Execute = Callable[[str, str, list[str], bytes], Ran]
 """(namespace, pod, command, stdin) -> what came of it."""
+
+
+def run_here(command: Sequence[str], env: Mapping[str, str], stdin: bytes) -> Ran:
+    """Run a process of this machine in place of one in a container."""
+    done = subprocess.run(
+        command, input=stdin, env=env, capture_output=True, check=False, timeout=120
+    )
+    return Ran(done.stdout.decode(), done.stderr.decode(), done.returncode)
 
 
 @dataclass(frozen=True)

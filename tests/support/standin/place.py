@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
 from harness import tools
+from harness.apiserver import ApiServer
 from harness.shell import run
 from standin.airflow import PASSWORD, USER, Airflow
+from standin.charts import ChartRepository
 from standin.kube import Json, Kube
 from standin.node import Node
 from standin.settings import OBJECT_STORAGE, Loaded
@@ -46,6 +49,28 @@ class Site:
     probe: Path
     work: Path
     """Folder of the operator's, as it outlives the restart of a container."""
+
+
+@contextmanager
+def open_site(server: ApiServer, folder: Path, probe: Path) -> Iterator[Site]:
+    """A site beside an API server; its chart repository serves while the block runs.
+
+    Args:
+        folder: for what is made, in folders of its own: `charts` and `work`.
+    """
+    for name in ("charts", "work"):
+        (folder / name).mkdir()
+    with ChartRepository(folder / "charts") as charts:
+        yield Site(
+            kubeconfig=server.kubeconfig,
+            pki=server.folder / "pki",
+            chart=charts.archive,
+            repository=charts.url,
+            chart_name=charts.name,
+            chart_version=charts.version,
+            probe=probe,
+            work=folder / "work",
+        )
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from simulation import START, SimRun, Simulation, spec
 
 from xcom_probe import main
-from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.api.v1alpha1 import Calibration, Threshold
-from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues, WriteLedger
 from xcom_rollout.decide.audits import AUDIT_RETRY
 from xcom_rollout.decide.ledger import (
@@ -26,7 +24,7 @@ from xcom_rollout.decide.ledger import (
     Verdict,
 )
 from xcom_rollout.decide.observed import AuditResult, JobKind
-from xcom_rollout.decide.summarize import Status, summarize
+from xcom_rollout.decide.summarize import summarize
 
 STATIC, DYNAMIC = JobKind.AUDIT_STATIC, JobKind.AUDIT_DYNAMIC
 BOTH: dict[str, Any] = {"static": {}, "dynamic": {}}
@@ -379,15 +377,7 @@ def test_the_status_of_the_gate_is_of_its_schema() -> None:
         ),
     )
     sim.audits[STATIC], sim.audits[DYNAMIC] = found(NUMPY, UNSEEN), found(STRINGS)
-    status: Status = {}
-    for _ in range(60):
-        observed = sim.observe()
-        decision = decide(observed, sim.now)
-        status = summarize(observed, decision, sim.now, status)
-        RolloutStatus.model_validate(status)
-        if decision.action is not None:
-            sim.perform(decision.action)
-        sim.tick()
+    status = sim.summarized(passes=60)
     static, dynamic = status["audits"]
     assert (static["kind"], static["verdict"]) == ("static", "fail")
     assert static["counts"] == {"fails": 1, "drifts": 0, "unseen": 1, "accepted": 0, "holding": 2}

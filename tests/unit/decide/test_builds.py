@@ -8,12 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import BUILD, SimRun, Simulation, spec
 
-from xcom_rollout.api.status import RolloutStatus
-from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import LookForBuild, SetValues
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.ledger import Leg, RunKey
-from xcom_rollout.decide.summarize import Status, summarize
+from xcom_rollout.decide.summarize import summarize
 
 OTHER = "fedcba9876543210fedcba9876543210fedcba98"
 
@@ -257,15 +255,7 @@ def test_after_a_kill_the_build_is_looked_for_again() -> None:
 def test_the_status_of_the_gate_is_of_its_schema() -> None:
     sim = world()
     sim.build = OTHER
-    status: Status = {}
-    for _ in range(60):
-        observed = sim.observe()
-        decision = decide(observed, sim.now)
-        status = summarize(observed, decision, sim.now, status)
-        RolloutStatus.model_validate(status)
-        if decision.action is not None:
-            sim.perform(decision.action)
-        sim.tick()
+    status = sim.summarized(passes=60)
     shown = status["provenance"]
     assert shown["verdict"] == "stale"
     assert shown["expectedBuild"] == BUILD
