@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
+from botocore.config import Config
 from cutting import cutter
-from probe_world import BUCKET, ObjectStore
+from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore
 
 from xcom_dags.blobs import BlobMalformed, BlobStore, BlobUnreachable
+from xcom_dags.blobs.client import CONNECT_TIMEOUT, settings
 
 pytestmark = pytest.mark.airflow
 
@@ -67,6 +69,61 @@ def test_objects_about_as_large_as_a_part_come_back(blobs: Make, over: int) -> N
     assert np.array_equal(store.get(reference)["y"], LARGE[: PART - frame + over])
 
 
+@pytest.mark.parametrize("size", [1000, 2 * PART])
+def test_the_checksum_is_the_one_that_s3_itself_made(
+    blobs: Make, server: ObjectStore, size: int
+) -> None:
+    reference = blobs(part_size=PART).put("same", {"y": LARGE[:size]})
+    head = server.client().head_object(Bucket=BUCKET, Key=name(reference), ChecksumMode="ENABLED")
+    assert reference["checksum_sha256"] == head["ChecksumSHA256"]
+
+
+@pytest.mark.parametrize(("operation", "size"), [("PutObject", 1000), ("UploadPart", 3 * PART)])
+def test_bytes_that_change_on_their_way_are_refused_by_the_server(
+    blobs: Make, server: ObjectStore, operation: str, size: int
+) -> None:
+    def damage(params: dict[str, Any]) -> None:
+        params["body"] = b"other bytes"
+
+    store = blobs(part_size=PART, client=before(server.client(), operation, damage, 1))
+    with pytest.raises(BlobUnreachable, match=r"damaged: .*(Mismatch|BadDigest)"):
+        store.put("damaged", {"y": LARGE[:size]})
+    assert server.all_keys() == []
+
+
+def test_a_blob_written_in_parts_of_another_size_is_read_by_those(blobs: Make) -> None:
+    reference = blobs(part_size=PART + 1).put("large", {"y": LARGE})
+    assert np.array_equal(blobs(part_size=PART).get(reference)["y"], LARGE)
+
+
+def test_own_client_hashes_a_body_once_and_signs_that_hash(
+    blobs: Make, server: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    store = blobs(part_size=PART, client=None)
+    sent: list[Any] = []
+    store.client().meta.events.register(
+        "before-send.s3.UploadPart", lambda request, **_: sent.append(request.headers)
+    )
+    reference = store.put("once", {"y": LARGE[: 2 * PART]})
+    assert len(sent) == 3
+    for headers in sent:
+        assert headers["X-Amz-Content-SHA256"] == b"UNSIGNED-PAYLOAD"
+        assert b"x-amz-checksum-sha256" in headers["Authorization"]
+    assert np.array_equal(store.get(reference)["y"], LARGE[: 2 * PART])
+
+
+def test_settings_of_a_connection_win_one_by_one() -> None:
+    theirs = Config(read_timeout=7, s3={"addressing_style": "path"})
+    merged = settings(theirs)
+    assert (merged.read_timeout, merged.connect_timeout) == (7, CONNECT_TIMEOUT)
+    assert merged.s3 == {"addressing_style": "path", "payload_signing_enabled": False}
+    signed = settings(Config(s3={"payload_signing_enabled": True}))
+    assert signed.s3 == {"payload_signing_enabled": True}
+
+
 def test_arrays_are_aligned_in_memory_and_can_be_changed(blobs: Make) -> None:
     store = blobs()
     read = store.get(store.put("many", {"a": np.arange(5), "b": LARGE[:77], "c": np.arange(9.0)}))
@@ -102,7 +159,9 @@ def test_a_server_that_ignores_the_condition_is_found_out_by_the_checksum(
         server.client().put_object(Bucket=BUCKET, Key=name(reference), Body=other)
 
     client.meta.events.register("before-call.s3.GetObject", ignore)
-    with pytest.raises(BlobMalformed, match=r"busy: .* has sha256 .*another write took its place"):
+    with pytest.raises(
+        BlobMalformed, match=r"busy: .* has checksum .*another write took its place"
+    ):
         blobs(part_size=PART, client=before(client, "GetObject", replace, 3)).get(reference)
 
 

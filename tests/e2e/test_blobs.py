@@ -5,6 +5,7 @@ What is looked for in the logs is looked for by the commands of docs/runbooks/bl
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -259,7 +260,8 @@ def test_five_pods_hand_their_arrays_to_a_sixth_unchanged(family: Family, comple
     references = family.references(complete)
     assert set(references) == set(ASSETS)
     for reference in (*references.values(), said["pool"]):
-        assert sha256(family.bucket.read(key_of(reference))) == reference["sha256"]
+        stored = hashlib.sha256(family.bucket.read(key_of(reference))).digest()
+        assert reference["checksum_sha256"] == base64.b64encode(stored).decode()
         assert len(json.dumps(reference)) < 1024
     pool = np.load(io.BytesIO(family.bucket.read(key_of(said["pool"]))))["y"]
     assert np.array_equal(pool, np.concatenate([predicted(asset) for asset in ASSETS]))

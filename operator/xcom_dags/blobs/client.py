@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from xcom_dags.blobs.errors import BlobAbsent, BlobError, BlobMalformed, BlobUnreachable
+from xcom_dags.blobs.layout import split_uri
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 # botocore's standard mode repeats what may succeed the next time (throttling, 5xx, connections
 # that break), with exponential waiting and jitter, and nothing else.
 ATTEMPTS = 5
+# The SHA-256 of a body goes in a header (x-amz-checksum-sha256) that is itself signed, and S3
+# compares: signing the body as well would only hash each part once more.
+_S3 = {"payload_signing_enabled": False}
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _REFUSED = frozenset({"AccessDenied", "403"})
@@ -28,17 +32,10 @@ def connect(conn_id: str | None) -> Any:
         ValueError: Airflow has no such connection. (The provider's hook would then use other
             credentials, with no error.)
     """
-    from botocore.config import Config
-
-    ours = Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
-    )
     if conn_id is None:
         import boto3
 
-        return boto3.client("s3", config=ours)
+        return boto3.client("s3", config=settings())
     from airflow.exceptions import AirflowNotFoundException
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
@@ -49,9 +46,28 @@ def connect(conn_id: str | None) -> Any:
             f"connection {conn_id!r} is not known to Airflow here; create it, or write "
             "s3://bucket/prefix to use the credentials of the pod"
         ) from None
-    # What the connection says of time-outs and retries wins.
-    merged = ours.merge(S3Hook(aws_conn_id=conn_id).config)
+    merged = settings(S3Hook(aws_conn_id=conn_id).config)
     return S3Hook(aws_conn_id=conn_id, config=merged).get_conn()
+
+
+def settings(theirs: Any = None) -> Any:
+    """A client's `botocore.config.Config`.
+
+    Args:
+        theirs: another one, of a connection; what it says wins.
+    """
+    from botocore.config import Config
+
+    ours = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        s3=_S3,
+    )
+    if theirs is None:
+        return ours
+    # Config.merge would take `s3` as a whole from one of them.
+    return ours.merge(theirs).merge(Config(s3={**_S3, **(theirs.s3 or {})}))
 
 
 def fault(problem: BaseException, key: str, uri: str) -> BlobError:
@@ -74,7 +90,7 @@ def read_fault(client: Any, problem: BaseException, key: str, uri: str) -> BlobE
     if code in _REPLACED:
         return BlobMalformed(f"{key}: another write took the place of {uri} while it was read")
     if code in _ABSENT or code in _REFUSED:
-        bucket, name = uri.split("/", 3)[2:]
+        bucket, name = split_uri(uri)
         try:
             answer = client.list_objects_v2(Bucket=bucket, Prefix=name, MaxKeys=1)
             absent = all(item["Key"] != name for item in answer.get("Contents", []))

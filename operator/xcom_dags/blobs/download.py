@@ -1,12 +1,13 @@
-"""An object into one piece of memory, in parts that arrive side by side, hashed meanwhile."""
+"""An object into one piece of memory, in parts that arrive and are hashed side by side."""
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
+
+from xcom_dags.blobs import checksum
 
 _PARTS = 6
 _PIECE = 256 * 1024
@@ -26,10 +27,10 @@ def download(
     Args:
         etag: of the object; all parts are of this one, or the client raises (412).
         size: in bytes, at least 1.
-        part_size: in bytes.
+        part_size: in bytes; that of the write, as the checksum goes by parts.
 
     Returns:
-        The memory and its SHA-256 in hex.
+        The memory and its checksum, see `checksum`.
 
     Raises:
         Misfit: the store does not keep to ranges.
@@ -38,18 +39,16 @@ def download(
     # ones back to its host, a first touch of them takes longer than all the rest of the read.
     memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     view = memoryview(memory)
-    digest = hashlib.sha256()
 
-    def fetch(start: int) -> memoryview:
+    def fetch(start: int) -> bytes:
         part = view[start : start + part_size]
         _fetch(client, {"Bucket": bucket, "Key": name, "IfMatch": etag}, start, part)
-        return part
+        # Beside those that still arrive: SHA-256 lets go of the interpreter's lock.
+        return checksum.of_part(part)
 
-    # In order, beside those that still arrive: SHA-256 lets go of the interpreter's lock.
     with ThreadPoolExecutor(_PARTS) as pool:
-        for part in pool.map(fetch, range(0, size, part_size)):
-            digest.update(part)
-    return memory, digest.hexdigest()
+        digests = list(pool.map(fetch, range(0, size, part_size)))
+    return memory, checksum.of_object(digests)
 
 
 def _fetch(client: Any, target: dict[str, str], start: int, part: memoryview) -> None:

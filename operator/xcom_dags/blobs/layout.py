@@ -40,6 +40,12 @@ class Place(NamedTuple):
         return cls(conn_id or None, bucket, prefix)
 
 
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of an object's `s3://bucket/key`."""
+    bucket, key = uri.split("/", 3)[2:]
+    return bucket, key
+
+
 def run_folder(prefix: str, run_id: str) -> str:
     """The folder of a run. Characters such as `:` and `+` are percent-encoded, reversibly.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from typing import Any, Mapping
 
+from xcom_dags.blobs.checksum import fits
 from xcom_dags.blobs.errors import BlobMalformed
 
 NPZ = "npz"
 PARQUET = "parquet"
 FORMATS = (NPZ, PARQUET)
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,8 @@ class BlobReference:
         arrays: by name, `{"shape": [rows, ...], "dtype": "<f8"}`; a table's columns have the shape
             `[rows]` and Arrow's name of their type.
         bytes: size of the object.
-        sha256: of the whole object, in hex.
+        checksum_sha256: of the object, as S3 tells it: see `checksum`.
+        part_size: in bytes; the checksum of a larger object is put together from such parts.
     """
 
     uri: str
@@ -37,7 +37,8 @@ class BlobReference:
     version: int
     arrays: dict[str, dict[str, Any]]
     bytes: int
-    sha256: str
+    checksum_sha256: str
+    part_size: int
 
     def as_json(self) -> dict[str, Any]:
         """As it goes into XCom: only strings, integers, lists and dictionaries."""
@@ -63,7 +64,8 @@ class BlobReference:
             "version": int,
             "arrays": dict,
             "bytes": int,
-            "sha256": str,
+            "checksum_sha256": str,
+            "part_size": int,
         }
         name = value.get("key", "?")
         for field in sorted(set(wanted) ^ set(value)):
@@ -76,8 +78,11 @@ class BlobReference:
                 )
         if value["format"] not in FORMATS:
             raise BlobMalformed(f"reference of {name!r}: format {value['format']!r} is unknown")
-        if not _SHA256.match(value["sha256"]) or value["bytes"] < 1:
-            raise BlobMalformed(f"reference of {name!r}: sha256 or bytes is not of its form")
+        if not fits(value["checksum_sha256"], value["bytes"], value["part_size"]):
+            raise BlobMalformed(
+                f"reference of {name!r}: checksum_sha256 {value['checksum_sha256']!r:.80} is not "
+                f"that of {value['bytes']} bytes in parts of {value['part_size']}"
+            )
         return cls(**value)
 
 

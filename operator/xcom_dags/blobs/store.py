@@ -13,7 +13,7 @@ from xcom_dags.blobs import metrics as names
 from xcom_dags.blobs import npz, parquet
 from xcom_dags.blobs.download import Misfit, download
 from xcom_dags.blobs.errors import BlobError, BlobMalformed, BlobUnreachable
-from xcom_dags.blobs.layout import Place, object_key, run_folder
+from xcom_dags.blobs.layout import Place, object_key, run_folder, split_uri
 from xcom_dags.blobs.metrics import Metrics, airflow_metrics
 from xcom_dags.blobs.reference import NPZ, PARQUET, BlobReference, difference
 from xcom_dags.blobs.upload import Upload
@@ -26,7 +26,7 @@ class BlobStore:
     """Blobs of one run below one base URL.
 
     Every write is one object that appears whole or not at all. Every read is compared with its
-    reference: size, SHA-256, schema, names, shapes and dtypes.
+    reference: size, checksum, schema, names, shapes and dtypes.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class BlobStore:
             try:
                 with Upload(self.client(), bucket, name, self._extra, self._part_size) as sink:
                     produce(sink)
-                    digest = sink.commit()
+                    checksum = sink.commit()
                 head = self.client().head_object(Bucket=bucket, Key=name)
             except Exception as problem:
                 if not s3.is_transport(problem):
@@ -217,7 +217,8 @@ class BlobStore:
             version=self.version,
             arrays=described,
             bytes=sink.count,
-            sha256=digest,
+            checksum_sha256=checksum,
+            part_size=self._part_size,
         ).as_json()
 
     def _own(self, reference: BlobReference) -> BlobReference:
@@ -253,7 +254,7 @@ class BlobStore:
 
     def _load(self, wanted: BlobReference) -> Any:
         """The object's bytes, which are those that were written."""
-        bucket, name = wanted.uri.split("/", 3)[2:]
+        bucket, name = split_uri(wanted.uri)
         try:
             head = self.client().head_object(Bucket=bucket, Key=name)
             if head["ContentLength"] != wanted.bytes:
@@ -261,8 +262,8 @@ class BlobStore:
                     f"{wanted.key}: {wanted.uri} has {head['ContentLength']} bytes, not "
                     f"{wanted.bytes}: truncated, or another write took its place"
                 )
-            memory, digest = download(
-                self.client(), bucket, name, head["ETag"], wanted.bytes, self._part_size
+            memory, checksum = download(
+                self.client(), bucket, name, head["ETag"], wanted.bytes, wanted.part_size
             )
         except Misfit as problem:
             raise BlobUnreachable(f"{wanted.key}: {wanted.uri}: {problem}") from problem
@@ -270,10 +271,10 @@ class BlobStore:
             if not s3.is_transport(problem):
                 raise
             raise s3.read_fault(self.client(), problem, wanted.key, wanted.uri) from problem
-        if digest != wanted.sha256:
+        if checksum != wanted.checksum_sha256:
             raise BlobMalformed(
-                f"{wanted.key}: {wanted.uri} has sha256 {digest}, not {wanted.sha256}: another "
-                "write took its place, or it was damaged"
+                f"{wanted.key}: {wanted.uri} has checksum {checksum}, not "
+                f"{wanted.checksum_sha256}: another write took its place, or it was damaged"
             )
         return memory
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Mapping
+
+from xcom_dags.blobs import checksum
 
 # Parts on their way at a time; with the one that is being filled, the memory needed.
 PARTS = 6
@@ -36,15 +37,15 @@ class Upload:
         self._target = {"Bucket": bucket, "Key": name}
         self._extra = dict(extra)
         self._part_size = part_size
-        self._checksum = _checksum(client)
         self._pool = ThreadPoolExecutor(PARTS)
         self._upload_id = ""
         self._flying: set[Future[bytearray]] = set()
         self._spare: list[bytearray] = []
-        self._sent: dict[int, dict[str, Any]] = {}
+        self._begun = 0
+        # Digest and ETag of what has arrived, by number.
+        self._arrived: dict[int, tuple[bytes, str]] = {}
         self._part = bytearray(part_size)
         self._used = 0
-        self._digest = hashlib.sha256()
         self.count = 0
 
     def __enter__(self) -> Upload:
@@ -58,7 +59,6 @@ class Upload:
     def write(self, data: Any) -> int:
         """Add to the object; the data may be changed afterwards."""
         view = memoryview(data).cast("B")
-        self._digest.update(view)
         self.count += view.nbytes
         start = 0
         while start < view.nbytes:
@@ -81,42 +81,48 @@ class Upload:
         """Make the object appear, whole.
 
         Returns:
-            The SHA-256 of what was written, in hex.
+            The checksum of the object, see `checksum`.
         """
         rest = bytes(memoryview(self._part)[: self._used])
         if not self._upload_id:
-            self._client.put_object(Body=rest, **self._target, **self._extra)
-            return self._digest.hexdigest()
+            whole = checksum.of_object([checksum.of_part(rest)])
+            self._client.put_object(Body=rest, ChecksumSHA256=whole, **self._target, **self._extra)
+            return whole
         self._send(rest)
         for part in self._flying:
             part.result()
         self._client.complete_multipart_upload(
             **self._target,
             UploadId=self._upload_id,
-            MultipartUpload={"Parts": [self._sent[number] for number in sorted(self._sent)]},
+            MultipartUpload={
+                "Parts": [
+                    {"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum.text(digest)}
+                    for number, (digest, etag) in sorted(self._arrived.items())
+                ]
+            },
         )
         self._upload_id = ""
-        return self._digest.hexdigest()
+        return checksum.of_object([digest for _, (digest, _) in sorted(self._arrived.items())])
 
     def _send(self, body: Any) -> None:
         if not self._upload_id:
             self._upload_id = self._client.create_multipart_upload(
-                **self._target, **self._extra, **self._checksum
+                **self._target, **self._extra, ChecksumAlgorithm="SHA256"
             )["UploadId"]
-        number = len(self._sent) + 1
-        self._sent[number] = {"PartNumber": number}
-        self._flying.add(self._pool.submit(self._put, number, body))
+        self._begun += 1
+        self._flying.add(self._pool.submit(self._put, self._begun, body))
 
     def _put(self, number: int, body: Any) -> Any:
+        digest = checksum.of_part(body)
         answer = self._client.upload_part(
             **self._target,
-            **self._checksum,
             UploadId=self._upload_id,
             PartNumber=number,
             Body=body,
+            # S3 refuses the part if another digest comes out.
+            ChecksumSHA256=checksum.text(digest),
         )
-        told = {field: answer[field] for field in ("ETag", "ChecksumCRC32") if field in answer}
-        self._sent[number].update(told)
+        self._arrived[number] = (digest, answer["ETag"])
         return body
 
     def _room(self) -> bytearray:
@@ -135,12 +141,3 @@ class Upload:
         # rule for incomplete uploads.
         with contextlib.suppress(BotoCoreError, ClientError):
             self._client.abort_multipart_upload(**self._target, UploadId=self._upload_id)
-
-
-def _checksum(client: Any) -> dict[str, str]:
-    """The checksum of each part that the server compares, where the client is set to send one.
-
-    boto3 before 1.36 has no such setting, and sends none with its own transfers either.
-    """
-    asked = getattr(client.meta.config, "request_checksum_calculation", None)
-    return {"ChecksumAlgorithm": "CRC32"} if asked == "when_supported" else {}

@@ -1,7 +1,8 @@
 """Blobs: throughput and memory against boto3's own file transfer of the same bytes.
 
 Each transfer is a process of its own, so that its peak memory is its own. Ours starts and ends with
-an array in memory; boto3's with a file, on a file system in memory.
+an array in memory; boto3's with a file, on a file system in memory. Each uses the client that its
+users get: ours makes its own, boto3's has no settings.
 """
 
 from __future__ import annotations
@@ -30,13 +31,10 @@ import json, os, sys, time
 import boto3, numpy as np
 from xcom_dags.blobs import BlobStore
 what, mib, file, reference = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
-client = boto3.client("s3", endpoint_url=os.environ["ENDPOINT"],
-                      aws_access_key_id=os.environ["KEY"],
-                      aws_secret_access_key=os.environ["SECRET"], region_name="us-east-1")
-client.list_buckets()
 bucket = os.environ["BUCKET"]
-store = BlobStore(f"s3://{bucket}/bench", "run", schema="bench", version=1, client=client,
-                  encryption=None)
+store = BlobStore(f"s3://{bucket}/bench", "run", schema="bench", version=1, encryption=None)
+client = store.client() if what in ("put", "get") else boto3.client("s3")
+client.list_buckets()
 array = None
 if what == "put":
     array = np.random.default_rng(1).integers(0, 255, mib << 20, dtype="u1")
@@ -112,9 +110,10 @@ def _run(what: str, file: Path, reference: str, endpoint: str) -> dict[str, Any]
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(REPO / "operator"),
-            "ENDPOINT": endpoint,
-            "KEY": ACCESS_KEY,
-            "SECRET": SECRET_KEY,
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_DEFAULT_REGION": "us-east-1",
             "BUCKET": BUCKET,
         },
         capture_output=True,
