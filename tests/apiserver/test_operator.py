@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,18 +20,12 @@ import yaml
 
 from harness import tools
 from harness.apiserver import ApiServer
+from harness.ports import free_port
 from harness.waiting import wait_for
 from xcom_probe.build import build
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = (ROOT / "docs/examples/demo.yaml").read_text()
-
-
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 PORT = free_port()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from harness import tools
 from harness.pki import CLUSTER_ADMINS, Pki
+from harness.ports import free_port
 from harness.processes import Processes
 from harness.say import step
 from harness.shell import HarnessError, run
@@ -149,7 +149,7 @@ class ApiServer:
 
     def _start(self, opening: ExitStack) -> None:
         folder = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="apiserver-")))
-        client, peer, port = _free_ports(3)
+        client, peer, port = free_port(), free_port(), free_port()
         pki = Pki(folder, _LOOPBACK, port, "none", "10.96.0.0/16")
         processes = Processes(folder / "processes")
         opening.callback(processes.stop_all, 1)
@@ -198,14 +198,3 @@ class ApiServer:
 
 class _EndedError(Exception):
     """A program ended while it was waited for: no use in waiting on."""
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nothing listened on a moment ago."""
-    with ExitStack() as held:
-        ports = []
-        for _ in range(count):
-            probe = held.enter_context(socket.socket())
-            probe.bind((_LOOPBACK, 0))
-            ports.append(int(probe.getsockname()[1]))
-        return ports

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.say import step
-from harness.shell import CommandError, HarnessError, run
+from harness.shell import CommandError, HarnessError, locked, run
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -32,21 +32,27 @@ def install(packages: Iterable[str]) -> None:
         HarnessError: packages are missing, and this is no Debian or we are not root.
     """
     wanted = list(packages)
-    missing = [name for name in wanted if not _installed(name)]
-    if not missing:
+    if not _missing(wanted):
         return
-    remedy = f"apt-get install {' '.join(missing)}"
-    if not Path("/usr/bin/apt-get").exists():
-        raise HarnessError(f"missing on this machine, which has no apt-get: {', '.join(missing)}")
-    if os.geteuid() != 0:
-        raise HarnessError(f"Debian packages are missing; run as root: {remedy}")
-    with step(remedy), _no_service_started():
-        try:
-            _apt_install(missing)
-        except CommandError:
-            # Package lists that are old or empty are the usual cause.
-            run("apt-get", "update")
-            _apt_install(missing)
+    # apt refuses to run beside another one.
+    with locked("apt"):
+        missing = _missing(wanted)
+        if not missing:
+            return
+        remedy = f"apt-get install {' '.join(missing)}"
+        if not Path("/usr/bin/apt-get").exists():
+            raise HarnessError(
+                f"missing on this machine, which has no apt-get: {', '.join(missing)}"
+            )
+        if os.geteuid() != 0:
+            raise HarnessError(f"Debian packages are missing; run as root: {remedy}")
+        with step(remedy), _no_service_started():
+            try:
+                _apt_install(missing)
+            except CommandError:
+                # Package lists that are old or empty are the usual cause.
+                run("apt-get", "update")
+                _apt_install(missing)
 
 
 def _apt_install(packages: list[str]) -> None:
@@ -54,6 +60,10 @@ def _apt_install(packages: list[str]) -> None:
         *("apt-get", "install", "-y", "--no-install-recommends", *packages),
         env={"DEBIAN_FRONTEND": "noninteractive"},
     )
+
+
+def _missing(packages: Iterable[str]) -> list[str]:
+    return [name for name in packages if not _installed(name)]
 
 
 def _installed(package: str) -> bool:

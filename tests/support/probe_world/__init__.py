@@ -5,6 +5,7 @@ Nothing here is a stand-in. PostgreSQL and MySQL are Debian's, the S3 server is 
 
 from __future__ import annotations
 
+from harness.ports import free_port
 from probe_world.airflows import (
     AIRFLOWS,
     DEFAULT_AIRFLOW,
@@ -28,7 +29,6 @@ from probe_world.pod import (
     connection,
     right_environment,
 )
-from probe_world.ports import free_port
 from probe_world.postgresql import Postgres, postgres
 
 __all__ = [

@@ -19,9 +19,9 @@ from typing import Any
 import pymysql
 
 from harness.debian_root import debian_root, in_root
+from harness.ports import free_port
 from harness.shell import HarnessError, run
 from harness.waiting import NotYetError, wait_for
-from probe_world.ports import free_port
 
 _SUITE = "sid"
 _PACKAGES = ("mysql-server-core",)

@@ -14,10 +14,10 @@ from typing import Any
 
 import boto3
 
+from harness.ports import free_port
 from harness.shell import HarnessError
 from harness.tools import tool
 from harness.waiting import NotYetError, wait_for
-from probe_world.ports import free_port
 
 BUCKET = "airflow-xcom"
 ACCESS_KEY = "probe-tests"

@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from harness.shell import HarnessError, run
+from harness.debian import install
+from harness.ports import free_port
+from harness.shell import HarnessError
 from harness.waiting import NotYetError, wait_for
-from probe_world.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -111,19 +112,17 @@ def postgres(folder: Path) -> Iterator[Postgres]:
 
 def _postgres_programs() -> Path:
     """The folder of initdb and postgres; Debian's package is installed if it is missing."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = _initdbs()
     if not found:
-        if os.geteuid() != 0:
-            raise HarnessError("PostgreSQL is not on this machine: apt-get install postgresql")
         # Only the programs are wanted, not a server that starts by itself.
         settings = Path("/etc/postgresql-common/createcluster.conf")
-        settings.parent.mkdir(exist_ok=True)
-        if not settings.exists():
+        if os.geteuid() == 0 and not settings.exists():
+            settings.parent.mkdir(exist_ok=True)
             settings.write_text("create_main_cluster = false\n")
-        run("apt-get", "update", "-qq")
-        run(
-            *("apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"),
-            env={"DEBIAN_FRONTEND": "noninteractive"},
-        )
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        install(["postgresql"])
+        found = _initdbs()
     return found[-1].parent
+
+
+def _initdbs() -> list[Path]:
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
