@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import pyarrow
 import pytest
 from botocore.config import Config
 from cutting import cutter
-from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore
+from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore, object_store
+from set_ups.certificates import Authority
 
 from xcom_dags.blobs import BlobMalformed, BlobStore, BlobUnreachable
 from xcom_dags.blobs.client import CONNECT_TIMEOUT, settings
@@ -96,10 +98,27 @@ def test_a_blob_written_in_parts_of_another_size_is_read_by_those(blobs: Make) -
     assert np.array_equal(blobs(part_size=PART).get(reference)["y"], LARGE)
 
 
+@pytest.fixture(params=["http", "https"])
+def endpoint(
+    request: pytest.FixtureRequest,
+    server: ObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """Of the server, and of another with a certificate that the environment trusts."""
+    if request.param == "http":
+        yield server.endpoint
+        return
+    authority = Authority(tmp_path / "authority")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
+    with object_store(tmp_path / "s3", authority.issue(tmp_path / "certificates")) as secure:
+        yield secure.endpoint
+
+
 def test_own_client_hashes_a_body_once_and_signs_that_hash(
-    blobs: Make, server: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    blobs: Make, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     store = blobs(part_size=PART, client=None)
