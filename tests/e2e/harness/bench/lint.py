@@ -1,7 +1,7 @@
 """Lint: `xbr lint` against `ruff check` with one rule, and against parsing alone, as processes.
 
 Many files, as in continuous integration, and one file, as an editor does on each save. The files
-are those of the audit's benchmark that make a DAG.
+are those of the audit's benchmark that make a DAG, and of older versions of the same packages.
 """
 
 from __future__ import annotations
@@ -12,18 +12,27 @@ import statistics
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from harness.bench import audit, page
 from harness.bench.setup import Run, run
+from harness.packages import fetch
 from harness.say import say, step
 from harness.shell import HarnessError
 from xcom_probe.static.files import Source
 
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "7"))
 SAVES: Final = ROUNDS * 3
+FILES: Final = 1000
+# Wheels where they hold the examples, else sdists.
+_OLDER_WHEELS: Final = ("apache-airflow==2.3.4", "apache-airflow-providers-google==8.0.0")
+_OLDER_SDISTS: Final = (
+    "apache-airflow-providers-google==16.1.0",
+    "apache-airflow-providers-amazon==9.10.0",
+)
 _DAG: Final = re.compile(rb"^\s*@(\w+\.)?dag\b|\bDAG\(", re.MULTILINE)
 _SCRIPTS: Final = Path(sysconfig.get_path("scripts"))
 _PARSE: Final = """
@@ -43,7 +52,9 @@ def measure() -> str:
         HarnessError: a package could not be had, or a program failed.
     """
     with step("fetch the files"):
-        sources = [source for source in audit.sources() if _DAG.search(source.data)]
+        sources = list(islice(_dags(), FILES))
+    if len(sources) < FILES:
+        raise HarnessError(f"{len(sources)} files that make a DAG, not {FILES}: name more packages")
     with tempfile.TemporaryDirectory(prefix="bench-lint-") as name:
         folder = Path(name)
         paths = [_write(folder, number, source) for number, source in enumerate(sources)]
@@ -60,6 +71,21 @@ def measure() -> str:
         f"One of these files, the middle one by size ({lines} lines), alone; medians of {SAVES} "
         f"rounds.\n\n{_table(alone, '`python -c pass`')}"
     )
+
+
+def _dags() -> Iterator[Source]:
+    """The files that make a DAG, each content once."""
+    seen = set()
+    for source in _sources():
+        if source.data not in seen and _DAG.search(source.data):
+            seen.add(source.data)
+            yield source
+
+
+def _sources() -> Iterator[Source]:
+    yield from audit.sources()
+    for item in (*_OLDER_WHEELS, *_OLDER_SDISTS):
+        yield from audit.read(fetch(item, wheel=item in _OLDER_WHEELS))
 
 
 def _write(folder: Path, number: int, source: Source) -> Path:
