@@ -11,7 +11,7 @@ import pytest
 from standin.kubelet import API_SERVER_FLAG
 from standin.node import Node
 from standin.place import Place, Site, open_site
-from standin.story import Tellers, Told
+from standin.story import Outcome, Tellers, Told, tell
 
 from harness.apiserver import ApiServer
 from harness.paths import REPO
@@ -59,9 +59,9 @@ def tellers(site: Site) -> Iterator[Tellers]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tellers: Tellers) -> Told:
+def undisturbed(tellers: Tellers) -> Told[Outcome]:
     """The oracle: the story without any fault."""
-    return tellers.tell("undisturbed").result(timeout=200)
+    return tellers.tell(tell, "undisturbed").result(timeout=200)
 
 
 @pytest.fixture(scope="session")

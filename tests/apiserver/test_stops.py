@@ -16,19 +16,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 import pytest
 from standin.driver import Stops
+from standin.gate_story import Held, tell_gate
 from standin.place import VALUES
-from standin.story import Outcome, RunSeen, Tellers, Told
+from standin.story import Outcome, RunSeen, Tellers, Told, tell
 
+T = TypeVar("T")
 STRIDE = 2
 DOWNTIME = 5
 """Ticks until the operator runs again: enough for a run that was cleared to come to its end."""
 MOST_WRITES = 2000
 
 
-def test_without_a_fault_all_is_as_promised(undisturbed: Told) -> None:
+def test_without_a_fault_all_is_as_promised(undisturbed: Told[Outcome]) -> None:
     outcome = undisturbed.outcome
     assert outcome.hazards == []
     assert outcome.live.revision == 3, "one revision for the readers, one for the cut-over"
@@ -52,12 +55,12 @@ def test_without_a_fault_all_is_as_promised(undisturbed: Told) -> None:
 
 @pytest.mark.timeout(3600)
 def test_stop_after_every_write(
-    undisturbed: Told, tellers: Tellers, subtests: pytest.Subtests
+    undisturbed: Told[Outcome], tellers: Tellers, subtests: pytest.Subtests
 ) -> None:
     print(f"{len(undisturbed.writes)} writes without a stop")
     stories = _stories(len(undisturbed.writes))
     told = {
-        name: tellers.tell(f"stops-{number}", stops=stops)
+        name: tellers.tell(tell, f"stops-{number}", stops=stops)
         for number, (name, stops) in enumerate(stories.items())
     }
     stopped_after: set[str] = set()
@@ -70,6 +73,27 @@ def test_stop_after_every_write(
     with subtests.test(msg="no write was left out"):
         missing = [write for write in undisturbed.writes if write not in stopped_after]
         assert not missing
+
+
+@pytest.mark.timeout(900)
+def test_a_gate_on_the_build_holds_an_operator_that_is_stopped_after_every_write(
+    tellers: Tellers,
+) -> None:
+    plain = tellers.tell(tell_gate, "gate")
+    stopped = tellers.tell(tell_gate, "gate-stops", stops=Stops(range(1, MOST_WRITES)))
+    outcome = plain.result().outcome
+    differs = "False (BuildDiffers)"
+    assert outcome.held == (
+        Held(differs, "stale", ("stamp", "tags"), revision=1, threshold=None),
+        Held(differs, "mixed", ("stamp", "tags"), revision=1, threshold=None),
+        Held(differs, "mixed", ("tags",), revision=1, threshold=None),
+        Held(differs, "mixed", ("stamp",), revision=2, threshold="-1"),
+    )
+    assert (outcome.verdict, outcome.end.revision) == ("fresh", 3)
+    assert outcome.end.conditions["Offloading"] == "True (Live)"
+    seen = stopped.result()
+    assert seen.stopped_after
+    _same(seen, outcome)
 
 
 def _stories(writes: int) -> Mapping[str, Stops]:
@@ -91,7 +115,7 @@ def _kind(write: str) -> str:
     return re.sub(r"\d+", "#", write)
 
 
-def _same(told: Told, expected: Outcome) -> None:
+def _same(told: Told[T], expected: T) -> None:
     account = "\n".join(f"{number:4} {write}" for number, write in enumerate(told.writes, 1))
     last = ", ".join(told.stopped_after[-3:])
     assert told.outcome == expected, f"stopped last after: {last}; all writes:\n{account}"

@@ -7,7 +7,7 @@ request, or only its answer: then the write has taken effect, and the operator d
 from __future__ import annotations
 
 import pytest
-from standin.story import Tellers, Told
+from standin.story import Outcome, Tellers, Told, tell
 from standin.wire import Storm
 
 STORMS = {
@@ -19,10 +19,10 @@ STORMS = {
 
 @pytest.mark.timeout(900)
 def test_the_same_end_in_every_storm(
-    undisturbed: Told, tellers: Tellers, subtests: pytest.Subtests
+    undisturbed: Told[Outcome], tellers: Tellers, subtests: pytest.Subtests
 ) -> None:
     stories = {
-        name: tellers.tell(f"storm-{number}", storm=storm)
+        name: tellers.tell(tell, f"storm-{number}", storm=storm)
         for number, (name, storm) in enumerate(STORMS.items())
     }
     for name, story in stories.items():

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from standin.builds import Builds
 from standin.kube import Json, Kube
 from standin.kubelet import Kubelet, Ran
 from standin.settings import Loaded, loaded_by
@@ -53,6 +54,7 @@ class Node:
         self._loaded: dict[str, Loaded] = {}
         """What each pod loaded at its start, by UID."""
         self._probes: dict[str, Probe] = {}
+        self._builds: dict[str, Builds] = {}
         self._kubelet = Kubelet(
             pki / "apiserver.crt", pki / "apiserver.key", self._log, self._execute
         )
@@ -84,6 +86,10 @@ class Node:
     def answer_probes(self, namespace: str, probe: Probe) -> None:
         """Let `probe` say what the probe finds in the Jobs of this namespace."""
         self._probes[namespace] = probe
+
+    def tell_builds(self, namespace: str, builds: Builds) -> None:
+        """Let the live pods of this namespace tell these builds."""
+        self._builds[namespace] = builds
 
     def tick(self, namespace: str) -> None:
         """Let the controllers and the node do what is due in this namespace."""
@@ -228,15 +234,18 @@ class Node:
         self._kube.merge(f"/api/v1/nodes/{self.name}/status", {"status": status})
 
     def _execute(self, namespace: str, pod: str, command: list[str], stdin: bytes) -> Ran:
-        """Run the probe's `inspect`, the one process that the operator starts in live pods."""
+        """Run the probe's `inspect` or `provenance`, all that the operator starts in live pods."""
         found = self._kube.find(f"/api/v1/namespaces/{namespace}/pods/{pod}")
         if found is None:
             return Ran("", f"no pod {pod}", 1)
-        if command[:2] != ["python", "-c"] or "inspect" not in command:
+        if command[:2] != ["python", "-c"] or not {"inspect", "provenance"} & set(command):
             return Ran("", f"this pod does not know the command {command[:1]}", 127)
         size = next((int(word) for word in command if word.isdigit()), len(stdin))
         if len(stdin) != size:
             return Ran("", f"{len(stdin)} of {size} bytes arrived", 1)
+        if "provenance" in command:
+            component = found["metadata"]["labels"]["component"]
+            return Ran(framed(self._builds[namespace].told(component, command)))
         loaded = self.loaded(found["metadata"]["uid"])
         options: dict[str, Any] = {
             name: {"value": value, "source": "airflow.cfg"}

@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from standin.airflow import FOREVER, Run
 from standin.driver import NEVER, Driver, Stops
@@ -23,6 +25,8 @@ from standin.kube import Json
 from standin.node import Node
 from standin.place import Place, Site
 from standin.wire import Faults, Storm
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,10 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Told:
+class Told(Generic[T]):
     """An outcome, and how it came about."""
 
-    outcome: Outcome
+    outcome: T
     writes: list[str]
     stopped_after: list[str]
     errors: list[str]
@@ -79,7 +83,7 @@ def tell(
     *,
     stops: Stops = NEVER,
     storm: Storm | None = None,
-) -> Told:
+) -> Told[Outcome]:
     """Let the story take place in a new namespace.
 
     Raises:
@@ -90,7 +94,7 @@ def tell(
         place.declare()
         driver = Driver(place, stops, faults)
         driver.until("a live rollout", lambda s: s.get("phase") == "Live" and "offloadedRuns" in s)
-        live = _seen(place)
+        live = seen(place)
         late = _put_runs_in_flight(place)
         place.kill()
         driver.until("the revert", lambda s: "revertedAt" in s.get("killSwitch", {}))
@@ -98,7 +102,7 @@ def tell(
         driver.until("a finished kill", lambda s: s.get("phase") == "Reverted")
         outcome = Outcome(
             live=live,
-            end=_seen(place),
+            end=seen(place),
             runs={
                 run.run_id: RunSeen(run.state, run.fails, run.clears, run.rows)
                 for run in place.airflow.runs
@@ -107,8 +111,8 @@ def tell(
             hazards=list(place.airflow.hazards),
             counts=place.status()["killSwitch"]["runs"],
         )
-        seen = dict(faults.seen) if faults else {}
-        return Told(outcome, driver.writes, driver.stopped_after, driver.errors, seen)
+        drawn = dict(faults.seen) if faults else {}
+        return Told(outcome, driver.writes, driver.stopped_after, driver.errors, drawn)
 
 
 def _put_runs_in_flight(place: Place) -> Run:
@@ -126,7 +130,8 @@ def _put_runs_in_flight(place: Place) -> Run:
     return late
 
 
-def _seen(place: Place) -> Seen:
+def seen(place: Place) -> Seen:
+    """Return what there is to see now."""
     revision = place.revision()
     jobs = place.kube.list(
         f"/apis/batch/v1/namespaces/{place.namespace}/jobs", "xcomrollout.dev/job-kind=proof"
@@ -167,10 +172,15 @@ class Tellers:
         self._pool.shutdown(cancel_futures=True)
 
     def tell(
-        self, namespace: str, *, stops: Stops = NEVER, storm: Storm | None = None
-    ) -> Future[Told]:
-        """Tell it in another process, as soon as one is free."""
-        return self._pool.submit(_tell, namespace, stops, storm)
+        self, story: Callable[..., T], namespace: str, **disturbed: Stops | Storm
+    ) -> Future[T]:
+        """Tell a story in another process, as soon as one is free.
+
+        Args:
+            story: a function of a module; takes site, node and namespace.
+            disturbed: its further arguments.
+        """
+        return self._pool.submit(_tell, story, namespace, disturbed)
 
 
 _open = ExitStack()
@@ -185,6 +195,6 @@ def _prepare(site: Site) -> None:
     _here.append((site, node))
 
 
-def _tell(namespace: str, stops: Stops, storm: Storm | None) -> Told:
+def _tell(story: Callable[..., T], namespace: str, disturbed: Mapping[str, Stops | Storm]) -> T:
     site, node = _here[0]
-    return tell(site, node, namespace, stops=stops, storm=storm)
+    return story(site, node, namespace, **disturbed)
