@@ -62,6 +62,30 @@ def test_without_helm_delivery_no_secret_can_be_written() -> None:
     assert [sorted(rule["verbs"]) for rule in secrets] == [["get", "list"]]
 
 
+def test_alerts_are_rendered_where_they_are_wanted_as_they_stand_in_the_rule_files() -> None:
+    assert not of_kind(render(), "PrometheusRule")
+    words = ("--set", "prometheusRule.enabled=true", "--set", "prometheusRule.labels.release=kps")
+    rendered = of_kind(render(*words), "PrometheusRule")
+    files = sorted((CHART / "rules").glob("*.yaml"))
+    assert [rule["metadata"]["name"] for rule in rendered] == [
+        f"xr-xcom-rollout-{file.stem}" for file in files
+    ]
+    for rule, file in zip(rendered, files, strict=True):
+        assert rule["metadata"]["labels"]["release"] == "kps"
+        assert rule["spec"] == yaml.safe_load(file.read_text())
+
+
+def test_alerts_link_their_runbook_where_people_read_it() -> None:
+    words = ("--set", "prometheusRule.enabled=true")
+    (rule, *_) = of_kind(
+        render(*words, "--set", "prometheusRule.docsUrl=https://wiki.example/xr/"), "PrometheusRule"
+    )
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        assert "runbook" not in alert["annotations"]
+        link = alert["annotations"]["runbook_url"]
+        assert link.startswith("https://wiki.example/xr/runbooks/blobs.md#")
+
+
 def test_the_pod_fits_the_restricted_standard(server: ApiServer) -> None:
     server.kubectl("create", "namespace", "restricted-ops")
     server.kubectl(
@@ -94,6 +118,7 @@ def test_the_api_server_takes_all_of_it(server: ApiServer) -> None:
         ("watchNamespaces={Bad_Name}", "/watchNamespaces/0"),
         ("logLevel=loud", "/logLevel"),
         ("imagee.tag=x", "imagee"),
+        ("prometheusRule.docsUrl=wiki", "/prometheusRule/docsUrl"),
     ],
 )
 def test_bad_values_are_refused_by_name(value: str, says: str) -> None:

@@ -57,6 +57,7 @@ def test_a_whole_cohort_is_complete(blobs: Make) -> None:
     assert [float(result.pool()[key]["y"][0]) for key in KEYS] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert metrics.seen["xcom_blob.cohort_count"] == 5
     assert metrics.seen["xcom_blob.cohort_expected"] == 5
+    assert "xcom_blob.cohort_incomplete" not in metrics.seen
     assert 0 < metrics.seen["xcom_blob.read.duration"] < 60_000
 
 
@@ -77,6 +78,7 @@ def test_an_absent_blob_and_a_producer_that_died_make_it_inconclusive(
     with pytest.raises(IncompleteCohort, match=r"INCONCLUSIVE_TOOLING: 3 of 5 missing: ETH \("):
         result.pool()
     assert metrics.seen["xcom_blob.cohort_count"] == 2
+    assert metrics.seen["xcom_blob.cohort_incomplete"] == 1
     assert metrics.seen["xcom_blob.read.errors"] == 1
     failed, outcome = (line for line in caplog.messages if line.startswith("event="))
     assert failed.startswith("event=s43_pred_load_failed severity=error")

@@ -91,6 +91,9 @@ class Cohort:
         store.gauge(names.COHORT_COUNT, len(present))
         store.gauge(names.COHORT_EXPECTED, len(self.expected))
         verdict = INCONCLUSIVE_TOOLING if missing else COMPLETE
+        if missing:
+            # The gauges are of the cohort loaded last, of whatever DAG; a count outlives it.
+            store.count(names.COHORT_INCOMPLETE)
         store.event(
             "acquire_outcome",
             verdict=verdict,

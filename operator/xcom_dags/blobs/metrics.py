@@ -12,6 +12,7 @@ WRITE_ERRORS = "xcom_blob.write.errors"
 READ_ERRORS = "xcom_blob.read.errors"
 COHORT_COUNT = "xcom_blob.cohort_count"
 COHORT_EXPECTED = "xcom_blob.cohort_expected"
+COHORT_INCOMPLETE = "xcom_blob.cohort_incomplete"
 
 # Where Stats lives: Airflow 2.x and 3.0, then later 3.x.
 _HOMES = ("airflow.stats", "airflow.sdk.observability.stats", "airflow.observability.stats")

@@ -173,6 +173,10 @@ class BlobStore:
         """Set a metric."""
         self._metrics.gauge(name, value)
 
+    def count(self, name: str) -> None:
+        """Add one to a metric."""
+        self._metrics.incr(name)
+
     def _failed(self, event: str, metric: str, key: str, problem: Exception) -> None:
         self._metrics.incr(metric)
         self.event(event, key=key, fault=type(problem).__name__, reason=str(problem))

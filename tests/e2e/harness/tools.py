@@ -68,6 +68,7 @@ TOOLS: dict[str, Tool] = {
         Tool("pause", "pause", "."),
         Tool("kind", "kind", "sigs.k8s.io/kind"),
         Tool("minio", "minio", "github.com/minio/minio"),
+        Tool("statsd_exporter", "statsd_exporter", "github.com/prometheus/statsd_exporter"),
     )
 }
 
