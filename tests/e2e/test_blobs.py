@@ -92,6 +92,10 @@ class Family:
         found = [json.loads(row.value) for row in rows if row.task_id == "acquire"]
         return {reference["key"]: reference for reference in found}
 
+    def metrics(self) -> list[str]:
+        """What has arrived at the StatsD server, a line each."""
+        return self.stack.cluster.kubectl("-n", "storage", "logs", "statsd").splitlines()
+
     def gate_again(self, run_id: str) -> str:
         """Clear the gate as the runbook does; its state when it has ended."""
         self.by_runbook("gate-again", run_id)
@@ -282,7 +286,7 @@ def test_the_log_of_each_pod_says_which_build_it_ran(family: Family, complete: s
 
 def test_metrics_of_the_transport_arrive_at_statsd(family: Family, complete: str) -> None:
     del complete
-    seen = family.stack.cluster.kubectl("-n", "storage", "logs", "statsd").splitlines()
+    seen = family.metrics()
     names = {line.split(":")[0] for line in seen}
     assert {
         "airflow.xcom_blob.write.duration",
@@ -330,6 +334,7 @@ def test_a_killed_pod_makes_the_verdict_inconclusive_and_no_pool(family: Family)
     assert stored == {f"{each}.npz" for each in ASSETS if each != "ETH"}
     (outcome,) = family.by_runbook("outcome", run_id).splitlines()
     assert 'cohort_count=4 cohort_expected=5 missing="[\\"ETH\\"]"' in outcome
+    assert "airflow.xcom_blob.cohort_incomplete:1|c" in family.metrics()
 
     family.by_runbook("producers-again", run_id)
     family.by_runbook("gate-again", run_id)
