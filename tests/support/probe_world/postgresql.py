@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,45 +53,57 @@ class Postgres:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[Postgres]:
-    """Start PostgreSQL with an empty database `airflow`; stop it at the end."""
+    """Start PostgreSQL with an empty database `airflow`; stop it at the end.
+
+    Args:
+        folder: for its log. Its data are elsewhere: as root it runs as another user, who is kept
+            out of pytest's folders whenever some other pytest begins on this machine.
+    """
     programs = _postgres_programs()
-    as_user: dict[str, Any] = {}
     folder.mkdir(parents=True)
-    if os.geteuid() == 0:
-        # PostgreSQL refuses to run as root.
-        as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in folder.parents:
-            if parent == Path("/tmp"):
-                break
-            parent.chmod(parent.stat().st_mode | 0o011)
-    password_file = folder / "password"
+    server = Postgres(free_port())
+    with tempfile.TemporaryDirectory(prefix="postgres-") as name:
+        home = Path(name)
+        as_user: dict[str, Any] = {"cwd": home}
+        if os.geteuid() == 0:
+            # PostgreSQL refuses to run as root.
+            as_user |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+            shutil.chown(home, "postgres", "postgres")
+        _make_cluster(programs, home, server, as_user)
+        with _running(programs, home, folder / "log", server, as_user):
+            yield server
+
+
+def _make_cluster(programs: Path, home: Path, server: Postgres, as_user: Mapping[str, Any]) -> None:
+    password_file = home / "password"
     password_file.write_text("airflow\n")
-    data, log, server = folder / "data", folder / "log", Postgres(free_port())
     made = subprocess.run(
         [
-            *(programs / "initdb", "--pgdata", data, "--username", server.user),
+            *(programs / "initdb", "--pgdata", home / "data", "--username", server.user),
             *("--auth", "scram-sha-256", "--pwfile", password_file),
             *("--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
         ],
         capture_output=True,
         text=True,
         check=False,
-        cwd=folder,
         **as_user,
     )
     if made.returncode != 0:
         raise HarnessError(f"initdb: {made.stdout}{made.stderr}")
-    with (folder.parent / "postgres.log").open("wb") as log_file:
-        log = Path(log_file.name)
+
+
+@contextmanager
+def _running(
+    programs: Path, home: Path, log: Path, server: Postgres, as_user: Mapping[str, Any]
+) -> Iterator[None]:
+    with log.open("wb") as log_file:
         process = subprocess.Popen(
             [
-                *(programs / "postgres", "-D", data, "-p", str(server.port), "-k", folder),
+                *(programs / "postgres", "-D", home / "data", "-p", str(server.port), "-k", home),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
             ],
             stdout=log_file,
             stderr=log_file,
-            cwd=folder,
             **as_user,
         )
 
@@ -104,9 +118,10 @@ def postgres(folder: Path) -> Iterator[Postgres]:
 
     try:
         wait_for("PostgreSQL answers", answers, 30)
-        yield server
+        yield
     finally:
-        process.terminate()
+        # The fast way: it does not wait for clients that are still connected.
+        process.send_signal(signal.SIGINT)
         process.wait(30)
 
 

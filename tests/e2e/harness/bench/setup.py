@@ -40,8 +40,6 @@ def instance(version: str) -> Iterator[Instance]:
     """
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as name:
         home = Path(name)
-        # The database runs as somebody else.
-        home.chmod(0o755)
         pyz = home / "xcom_probe.pyz"
         build(pyz)
         airflow = airflow_environment(version)
