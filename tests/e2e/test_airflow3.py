@@ -1,9 +1,14 @@
-"""The whole way on Airflow 3: proofs and readers in its pods, offloading, the kill by REST v2."""
+"""The whole way on Airflow 3: proofs, a late build, readers, offloading, the kill by REST v2."""
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +16,11 @@ import pytest
 from harness.airflow import by_task
 from harness.cluster import Cluster
 from harness.operator import OperatorInstall, RolloutOnCluster
-from harness.stack import AIRFLOW_2, AIRFLOW_3, AirflowStack
+from harness.stack import AIRFLOW_2, AIRFLOW_3, DAGS, STACK, AirflowStack, public_read
+from harness.waiting import NotYetError, wait_for
+from xcom_dags.stamp import write_stamp
+from xcom_rollout import __version__
+from xcom_rollout.cli.vendor import one_file
 from xcom_rollout.clients import ledger_codec
 
 Manifest = dict[str, Any]
@@ -19,14 +28,108 @@ SLOW, LATE, BYSTANDER = "offload_slow", "late_return", "bystander"
 # What offloading changes on Airflow 3.3; strings that look like JSON keep their type there.
 DRIFT = ["key-to-str", "keys-refused", "tuple-to-list"]
 COMPONENTS = {"scheduler", "dag-processor", "triggerer", "api-server"}
+# Builds. The image is of the second one already; the DAGs are not.
+FIRST, SECOND = "1" * 40, "2" * 40
+LATE_POD = "triggerer"
+REMOTE, ARCHIVE = "dags", "dags.zip"
+DAGS_VOLUME = "/opt/airflow/dags"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """On which the DAGs come: what is published is pulled by a container beside each component.
+
+    Attributes:
+        folder: where the DAGs are stamped and packed.
+    """
+
+    stack: AirflowStack
+    folder: Path
+
+    def publish(self, build: str) -> None:
+        """Bring the DAGs of a build to where every pod pulls them from, each second."""
+        write_stamp(self.folder, build)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for file in sorted(self.folder.iterdir()):
+                archive.write(file, file.name)
+        size = packed.tell()
+        packed.seek(0)
+        self.stack.minio().put_object(REMOTE, ARCHIVE, packed, size)
+
+    def remove(self) -> None:
+        """Take away where they pull from."""
+        self.stack.minio().remove_object(REMOTE, ARCHIVE)
+        self.stack.minio().remove_bucket(REMOTE)
+
+    def let(self, component: str, *command: str) -> None:
+        """Run a command in the container that pulls, of the pod of a component."""
+        deployment = f"deploy/{self.stack.release}-{component}"
+        words = ("-n", self.stack.namespace, "exec", deployment, "-c", "git-sync", "--")
+        self.stack.cluster.kubectl(*words, *command)
+
+
+def _synced_values(image: str) -> dict[str, Any]:
+    """Values of a release that says its image's commit, and pulls its DAGs as with git-sync.
+
+    Pods of tasks have them from the ConfigMap.
+    """
+    program = (STACK / "git_sync.py").read_text()
+    url = f"http://minio.storage.svc.cluster.local:9000/{REMOTE}/{ARCHIVE}"
+    volume = {"name": "synced", "mountPath": DAGS_VOLUME}
+
+    def container(name: str, how: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "image": image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["python", "-c", program, url, DAGS_VOLUME, how],
+            "volumeMounts": [volume],
+        }
+
+    pulls = {
+        "extraVolumes": [{"name": "synced", "emptyDir": {}}],
+        "extraVolumeMounts": [{**volume, "readOnly": True}],
+        "extraInitContainers": [container("git-sync-init", "once")],
+        "extraContainers": [container("git-sync", "forever")],
+    }
+    has = {
+        "extraVolumes": [{"name": "dags", "configMap": {"name": "airflow-dags"}}],
+        "extraVolumeMounts": [{"name": "dags", "mountPath": f"{DAGS_VOLUME}/repo"}],
+    }
+    components = ("scheduler", "dagProcessor", "triggerer", "apiServer")
+    return {
+        "env": [{"name": "APP_SHA", "value": SECOND}],
+        "config": {"core": {"dags_folder": f"{DAGS_VOLUME}/repo"}},
+        "volumes": [],
+        "volumeMounts": [],
+        "workers": has,
+        **dict.fromkeys(components, pulls),
+    }
 
 
 @pytest.fixture(scope="module")
-def airflow3(cluster: Cluster) -> Iterator[AirflowStack]:
-    """Airflow 3 in a namespace of its own, which goes afterwards: two Airflows slow each other."""
+def chain(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Airflow 3 in a namespace of its own, which goes afterwards: two Airflows slow each other.
+
+    Its DAGs are of the first build, its image is of the second one.
+    """
+    folder = tmp_path_factory.mktemp("dags")
+    for file in (*DAGS.iterdir(), *(DAGS / "stamped").iterdir()):
+        if file.is_file():
+            (folder / file.name).write_text(file.read_text())
+    (folder / "_common.py").write_text(one_file(__version__))
     with AirflowStack(cluster, AIRFLOW_3) as stack:
-        stack.install()
-        yield stack
+        stack.bring_storage()
+        minio = stack.minio()
+        if not minio.bucket_exists(REMOTE):
+            minio.make_bucket(REMOTE)
+        minio.set_bucket_policy(REMOTE, json.dumps(public_read(REMOTE)))
+        chain = Chain(stack, folder)
+        chain.publish(FIRST)
+        stack.bring_airflow(_synced_values(cluster.load_image(AIRFLOW_3.image)))
+        yield chain
+        chain.remove()
         stack.uninstall(storage=False)
     if cluster.kubectl("get", "namespace", AIRFLOW_2.namespace, "--ignore-not-found"):
         # It must not go on watching a namespace that is gone.
@@ -34,21 +137,79 @@ def airflow3(cluster: Cluster) -> Iterator[AirflowStack]:
 
 
 @pytest.fixture(scope="module")
-def live(airflow3: AirflowStack) -> Iterator[RolloutOnCluster]:
-    """A rollout that has come through all its steps."""
-    OperatorInstall(airflow3.cluster).install()
-    rollout = RolloutOnCluster(airflow3)
+def held(chain: Chain) -> Iterator[RolloutOnCluster]:
+    """A rollout that has come to the gate on the build."""
+    OperatorInstall(chain.stack.cluster).install()
+    rollout = RolloutOnCluster(chain.stack)
     rollout.prepare()
     rollout.delete()
-    rollout.apply(_accept_drift)
+    rollout.apply(_second_build("stamp", "tags"))
     rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
-    rollout.wait_condition("Ready", deadline=900)
+    rollout.wait_condition("BuildConfirmed", "False", reason="BuildDiffers", deadline=600)
     yield rollout
     rollout.delete()
 
 
-def _accept_drift(manifest: Manifest) -> None:
-    manifest["spec"]["gates"]["roundTrip"]["acceptedDrift"] = DRIFT
+@pytest.fixture(scope="module")
+def live(held: RolloutOnCluster, chain: Chain) -> RolloutOnCluster:
+    """It has come through all its steps: by itself, once the last pod had the build."""
+    held.apply(_second_build("stamp", "image", "tags"))
+    chain.publish(SECOND)
+    chain.let(LATE_POD, "rm", "-f", "/tmp/stuck")
+    held.wait_condition("Ready", deadline=600)
+    return held
+
+
+def _second_build(*legs: str) -> Callable[[Manifest], None]:
+    """Change a manifest so that it wants the second build, seen on these legs."""
+
+    def change(manifest: Manifest) -> None:
+        gates = manifest["spec"]["gates"]
+        gates["roundTrip"]["acceptedDrift"] = DRIFT
+        gates["provenance"] = {
+            "expectedBuild": SECOND,
+            "legs": legs,
+            "dags": ["stamped"],
+            "interval": "2s",
+        }
+
+    return change
+
+
+def _stamped_otherwise(rollout: RolloutOnCluster) -> set[str]:
+    """The components with DAGs of another build, in a release of several."""
+    seen = rollout.status()["provenance"]
+    if seen["verdict"] != "mixed":
+        raise NotYetError(f"{seen}")
+    stamps = [reading for reading in seen["readings"] if reading.startswith("stamp ")]
+    return {kind for reading in stamps for kind in COMPONENTS if f"-{kind}-" in reading}
+
+
+def test_a_rollout_is_held_while_the_pods_are_of_another_build(held: RolloutOnCluster) -> None:
+    seen = held.status()["provenance"]
+    assert (seen["verdict"], seen["pods"]) == ("stale", len(COMPONENTS))
+    said = held.conditions()["BuildConfirmed"]["message"]
+    assert said.startswith("stale: 5 of 5 are not 2222222: stamp of the pod "), said
+    assert held.thresholds_delivered() == ["database"], "nothing was delivered"
+
+
+def test_a_release_with_one_pod_that_is_late_is_mixed_and_held(
+    held: RolloutOnCluster, chain: Chain
+) -> None:
+    chain.let(LATE_POD, "touch", "/tmp/stuck")
+    chain.publish(SECOND)
+    wait_for("one late pod", lambda: _stamped_otherwise(held) == {LATE_POD}, 30)
+    assert held.conditions()["BuildConfirmed"]["reason"] == "BuildDiffers"
+    assert held.thresholds_delivered() == ["database"], "nothing was delivered"
+
+
+def test_it_goes_on_by_itself_once_every_pod_is_of_the_build(live: RolloutOnCluster) -> None:
+    seen = live.status()["provenance"]
+    # The stamp and the image of four pods, the template of task pods, the tag of the DAG.
+    assert seen["reason"] == "all 10 that were seen are 2222222"
+    assert (seen["verdict"], seen["pods"]) == ("fresh", len(COMPONENTS))
+    assert live.conditions()["BuildConfirmed"]["reason"] == "BuildConfirmed"
+    assert live.thresholds_delivered() == ["database", "-1", "1048576"]
 
 
 def test_both_pod_templates_are_proven_on_airflow_3(live: RolloutOnCluster) -> None:
@@ -68,10 +229,6 @@ def test_every_kind_of_pod_that_airflow_3_has_was_looked_into(live: RolloutOnClu
     assert {(reader.error, reader.settings.threshold) for reader in readers} == {("", "1048576")}
 
 
-def test_readers_come_first_and_the_threshold_next(live: RolloutOnCluster) -> None:
-    assert live.thresholds_delivered()[-2:] == ["-1", "1048576"]
-
-
 def test_two_mebibytes_are_offloaded_and_read_right(live: RolloutOnCluster) -> None:
     api, database, bucket = live.stack.api, live.stack.database, live.stack.xcom_bucket
     run = api.trigger("offload_demo")
@@ -85,8 +242,13 @@ def test_two_mebibytes_are_offloaded_and_read_right(live: RolloutOnCluster) -> N
     assert database.received("offload_demo", run)["type"] == "list"
 
 
-def test_a_kill_recovers_every_offloaded_run_and_touches_no_other(live: RolloutOnCluster) -> None:
-    """One run rests between its tasks; a task of another ignores SIGTERM and returns late."""
+def test_a_kill_recovers_every_offloaded_run_and_touches_no_other(
+    live: RolloutOnCluster, chain: Chain
+) -> None:
+    """One run rests between its tasks; a task of another ignores SIGTERM and returns late.
+
+    The DAGs are of another build by then, which holds no kill.
+    """
     api, database = live.stack.api, live.stack.database
     slow = api.trigger(SLOW, {"seconds": 900})
     bystander = api.trigger(BYSTANDER, {"seconds": 90})
@@ -96,6 +258,7 @@ def test_a_kill_recovers_every_offloaded_run_and_touches_no_other(live: RolloutO
     row = database.xcom(SLOW, slow, "produce")
     assert row is not None
     assert row.is_path
+    chain.publish(FIRST)
 
     live.xbr("kill", live.name, "--reason", "test", "--wait")
 

@@ -246,9 +246,13 @@ class AirflowStack:
             HarnessError: an image cannot be built, Helm fails, or a deadline passes; the message
                 holds what was last seen.
         """
+        self.bring_storage(more_dags)
+        self.bring_airflow(values, image=image)
+
+    def bring_storage(self, more_dags: Path | None = None) -> None:
+        """The first part of `install`: S3 server, database, and the ConfigMap of the DAGs."""
         words = {f"{name}_image": self.cluster.load_image(name) for name in ("postgres", "minio")}
         words["namespace"] = self.namespace
-        airflow_image = self.cluster.load_image(image or self.instance.image)
         with step("Postgres and MinIO"):
             for namespace in (self.namespace, "storage"):
                 self.cluster.apply(_namespace(namespace))
@@ -262,6 +266,12 @@ class AirflowStack:
             self._make_buckets()
             if not self._official:
                 self._publish_chart()
+
+    def bring_airflow(
+        self, values: Mapping[str, Any] | None = None, *, image: str | None = None
+    ) -> None:
+        """The second part of `install`: Airflow itself."""
+        airflow_image = self.cluster.load_image(image or self.instance.image)
         with step("Airflow by Helm"):
             wanted = self._install_values(airflow_image)
             merge(wanted, values or {})
@@ -364,7 +374,7 @@ class AirflowStack:
         for bucket in (XCOM_BUCKET, CHARTS_BUCKET):
             if not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
-        client.set_bucket_policy(CHARTS_BUCKET, json.dumps(_public_read(CHARTS_BUCKET)))
+        client.set_bucket_policy(CHARTS_BUCKET, json.dumps(public_read(CHARTS_BUCKET)))
         self.add_identity(*_MINIO_XCOM, _read_write(XCOM_BUCKET))
 
     def add_identity(self, name: str, secret: str, policy: Mapping[str, Any]) -> None:
@@ -507,7 +517,8 @@ def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def _public_read(bucket: str) -> dict[str, Any]:
+def public_read(bucket: str) -> dict[str, Any]:
+    """The policy of a bucket whose objects anyone may read."""
     return _policy(
         {
             "Effect": "Allow",
