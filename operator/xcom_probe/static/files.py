@@ -48,7 +48,7 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
         syntax: how `.airflowignore` is written; None refuses to guess where there is one.
 
     Raises:
-        UsageError: the folder is not there, or `syntax` is needed.
+        UsageError: the folder is not there or holds none of them, or `syntax` is needed.
         CannotLook: a pattern language is missing here.
     """
     if os.path.isfile(folder):
@@ -57,7 +57,16 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
     if not os.path.isdir(folder):
         raise UsageError(f"the DAG folder {folder!r} is not there; give a folder or a file")
     seen: set[str] = set()
-    yield from _folder(folder, folder, syntax, [], seen)
+    empty = True
+    for source in _folder(folder, folder, syntax, [], seen):
+        empty = False
+        yield source
+    if empty:
+        # Nothing to complain of would look like nothing wrong.
+        raise UsageError(
+            f"the DAG folder {folder!r} holds no Python file that Airflow would look at; give the "
+            "folder that the DAGs are synced to"
+        )
 
 
 def _folder(

@@ -3,7 +3,8 @@
 The main container keeps all that decides what Airflow sees: image, environment, volumes, identity,
 placement. What would change the outcome or never end is left out:
 
-- init containers: the chart's wait for database migrations, which the running pods prove done;
+- init containers: the chart's wait for database migrations, which the running pods prove done.
+  Only the static audit keeps the others, since one of them may bring the DAGs (git-sync);
 - sidecars: a Job does not end before each of its containers has;
 - health checks and lifecycle hooks: there is no server to ask;
 - the labels `tier`, `component` and `release`: a Service or a Deployment would take the pod for
@@ -70,6 +71,7 @@ _CONTAINER_FIELDS_KEPT: Final = (
     "volumeDevices",
     "workingDir",
 )
+_MIGRATIONS: Final = "wait-for-airflow-migrations"
 _CHART_LABELS: Final = ("tier", "component", "release", "chart", "heritage")
 _NO_SIDECARS: Final = {
     "sidecar.istio.io/inject": "false",
@@ -161,7 +163,8 @@ def _pod_spec(action: RunJob, template: PodTemplate, mounts: Mounts) -> Json:
     affinity.pop("podAntiAffinity", None)
     if affinity:
         spec["affinity"] = affinity
-    volumes = copy.deepcopy(mounted_volumes(template))
+    before = _init_containers(action, template)
+    volumes = copy.deepcopy(mounted_volumes(template, *before))
     container = _container(action, template.main, mounts)
     volumes += _lost_volumes(container, volumes)
     _add_volume(container, volumes, PROBE_CONTAINER, mounts.probe, PROBE_FOLDER)
@@ -175,9 +178,21 @@ def _pod_spec(action: RunJob, template: PodTemplate, mounts: Mounts) -> Json:
         **spec,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 5,
+        **({"initContainers": before} if before else {}),
         "containers": [container],
         "volumes": volumes,
     }
+
+
+def _init_containers(action: RunJob, template: PodTemplate) -> list[Json]:
+    if action.kind is not JobKind.AUDIT_STATIC:
+        return []
+    return [
+        copy.deepcopy(container)
+        for container in template.spec.get("initContainers") or []
+        # One that restarts is a sidecar, of Kubernetes' own kind.
+        if container["name"] != _MIGRATIONS and container.get("restartPolicy") != "Always"
+    ]
 
 
 def _container(action: RunJob, main: Json, mounts: Mounts) -> Json:

@@ -1,8 +1,10 @@
 """Watching a rollout, a line for each change."""
 
 import json
+import queue
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import click
 
@@ -16,12 +18,12 @@ def follow(
 ) -> Raw:
     """Print a line, with the seconds since the start, for each change until `done`.
 
-    With `as_json` each line is a JSON object with `seconds` and `status`. Returns the rollout as
-    seen last.
+    `done` is asked after each change, and each second. With `as_json` each line is a JSON object
+    with `seconds` and `status`. Returns the rollout as seen last.
     """
     started = time.monotonic()
     shown = ""
-    for raw in session.watch(name):
+    for raw in ticking(session.watch(name), 1.0):
         line = json.dumps(raw.get("status") or {}) if as_json else progress(raw)
         if line != shown:
             shown = line
@@ -33,3 +35,36 @@ def follow(
         if done(raw):
             return raw
     raise Unreachable(f"the watch of {session.namespace}/{name} ended")
+
+
+def ticking(changes: Iterator[Raw], seconds: float) -> Iterator[Raw]:
+    """Yield each change, and the last one again whenever nothing has come for so many seconds.
+
+    What `changes` raises is raised here.
+    """
+    arrived: queue.SimpleQueue[Raw | Exception | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for change in changes:
+                arrived.put(change)
+            arrived.put(None)
+        except Exception as problem:  # noqa: BLE001 - it is raised by who waits for the change
+            arrived.put(problem)
+
+    # The watch cannot be interrupted; it ends with the program.
+    threading.Thread(target=read, daemon=True).start()
+    last: Raw | None = None
+    while True:
+        try:
+            item = arrived.get(timeout=seconds)
+        except queue.Empty:
+            if last is not None:
+                yield last
+            continue
+        if item is None:
+            return
+        if isinstance(item, Exception):
+            raise item
+        last = item
+        yield item

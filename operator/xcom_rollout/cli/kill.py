@@ -1,7 +1,9 @@
 """`xbr kill`: the way back."""
 
 import json
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 
@@ -13,11 +15,16 @@ from xcom_rollout.cli.session import open_session
 from xcom_rollout.cli.story import condition, tell
 from xcom_rollout.rollouts import Raw
 
+PATIENCE: Final = 30.0
+"""Seconds for which a kill may stand still while it is waited for."""
+
 
 @click.command()
 @click.argument("name")
 @click.option("--reason", required=True, help="Why; kept with the request and in the history.")
-@click.option("--wait", is_flag=True, help="Follow it until it has finished or is stalled.")
+@click.option(
+    "--wait", is_flag=True, help="Follow it until it has finished, or is stalled for half a minute."
+)
 @common_options
 @click.pass_context
 def command(ctx: click.Context, name: str, reason: str, wait: bool, target: Target) -> None:
@@ -53,7 +60,7 @@ def command(ctx: click.Context, name: str, reason: str, wait: bool, target: Targ
         )
     if not wait:
         return
-    last = follow(session, name, is_over, as_json=target.as_json)
+    last = follow(session, name, Patience(), as_json=target.as_json)
     if not target.as_json:
         click.echo()
         echo_lines(tell(last, utc_now()))
@@ -70,11 +77,36 @@ def finished(raw: Raw) -> bool:
     return not asked or read_time(kill["finishedAt"]) >= read_time(str(asked))
 
 
-def is_over(raw: Raw) -> bool:
-    """Whether nothing more happens by itself: finished, or stalled within the kill."""
+class Patience:
+    """Says whether a kill that is looked at again and again is over, or will not end by itself.
+
+    The operator goes on by itself after much that stalls it, such as an answer of Airflow's API
+    that came too late. What lasts needs a person.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is seen yet; `clock` gives seconds."""
+        self._clock = clock
+        self._since: float | None = None
+
+    def __call__(self, raw: Raw) -> bool:
+        """Whether it has finished, or was seen stalled for `PATIENCE` without a break."""
+        if finished(raw):
+            return True
+        if not stalled(raw):
+            self._since = None
+            return False
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        return now - self._since >= PATIENCE
+
+
+def stalled(raw: Raw) -> bool:
+    """Whether it stands still within the kill."""
     # The operator shows this condition from the moment on at which it has seen the request.
     seen = bool(condition(raw, Condition.REVERTED))
-    return finished(raw) or (seen and condition(raw, Condition.STALLED).get("status") == "True")
+    return seen and condition(raw, Condition.STALLED).get("status") == "True"
 
 
 def _request(raw: Raw) -> dict[str, Any] | None:

@@ -149,9 +149,13 @@ def secrets(template: PodTemplate) -> frozenset[str]:
     return frozenset({*names, *_from_environment(template.main, "secretRef", "secretKeyRef")})
 
 
-def mounted_volumes(template: PodTemplate) -> list[Json]:
-    """Return the pod's volumes that the main container mounts."""
-    mounts = {mount["name"] for mount in template.main.get("volumeMounts") or []}
+def mounted_volumes(template: PodTemplate, *others: Json) -> list[Json]:
+    """Return the pod's volumes that the main container mounts, or one of these others."""
+    mounts = {
+        mount["name"]
+        for container in (template.main, *others)
+        for mount in container.get("volumeMounts") or []
+    }
     return [volume for volume in template.spec.get("volumes") or [] if volume["name"] in mounts]
 
 

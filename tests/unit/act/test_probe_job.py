@@ -111,6 +111,38 @@ def test_what_would_spoil_the_proof_is_left_out(rollout: Rollout) -> None:
     assert pod["restartPolicy"] == "Never"
 
 
+def test_the_static_audit_keeps_what_brings_the_dags(rollout: Rollout) -> None:
+    sync = {
+        "name": "git-sync-init",
+        "image": "git-sync",
+        "volumeMounts": [{"name": "dags", "mountPath": "/git"}, {"name": "key", "mountPath": "/k"}],
+    }
+    proxy = {"name": "istio-proxy", "image": "proxy", "restartPolicy": "Always"}
+    main = {**MAIN, "volumeMounts": [*MAIN["volumeMounts"], {"name": "dags", "mountPath": "/dags"}]}
+    synced = replace(
+        TEMPLATE,
+        spec={
+            **TEMPLATE.spec,
+            "initContainers": [*TEMPLATE.spec["initContainers"], sync, proxy],
+            "containers": [main],
+            "volumes": [
+                {"name": "config", "configMap": {"name": "airflow-config"}},
+                {"name": "dags", "emptyDir": {}},
+                {"name": "key", "secret": {"secretName": "git"}},
+                {"name": "groomer", "emptyDir": {}},
+            ],
+        },
+    )
+    for kind in JobKind:
+        job = probe_job(rollout, replace(ACTION, kind=kind), synced, Mounts("the-probe"))
+        pod = pod_of(job)
+        kept = [sync] if kind is JobKind.AUDIT_STATIC else []
+        assert pod.get("initContainers", []) == kept
+        names = {volume["name"] for volume in pod["volumes"]}
+        assert names >= {"config", "dags"}
+        assert ("key" in names) is bool(kept)
+
+
 def test_nothing_takes_the_pod_for_one_of_airflow(rollout: Rollout) -> None:
     job = made(rollout)
     metadata = job["spec"]["template"]["metadata"]

@@ -1,7 +1,8 @@
 """What the verbs check before they change anything, and what plan says."""
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from simulation import Simulation
 from xcom_rollout.api.names import ANNOTATION_KILL
 from xcom_rollout.cli import kill, main, resume
 from xcom_rollout.cli.attest import validity
+from xcom_rollout.cli.follow import ticking
 from xcom_rollout.cli.plan import InvalidSpec, as_data, read_declared, tell
+from xcom_rollout.cli.session import Unreachable
 from xcom_rollout.decide import decide
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -161,14 +164,39 @@ def test_resume_is_refused(change: Callable[[dict[str, Any]], object], message: 
     assert caught.value.exit_code == 1
 
 
-def test_waiting_for_a_kill_ends_when_it_is_stalled_but_not_for_an_earlier_stall() -> None:
-    def stalled(*kinds: str) -> dict[str, Any]:
-        conditions = [{"type": kind, "status": "True"} for kind in ("Stalled", *kinds)]
-        return rollout(status={"conditions": conditions})
+def standing(*kinds: str) -> dict[str, Any]:
+    conditions = [{"type": kind, "status": "True"} for kind in kinds]
+    return rollout(status={"conditions": conditions})
 
-    assert not kill.is_over(stalled()), "the operator has not seen the request yet"
-    assert kill.is_over(stalled("Reverted"))
-    assert not kill.finished(stalled("Reverted"))
+
+def test_waiting_for_a_kill_ends_when_it_stays_stalled_but_not_for_an_earlier_stall() -> None:
+    assert not kill.stalled(standing("Stalled")), "the operator has not seen the request yet"
+    assert kill.stalled(standing("Stalled", "Reverted"))
+    seconds = iter((0.0, 29.0, 100.0, 131.0))
+    over = kill.Patience(lambda: next(seconds))
+    assert not over(standing("Stalled", "Reverted"))
+    assert not over(standing("Stalled", "Reverted"))
+    assert not over(standing("Reverted")), "it went on by itself"
+    assert not over(standing("Stalled", "Reverted"))
+    assert over(standing("Stalled", "Reverted"))
+    assert kill.Patience()(rollout()), "finished"
+
+
+def test_what_follows_a_rollout_is_asked_each_second_though_nothing_changes() -> None:
+    going = threading.Event()
+
+    def changes() -> Iterator[dict[str, Any]]:
+        yield {"number": 1}
+        going.wait(30)
+        yield {"number": 2}
+        raise Unreachable("gone")
+
+    seen = ticking(changes(), 0.01)
+    assert [next(seen), next(seen), next(seen)] == [{"number": 1}] * 3
+    going.set()
+    assert any(item == {"number": 2} for item in seen)
+    with pytest.raises(Unreachable, match="gone"):
+        list(seen)
 
 
 def test_a_malformed_kill_request_is_followed_all_the_same() -> None:

@@ -212,6 +212,7 @@ def test_the_folder_is_the_one_that_airflow_is_configured_with(
     by_default = run("--static", "--airflow", "2.11")
     (tmp_path / "airflow.cfg").write_text(f"[core]\ndags_folder = {tmp_path}/elsewhere\n")
     (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "other.py").write_text("x = 1\n")
     by_file = run("--static", "--airflow", "2.11")
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "$AIRFLOW_HOME/dags")
     by_environment = run("--static", "--airflow", "2.11")

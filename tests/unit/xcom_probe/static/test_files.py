@@ -39,6 +39,14 @@ def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
         names(tmp_path / "nowhere", GLOB)
 
 
+@pytest.mark.parametrize("lines", ["", "*.py"])
+def test_a_folder_without_a_file_to_look_at_is_no_clean_one(tmp_path: Path, lines: str) -> None:
+    tree(tmp_path, "notes.txt", *(["left_out.py"] if lines else []))
+    (tmp_path / ".airflowignore").write_text(lines)
+    with pytest.raises(UsageError, match="holds no Python file"):
+        names(tmp_path, GLOB)
+
+
 @pytest.mark.parametrize(
     ("syntax", "lines", "left"),
     [
