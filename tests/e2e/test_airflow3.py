@@ -32,7 +32,7 @@ COMPONENTS = {"scheduler", "dag-processor", "triggerer", "api-server"}
 FIRST, SECOND = "1" * 40, "2" * 40
 LATE_POD = "triggerer"
 REMOTE, ARCHIVE = "dags", "dags.zip"
-DAGS_VOLUME = "/opt/airflow/dags"
+DAGS_FOLDER = "/opt/airflow/dags/repo"
 
 
 @dataclass(frozen=True)
@@ -70,41 +70,29 @@ class Chain:
 
 
 def _synced_values(image: str) -> dict[str, Any]:
-    """Values of a release that says its image's commit, and pulls its DAGs as with git-sync.
-
-    Pods of tasks have them from the ConfigMap.
-    """
+    """Values of a release that says its image's commit, and pulls its DAGs as with git-sync."""
     program = (STACK / "git_sync.py").read_text()
     url = f"http://minio.storage.svc.cluster.local:9000/{REMOTE}/{ARCHIVE}"
-    volume = {"name": "synced", "mountPath": DAGS_VOLUME}
+    volume = {"name": "dags", "mountPath": "/opt/airflow/dags"}
 
     def container(name: str, how: str) -> dict[str, Any]:
         return {
             "name": name,
             "image": image,
             "imagePullPolicy": "IfNotPresent",
-            "command": ["python", "-c", program, url, DAGS_VOLUME, how],
+            "command": ["python", "-c", program, url, volume["mountPath"], how],
             "volumeMounts": [volume],
         }
 
-    pulls = {
-        "extraVolumes": [{"name": "synced", "emptyDir": {}}],
-        "extraVolumeMounts": [{**volume, "readOnly": True}],
-        "extraInitContainers": [container("git-sync-init", "once")],
-        "extraContainers": [container("git-sync", "forever")],
-    }
-    has = {
-        "extraVolumes": [{"name": "dags", "configMap": {"name": "airflow-dags"}}],
-        "extraVolumeMounts": [{"name": "dags", "mountPath": f"{DAGS_VOLUME}/repo"}],
-    }
-    components = ("scheduler", "dagProcessor", "triggerer", "apiServer")
+    first = {"extraInitContainers": [container("git-sync-init", "once")]}
+    ever = {**first, "extraContainers": [container("git-sync", "forever")]}
     return {
         "env": [{"name": "APP_SHA", "value": SECOND}],
-        "config": {"core": {"dags_folder": f"{DAGS_VOLUME}/repo"}},
-        "volumes": [],
-        "volumeMounts": [],
-        "workers": has,
-        **dict.fromkeys(components, pulls),
+        "config": {"core": {"dags_folder": DAGS_FOLDER}},
+        "volumes": [{"name": "dags", "emptyDir": {}}],
+        "volumeMounts": [{**volume, "readOnly": True}],
+        "workers": first,
+        **dict.fromkeys(("scheduler", "dagProcessor", "triggerer", "apiServer"), ever),
     }
 
 
@@ -218,6 +206,12 @@ def test_both_pod_templates_are_proven_on_airflow_3(live: RolloutOnCluster) -> N
     for proof in proofs.values():
         assert proof["verdict"] == "pass"
         assert proof["facts"]["airflow"].startswith("3.")
+
+
+def test_the_static_audit_reads_the_dags_that_task_pods_pull(live: RolloutOnCluster) -> None:
+    (audit,) = (audit for audit in live.status()["audits"] if audit["kind"] == "static")
+    # All of them but the module that .airflowignore names.
+    assert (audit["facts"]["folder"], audit["facts"]["files"]) == (DAGS_FOLDER, "8")
 
 
 def test_every_kind_of_pod_that_airflow_3_has_was_looked_into(live: RolloutOnCluster) -> None:
