@@ -15,6 +15,7 @@ from lightkube.core.generic_client import BasicRequest
 
 from xcom_rollout.api import names
 from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Forbidden, KubeError
+from xcom_rollout.clients.upgraded import close_orderly
 
 Json = dict[str, Any]
 
@@ -35,8 +36,7 @@ class KubeApi:
     def __init__(self, client: lightkube.Client) -> None:
         self._client = client
         hooks = client._client._client.event_hooks["response"]
-        if _read_refusal not in hooks:
-            hooks.append(_read_refusal)
+        hooks += [hook for hook in (_read_refusal, close_orderly) if hook not in hooks]
 
     def find(self, path: str) -> Json | None:
         """Return the object, None where there is none."""
