@@ -22,6 +22,8 @@ export XCOM_ROLLOUT_BUNDLES ?= $(CURDIR)/build/bundles
 export CLUSTER ?=
 
 , := ,
+# Two processes, for most tests keep one core busy. The conftest says which tests stay together.
+side-by-side = -n 2
 pytest = $(PY) -m pytest $(1) --junitxml=build/reports/$(2).xml --durations=5 $(ARGS)
 
 ##@ Start here
@@ -76,11 +78,11 @@ dags-test: venv ## What DAG authors import, beside a real S3 server
 
 .PHONY: probe-test
 probe-test: venv ## The probe beside real Airflows (2.9, 2.11, 3.3), databases and an S3 server
-	@$(call pytest,tests/probe --timeout=1200 --airflow=2.9$(,)2.11$(,)3.3,probe)
+	@$(call pytest,tests/probe --timeout=1200 $(side-by-side) --airflow=2.9$(,)2.11$(,)3.3,probe)
 
 .PHONY: test-matrix
 test-matrix: venv ## What holds on every Airflow, on all six versions (2.9 to 3.3)
-	@$(call pytest,tests/probe --timeout=1200 --airflow=all -m every_airflow,matrix)
+	@$(call pytest,tests/probe --timeout=1200 $(side-by-side) --airflow=all -m every_airflow,matrix)
 
 .PHONY: e2e
 e2e: venv ## Tests on a real cluster with Airflow, Postgres and S3 (CLUSTER=...)

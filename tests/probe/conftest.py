@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import probe_world
 import pytest
-from probe_world import DEFAULT_AIRFLOW, Environment, MySQL, ObjectStore, Pod, Postgres
+from probe_world import AIRFLOWS, DEFAULT_AIRFLOW, Environment, MySQL, ObjectStore, Pod, Postgres
+from side_by_side import Together
 from table_world import Place
 
 from harness.shell import HarnessError
@@ -52,6 +53,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("every_airflow"):
         versions = probe_world.select(_asked(metafunc.config))
     metafunc.parametrize("airflow_version", versions, scope="session")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Of several processes one has all tests of a version: they share databases and a store."""
+    return Together(config, log, _version_of)
+
+
+def _version_of(nodeid: str) -> str:
+    """The version in a test's parameters; those without one go with the default's."""
+    return next((version for version in AIRFLOWS if version in nodeid), DEFAULT_AIRFLOW)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from probe_world import (
     BUCKET,
+    DEFAULT_AIRFLOW,
     SECRET_KEY,
     Answer,
     Environment,
@@ -45,20 +46,24 @@ Ask = Callable[[SetUp, str], Answer]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each set-up and each version of Airflow that it is about."""
+    """One test for each set-up and each version of Airflow that it is about; or each version."""
+    if "version" not in metafunc.fixturenames:
+        return
+    versions = select(metafunc.config.getoption("--airflow"))
     for name, kind in (("broken", BROKEN), ("right", RIGHT)):
         if name in metafunc.fixturenames:
-            both = _cases(kind, metafunc.config)
-            metafunc.parametrize(
-                (name, "version"),
-                both,
-                ids=[f"{setup}-{version}" for setup, version in both],
-            )
+            cases = [
+                pytest.param(setup, version, id=f"{setup}-{version}")
+                for version in versions
+                for setup in _about(version, kind)
+            ]
+            metafunc.parametrize((name, "version"), cases)
+            return
+    metafunc.parametrize("version", versions)
 
 
-def _cases(setups: Sequence[SetUp], config: pytest.Config) -> list[tuple[SetUp, str]]:
-    versions = select(config.getoption("--airflow"))
-    return [(setup, version) for version in versions for setup in setups if setup.is_about(version)]
+def _about(version: str, setups: Sequence[SetUp]) -> list[SetUp]:
+    return [setup for setup in setups if setup.is_about(version)]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,10 @@ def ask(
     store: ObjectStore,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Ask]:
-    """The answer of a set-up on a version of Airflow. All wanted ones are asked for at once."""
+    """The answer of a set-up on a version of Airflow.
+
+    With the first of a version all wanted ones of that version are asked for.
+    """
 
     @cache
     def place(version: str) -> tuple[Environment, Pod]:
@@ -86,9 +94,6 @@ def ask(
         return world.ask(setup, pod, airflow, command)
 
     world = World(store, tmp_path_factory.mktemp("set_ups"))
-    wanted = _wanted(request.session.items)
-    for _, version in wanted:
-        place(version)
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         answers: dict[tuple[str, str], Future[Answer]] = {}
 
@@ -98,22 +103,30 @@ def ask(
                 answers[key] = pool.submit(answer, setup, version)
             return answers[key]
 
-        for setup, version in wanted:
-            submitted(setup, version)
-        yield lambda setup, version: submitted(setup, version).result()
+        @cache
+        def submit_all(version: str) -> None:
+            place(version)
+            for setup in _wanted(request.session.items, version):
+                submitted(setup, version)
+
+        def asked(setup: SetUp, version: str) -> Answer:
+            submit_all(version)
+            return submitted(setup, version).result()
+
+        yield asked
         # After an interruption nobody wants the rest.
         pool.shutdown(cancel_futures=True)
 
 
-def _wanted(items: Sequence[pytest.Item]) -> list[tuple[SetUp, str]]:
-    """What the tests of this session will ask for, each once."""
-    wanted: dict[tuple[str, str], SetUp] = {}
+def _wanted(items: Sequence[pytest.Item], version: str) -> list[SetUp]:
+    """What the tests of this session will ask for on a version, each once."""
+    wanted: dict[str, SetUp] = {}
     for item in items:
         given = item.callspec.params if hasattr(item, "callspec") else {}
         setup = given.get("broken", given.get("right"))
-        if isinstance(setup, SetUp):
-            wanted[setup.name, str(given["version"])] = setup
-    return [(setup, version) for (_, version), setup in wanted.items()]
+        if isinstance(setup, SetUp) and given["version"] == version:
+            wanted[setup.name] = setup
+    return list(wanted.values())
 
 
 def warning(answer: Answer) -> set[str]:
@@ -154,11 +167,9 @@ def test_nothing_speaks_up_where_all_is_right(right: SetUp, version: str, ask: A
     assert SECRET_KEY not in answer.stdout
 
 
-def test_nothing_is_written_or_made(
-    ask: Ask, store: ObjectStore, request: pytest.FixtureRequest
-) -> None:
+def test_nothing_is_written_or_made(version: str, ask: Ask, store: ObjectStore) -> None:
     """After every set-up the store holds what it held before, a missing bucket not included."""
-    for setup, version in _cases((*BROKEN, *RIGHT), request.config):
+    for setup in _about(version, (*BROKEN, *RIGHT)):
         ask(setup, version)
     assert store.buckets() == {BUCKET}
     assert store.all_keys() == []
@@ -166,7 +177,7 @@ def test_nothing_is_written_or_made(
 
 def test_what_depends_on_a_failure_is_skipped(ask: Ask) -> None:
     (missing,) = (setup for setup in BROKEN if setup.name == "bucket-missing")
-    skipped = ask(missing, "2.11.2").checks("skip")
+    skipped = ask(missing, DEFAULT_AIRFLOW).checks("skip")
     assert set(skipped) == {
         "s3-list",
         "bucket-through-airflow",
