@@ -1,4 +1,4 @@
-"""The connection of a WebSocket, closed only when nobody reads from it any more.
+"""The connection of a WebSocket, closed only when no other thread is in it any more.
 
 httpx2 2.16 reads a WebSocket in a thread that it leaves behind at the end: the socket is closed
 while that thread is inside OpenSSL, which knows it by the number of its descriptor. The next
@@ -20,11 +20,11 @@ _STREAM: Final = "network_stream"
 
 
 class OrderlyStream:
-    """A stream whose `close` first ends a read that another thread is in."""
+    """A stream whose `close` first ends what other threads do with it."""
 
     def __init__(self, stream: "NetworkStream") -> None:
         self._stream = stream
-        self._reading = threading.Lock()
+        self._reading, self._writing = threading.Lock(), threading.Lock()
         self._closed = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -34,15 +34,16 @@ class OrderlyStream:
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of it."""
-        self._stream.write(buffer, timeout)
+        with self._writing:
+            self._stream.write(buffer, timeout)
 
     def close(self) -> None:
-        """End the connection, wait for a read that goes on, then give the descriptor back."""
+        """End the connection, wait until nobody uses it, then give the descriptor back."""
         self._closed = True
         with contextlib.suppress(OSError):
             # Not that of SSLSocket, which takes the TLS state away from who reads.
             socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
-        with self._reading:
+        with self._reading, self._writing:
             self._stream.close()
 
     def get_extra_info(self, info: str) -> Any:
