@@ -3,6 +3,10 @@
 Each transfer is a process of its own, so that its peak memory is its own. Ours starts and ends with
 an array in memory; boto3's with a file, on a file system in memory. Each uses the client that its
 users get: ours makes its own, boto3's has no settings.
+
+Right before each transfer another process touches as much memory as it will need. A virtual machine
+may have given free memory back to its host, and takes longer to get it again than for all the rest:
+without that, the same transfer took 0.8 or 1.3 s, by chance.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ _PAIRS = (("put", "upload"), ("get", "download"))
 
 # What both do beforehand (imports, the client, the data) is not timed; its memory is subtracted.
 PROGRAM = """
-import json, os, sys, time
+import json, os, subprocess, sys, time
 import boto3, numpy as np
 from xcom_dags.blobs import BlobStore
 what, mib, file, reference = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -42,6 +46,7 @@ def peak():
     with open("/proc/self/status") as status:
         return int(next(line for line in status if line.startswith("VmHWM")).split()[1])
 before = peak()
+subprocess.run([sys.executable, "-c", f"b'x' * ({mib} << 22)"], check=True)
 begin, processor = time.monotonic(), time.process_time()
 answer = None
 if what == "put":
