@@ -16,9 +16,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xcom_rollout import __version__
 from xcom_rollout.logs import configure
+
+if TYPE_CHECKING:
+    from lightkube import Client
 
 log = logging.getLogger("xcom_rollout")
 
@@ -100,17 +104,8 @@ def run(configuration: Configuration) -> int:
 
     try:
         kube = Client(field_manager=names.MANAGER)
-        for namespace in configuration.namespaces:
-            next(iter(kube.list(RESOURCE, namespace=namespace, chunk_size=1)), None)
-    except httpx2.HTTPStatusError as error:
-        if error.response.status_code == httpx2.codes.NOT_FOUND:
-            log.critical(
-                "the CRD is not installed: kubectl apply --server-side -f crds/",
-                extra={"crd": f"{names.PLURAL}.{names.GROUP}"},
-            )
-        else:
-            log.critical("cannot list rollouts", extra={"error": str(error)})
-        return 1
+        if not _may_begin(kube, configuration.namespaces):
+            return 1
     except (httpx2.HTTPError, ConfigError) as error:
         log.critical("cannot reach the Kubernetes API server", extra={"error": str(error)})
         return 1
@@ -133,9 +128,49 @@ def run(configuration: Configuration) -> int:
             "namespaces": "all" if everywhere else ",".join(configuration.namespaces),
         },
     )
-    serve(configuration.namespaces, queue, workers, liveness=configuration.liveness)
+    serve(
+        configuration.namespaces,
+        queue,
+        workers,
+        lambda namespace: [
+            rollout["metadata"] for rollout in kube.list(RESOURCE, namespace=namespace)
+        ],
+        liveness=configuration.liveness,
+    )
     log.info("stopped")
     return 0
+
+
+def _may_begin(kube: "Client", namespaces: tuple[str, ...]) -> bool:
+    """Whether there is a namespace to work in; what is wrong with the others is logged.
+
+    One that is gone, with its Role, must not take the operator away from the rest.
+    """
+    import httpx2
+
+    from xcom_rollout.api import names
+    from xcom_rollout.rollouts import RESOURCE
+
+    refused = {}
+    for namespace in namespaces:
+        try:
+            next(iter(kube.list(RESOURCE, namespace=namespace, chunk_size=1)), None)
+        except httpx2.HTTPStatusError as error:
+            if error.response.status_code == httpx2.codes.NOT_FOUND:
+                log.critical(
+                    "the CRD is not installed: kubectl apply --server-side -f crds/",
+                    extra={"crd": f"{names.PLURAL}.{names.GROUP}"},
+                )
+                return False
+            refused[namespace] = str(error)
+    alone = len(refused) == len(namespaces)
+    for namespace, problem in refused.items():
+        log.log(
+            logging.CRITICAL if alone else logging.WARNING,
+            "cannot list rollouts" if alone else "cannot list rollouts; it is tried again",
+            extra={"namespace": namespace, "error": problem},
+        )
+    return not alone
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
-"""What wakes the operator: watch events, through kopf, onto the work queue.
+"""What wakes the operator: watch events through kopf, onto the work queue, and a list now and then.
+
+kopf (1.45) gives a watch up for good when its stream tells of an error, such as a change of etcd's
+leader. Without the list nobody would look there any more.
 
 Handlers only add keys. No finalizer is set, nothing of kopf's is written to the resource.
 """
 
+import itertools
+import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import kopf
@@ -16,6 +22,13 @@ from xcom_rollout.reconcile import Key
 EVERY_NAMESPACE: Final = "*"
 WATCH_SECONDS: Final = 600
 """How long a watch lasts before the API server ends it and it is begun again."""
+LIST_SECONDS: Final = 20.0
+"""Time between two lists of all rollouts."""
+
+ListRollouts = Callable[[str], Iterable[Mapping[str, Any]]]
+"""The metadata of each rollout of a namespace, or of all for EVERY_NAMESPACE."""
+
+log = logging.getLogger(__name__)
 
 
 class Wakeups:
@@ -33,6 +46,9 @@ class Wakeups:
     def rollout(self, event_type: str | None, metadata: Mapping[str, Any]) -> None:
         """Take an event of a rollout with this metadata."""
         key = Key(metadata["namespace"], metadata["name"])
+        if event_type == "DELETED":
+            self._gone(key)
+            return
         written = (
             metadata["uid"],
             metadata.get("generation"),
@@ -40,15 +56,28 @@ class Wakeups:
             hash(frozenset((metadata.get("annotations") or {}).items())),
         )
         with self._lock:
-            if event_type == "DELETED":
-                self._seen.pop(key, None)
-                # A rollout that was refused because of this one may have its turn now.
-                woken = [other for other in self._seen if other.namespace == key.namespace]
-            elif self._seen.get(key) == written:
-                woken = []
-            else:
-                self._seen[key] = written
-                woken = [key]
+            if self._seen.get(key) == written:
+                return
+            self._seen[key] = written
+        self._queue.add(key)
+
+    def listed(self, namespace: str, rollouts: Iterable[Mapping[str, Any]]) -> None:
+        """Take the metadata of all rollouts that there are in a namespace, or in all."""
+        there = set()
+        for metadata in rollouts:
+            there.add(Key(metadata["namespace"], metadata["name"]))
+            self.rollout(None, metadata)
+        with self._lock:
+            known = [key for key in self._seen if namespace in (EVERY_NAMESPACE, key.namespace)]
+        for key in known:
+            if key not in there:
+                self._gone(key)
+
+    def _gone(self, key: Key) -> None:
+        with self._lock:
+            self._seen.pop(key, None)
+            # A rollout that was refused because of this one may have its turn now.
+            woken = [other for other in self._seen if other.namespace == key.namespace]
         for each in woken:
             self._queue.add(each)
 
@@ -92,6 +121,17 @@ def registry_for(wakeups: Wakeups, workers: Workers[Key]) -> kopf.OperatorRegist
     return registry
 
 
+class Backoffs:
+    """Seconds before each next try of a request, without end.
+
+    By default kopf gives up after a minute, for good: where a right is missing until somebody has
+    mended the Role, or a namespace is made later than the operator.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0), itertools.repeat(30.0))
+
+
 def configure_kopf(settings: kopf.OperatorSettings) -> None:
     """Make kopf a source of events and nothing else."""
     settings.posting.enabled = False
@@ -100,13 +140,50 @@ def configure_kopf(settings: kopf.OperatorSettings) -> None:
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.client_timeout = WATCH_SECONDS + 60
     settings.watching.connect_timeout = 30
+    settings.networking.error_backoffs = Backoffs()
     settings.watching.label_selectors["batch", "v1", "jobs"] = names.LABEL_ROLLOUT
+
+
+@contextmanager
+def listing(
+    namespaces: Collection[str],
+    list_rollouts: ListRollouts,
+    wakeups: Wakeups,
+    seconds: float = LIST_SECONDS,
+) -> Iterator[None]:
+    """Give `wakeups` what there is in each namespace, again and again, in a thread of its own."""
+    ended = threading.Event()
+
+    def run() -> None:
+        # What was said of a namespace that cannot be listed; once is enough.
+        told: dict[str, str] = {}
+        while not ended.wait(seconds):
+            for namespace in namespaces:
+                try:
+                    wakeups.listed(namespace, list_rollouts(namespace))
+                except Exception as problem:  # noqa: BLE001 - the others are listed all the same
+                    if told.get(namespace) != str(problem):
+                        log.warning(
+                            "cannot list rollouts; it is tried again",
+                            extra={"namespace": namespace, "error": str(problem)},
+                        )
+                    told[namespace] = str(problem)
+                else:
+                    told.pop(namespace, None)
+
+    thread = threading.Thread(target=run, name="listing", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def serve(
     namespaces: Collection[str],
     queue: WorkQueue[Key],
     workers: Workers[Key],
+    list_rollouts: ListRollouts,
     *,
     liveness: str | None,
 ) -> None:
@@ -117,14 +194,16 @@ def serve(
         liveness: address to answer liveness probes at, such as http://0.0.0.0:8080/healthz.
     """
     everywhere = EVERY_NAMESPACE in namespaces
+    wakeups = Wakeups(queue)
     workers.start()
     try:
-        kopf.run(
-            registry=registry_for(Wakeups(queue), workers),
-            standalone=True,
-            clusterwide=everywhere,
-            namespaces=() if everywhere else tuple(namespaces),
-            liveness_endpoint=liveness,
-        )
+        with listing(namespaces, list_rollouts, wakeups):
+            kopf.run(
+                registry=registry_for(wakeups, workers),
+                standalone=True,
+                clusterwide=everywhere,
+                namespaces=() if everywhere else tuple(namespaces),
+                liveness_endpoint=liveness,
+            )
     finally:
         workers.stop()

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def start(server: ApiServer, namespace: str, probe: Path, tmp_path: Path) -> Operator:
+def start(server: ApiServer, namespace: str, probe: Path, tmp_path: Path, **more: str) -> Operator:
     tools.ensure(("helm",))
     log = tmp_path / "operator.log"
     environment = os.environ | {
@@ -63,6 +63,7 @@ def start(server: ApiServer, namespace: str, probe: Path, tmp_path: Path) -> Ope
         "HELM_BIN": str(tools.tool("helm")),
         "XBR_WORK_DIR": str(tmp_path),
         "XBR_LIVENESS": f"http://127.0.0.1:{PORT}/healthz",
+        **more,
     }
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -185,15 +186,50 @@ def test_without_the_crd_it_says_so_and_ends(probe: Path, tmp_path: Path) -> Non
 
 
 def test_without_rights_it_says_so_and_ends(
-    server: ApiServer, namespace: str, probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: ApiServer, namespace: str, probe: Path, tmp_path: Path
 ) -> None:
-    nobody = server.user_kubeconfig("nobody")
-    monkeypatch.setattr(ApiServer, "kubeconfig", property(lambda _: nobody))
-    operator = start(server, namespace, probe, tmp_path)
+    nobody = str(server.user_kubeconfig("nobody"))
+    operator = start(server, namespace, probe, tmp_path, KUBECONFIG=nobody)
     assert operator.process.wait(30) == 1
     (line,) = operator.lines()
     assert "cannot list rollouts" in line["message"]
     assert 'User "nobody" cannot list' in line["error"]
+
+
+def test_a_namespace_without_rights_takes_it_from_no_other_and_is_seen_once_it_has_them(
+    server: ApiServer,
+    new_namespace: Callable[[], str],
+    probe: Path,
+    tmp_path: Path,
+) -> None:
+    first, second = new_namespace(), new_namespace()
+    for name, verbs in ((first, "*"), (second, "get,list,create,update,patch,delete")):
+        server.kubectl("create", "namespace", name)
+        words = ("create", "role", "most", f"--verb={verbs}", "--resource=*.*")
+        server.kubectl("-n", name, *words)
+    give(server, first)
+    user = str(server.user_kubeconfig("halfway"))
+    operator = start(server, f"{first},{second}", probe, tmp_path, KUBECONFIG=user)
+    try:
+        wait_for("the liveness endpoint", healthy, 30)
+        declare(server, first)
+        wait_for_reason(server, first, "ReleaseNotFound", 10)
+        give(server, second)
+        # It may list there and not watch: what is declared now is found by the next list only.
+        wait_for("a watch", lambda: "cannot watch resource" in operator.log.read_text(), 60)
+        declare(server, second)
+        wait_for_reason(server, second, "ReleaseNotFound", 60)
+        assert operator.stop() == 0
+    finally:
+        if operator.process.poll() is None:
+            operator.process.kill()
+    told = [line for line in operator.lines() if "cannot list rollouts" in line["message"]]
+    assert {line["namespace"] for line in told} == {second}
+
+
+def give(server: ApiServer, namespace: str) -> None:
+    """Bind the Role of a namespace to the user `halfway`."""
+    server.kubectl("-n", namespace, "create", "rolebinding", "b", "--role=most", "--user=halfway")
 
 
 def healthy() -> bool:

@@ -1,5 +1,7 @@
 """Which events ask for a pass, how kopf is set up, and what the environment must say."""
 
+import itertools
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 
 from xcom_rollout.__main__ import ConfigurationError, read_configuration
 from xcom_rollout.api.names import LABEL_ROLLOUT
-from xcom_rollout.handlers import Wakeups, configure_kopf
+from xcom_rollout.handlers import Backoffs, Wakeups, configure_kopf, listing
 from xcom_rollout.queue import WorkQueue
 from xcom_rollout.reconcile import Key
 
@@ -60,6 +62,42 @@ def test_a_deletion_wakes_the_others_of_the_namespace(queue: WorkQueue[Key]) -> 
     assert drained(queue) == {"airflow/b"}
 
 
+def test_a_list_wakes_what_no_event_told_of(queue: WorkQueue[Key]) -> None:
+    wakeups = Wakeups(queue)
+    known = [metadata("a"), metadata("b"), metadata("c", namespace="elsewhere")]
+    for seen in known:
+        wakeups.rollout(None, seen)
+    drained(queue)
+    wakeups.listed("airflow", known[:2])
+    assert not drained(queue), "nothing has changed"
+    wakeups.listed("airflow", [metadata("a", generation=2), known[1]])
+    assert drained(queue) == {"airflow/a"}
+    wakeups.listed("airflow", [known[1]])
+    assert drained(queue) == {"airflow/b"}, "the other one is gone"
+    wakeups.listed("*", [known[1], known[2], metadata("d", namespace="third")])
+    assert drained(queue) == {"third/d"}
+
+
+def test_a_namespace_that_cannot_be_listed_is_told_once_and_keeps_no_other_from_it(
+    queue: WorkQueue[Key], caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = threading.Semaphore(0)
+
+    def rollouts(namespace: str) -> list[dict[str, Any]]:
+        if namespace == "gone":
+            raise PermissionError("no right")
+        rounds.release()
+        return [metadata()]
+
+    with listing(["gone", "airflow"], rollouts, Wakeups(queue), 0.01):
+        for _ in range(3):
+            assert rounds.acquire(timeout=10)
+    assert drained(queue) == {"airflow/demo"}
+    assert [record.getMessage() for record in caplog.records] == [
+        "cannot list rollouts; it is tried again"
+    ]
+
+
 def test_a_job_wakes_its_rollout(queue: WorkQueue[Key]) -> None:
     wakeups = Wakeups(queue)
     wakeups.job({"namespace": "airflow", "name": "x", "labels": {LABEL_ROLLOUT: "demo"}})
@@ -75,6 +113,10 @@ def test_kopf_writes_nothing_and_watches_no_more_than_needed() -> None:
     assert settings.scanning.disabled is True
     assert settings.peering.standalone is True
     assert settings.watching.server_timeout
+    assert isinstance(settings.networking.error_backoffs, Backoffs)
+    tries = list(itertools.islice(Backoffs(), 1000))
+    assert len(tries) == 1000, "it never gives up"
+    assert max(tries) <= 30
     assert settings.watching.label_selectors["batch", "v1", "jobs"] == LABEL_ROLLOUT
 
 
