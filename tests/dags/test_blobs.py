@@ -172,7 +172,8 @@ def test_readers_see_the_old_blob_or_the_new_one_while_it_is_written(blobs: Make
         try:
             outcomes.add(int(blobs().get(references[0])["y"][0]))
         except BlobMalformed as problem:
-            assert "another write took its place" in str(problem)  # noqa: PT017
+            # Before it was read, "its place"; while it was read, "the place of" it.
+            assert "another write took" in str(problem)  # noqa: PT017
             outcomes.add(2)
     writer.join()
     assert outcomes <= {1, 2}
