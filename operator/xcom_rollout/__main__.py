@@ -99,7 +99,7 @@ def run(configuration: Configuration) -> int:
     from xcom_rollout.observe import observe
     from xcom_rollout.queue import Workers, WorkQueue
     from xcom_rollout.reconcile import Key, Reconciler
-    from xcom_rollout.rollouts import RESOURCE, ClusterRollouts
+    from xcom_rollout.rollouts import ClusterRollouts
     from xcom_rollout.world import open_world
 
     try:
@@ -112,8 +112,9 @@ def run(configuration: Configuration) -> int:
 
     world = open_world(kube, probe=configuration.probe, helm=configuration.helm)
     queue: WorkQueue[Key] = WorkQueue()
+    rollouts = ClusterRollouts(kube)
     reconciler = Reconciler(
-        rollouts=ClusterRollouts(kube),
+        rollouts=rollouts,
         recorder=ClusterRecorder(kube),
         observe=lambda rollout: observe(world, rollout),
         perform=lambda observed, action: perform(world, observed, action),
@@ -132,9 +133,7 @@ def run(configuration: Configuration) -> int:
         configuration.namespaces,
         queue,
         workers,
-        lambda namespace: [
-            rollout["metadata"] for rollout in kube.list(RESOURCE, namespace=namespace)
-        ],
+        rollouts.metadata,
         liveness=configuration.liveness,
     )
     log.info("stopped")

@@ -49,6 +49,10 @@ class ClusterRollouts:
                 return None
             raise
 
+    def metadata(self, namespace: str) -> list[Mapping[str, Any]]:
+        """Return the metadata of all rollouts of a namespace; `*` stands for every one."""
+        return [raw["metadata"] for raw in self._kube.list(RESOURCE, namespace=namespace)]
+
     def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
         metadata = raw["metadata"]
         written = RESOURCE.Status.from_dict(

@@ -91,18 +91,19 @@ class Upload:
         self._send(rest)
         for part in self._flying:
             part.result()
+        arrived = sorted(self._arrived.items())
         self._client.complete_multipart_upload(
             **self._target,
             UploadId=self._upload_id,
             MultipartUpload={
                 "Parts": [
                     {"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum.text(digest)}
-                    for number, (digest, etag) in sorted(self._arrived.items())
+                    for number, (digest, etag) in arrived
                 ]
             },
         )
         self._upload_id = ""
-        return checksum.of_object([digest for _, (digest, _) in sorted(self._arrived.items())])
+        return checksum.of_object([digest for _, (digest, _) in arrived])
 
     def _send(self, body: Any) -> None:
         if not self._upload_id:
