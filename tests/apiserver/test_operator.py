@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,15 +73,21 @@ def start(server: ApiServer, namespace: str, probe: Path, tmp_path: Path, **more
     return Operator(process, log)
 
 
+@contextmanager
+def ended(operator: Operator) -> Iterator[Operator]:
+    """It does not outlive the block."""
+    try:
+        yield operator
+    finally:
+        if operator.process.poll() is None:
+            operator.process.kill()
+        operator.process.wait(10)
+
+
 @pytest.fixture
 def operator(server: ApiServer, namespace: str, probe: Path, tmp_path: Path) -> Iterator[Operator]:
-    running = start(server, namespace, probe, tmp_path)
-    try:
+    with ended(start(server, namespace, probe, tmp_path)) as running:
         yield running
-    finally:
-        if running.process.poll() is None:
-            running.process.kill()
-        running.process.wait(10)
 
 
 def declare(server: ApiServer, namespace: str, **changes: Any) -> None:
@@ -209,8 +216,7 @@ def test_a_namespace_without_rights_takes_it_from_no_other_and_is_seen_once_it_h
         server.kubectl("-n", name, *words)
     give(server, first)
     user = str(server.user_kubeconfig("halfway"))
-    operator = start(server, f"{first},{second}", probe, tmp_path, KUBECONFIG=user)
-    try:
+    with ended(start(server, f"{first},{second}", probe, tmp_path, KUBECONFIG=user)) as operator:
         wait_for("the liveness endpoint", healthy, 30)
         declare(server, first)
         wait_for_reason(server, first, "ReleaseNotFound", 10)
@@ -220,9 +226,6 @@ def test_a_namespace_without_rights_takes_it_from_no_other_and_is_seen_once_it_h
         declare(server, second)
         wait_for_reason(server, second, "ReleaseNotFound", 60)
         assert operator.stop() == 0
-    finally:
-        if operator.process.poll() is None:
-            operator.process.kill()
     told = [line for line in operator.lines() if "cannot list rollouts" in line["message"]]
     assert {line["namespace"] for line in told} == {second}
 

@@ -17,6 +17,7 @@ from probe_world import BUCKET, ObjectStore
 from harness.shell import run
 from harness.waiting import wait_for
 from xcom_dags.blobs import AllAbsent, BlobStore, BlobUnreachable, Cohort
+from xcom_dags.blobs.layout import split_uri
 
 pytestmark = pytest.mark.airflow
 
@@ -103,7 +104,7 @@ def test_what_a_store_sends_makes_its_alert_fire(
     assert watched.firing() == {}
 
     for reference in references.values():
-        server.client().delete_object(Bucket=BUCKET, Key=reference["uri"].split("/", 3)[3])
+        server.client().delete_object(Bucket=BUCKET, Key=split_uri(reference["uri"])[1])
     with pytest.raises(AllAbsent):
         Cohort(KEYS).load(store, references)
     with pytest.raises(BlobUnreachable):

@@ -18,6 +18,7 @@ from xcom_dags.blobs import (
     Cohort,
     IncompleteCohort,
 )
+from xcom_dags.blobs.layout import split_uri
 
 pytestmark = pytest.mark.airflow
 
@@ -46,7 +47,7 @@ def produced(store: BlobStore) -> dict[str, Any]:
 
 
 def delete(server: ObjectStore, reference: dict[str, Any]) -> None:
-    server.client().delete_object(Bucket=BUCKET, Key=reference["uri"].split("/", 3)[3])
+    server.client().delete_object(Bucket=BUCKET, Key=split_uri(reference["uri"])[1])
 
 
 def test_a_whole_cohort_is_complete(blobs: Make) -> None:
@@ -93,7 +94,7 @@ def test_a_malformed_blob_is_an_error_and_not_a_missing_one(
 ) -> None:
     store = blobs()
     references = produced(store)
-    key = references["ADA"]["uri"].split("/", 3)[3]
+    key = split_uri(references["ADA"]["uri"])[1]
     server.client().put_object(Bucket=BUCKET, Key=key, Body=b"not an archive")
     with pytest.raises(BlobMalformed, match="ADA: "):
         Cohort(KEYS).load(store, references)

@@ -18,6 +18,7 @@ from set_ups.certificates import Authority
 
 from xcom_dags.blobs import BlobMalformed, BlobStore, BlobUnreachable
 from xcom_dags.blobs.client import CONNECT_TIMEOUT, settings
+from xcom_dags.blobs.layout import split_uri
 
 pytestmark = pytest.mark.airflow
 
@@ -28,7 +29,7 @@ LARGE = np.random.default_rng(1).integers(0, 255, 9 * PART + 12_345, dtype="u1")
 
 
 def name(reference: dict[str, Any]) -> str:
-    return str(reference["uri"].split("/", 3)[3])
+    return split_uri(reference["uri"])[1]
 
 
 def unfinished(server: ObjectStore, key: str) -> list[str]:

@@ -478,9 +478,13 @@ class Simulation:
             decision = self.step()
         return decision
 
-    def summarized(self, passes: int) -> Status:
-        """Go on for so many passes; return the last status. Each one is of its schema."""
-        status: Status = {}
+    def summarized(self, passes: int, status: Status | None = None) -> Status:
+        """Go on for so many passes; return the last status. Each one is of its schema.
+
+        Args:
+            status: as it was before.
+        """
+        status = status or {}
         for _ in range(passes):
             observed = self.observe()
             decision = decide(observed, self.now)
@@ -488,7 +492,8 @@ class Simulation:
             RolloutStatus.model_validate(status)
             if decision.action is not None:
                 self.perform(decision.action)
-            self.tick()
+            else:
+                self.tick()
         return status
 
     def run_until(self, phase: str, seconds: int = 600) -> Decision:

@@ -13,7 +13,7 @@ from standin.driver import NEVER, Driver, Stops
 from standin.kube import Json
 from standin.node import Node
 from standin.place import Place, Site
-from standin.story import Seen, Told, seen
+from standin.story import Seen, Told, is_live, seen
 
 OLD, EXPECTED = "1" * 40, "2" * 40
 
@@ -68,7 +68,7 @@ def tell_gate(site: Site, node: Node, namespace: str, *, stops: Stops = NEVER) -
         builds.stamps["triggerer"] = OLD
         hold("a pod of the old build", "mixed", "stamp")
         builds.stamps["triggerer"] = EXPECTED
-        driver.until("a live rollout", lambda s: s.get("phase") == "Live" and "offloadedRuns" in s)
+        driver.until("a live rollout", is_live)
         verdict = place.status()["provenance"]["verdict"]
         outcome = GateOutcome(tuple(held), seen(place), verdict)
         return Told(outcome, driver.writes, driver.stopped_after, driver.errors, {})

@@ -93,7 +93,7 @@ def tell(
     with Place(site, node, namespace) as place:
         place.declare()
         driver = Driver(place, stops, faults)
-        driver.until("a live rollout", lambda s: s.get("phase") == "Live" and "offloadedRuns" in s)
+        driver.until("a live rollout", is_live)
         live = seen(place)
         late = _put_runs_in_flight(place)
         place.kill()
@@ -128,6 +128,11 @@ def _put_runs_in_flight(place: Place) -> Run:
     rows = {run.run_id: run.rows for run in airflow.runs}
     assert rows["has-offloaded"] == 1, f"the scene is not set: {rows}"
     return late
+
+
+def is_live(status: Json) -> bool:
+    """Whether the rollout is live, and the runs that offloaded have been counted."""
+    return status.get("phase") == "Live" and "offloadedRuns" in status
 
 
 def seen(place: Place) -> Seen:

@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import START, SimRun, Simulation, spec
 
-from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Drift, Ledger, NamedCheck, RunKey, Verdict
 from xcom_rollout.decide.observed import JobKind, ProofResult, Rival
-from xcom_rollout.decide.summarize import Status, summarize
+from xcom_rollout.decide.summarize import summarize
 
 TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
 BAD = NamedCheck("bucket-exists", "404 for bucket 'x'", "bucket 'x'", "Create the bucket.")
@@ -202,26 +201,14 @@ def test_a_new_threshold_is_proven_before_it_is_delivered() -> None:
 def test_the_status_is_of_its_schema_and_unchanged_while_nothing_changes() -> None:
     sim = Simulation([SimRun(RunKey("dag", "run"), [(3, 5000), (30, 10)])])
 
-    def passes(status: Status, seconds: int) -> Status:
-        for _ in range(seconds):
-            observed = sim.observe()
-            decision = decide(observed, sim.now)
-            status = summarize(observed, decision, sim.now, status)
-            RolloutStatus.model_validate(status)
-            if decision.action is not None:
-                sim.perform(decision.action)
-            else:
-                sim.tick()
-        return status
-
-    status = passes({}, 120)
+    status = sim.summarized(120)
     assert status["phase"] == "Live"
     before = summarize(sim.observe(), decide(sim.observe(), sim.now), sim.now, status)
     sim.now += timedelta(seconds=20)
     after = summarize(sim.observe(), decide(sim.observe(), sim.now), sim.now, before)
     assert after == before
     sim.kill()
-    status = passes(status, 200)
+    status = sim.summarized(200, status)
     assert status["phase"] == "Reverted"
     kinds = {c["type"]: c["status"] for c in status["conditions"]}
     assert kinds["Ready"] == kinds["Reverted"] == kinds["Recovered"] == "True"
