@@ -1,4 +1,4 @@
-"""The part that runs inside Airflow's own pods: looks, compares, reports, changes nothing.
+"""The part that runs inside Airflow's own pods: looks, compares, reports; two commands change rows.
 
 Python 3.8 and newer, standard library plus what an Airflow pod holds. `xcom_probe.build` packs it
 into one file, `xcom_probe.pyz`. A command is a file in `commands`, a check is a small function in

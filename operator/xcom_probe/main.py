@@ -35,6 +35,8 @@ COMMANDS = (
     "roundtrip",
     "prove",
     "census",
+    "forget",
+    "rehydrate",
     "calibrate",
     "audit",
     "provenance",
@@ -90,7 +92,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(
         prog="xcom_probe",
-        description="Looks at the XCom backend from inside an Airflow pod; changes nothing.",
+        description="Looks at the XCom backend from inside an Airflow pod; only forget and "
+        "rehydrate change anything.",
         epilog="Exit codes: 0 yes, 1 no (a check failed), 2 wrong usage, 3 could not look.",
     )
     parser.add_argument("--version", action="version", version=__version__)

@@ -4,6 +4,9 @@ Reads a JSON list of {"dag", "run", "state", "values": [[task, map_index, key, v
 standard input; a value {"python": "expression"} stands for what the expression gives. The loaded
 backend stores each value, so offloaded rows are real: through `XCom.set` on Airflow 2, through the
 class that a task process loads and the row that the execution API makes of its message on 3.
+
+Optional members of a run: "type" (of the run), "tasks" ({task: columns of its task instances}) and
+"rendered" ({task: template fields as Airflow keeps them}).
 """
 
 import datetime
@@ -13,6 +16,7 @@ from typing import Any
 
 from airflow import __version__, settings
 from airflow.models.dagrun import DagRun
+from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XCom  # first: see docs/probe.md
 from airflow.utils import timezone
@@ -52,7 +56,7 @@ for run in json.load(sys.stdin):
             run_id=run["run"],
             start_date=None if run["state"] == "queued" else now,
             state=run["state"],
-            run_type="manual",
+            run_type=run.get("type", "manual"),
             clear_number=0,
             **times,
         )
@@ -65,12 +69,25 @@ for run in json.load(sys.stdin):
                 run_id=run["run"],
                 task_id=task,
                 map_index=map_index,
-                state="success",
-                pool="default_pool",
-                pool_slots=1,
-                **identity,
+                **{
+                    "state": "success",
+                    "pool": "default_pool",
+                    "pool_slots": 1,
+                    **identity,
+                    **run.get("tasks", {}).get(task, {}),
+                },
             )
         )
+        if task in run.get("rendered", {}):
+            session.execute(
+                RenderedTaskInstanceFields.__table__.insert().values(
+                    dag_id=run["dag"],
+                    run_id=run["run"],
+                    task_id=task,
+                    map_index=map_index,
+                    rendered_fields=run["rendered"][task],
+                )
+            )
     for task, map_index, key, value in run["values"]:
         coordinates = {
             "key": key,

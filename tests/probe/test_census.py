@@ -12,7 +12,16 @@ from typing import Any
 
 import jsonschema
 import pytest
-from probe_world import BUCKET, CONN_ID, ObjectStore, Pod, Postgres, connection, free_port
+from probe_world import (
+    BUCKET,
+    CONN_ID,
+    Environment,
+    ObjectStore,
+    Pod,
+    Postgres,
+    connection,
+    free_port,
+)
 from table_world import Place
 
 from harness.paths import REPO
@@ -124,12 +133,13 @@ class TestCensus:
         answer = place.pod.probe("census", "--base", BASE, "--runs-file", str(file))
         assert answer.code == 0
         assert [
-            (run["dagId"], run["state"], run["rows"], run["tasks"]) for run in answer.result["runs"]
+            (run["dagId"], run["state"], run["runType"], run["rows"], run["tasks"])
+            for run in answer.result["runs"]
         ] == [
-            ("done", "success", 1, ["t"]),
-            ("gone", None, 0, []),
-            ("inline", "running", 0, []),
-            ("two_tasks", "running", 4, ["mapped", "produce"]),
+            ("done", "success", "manual", 1, ["t"]),
+            ("gone", None, None, 0, []),
+            ("inline", "running", "manual", 0, []),
+            ("two_tasks", "running", "manual", 4, ["mapped", "produce"]),
         ]
 
     def test_list_of_more_runs_than_one_statement_takes(self, place: Place, tmp_path: Path) -> None:
@@ -144,6 +154,37 @@ class TestCensus:
 
     def test_another_base_sees_nothing_of_this_one(self, place: Place) -> None:
         assert place.pod.probe("census", "--base", BASE + "/two").result["runs"] == []
+
+    def test_rows_below_any_of_several_bases_count(self, place: Place) -> None:
+        older = f"s3://{CONN_ID}@{BUCKET}/older"
+        path = f"{older}/moved/r/t/7cbbbd4f-5b5c-4d5c-8d6a-0e4f0e9f0c11"
+        values = [["t", -1, "old", path], ["t", -1, "new", LARGE], ["t", -1, "small", "small"]]
+        runs = [
+            {"dag": "moved", "run": "r", "state": "running", "type": "backfill", "values": values},
+            {"dag": "moved", "run": "done", "state": "success", "values": values},
+        ]
+        place.seed(runs, SETTINGS)
+        try:
+            bases = ("--base", BASE, "--base", older, "--base", BASE + "/moved")
+            result = place.pod.probe("census", *bases, "--finished").result
+            moved = [run for run in result["runs"] if run["dagId"] == "moved"]
+            assert [(run["rows"], run["tasks"], run["runType"]) for run in moved] == [
+                (2, ["t"], "backfill")
+            ]
+            assert result["counts"]["rows"] == 8
+            assert result["finished"] == {
+                "runs": 3,
+                "rows": 4,
+                "dags": [
+                    {"dagId": "done", "runs": 2, "rows": 2},
+                    {"dagId": "moved", "runs": 1, "rows": 2},
+                ],
+                "more": 0,
+            }
+            alone = place.pod.probe("census", "--base", older).result
+            assert [(run["dagId"], run["rows"]) for run in alone["runs"]] == [("moved", 1)]
+        finally:
+            place.remove(runs)
 
     def test_needs_no_more_than_the_right_to_read(self, place: Place) -> None:
         answer = place.as_reader().probe("census", "--base", BASE)
@@ -196,6 +237,84 @@ class TestCensus:
         assert f"file:{cfg}" in answer.checks()["database-reachable"]["observed"]
 
 
+TRIGGER = "trigger_run_id"
+
+
+def _parent(run: str, child: str, **more: Any) -> dict[str, Any]:
+    """A run whose task `trigger` says that it triggered the run `child` of the DAG `child`."""
+    return {
+        "dag": "parent",
+        "run": run,
+        "state": "running",
+        "values": [["trigger", -1, TRIGGER, child]],
+        "tasks": {"trigger": {"state": "running"}},
+        "rendered": {"trigger": {"trigger_dag_id": "child", "conf": {"a": "b"}}},
+        **more,
+    }
+
+
+@pytest.mark.every_airflow
+def test_runs_that_others_wait_for_are_named_with_who_waits(
+    place: Place, store: ObjectStore
+) -> None:
+    offloaded = [["t", -1, "k", LARGE]]
+    resumes = {"state": "queued", "next_method": "execute_complete"}
+    runs = [
+        {"dag": "child", "run": "r1", "state": "running", "values": offloaded},
+        {"dag": "child", "run": "r2", "state": "running", "values": offloaded},
+        {"dag": "other", "run": "r1", "state": "running", "values": offloaded},
+        _parent("waits", "r1"),
+        _parent("deferred", "r1", tasks={"trigger": {"state": "deferred"}}),
+        _parent("resumes", "r1", tasks={"trigger": resumes}),
+        _parent("went on", "r1", tasks={"trigger": {"state": "success"}}),
+        _parent("starts again", "r1", tasks={"trigger": {"state": "queued"}}),
+        _parent("finished", "r1", state="failed"),
+        _parent("of nobody", "r3"),
+        _parent("not rendered", "r1", rendered={}),
+        # The run id itself was offloaded: the row holds a path.
+        _parent("path", f"{BASE}/parent/path/trigger/uuid"),
+    ]
+    place.seed(runs, SETTINGS)
+    try:
+        result = place.pod.probe("census", "--base", BASE).result
+        waited = {
+            (run["dagId"], run["runId"]): [
+                (waiter["dagId"], waiter["runId"], waiter["taskId"])
+                for waiter in run["waitedForBy"]
+            ]
+            for run in result["runs"]
+            if run["dagId"] in ("child", "other")
+        }
+        assert waited == {
+            ("child", "r1"): [
+                ("parent", run, "trigger")
+                for run in ("deferred", "not rendered", "path", "resumes", "waits")
+            ],
+            ("child", "r2"): [("parent", "path", "trigger")],
+            ("other", "r1"): [("parent", "not rendered", "trigger")],
+        }
+        schema = json.loads((REPO / "docs/reference/probe-result.schema.json").read_text())
+        jsonschema.validate(result, schema)
+    finally:
+        place.remove(runs)
+        for key in store.all_keys():
+            if "/child/" in key or "/other/" in key or "/parent/" in key:
+                store.client().delete_object(Bucket=BUCKET, Key=key)
+
+
+def test_the_key_is_the_one_that_the_operator_writes(airflow: Environment) -> None:
+    """Of the Airflow here; on 3 the Task SDK writes it in the operator's name."""
+    module = "airflow.providers.standard" if airflow.is_3 else "airflow"
+    (name,) = re.findall(
+        r'^XCOM_RUN_ID = "(.*)"$',
+        next(airflow.venv.glob(f"lib/*/site-packages/{module.replace('.', '/')}"))
+        .joinpath("operators/trigger_dagrun.py")
+        .read_text(),
+        re.MULTILINE,
+    )
+    assert name == TRIGGER
+
+
 VERIFIED = f"s3://{CONN_ID}@{BUCKET}/verified"
 COPIED = f"{VERIFIED}/two_tasks/another run/produce/7cbbbd4f-5b5c-4d5c-8d6a-0e4f0e9f0c11"
 COMPRESSED = {
@@ -226,7 +345,7 @@ def test_a_string_that_only_looks_like_a_path_is_told_by_the_store(
         assert len(mixed) == 3
         store.client().delete_object(Bucket=BUCKET, Key=mixed[0])
         plain = place.pod.probe("census", "--base", VERIFIED).result
-        answer = place.pod.probe("census", "--base", VERIFIED, "--verify-objects", "--completed")
+        answer = place.pod.probe("census", "--base", VERIFIED, "--verify-objects", "--finished")
         result = answer.result
         assert plain["counts"]["rows"] == 4
         # Its object is gone, but the row was written for it: on the safe side it counts.
@@ -240,7 +359,12 @@ def test_a_string_that_only_looks_like_a_path_is_told_by_the_store(
         assert [item["runId"] for item in result["lookAlikes"]] == ["alike"]
         assert [item["runId"] for item in result["missingObjects"]] == ["mixed"]
         assert set(answer.checks("warn")) == {"objects-there"}
-        assert result["completed"] == {"runs": 1, "rows": 3}
+        assert result["finished"] == {
+            "runs": 1,
+            "rows": 3,
+            "dags": [{"dagId": "verified", "runs": 1, "rows": 3}],
+            "more": 0,
+        }
         schema = json.loads((REPO / "docs/reference/probe-result.schema.json").read_text())
         jsonschema.validate(result, schema)
     finally:

@@ -69,8 +69,9 @@ def test_cost_follows_runs_in_flight(airflow: Environment, table: psycopg.Connec
     assert _cost(table, exactly, values) < 3 * BLOCKS_PER_RUN
     if statements.pickled is not None:
         assert _cost(table, statements.pickled, values) < IN_FLIGHT * BLOCKS_PER_RUN
+    assert _cost(table, statements.waiting, values) < IN_FLIGHT * BLOCKS_PER_RUN
     rows = table.execute(re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", statements.in_flight), values)
-    assert sum(row[5] for row in rows) == IN_FLIGHT * OFFLOADED_PER_RUN
+    assert sum(row[6] for row in rows) == IN_FLIGHT * OFFLOADED_PER_RUN
 
     # Ten times as many runs in flight: ten times the cost, still nothing of the table's size.
     share = ROWS // ROWS_PER_RUN // MORE

@@ -19,26 +19,24 @@ _LISTED = 100
 
 
 def verified(
-    census: Census, runs: list[Run], base: str, limit: int, keep_empty: bool, report: Report
+    census: Census, runs: list[Run], limit: int, keep_empty: bool, report: Report
 ) -> list[Run]:
     """The runs without rows that only look offloaded; what was found is added to the report.
 
     Args:
         census: the transaction that gave `runs`.
-        runs: with the number of rows that hold a path below `base`.
-        base: the base path.
+        runs: with the number of rows that hold a path.
         limit: rows to ask for; the others are counted as they are.
         keep_empty: whether a run without any row left stays in the list.
         report: takes the finding `objects-there` and the rows in question.
     """
-    from xcom_probe.airflow.objects import objects_there
-
     rows = census.paths([(run.dag_id, run.run_id) for run in runs if run.rows], limit)
-    try:
-        answers = objects_there(base, {row.path for row in rows})
-    except CannotLook as problem:
-        report.findings.append(_unasked(str(problem)))
-        return runs
+    answers, problems = _answers(rows)
+    if problems:
+        report.findings.append(_unasked("; ".join(problems)))
+        if not answers:
+            return runs
+    answers = {**dict.fromkeys((row.path for row in rows), None), **answers}
     alike = [row for row in rows if answers[row.path] is False and not row.is_own]
     missing = [row for row in rows if answers[row.path] is False and row.is_own]
     unknown = [row for row in rows if answers[row.path] is None]
@@ -50,8 +48,24 @@ def verified(
         "missingObjects": len(missing),
         "unknown": sum(run.rows for run in runs) - len(rows) + len(unknown),
     }
-    report.findings.append(_finding(missing, report.members["verified"]))
+    if not problems:
+        report.findings.append(_finding(missing, report.members["verified"]))
     return _without(runs, rows, alike, keep_empty)
+
+
+def _answers(rows: list[Row]) -> tuple[dict[str, bool | None], list[str]]:
+    """For each path whether there is an object, and why some bases could not be asked."""
+    from xcom_probe.airflow.objects import objects_there
+
+    answers: dict[str, bool | None] = {}
+    problems = []
+    for base in sorted({row.base for row in rows}):
+        urls = {row.path for row in rows if row.base == base}
+        try:
+            answers.update(objects_there(base, urls))
+        except CannotLook as problem:
+            problems.append(str(problem))
+    return answers, problems
 
 
 def _without(runs: list[Run], rows: list[Row], alike: list[Row], keep_empty: bool) -> list[Run]:

@@ -1,4 +1,4 @@
-"""The metadata database, read-only: which one it is, and a transaction that cannot write.
+"""The metadata database: which one it is, a transaction that cannot write, and the one that can.
 
 Importing Airflow takes most of a second and is not needed to ask one question of its database. So
 the address is read as Airflow reads it where that is certain, and only otherwise taken from

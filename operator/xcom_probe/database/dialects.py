@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Dialect(NamedTuple):
-    """How to connect to a kind of database and to look at one moment without writing.
+    """How to connect to a kind of database, to look at one moment without writing, and to write.
 
     Attributes:
         port: where it listens if the URL does not say.
@@ -14,6 +14,8 @@ class Dialect(NamedTuple):
         prepare: statements at the start; `{seconds}` and `{milliseconds}` are the limit of each.
         clock: gives the database's time. Comes next: all that was committed by then is seen.
         begin: statements that begin the transaction where `prepare` has not.
+        prepare_writing: statements that begin a transaction that writes; `{lock_seconds}` is the
+            longest wait for a lock.
         search: makes `:name` the schema of Airflow's tables; None where there are no schemas.
         value_type: gives the type of the column `xcom.value`.
     """
@@ -23,6 +25,7 @@ class Dialect(NamedTuple):
     prepare: tuple[str, ...]
     clock: str
     begin: tuple[str, ...]
+    prepare_writing: tuple[str, ...]
     search: str | None
     value_type: str
 
@@ -39,6 +42,13 @@ _POSTGRESQL = Dialect(
     ),
     clock="SELECT now()",
     begin=(),
+    prepare_writing=(
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+        "SET LOCAL statement_timeout = '{seconds}s'",
+        "SET LOCAL lock_timeout = '{lock_seconds}s'",
+        "SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'",
+        "SET LOCAL jit = off",
+    ),
     search="SELECT set_config('search_path', quote_ident(:name), true)",
     value_type="""
 SELECT format_type(atttypid, NULL) FROM pg_attribute
@@ -56,6 +66,13 @@ _MYSQL = Dialect(
     ),
     clock="SELECT UTC_TIMESTAMP(6)",
     begin=("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",),
+    prepare_writing=(
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        # Of statements that read: MySQL has no limit for those that write.
+        "SET SESSION max_execution_time = {milliseconds}",
+        "SET SESSION innodb_lock_wait_timeout = {lock_seconds}",
+        "START TRANSACTION READ WRITE",
+    ),
     search=None,
     value_type="""
 SELECT DATA_TYPE FROM information_schema.columns

@@ -6,13 +6,13 @@ import importlib
 import re
 from typing import Any, Mapping
 
-from xcom_probe.database.snapshot import Database
+from xcom_probe.database.connection import Connected
 
 _NAME = re.compile(r"(?<!:):([a-z_]+)")
 
 
 def ask(
-    database: Database,
+    database: Connected,
     statement: str,
     parameters: Mapping[str, Any],
     streamed: int = 0,
@@ -21,7 +21,7 @@ def ask(
     """The rows of `statement`, as SQLAlchemy gives them.
 
     Args:
-        database: an open transaction.
+        database: with an open transaction.
         statement: names its parameters as `:name`.
         parameters: what it may name; what it does not is left out.
         streamed: rows to fetch at a time through a cursor on the server; 0 fetches all at once.

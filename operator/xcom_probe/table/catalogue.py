@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xcom_probe.database.snapshot import Database
+from xcom_probe.database.connection import Connected
 from xcom_probe.model import CannotLook
 from xcom_probe.table import mysql, postgresql
 from xcom_probe.table.statements import Statements
@@ -10,7 +10,7 @@ from xcom_probe.table.statements import Statements
 _KNOWN = {**postgresql.STATEMENTS, **mysql.STATEMENTS}
 
 
-def statements(database: Database) -> Statements:
+def statements(database: Connected) -> Statements:
     """The statements for `database`.
 
     Raises:
@@ -25,6 +25,6 @@ def statements(database: Database) -> Statements:
     return found
 
 
-def holds_json(database: Database) -> bool:
+def holds_json(database: Connected) -> bool:
     """Whether `xcom.value` is JSON for the database (Airflow 3) and not bytes (Airflow 2)."""
     return database.value_type in ("json", "jsonb")

@@ -13,9 +13,10 @@ ORDER BY dag_run_id DESC LIMIT 1 OFFSET :rows
 # Airflow 2: JSON as bytes.
 _BYTES = Statements(
     in_flight="""
-SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, x.amount
+SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, x.amount
 FROM (
-  SELECT id, dag_id, run_id, state, start_date FROM dag_run WHERE state IN ('queued', 'running')
+  SELECT id, dag_id, run_id, state, start_date, run_type FROM dag_run
+  WHERE state IN ('queued', 'running')
 ) r
 CROSS JOIN LATERAL (
   SELECT task_id, count(*) AS amount
@@ -27,7 +28,7 @@ CROSS JOIN LATERAL (
 ) x
 """,
     exactly="""
-SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, coalesce(x.amount, 0)
+SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, coalesce(x.amount, 0)
 FROM dag_run r
 LEFT JOIN LATERAL (
   SELECT task_id, count(*) AS amount
@@ -67,13 +68,38 @@ JOIN LATERAL (
 WHERE (r.dag_id, r.run_id) IN :runs
 LIMIT :limit
 """,
-    completed="""
-SELECT count(DISTINCT x.dag_run_id), count(*)
+    finished="""
+SELECT r.dag_id, r.run_id, x.dag_run_id, count(*)
 FROM xcom x JOIN dag_run r ON r.id = x.dag_run_id
 WHERE x.dag_run_id >= :low AND x.dag_run_id < :high
-  AND r.state IN ('success', 'failed')
+  AND coalesce(r.state, '') NOT IN ('queued', 'running')
   AND octet_length(x.value) BETWEEN :shortest AND :longest
   AND substring(x.value, 1, :length) = :prefix
+GROUP BY r.dag_id, r.run_id, x.dag_run_id
+""",
+    waiting="""
+SELECT r.dag_id, r.run_id, x.task_id, x.value, f.trigger_dag_id
+FROM (
+  SELECT id, dag_id, run_id FROM dag_run WHERE state IN ('queued', 'running')
+) r
+CROSS JOIN LATERAL (
+  SELECT task_id, map_index, value AS value
+  FROM xcom FORCE INDEX (PRIMARY)
+  WHERE dag_run_id = r.id
+    AND `key` = 'trigger_run_id'
+    AND octet_length(value) <= 16384
+) x
+JOIN task_instance t ON t.dag_id = r.dag_id AND t.run_id = r.run_id
+  AND t.task_id = x.task_id AND t.map_index = x.map_index
+  AND (t.state IN ('running', 'deferred', 'up_for_reschedule')
+    OR t.state IN ('scheduled', 'queued') AND t.next_method IS NOT NULL)
+LEFT JOIN LATERAL (
+  SELECT json_unquote(json_extract(rendered_fields, '$.trigger_dag_id')) AS trigger_dag_id
+  FROM rendered_task_instance_fields
+  WHERE dag_id = r.dag_id AND run_id = r.run_id
+    AND task_id = x.task_id AND map_index = x.map_index
+  LIMIT 1
+) f ON true
 """,
     boundary=_BOUNDARY,
     sizes="""
@@ -130,9 +156,10 @@ WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
 # Airflow 3: JSON. Compared as bytes, so that no collation has a say.
 _JSON = Statements(
     in_flight="""
-SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, x.amount
+SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, x.amount
 FROM (
-  SELECT id, dag_id, run_id, state, start_date FROM dag_run WHERE state IN ('queued', 'running')
+  SELECT id, dag_id, run_id, state, start_date, run_type FROM dag_run
+  WHERE state IN ('queued', 'running')
 ) r
 CROSS JOIN LATERAL (
   SELECT task_id, count(*) AS amount
@@ -146,7 +173,7 @@ CROSS JOIN LATERAL (
 ) x
 """,
     exactly="""
-SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, coalesce(x.amount, 0)
+SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, coalesce(x.amount, 0)
 FROM dag_run r
 LEFT JOIN LATERAL (
   SELECT task_id, count(*) AS amount
@@ -178,15 +205,41 @@ JOIN LATERAL (
 WHERE (r.dag_id, r.run_id) IN :runs
 LIMIT :limit
 """,
-    completed="""
-SELECT count(DISTINCT x.dag_run_id), count(*)
+    finished="""
+SELECT r.dag_id, r.run_id, x.dag_run_id, count(*)
 FROM xcom x JOIN dag_run r ON r.id = x.dag_run_id
 WHERE x.dag_run_id >= :low AND x.dag_run_id < :high
-  AND r.state IN ('success', 'failed')
+  AND coalesce(r.state, '') NOT IN ('queued', 'running')
   AND json_storage_size(x.value) <= :longest
   AND json_type(x.value) = 'STRING'
   AND octet_length(json_unquote(x.value)) >= :shortest
   AND left(CAST(json_unquote(x.value) AS BINARY), :length) = CAST(:prefix AS BINARY)
+GROUP BY r.dag_id, r.run_id, x.dag_run_id
+""",
+    waiting="""
+SELECT r.dag_id, r.run_id, x.task_id, x.value, f.trigger_dag_id
+FROM (
+  SELECT id, dag_id, run_id FROM dag_run WHERE state IN ('queued', 'running')
+) r
+CROSS JOIN LATERAL (
+  SELECT task_id, map_index,
+    CASE WHEN json_type(value) = 'STRING' THEN json_unquote(value) END AS value
+  FROM xcom FORCE INDEX (PRIMARY)
+  WHERE dag_run_id = r.id
+    AND `key` = 'trigger_run_id'
+    AND json_storage_size(value) <= 16384
+) x
+JOIN task_instance t ON t.dag_id = r.dag_id AND t.run_id = r.run_id
+  AND t.task_id = x.task_id AND t.map_index = x.map_index
+  AND (t.state IN ('running', 'deferred', 'up_for_reschedule')
+    OR t.state IN ('scheduled', 'queued') AND t.next_method IS NOT NULL)
+LEFT JOIN LATERAL (
+  SELECT json_unquote(json_extract(rendered_fields, '$.trigger_dag_id')) AS trigger_dag_id
+  FROM rendered_task_instance_fields
+  WHERE dag_id = r.dag_id AND run_id = r.run_id
+    AND task_id = x.task_id AND map_index = x.map_index
+  LIMIT 1
+) f ON true
 """,
     boundary=_BOUNDARY,
     # Python writes what is not ASCII as six bytes, or twelve beyond the BMP.

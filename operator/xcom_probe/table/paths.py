@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from xcom_probe import options
@@ -28,6 +28,36 @@ def below(base: str) -> str:
     if not parts.scheme or not (parts.netloc or parts.path):
         raise UsageError(f"--base {base!r} is no URL; write scheme://connection@bucket/prefix")
     return base.rstrip("/") + "/"
+
+
+def outermost(bases: Iterable[str]) -> list[str]:
+    """The bases without those that are below another, so that no path is below two of them.
+
+    >>> outermost(["s3://c@b/x/y/", "s3://c@b/x", "s3://c@b/xy"])
+    ['s3://c@b/x', 's3://c@b/xy']
+
+    Raises:
+        UsageError: one of them is no URL.
+    """
+    found: list[str] = []
+    for base in sorted(set(bases), key=lambda base: (below(base), base)):
+        if not found or not below(base).startswith(below(found[-1])):
+            found.append(base)
+    return found
+
+
+def asked_bases(given: list[str], environ: Mapping[str, str], cfg: ConfigFile) -> list[str]:
+    """The bases of --base, else the configured one; none of them below another.
+
+    Raises:
+        UsageError: there is none, or one is no URL.
+    """
+    if given:
+        return outermost(given)
+    base = configured_base(environ, cfg)
+    if base is None:
+        raise UsageError("no base path is configured here; give --base s3://conn@bucket/prefix")
+    return outermost([base])
 
 
 def configured_base(environ: Mapping[str, str], cfg: ConfigFile) -> str | None:

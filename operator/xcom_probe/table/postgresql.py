@@ -13,11 +13,11 @@ ORDER BY dag_run_id DESC LIMIT 1 OFFSET :rows
 # Airflow 2: JSON as bytes.
 _BYTES = Statements(
     in_flight="""
-SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, x.amount
+SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, x.amount
 FROM (
-  SELECT id, dag_id, run_id, state, start_date FROM dag_run WHERE state = 'queued'
+  SELECT id, dag_id, run_id, state, start_date, run_type FROM dag_run WHERE state = 'queued'
   UNION ALL
-  SELECT id, dag_id, run_id, state, start_date FROM dag_run WHERE state = 'running'
+  SELECT id, dag_id, run_id, state, start_date, run_type FROM dag_run WHERE state = 'running'
 ) r
 CROSS JOIN LATERAL (
   SELECT task_id, count(*) AS amount
@@ -29,7 +29,7 @@ CROSS JOIN LATERAL (
 ) x
 """,
     exactly="""
-SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, coalesce(x.amount, 0)
+SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, coalesce(x.amount, 0)
 FROM dag_run r
 LEFT JOIN LATERAL (
   SELECT task_id, count(*) AS amount
@@ -71,13 +71,47 @@ JOIN LATERAL (
 WHERE (r.dag_id, r.run_id) IN :runs
 LIMIT :limit
 """,
-    completed="""
-SELECT count(DISTINCT x.dag_run_id), count(*)
+    finished="""
+SELECT r.dag_id, r.run_id, x.dag_run_id, count(*)
 FROM xcom x JOIN dag_run r ON r.id = x.dag_run_id
 WHERE x.dag_run_id >= :low AND x.dag_run_id < :high
-  AND r.state IN ('success', 'failed')
+  AND coalesce(r.state, '') NOT IN ('queued', 'running')
   AND octet_length(x.value) BETWEEN :shortest AND :longest
   AND substring(x.value FROM 1 FOR :length) = :prefix
+GROUP BY r.dag_id, r.run_id, x.dag_run_id
+""",
+    # OFFSET 0 has the database go from each run to its rows, and from each of these to its task.
+    waiting="""
+SELECT r.dag_id, r.run_id, x.task_id, x.value, f.trigger_dag_id
+FROM (
+  SELECT id, dag_id, run_id FROM dag_run WHERE state = 'queued'
+  UNION ALL
+  SELECT id, dag_id, run_id FROM dag_run WHERE state = 'running'
+) r
+CROSS JOIN LATERAL (
+  SELECT task_id, map_index, value AS value
+  FROM xcom
+  WHERE dag_run_id = r.id
+    AND key = 'trigger_run_id'
+    AND octet_length(value) <= 16384
+  OFFSET 0
+) x
+CROSS JOIN LATERAL (
+  SELECT 1
+  FROM task_instance
+  WHERE dag_id = r.dag_id AND run_id = r.run_id
+    AND task_id = x.task_id AND map_index = x.map_index
+    AND (state IN ('running', 'deferred', 'up_for_reschedule')
+      OR state IN ('scheduled', 'queued') AND next_method IS NOT NULL)
+  OFFSET 0
+) t
+LEFT JOIN LATERAL (
+  SELECT CAST(rendered_fields AS json) ->> 'trigger_dag_id' AS trigger_dag_id
+  FROM rendered_task_instance_fields
+  WHERE dag_id = r.dag_id AND run_id = r.run_id
+    AND task_id = x.task_id AND map_index = x.map_index
+  OFFSET 0
+) f ON true
 """,
     boundary=_BOUNDARY,
     # OFFSET 0 keeps the parts apart, so that nothing is computed twice for a row.
@@ -140,11 +174,11 @@ WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
 # Airflow 3: JSONB. pg_column_size does not fetch a value that is kept out of line.
 _JSONB = Statements(
     in_flight="""
-SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, x.amount
+SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, x.amount
 FROM (
-  SELECT id, dag_id, run_id, state, start_date FROM dag_run WHERE state = 'queued'
+  SELECT id, dag_id, run_id, state, start_date, run_type FROM dag_run WHERE state = 'queued'
   UNION ALL
-  SELECT id, dag_id, run_id, state, start_date FROM dag_run WHERE state = 'running'
+  SELECT id, dag_id, run_id, state, start_date, run_type FROM dag_run WHERE state = 'running'
 ) r
 CROSS JOIN LATERAL (
   SELECT task_id, count(*) AS amount
@@ -158,7 +192,7 @@ CROSS JOIN LATERAL (
 ) x
 """,
     exactly="""
-SELECT r.dag_id, r.run_id, r.state, r.start_date, x.task_id, coalesce(x.amount, 0)
+SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, coalesce(x.amount, 0)
 FROM dag_run r
 LEFT JOIN LATERAL (
   SELECT task_id, count(*) AS amount
@@ -190,15 +224,50 @@ JOIN LATERAL (
 WHERE (r.dag_id, r.run_id) IN :runs
 LIMIT :limit
 """,
-    completed="""
-SELECT count(DISTINCT x.dag_run_id), count(*)
+    finished="""
+SELECT r.dag_id, r.run_id, x.dag_run_id, count(*)
 FROM xcom x JOIN dag_run r ON r.id = x.dag_run_id
 WHERE x.dag_run_id >= :low AND x.dag_run_id < :high
-  AND r.state IN ('success', 'failed')
+  AND coalesce(r.state, '') NOT IN ('queued', 'running')
   AND pg_column_size(x.value) <= :longest
   AND jsonb_typeof(x.value) = 'string'
   AND octet_length(x.value #>> '{}') >= :shortest
   AND starts_with(x.value #>> '{}', :prefix)
+GROUP BY r.dag_id, r.run_id, x.dag_run_id
+""",
+    # OFFSET 0 has the database go from each run to its rows, and from each of these to its task.
+    waiting="""
+SELECT r.dag_id, r.run_id, x.task_id, x.value, f.trigger_dag_id
+FROM (
+  SELECT id, dag_id, run_id FROM dag_run WHERE state = 'queued'
+  UNION ALL
+  SELECT id, dag_id, run_id FROM dag_run WHERE state = 'running'
+) r
+CROSS JOIN LATERAL (
+  SELECT task_id, map_index,
+    CASE WHEN jsonb_typeof(value) = 'string' THEN value #>> '{}' END AS value
+  FROM xcom
+  WHERE dag_run_id = r.id
+    AND key = 'trigger_run_id'
+    AND pg_column_size(value) <= 16384
+  OFFSET 0
+) x
+CROSS JOIN LATERAL (
+  SELECT 1
+  FROM task_instance
+  WHERE dag_id = r.dag_id AND run_id = r.run_id
+    AND task_id = x.task_id AND map_index = x.map_index
+    AND (state IN ('running', 'deferred', 'up_for_reschedule')
+      OR state IN ('scheduled', 'queued') AND next_method IS NOT NULL)
+  OFFSET 0
+) t
+LEFT JOIN LATERAL (
+  SELECT CAST(rendered_fields AS json) ->> 'trigger_dag_id' AS trigger_dag_id
+  FROM rendered_task_instance_fields
+  WHERE dag_id = r.dag_id AND run_id = r.run_id
+    AND task_id = x.task_id AND map_index = x.map_index
+  OFFSET 0
+) f ON true
 """,
     boundary=_BOUNDARY,
     # Python writes what is not ASCII as six bytes, or twelve beyond the BMP. OFFSET 0 keeps the

@@ -19,7 +19,11 @@ class Statements(NamedTuple):
         count_in_flight: runs queued or running.
         pickled: rows of those that a pickled path could be in; None where nothing is pickled.
         paths: of the runs given, every such row with its value.
-        completed: of a range of runs, finished ones with such rows, and the number of rows.
+        finished: of a range of runs, those not in flight with such rows, and the number of rows.
+        waiting: rows of runs in flight that TriggerDagRunOperator wrote the run id of the run it
+            triggered to, of tasks that did not end since, with `trigger_dag_id` as it was rendered
+            (NULL where Airflow keeps it no more). A task that resumes after a deferral is queued
+            with a `next_method`. A value that is no string is NULL where the column is JSON.
         boundary: the run from which on there are more than `rows` rows below `high`.
         sizes: of the rows of a range of runs, by task: how many have a size, rounded up to one of
             32 steps between powers of two, and whether they hold a path below the base.
@@ -36,7 +40,8 @@ class Statements(NamedTuple):
     count_in_flight: str
     pickled: str | None
     paths: str
-    completed: str
+    finished: str
+    waiting: str
     boundary: str
     sizes: str
     tasks: str

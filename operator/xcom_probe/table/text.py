@@ -8,9 +8,16 @@ _SHOWN = 40
 
 
 def lines(result: dict[str, Any]) -> Iterator[str]:
-    """Lines for a terminal, of a census, a calibration or a dynamic audit; none of others."""
-    if "runs" in result:
+    """Lines for a terminal, of every command that is about the table; none of others."""
+    if result["command"] == "census" and "runs" in result:
         yield from _census(result)
+    if result["command"] == "forget" and "runs" in result:
+        yield from _forget(result)
+    if result["command"] == "rehydrate" and "counts" in result:
+        for row in result["failed"]:
+            yield "  {dagId} {runId} {taskId} [{mapIndex}] {key}: {why}".format(**row)
+        yield from _left_out(result["counts"]["failed"] - len(result["failed"]))
+        yield from _counts(result)
     if "calibration" in result:
         yield from _calibration(result["calibration"])
     if "dynamic" in result:
@@ -26,18 +33,40 @@ def _census(result: dict[str, Any]) -> Iterator[str]:
             run["rows"],
             " in {}".format(", ".join(run["tasks"])) if run["tasks"] else "",
         )
+        for waiter in run["waitedForBy"]:
+            yield "    waited for by {dagId} {runId} {taskId}".format(**waiter)
     for title, member in (
         ("only looks like a path", "lookAlikes"),
         ("no object", "missingObjects"),
     ):
         for row in result.get(member, []):
             yield "  {}: {dagId} {runId} {taskId} [{mapIndex}] {key}".format(title, **row)
+    yield from _counts(result)
+    if "finished" in result:
+        found = result["finished"]
+        yield "  finished runs with offloaded rows: {runs}, rows {rows}".format(**found)
+        for dag in found["dags"][:_SHOWN]:
+            yield "    {dagId}: {runs} runs, {rows} rows".format(**dag)
+        yield from _left_out(len(found["dags"][_SHOWN:]) + found["more"])
+
+
+def _forget(result: dict[str, Any]) -> Iterator[str]:
+    verb = "to delete" if result["dryRun"] else "deleted"
+    for run in result["runs"]:
+        yield "  {} {}: {}, {} rows {}, {} left".format(
+            run["dagId"],
+            run["runId"],
+            run["skipped"] or run["state"] or "not there",
+            run["rows"],
+            verb,
+            run["left"],
+        )
+    yield from _counts(result)
+
+
+def _counts(result: dict[str, Any]) -> Iterator[str]:
     if "counts" in result:
         yield "  " + ", ".join(f"{name} {n}" for name, n in result["counts"].items())
-    if "completed" in result:
-        yield "  finished runs with offloaded rows: {runs}, rows {rows}".format(
-            **result["completed"]
-        )
 
 
 def _calibration(found: dict[str, Any]) -> Iterator[str]:

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcom_probe.commands.census import read_runs
+from xcom_probe.commands.which import read_runs
 from xcom_probe.database.address import Address, address
 from xcom_probe.model import UsageError
 from xcom_probe.options import ConfigFile
-from xcom_probe.table.census import Run
-from xcom_probe.table.paths import row_prefix
+from xcom_probe.table.census import Finished, Run
+from xcom_probe.table.paths import asked_bases, outermost, row_prefix
+from xcom_probe.table.waiting import Triggered, Waiter, triggered, waiters
 
 CONN = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 URL = "postgresql+psycopg2://airflow:airflow@db/airflow"
@@ -49,6 +50,83 @@ def test_every_row_below_the_base_has_the_prefix_and_no_sibling(name: str, rest:
 def test_a_base_that_is_no_url_is_refused(base: str) -> None:
     with pytest.raises(UsageError, match="is no URL"):
         row_prefix(base)
+
+
+def test_a_base_below_another_is_left_out() -> None:
+    given = ["s3://c@b/x/y/", "s3://c@b/xy", "s3://c@b/x", "s3://c@b/x/", "file:///x"]
+    assert outermost(given) == ["file:///x", "s3://c@b/x", "s3://c@b/xy"]
+
+
+@given(st.lists(st.from_regex(r"s3://b(/[ab]){0,3}/?", fullmatch=True), max_size=8), st.text())
+def test_no_path_is_below_two_bases_and_none_is_lost(given: list[str], rest: str) -> None:
+    kept = outermost(given)
+    for base in given:
+        path = f"{base.rstrip('/')}/{rest}"
+        assert sum(path.startswith(f"{other.rstrip('/')}/") for other in kept) == 1
+
+
+def test_the_configured_base_counts_only_where_none_is_given() -> None:
+    environ = {"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "s3://c@b/configured"}
+    assert asked_bases([], environ, NO_FILE) == ["s3://c@b/configured"]
+    assert asked_bases(["s3://c@b/x"], environ, NO_FILE) == ["s3://c@b/x"]
+    with pytest.raises(UsageError, match="no base path is configured"):
+        asked_bases([], {}, NO_FILE)
+    with pytest.raises(UsageError, match="'/mnt/xcom' is no URL"):
+        asked_bases(["s3://c@b/x", "/mnt/xcom"], environ, NO_FILE)
+
+
+BASE = "s3://c@b/x"
+
+
+@pytest.mark.parametrize(
+    ("value", "rendered", "expected"),
+    [
+        (b'"run 1"', "child", Triggered("run 1", "child")),
+        ("run 1", "child", Triggered("run 1", "child")),
+        ("run 1", None, Triggered("run 1", None)),
+        ("run 1", "the_***_dag", Triggered("run 1", None)),
+        (f"{BASE}/parent/p/t/uuid", "child", Triggered(None, "child")),
+        (f'"{BASE}/parent/p/t/uuid"'.encode(), None, Triggered(None, None)),
+        (b'{"a": 1}', "child", Triggered(None, "child")),
+        (b"\x80\x04\x8c\x01a\x94.", "child", Triggered(None, "child")),
+        (None, "child", Triggered(None, "child")),
+    ],
+)
+def test_what_a_task_waits_for(value: object, rendered: str | None, expected: Triggered) -> None:
+    assert triggered(value, rendered, [BASE]) == expected
+
+
+def test_what_is_not_known_of_a_wait_rules_nothing_out() -> None:
+    runs = [("child", "run 1"), ("child", "run 2"), ("other", "run 1"), ("parent", "p")]
+    waiter = Waiter("parent", "p", "t")
+
+    def waited(run_id: str | None, dag_id: str | None) -> set[tuple[str, str]]:
+        return set(waiters([(waiter, Triggered(run_id, dag_id))], runs))
+
+    assert waited("run 1", "child") == {("child", "run 1")}
+    assert waited("run 1", None) == {("child", "run 1"), ("other", "run 1")}
+    assert waited(None, "child") == {("child", "run 1"), ("child", "run 2")}
+    assert waited(None, None) == set(runs) - {("parent", "p")}
+    assert waited("run 3", None) == set()
+
+
+def test_a_mapped_task_waits_once() -> None:
+    task = (Waiter("parent", "p", "t"), Triggered("run 1", "child"))
+    assert waiters([task, task], [("child", "run 1")]) == {("child", "run 1"): [task[0]]}
+
+
+def test_finished_runs_are_named_by_dag_those_with_most_rows_first() -> None:
+    found = Finished()
+    for number in range(60):
+        found.add(f"dag {number:02}", 1)
+    found.add("dag 59", 2)
+    result = found.as_json()
+    assert (result["runs"], result["rows"], result["more"]) == (61, 62, 10)
+    assert result["dags"][:2] == [
+        {"dagId": "dag 59", "runs": 2, "rows": 3},
+        {"dagId": "dag 00", "runs": 1, "rows": 1},
+    ]
+    assert len(result["dags"]) == 50
 
 
 def test_runs_file(tmp_path: Path) -> None:
@@ -85,14 +163,17 @@ def test_packed_runs_file_that_is_wrong(tmp_path: Path, content: bytes) -> None:
 
 
 def test_names_in_the_document() -> None:
-    run = Run("d", "r", "running", None, 2, ["t"])
+    waiter = Waiter("parent", "p", "trigger")
+    run = Run("d", "r", "running", None, "manual", 2, ["t"], [waiter])
     assert run.as_json() == {
         "dagId": "d",
         "runId": "r",
         "state": "running",
         "startDate": None,
+        "runType": "manual",
         "rows": 2,
         "tasks": ["t"],
+        "waitedForBy": [{"dagId": "parent", "runId": "p", "taskId": "trigger"}],
     }
 
 

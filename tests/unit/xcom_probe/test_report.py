@@ -147,7 +147,7 @@ def test_arguments() -> None:
     args = main.parse(["census", "--base", "s3://c@b/p", "--markers"])
     assert (args.command, args.base, args.runs_file, args.output) == (
         "census",
-        "s3://c@b/p",
+        ["s3://c@b/p"],
         None,
         "markers",
     )

@@ -84,7 +84,7 @@ def test_totals_stay_exact_where_places_are_dropped(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_a_path_of_its_own_names_dag_run_and_task(path: str, own: bool) -> None:
-    assert Row("dag", "run 1", "task", -1, "k", path).is_own is own
+    assert Row("dag", "run 1", "task", -1, "k", path, "s3://c@b/x").is_own is own
 
 
 def test_moments() -> None:
