@@ -17,13 +17,12 @@ import lightkube
 from lightkube.config.kubeconfig import KubeConfig
 
 from xcom_probe.build import build
+from xcom_rollout.clients.airflow_access import airflow_http
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.memo import Memo
 
-AIRFLOW_URL: Final = "http://{service}.{namespace}.svc:{port}"
-AIRFLOW_TIMEOUT: Final = 5.0
-"""Seconds that Airflow's REST API may take for one answer."""
+AIRFLOW_URL: Final = "{scheme}://{service}.{namespace}.svc:{port}"
 PROBE_FILE: Final = "xcom_probe.pyz"
 
 
@@ -37,8 +36,8 @@ class World:
         probe: the zipapp that runs inside Airflow's pods.
         probe_digest: its sha256 in hex.
         work: writable folder, for charts and Helm's own files.
-        airflow_url: address of Airflow's web server with the fields {service}, {namespace} and
-            {port}, so that the operator can also run outside of the cluster.
+        airflow_url: address of Airflow's web server with the fields {scheme}, {service},
+            {namespace} and {port}, so that the operator can also run outside of the cluster.
         instance: names this pod, or this process outside of a cluster.
         http: client for Airflow's REST API.
         memo: what need not be worked out twice.
@@ -51,7 +50,7 @@ class World:
     work: Path
     airflow_url: str = AIRFLOW_URL
     instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    http: httpx2.Client = field(default_factory=lambda: _http_client())
+    http: httpx2.Client = field(default_factory=airflow_http)
     memo: Memo = field(default_factory=Memo)
 
     @cached_property
@@ -136,11 +135,3 @@ def _built(work: Path) -> bytes:
     path = work / PROBE_FILE
     build(path)
     return path.read_bytes()
-
-
-def _http_client() -> httpx2.Client:
-    # The address is inside the cluster: no proxy of the environment leads there. No connection is
-    # kept: the web server is replaced while the kill-switch talks to it, and a packet to a pod
-    # that is gone is answered by nobody.
-    limits = httpx2.Limits(max_keepalive_connections=0)
-    return httpx2.Client(timeout=AIRFLOW_TIMEOUT, limits=limits, trust_env=False)

@@ -1,57 +1,137 @@
 """Airflow as the kill-switch needs it: DAGs and DAG runs, asked and changed by its REST API."""
 
-import base64
-import binascii
-import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx2
 
-from xcom_rollout.clients.airflow_rest import Rest, json_object, said, unreachable
-from xcom_rollout.clients.airflow_v1 import V1, basic_auth
-from xcom_rollout.clients.airflow_v2 import TokenAuth, v2
-from xcom_rollout.clients.errors import AirflowError, WorldError
+from xcom_rollout.clients.airflow_access import address, client_for, credentials
+from xcom_rollout.clients.airflow_rest import Rest, json_object, redirected, said, unreachable
+from xcom_rollout.clients.airflow_v1 import V1
+from xcom_rollout.clients.airflow_v2 import v2
+from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
+from xcom_rollout.clients.parallel import CONCURRENCY, attempt_each, in_parallel
+from xcom_rollout.clients.run_memory import RunMemory, RunsSeen
+from xcom_rollout.clients.times import time_or_none
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import DagRun, Rollout
 
+__all__ = [
+    "CONCURRENCY",
+    "AirflowApi",
+    "DagInfo",
+    "TaskInfo",
+    "airflow_version",
+    "attempt_each",
+    "in_parallel",
+    "open_airflow",
+]
+
 IN_FLIGHT: Final = ("running", "queued")
-CONCURRENCY: Final = 8
-PAGE: Final = 100
-"""Most entries that Airflow returns at once unless [api] maximum_page_limit is raised."""
+LARGEST_PAGE: Final = 1000
+"""Entries asked for at once. Airflow gives [api] maximum_page_limit at most, 100 by default, and
+does not say so: how many it gives is seen in its answer."""
+FINISHED_TASKS: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 OLDEST: Final = (2, 9)
 """Major and minor number of the oldest Airflow that is known here."""
 NEWEST_MAJOR: Final = 3
 _VERSION: Final = re.compile(r"([0-9]+)\.([0-9]+)")
+_ELSEWHERE: Final = "not at this location"
+"""What Airflow 2 says outside the path of its [webserver] base_url."""
 
-T = TypeVar("T")
-R = TypeVar("R")
+
+@dataclass(frozen=True)
+class DagInfo:
+    """A DAG as Airflow knows it.
+
+    Attributes:
+        active: whether its file is there; nothing of a DAG without one is scheduled.
+    """
+
+    dag_id: str
+    paused: bool
+    active: bool
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A task instance that has not finished.
+
+    Attributes:
+        map_index: -1 for one that is not mapped.
+        state: as Airflow names it; `none` before it is scheduled.
+        operator: name of its class; empty where Airflow does not say.
+    """
+
+    task_id: str
+    map_index: int
+    state: str
+    operator: str
+
+    def __str__(self) -> str:
+        index = "" if self.map_index < 0 else f"[{self.map_index}]"
+        return f"{self.task_id}{index} ({self.operator or 'task'}) is {self.state}"
 
 
 class AirflowApi:
     """Asks and changes DAGs and DAG runs. Every method raises `AirflowError`."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: Rest, memory: RunMemory | None = None) -> None:
+        """Ask by `rest`; `memory` is what was seen of this Airflow's runs before."""
         self._rest = rest
+        self.memory = memory or RunMemory()
+
+    @property
+    def rest(self) -> Rest:
+        """The requests below this API."""
+        return self._rest
+
+    @property
+    def major(self) -> int:
+        """Airflow's major version."""
+        return self._rest.dialect.major
 
     def in_flight(self) -> list[DagRun]:
         """Return every run that is running or queued."""
-        return list(self._runs({"state": list(IN_FLIGHT)}))
+        return list(self.list_runs({"state": list(IN_FLIGHT)}).runs)
 
     def changed_since(self, moment: datetime) -> list[DagRun]:
         """Return every run that Airflow has changed since `moment`."""
-        return list(self._runs({"updated_at_gte": moment.isoformat()}))
+        return list(self.list_runs({"updated_at_gte": moment.isoformat()}).runs)
+
+    def list_runs(self, filters: Mapping[str, Any]) -> RunsSeen:
+        """Return the runs of all DAGs that the filters of the API match.
+
+        A run that moves between pages may come twice, or at the next look.
+        """
+        # In order of id, new runs come last and no page shifts.
+        pages = list(self._pages("/dags/~/dagRuns", {**filters, "order_by": "id"}))
+        return _runs_seen([page for page, _ in pages], pages[0][1])
+
+    def latest_runs(self) -> RunsSeen:
+        """Return the runs that were changed last, a small page of them: for the clocks in it."""
+        query = {"order_by": "-updated_at", "limit": 20}
+        page, clock = self._rest.listed("/dags/~/dagRuns", query)
+        return _runs_seen([page], clock)
 
     def run(self, key: RunKey) -> DagRun | None:
         """Return one run, None where Airflow has none of this key."""
         answer = self._rest.ask("GET", _run_path(key))
         return None if answer is None else _dag_run(answer)
+
+    def dag(self, dag_id: str) -> DagInfo | None:
+        """Return what Airflow knows of a DAG, None for one that it does not have."""
+        answer = self._rest.ask("GET", _dag_path(dag_id))
+        if answer is None:
+            return None
+        member, gone = self._rest.dialect.gone
+        return DagInfo(dag_id, bool(answer["is_paused"]), answer.get(member) is not gone)
 
     def paused(self, dag_ids: Collection[str]) -> dict[str, bool | None]:
         """Return whether each DAG is paused, None for one that Airflow does not have.
@@ -62,89 +142,155 @@ class AirflowApi:
         if not dag_ids:
             return {}
         found: dict[str, bool] = {}
-        while True:
-            query = {
-                **self._rest.dialect.every_dag,
-                "order_by": "dag_id",
-                "limit": PAGE,
-                "offset": len(found),
-            }
-            answer = self._rest.ask("GET", "/dags", query)
-            if answer is None:
-                raise self._rest.missing("/dags")
-            page, total = answer["dags"], answer["total_entries"]
-            found |= {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in page}
-            if not page or len(found) >= total:
-                return {dag_id: found.get(dag_id) for dag_id in dag_ids}
-            if (total - len(found)) / PAGE > len(dag_ids):
-                wanted = sorted(dag_ids)
-                return dict(zip(wanted, in_parallel(self._paused, wanted), strict=True))
+        query = {**self._rest.dialect.every_dag, "order_by": "dag_id"}
+        for page, _ in self._pages("/dags", query):
+            listed = page["dags"]
+            found |= {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in listed}
+            missing = sorted(set(dag_ids) - found.keys())
+            left = page["total_entries"] - len(found)
+            if not missing:
+                break
+            if listed and left / len(listed) > len(missing):
+                asked = zip(missing, in_parallel(self._paused, missing), strict=True)
+                found |= {dag_id: paused for dag_id, paused in asked if paused is not None}
+                break
+        return {dag_id: found.get(dag_id) for dag_id in dag_ids}
 
     def _paused(self, dag_id: str) -> bool | None:
-        answer = self._rest.ask("GET", f"/dags/{quote(dag_id, safe='')}")
-        return None if answer is None else bool(answer["is_paused"])
+        info = self.dag(dag_id)
+        return None if info is None else info.paused
+
+    def task_instances(self, key: RunKey) -> list[TaskInfo]:
+        """Return the task instances of a run that have not finished; none for a run that is gone.
+
+        A page of mapped tasks weighs some hundred kilobytes: ask it of few runs.
+        """
+        path = f"{_run_path(key)}/taskInstances"
+        if self.run(key) is None:
+            return []
+        return [
+            TaskInfo(
+                str(task["task_id"]),
+                int(task.get("map_index", -1)),
+                str(task.get("state") or "none"),
+                str(task.get("operator_name") or task.get("operator") or ""),
+            )
+            for page, _ in self._pages(path, {})
+            for task in page["task_instances"]
+            if task.get("state") not in FINISHED_TASKS
+        ]
 
     def set_paused(self, dag_id: str, paused: bool) -> None:
         """Pause or unpause the DAG; one that is gone is left alone."""
         self._rest.ask(
-            "PATCH",
-            f"/dags/{quote(dag_id, safe='')}",
-            {"update_mask": "is_paused"},
-            {"is_paused": paused},
+            "PATCH", _dag_path(dag_id), {"update_mask": "is_paused"}, {"is_paused": paused}
         )
 
-    def fail(self, key: RunKey) -> None:
-        """Set the run to failed; one that is gone is left alone."""
-        self._change(key, "PATCH", "", {"state": "failed"})
+    def fail(self, key: RunKey) -> str | None:
+        """Set the run to failed, and return the state that it has then.
+
+        That is another one than `failed` while a teardown is pending: Airflow ends the other
+        tasks and lets the run end by itself.
+
+        Returns:
+            None for a run that is gone.
+
+        Raises:
+            AirflowError: also where Airflow does nothing because the DAG's file is gone.
+        """
+        answer = self._change(key, "PATCH", "", {"state": "failed"})
+        state = None if answer is None else str(answer.get("state", "failed"))
+        # Airflow 2 answers 200 and does nothing without the DAG's file.
+        if state in IN_FLIGHT and not self._is_active(key.dag_id):
+            raise _dag_is_gone(key)
+        return state
 
     def clear(self, key: RunKey) -> None:
-        """Queue the whole run again; one that is gone is left alone."""
+        """Queue the whole run again; one that is gone is left alone.
+
+        Raises:
+            AirflowError: also where the DAG's file is gone.
+        """
         self._change(key, "POST", "/clear", self._rest.dialect.clear)
 
-    def _change(self, key: RunKey, method: str, path: str, body: Json) -> None:
-        answer = self._rest.ask(method, f"{_run_path(key)}{path}", None, body)
-        if answer is None and self.run(key) is not None:
-            raise AirflowError(
-                f"Airflow has the run {key} and answers 404 to a change of it: it does not know "
-                f"the DAG {key.dag_id} any more; bring its file back, or delete the run"
-            )
+    def can_clear(self, key: RunKey) -> None:
+        """Return if a clear of the run would do what it should; changes nothing.
 
-    def _runs(self, filters: Mapping[str, Any]) -> Iterator[DagRun]:
-        """Page through runs; a run that moves between pages may come twice, or at the next look."""
+        Raises:
+            AirflowError: it would not: the run or its DAG is gone (the run would be queued for
+                ever), no version of the DAG is left, a right is missing.
+        """
+        answer = self._change(key, "POST", "/clear", {**self._rest.dialect.clear, "dry_run": True})
+        if answer is None:
+            raise AirflowError(
+                f"Airflow has no run {key} any more: there is nothing to clear",
+                fault=AirflowFault.RUN_NOT_FOUND,
+                status=404,
+            )
+        if not self._is_active(key.dag_id):
+            raise _dag_is_gone(key)
+
+    def _is_active(self, dag_id: str) -> bool:
+        info = self.dag(dag_id)
+        return info is not None and info.active
+
+    def _change(self, key: RunKey, method: str, path: str, body: Json) -> Json | None:
+        try:
+            answer = self._rest.ask(method, f"{_run_path(key)}{path}", None, body)
+        except AirflowError as error:
+            # Airflow 2 fails with 500 at a clear without the DAG's file.
+            if error.status >= httpx2.codes.INTERNAL_SERVER_ERROR and not self._is_active(
+                key.dag_id
+            ):
+                raise _dag_is_gone(key) from error
+            raise
+        if answer is None and self.run(key) is not None:
+            raise _dag_is_gone(key)
+        return answer
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[tuple[Json, datetime | None]]:
+        """Yield the pages of a list, as large as Airflow gives them, with the server's clock."""
         offset = 0
         while True:
-            # In order of id, new runs come last and no page shifts.
-            query = {**filters, "order_by": "id", "limit": PAGE, "offset": offset}
-            answer = self._rest.ask("GET", "/dags/~/dagRuns", query)
-            if answer is None:
-                raise self._rest.missing("/dags/~/dagRuns")
-            page = answer["dag_runs"]
-            yield from map(_dag_run, page)
-            offset += len(page)
-            if not page or offset >= answer["total_entries"]:
+            asked = {**query, "limit": LARGEST_PAGE, "offset": offset}
+            page, clock = self._rest.listed(path, asked)
+            yield page, clock
+            length = max(len(value) for value in page.values() if isinstance(value, list))
+            offset += length
+            if not length or offset >= page["total_entries"]:
                 return
 
 
 def airflow_version(http: httpx2.Client, base: str) -> tuple[int, int]:
     """Return major and minor version of the Airflow at `base`, as it says itself.
 
-    It is asked anew each time: asked by the wrong version of the API, an Airflow that was upgraded
+    It is asked each time: asked by the wrong version of the API, an Airflow that was upgraded
     would answer 404, which would be taken for runs that are gone.
 
     Raises:
         AirflowError: it does not say, or it is a version that is not known here.
     """
+    hint = ""
     for path in ("/api/v1/version", "/api/v2/version"):
         try:
-            response = http.get(f"{base}{path}")
+            response = http.get(f"{base}{path}", follow_redirects=False)
         except httpx2.HTTPError as error:
             raise unreachable(base, error) from error
+        if response.is_redirect:
+            raise redirected(base, f"GET {path}", path, response)
         if response.status_code == httpx2.codes.NOT_FOUND:
+            if _ELSEWHERE in response.text:
+                hint = (
+                    "; it says that Airflow is below another path: write the path of its "
+                    "[webserver] base_url in spec.airflow.api.path"
+                )
             continue
         if response.is_error:
             raise AirflowError(
                 f"{base} answered {response.status_code} to GET {path}, so the version of Airflow "
-                f"is not known and nothing is asked of it: {said(response)}"
+                f"is not known and nothing is asked of it: {said(response)}",
+                fault=AirflowFault.UNREACHABLE,
+                status=response.status_code,
             )
         text = str(json_object(base, f"GET {path}", response).get("version"))
         found = _VERSION.match(text)
@@ -156,9 +302,14 @@ def airflow_version(http: httpx2.Client, base: str) -> tuple[int, int]:
             f"Airflow {OLDEST[0]}.{OLDEST[1]} to {NEWEST_MAJOR}.x only"
         )
     raise AirflowError(
-        f"there is no Airflow API at {base}: it has neither /api/v1/version nor /api/v2/version; "
-        "check that spec.airflow.api.service and port name Airflow's web server (Airflow 3: its "
-        "API server)"
+        f"there is no Airflow API at {base}: it has neither /api/v1/version nor /api/v2/version"
+        + (
+            hint
+            or "; check that spec.airflow.api.service and port name Airflow's web server "
+            "(Airflow 3: its API server), and path the path that it is below"
+        ),
+        fault=AirflowFault.UNREACHABLE,
+        status=404,
     )
 
 
@@ -168,80 +319,56 @@ def open_airflow(
     """Return the API that `spec.airflow.api` names, in the version that Airflow has.
 
     Args:
-        memo: keeps the token of a login.
-        url: address with the fields {service}, {namespace} and {port}.
+        memo: keeps what a login gave, what was seen of runs, and the client of an authority of
+            its own.
+        url: address with the fields {scheme}, {service}, {namespace} and {port}.
 
     Raises:
-        AirflowError: the Secret with the user's name and password is missing or incomplete, or
-            Airflow's version cannot be told.
-        KubeError: the Secret cannot be read.
+        AirflowError: the address is wrong, the Secret is missing or incomplete, or Airflow's
+            version cannot be told.
+        KubeError: the Secret, or the certificates, cannot be read.
     """
-    spec = rollout.spec.airflow.api
-    secret = spec.credentials_secret_ref.name
-    user, password = _credentials(api, rollout.namespace, secret)
-    base = url.format(service=spec.service, namespace=rollout.namespace, port=spec.port).rstrip("/")
-    version = airflow_version(http, base)
-    if version[0] == OLDEST[0]:
-        return AirflowApi(Rest(http, base, V1, basic_auth(user, password), secret))
-    # The password itself is no key: keys may be shown.
-    key = ("airflow token", base, secret, user, hashlib.sha256(password).hexdigest())
-    auth = memo.get(key, lambda: TokenAuth(base, user.decode(), password.decode(), secret))
-    return AirflowApi(Rest(http, base, v2(version), auth, secret))
+    spec, namespace = rollout.spec.airflow.api, rollout.namespace
+    base = address(url, namespace, spec)
+    client = client_for(http, api, memo, namespace, spec)
+    version = airflow_version(client, base)
+    known = credentials(api, memo, namespace, spec, base, version)
+    dialect = V1 if version[0] == OLDEST[0] else v2(version)
+    key = ("airflow runs", base, namespace, known.secret, dialect.prefix)
+    return AirflowApi(Rest(client, base, dialect, known), memo.get(key, RunMemory))
 
 
-def _credentials(api: KubeApi, namespace: str, name: str) -> tuple[bytes, bytes]:
-    secret = api.find(f"api/v1/namespaces/{namespace}/secrets/{name}")
-    field = "spec.airflow.api.credentialsSecretRef.name"
-    if secret is None:
-        raise AirflowError(
-            f"{field}: there is no Secret {name!r} in the namespace {namespace!r}; make "
-            "it with the keys username and password of an Airflow user"
-        )
-    data = secret.get("data") or {}
-    missing = [key for key in ("username", "password") if not data.get(key)]
-    if missing:
-        raise AirflowError(f"{field}: the Secret {name!r} lacks the key {' and '.join(missing)}")
-    try:
-        user, password = (base64.b64decode(data[key]) for key in ("username", "password"))
-        # Airflow 3 takes them as JSON.
-        for value in (user, password):
-            value.decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise AirflowError(f"{field}: the Secret {name!r} cannot be decoded: {error}") from error
-    return user, password
-
-
-def in_parallel(
-    action: Callable[[T], R], items: Iterable[T], *, workers: int = CONCURRENCY
-) -> list[R]:
-    """Return `action` of each item, in their order; do all of them even if one fails.
-
-    Raises:
-        WorldError: one or more failed; the first one's error, and how many there are.
-    """
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(action, item) for item in items]
-    errors = [error for future in futures if (error := future.exception()) is not None]
-    unexpected = [error for error in errors if not isinstance(error, WorldError)]
-    if unexpected:
-        raise unexpected[0]
-    if errors:
-        raise _joined([error for error in errors if isinstance(error, WorldError)], len(futures))
-    return [future.result() for future in futures]
-
-
-def _joined(errors: Sequence[WorldError], total: int) -> WorldError:
-    first = errors[0]
-    if len(errors) == 1:
-        return first
-    return type(first)(
-        f"{len(errors)} of {total} requests failed, the first so: {first.message}",
-        first.retry_after,
+def _dag_is_gone(key: RunKey) -> AirflowError:
+    return AirflowError(
+        f"Airflow has the run {key} and does not know the DAG {key.dag_id} any more: its file is "
+        "gone, so the run can be neither stopped nor queued again; bring the file back, or delete "
+        "the run",
+        fault=AirflowFault.DAG_NOT_FOUND,
+        status=404,
     )
 
 
+def _segment(name: str) -> str:
+    if name in ("", ".", ".."):
+        # No quoting helps: the path would be that of something else.
+        raise AirflowError(f"a DAG or run named {name!r} cannot be asked for by the REST API")
+    return quote(name, safe="")
+
+
+def _dag_path(dag_id: str) -> str:
+    return f"/dags/{_segment(dag_id)}"
+
+
 def _run_path(key: RunKey) -> str:
-    return f"/dags/{quote(key.dag_id, safe='')}/dagRuns/{quote(key.run_id, safe='')}"
+    return f"{_dag_path(key.dag_id)}/dagRuns/{_segment(key.run_id)}"
+
+
+def _runs_seen(pages: list[Json], server_time: datetime | None) -> RunsSeen:
+    listed = [run for page in pages for run in page["dag_runs"]]
+    decided = (time_or_none(run.get("last_scheduling_decision")) for run in listed)
+    return RunsSeen(
+        tuple(map(_dag_run, listed)), server_time, max((t for t in decided if t), default=None)
+    )
 
 
 def _dag_run(run: Mapping[str, Any]) -> DagRun:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from xcom_rollout.clients.catalog import Catalog
 from xcom_rollout.clients.errors import ActionFailed
 from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.decide.ledger import Component
 
@@ -37,7 +38,7 @@ def list_workloads(api: KubeApi, namespace: str, release: str) -> list[Json]:
     found: list[Json] = []
     for kind, plural in (("Deployment", "deployments"), ("StatefulSet", "statefulsets")):
         items = api.list(
-            f"apis/apps/v1/namespaces/{namespace}/{plural}", labels=release_selector(release)
+            object_path(namespace, plural, version="apps/v1"), labels=release_selector(release)
         )
         found += [{**item, "kind": kind} for item in items]
     return sorted(found, key=lambda item: (item["kind"], item["metadata"]["name"]))

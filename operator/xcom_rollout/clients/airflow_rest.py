@@ -2,15 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx2
 
-from xcom_rollout.clients.errors import AirflowError
+from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.kube import Json
 
 WRITE_TIMEOUT: Final = 30.0
 """Seconds for a change: clearing a run with many task instances takes its time."""
+_FAULTS: Final[Mapping[int, AirflowFault]] = {
+    401: AirflowFault.UNAUTHORIZED,
+    403: AirflowFault.FORBIDDEN,
+    409: AirflowFault.CONFLICT,
+}
 
 
 @dataclass(frozen=True)
@@ -18,30 +25,51 @@ class Dialect:
     """What a version of the API wants to be asked differently.
 
     Attributes:
+        major: of the versions of Airflow that have it.
         prefix: of every path.
         every_dag: query that lists DAGs whose files are gone, too, with no more than is needed.
         clear: body that queues a whole run again, on the code that it ran on.
-        login: what to check where the user is refused, in words.
+        gone: member of a DAG that says whether its file is gone, and the value that says yes.
+        hides_login: whether a user who is not known may be answered as one without rights: with
+            FAB's AUTH_ROLE_PUBLIC, which has a default, Airflow 2 takes him for the public.
     """
 
+    major: int
     prefix: str
     every_dag: Mapping[str, Any]
     clear: Json
-    login: str
+    gone: tuple[str, bool]
+    hides_login: bool = False
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What proves to Airflow who asks.
+
+    Attributes:
+        auth: signs requests.
+        secret: name of the Secret that it was read from, for messages.
+        keys: the keys of that Secret, in words.
+        hint: what else to check where the user is refused, in words.
+    """
+
+    auth: httpx2.Auth
+    secret: str
+    keys: str
+    hint: str
 
 
 class Rest:
     """One Airflow, asked as one user. Safe for use by several threads."""
 
     def __init__(
-        self, http: httpx2.Client, base: str, dialect: Dialect, auth: httpx2.Auth, secret: str
+        self, http: httpx2.Client, base: str, dialect: Dialect, credentials: Credentials
     ) -> None:
-        """Use the web server at `base`; `secret` names where `auth` was read, for messages."""
+        """Use the web server at `base`, an address without a slash at its end."""
         self.dialect = dialect
         self._http = http
         self._base = base
-        self._auth = auth
-        self._secret = secret
+        self._credentials = credentials
 
     def ask(
         self,
@@ -58,44 +86,107 @@ class Rest:
         Raises:
             AirflowError: it refused, could not be reached, or answered something else.
         """
-        try:
-            response = self._http.request(
-                method,
-                f"{self._base}{self.dialect.prefix}{path}",
-                params=query,
-                json=body,
-                auth=self._auth,
-                timeout=httpx2.USE_CLIENT_DEFAULT if method == "GET" else WRITE_TIMEOUT,
-            )
-        except httpx2.HTTPError as error:
-            raise unreachable(self._base, error) from error
+        response = self._send(method, path, query, body)
         if response.status_code == httpx2.codes.NOT_FOUND:
             return None
         if response.is_error:
-            raise AirflowError(self._refusal(method, path, response))
+            raise self._refusal(method, path, response)
         if not response.content:
             return {}
         return json_object(self._base, f"{method} {self.dialect.prefix}{path}", response)
 
-    def missing(self, path: str) -> AirflowError:
-        """Return the error of a 404 where every Airflow answers."""
+    def listed(self, path: str, query: Mapping[str, Any]) -> tuple[Json, datetime | None]:
+        """Return a page of a list that every Airflow has, and the server's clock.
+
+        Raises:
+            AirflowError: as `ask`, and for 404.
+        """
+        response = self._send("GET", path, query, None)
+        if response.status_code == httpx2.codes.NOT_FOUND:
+            raise AirflowError(
+                f"there is no {self.dialect.prefix}{path} at {self._base}; check that "
+                "spec.airflow.api.service and port name Airflow's web server",
+                fault=AirflowFault.UNREACHABLE,
+                status=404,
+            )
+        if response.is_error:
+            raise self._refusal("GET", path, response)
+        page = json_object(self._base, f"GET {self.dialect.prefix}{path}", response)
+        return page, _date(response)
+
+    def allows(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Json | None = None,
+    ) -> bool:
+        """Return whether the user has the right that the request needs: False for 403.
+
+        Airflow checks rights before it looks anything up, so a request that names what does not
+        exist, or is refused for what it asks, proves the right and changes nothing.
+
+        Raises:
+            AirflowError: the user is refused, or Airflow cannot be asked or fails.
+        """
+        response = self._send(method, path, query, body)
+        if response.status_code == httpx2.codes.FORBIDDEN:
+            return False
+        if response.status_code == httpx2.codes.UNAUTHORIZED or response.is_server_error:
+            raise self._refusal(method, path, response)
+        return True
+
+    @property
+    def secret(self) -> str:
+        """Name of the Secret with the user's credentials."""
+        return self._credentials.secret
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Json | None
+    ) -> httpx2.Response:
+        target = f"{self.dialect.prefix}{path}"
+        try:
+            response = self._http.request(
+                method,
+                f"{self._base}{target}",
+                params=query,
+                json=body,
+                auth=self._credentials.auth,
+                timeout=httpx2.USE_CLIENT_DEFAULT if method == "GET" else WRITE_TIMEOUT,
+                # Credentials go nowhere but to the address that the spec names.
+                follow_redirects=False,
+            )
+        except httpx2.HTTPError as error:
+            raise unreachable(self._base, error) from error
+        if response.is_redirect:
+            raise redirected(self._base, f"{method} {target}", target, response)
+        return response
+
+    def _forbidden_hint(self) -> str:
+        if not self.dialect.hides_login:
+            return ""
+        return f"; or the Secret's {self._credentials.keys} are wrong, which Airflow 2 answers so"
+
+    def _refusal(self, method: str, path: str, response: httpx2.Response) -> AirflowError:
+        status = response.status_code
         return AirflowError(
-            f"there is no {self.dialect.prefix}{path} at {self._base}; check that "
-            "spec.airflow.api.service and port name Airflow's web server"
+            self._words(method, path, response),
+            fault=_FAULTS.get(status, AirflowFault.OTHER),
+            status=status,
         )
 
-    def _refusal(self, method: str, path: str, response: httpx2.Response) -> str:
-        where = f"Airflow's API at {self._base}"
+    def _words(self, method: str, path: str, response: httpx2.Response) -> str:
+        where, who = f"Airflow's API at {self._base}", self._credentials
         if response.status_code == httpx2.codes.UNAUTHORIZED:
             return (
-                f"{where} refuses the user of the Secret {self._secret} (401): check its keys "
-                f"username and password, and {self.dialect.login}"
+                f"{where} refuses the user of the Secret {who.secret} (401): check its "
+                f"{who.keys}, and {who.hint}"
             )
         if response.status_code == httpx2.codes.FORBIDDEN:
             return (
-                f"{where} forbids {method} {path} to the user of the Secret {self._secret} (403): "
+                f"{where} forbids {method} {path} to the user of the Secret {who.secret} (403): "
                 "it needs the rights to read DAGs and runs, pause DAGs, edit and clear runs "
-                "(role Op)"
+                f"(role Op){self._forbidden_hint()}"
             )
         return f"{where} answered {response.status_code} to {method} {path}: {said(response)}"
 
@@ -113,19 +204,74 @@ def json_object(base: str, request: str, response: httpx2.Response) -> Json:
     if not isinstance(answer, dict):
         raise AirflowError(
             f"{base} answered {request} with {response.status_code} and something that is not a "
-            "JSON object; check that spec.airflow.api names Airflow's web server"
+            "JSON object; check that spec.airflow.api names Airflow's web server",
+            fault=AirflowFault.UNREACHABLE,
+            status=response.status_code,
         )
     return answer
 
 
 def unreachable(base: str, error: httpx2.HTTPError) -> AirflowError:
     """Return the error of a request that got no answer."""
+    hint = "spec.airflow.api.service, port and scheme, and that the web server runs"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        hint = "that spec.airflow.api.caRef names the authority of the web server's certificate"
+    elif "SSL" in str(error):
+        hint = "spec.airflow.api.scheme: does this port speak TLS?"
     return AirflowError(
         f"Airflow's API at {base} cannot be reached ({type(error).__name__}: {error}); check "
-        "spec.airflow.api.service and port, and that the web server runs"
+        f"{hint}",
+        fault=AirflowFault.UNREACHABLE,
+    )
+
+
+def redirected(base: str, request: str, target: str, response: httpx2.Response) -> AirflowError:
+    """Return the error of an answer that points elsewhere, with the field to set.
+
+    Args:
+        base: address that the spec gives.
+        request: what was asked, in words.
+        target: path below `base` that was asked.
+    """
+    here = httpx2.URL(f"{base}{target}")
+    try:
+        there = here.join(response.headers.get("Location", ""))
+    except httpx2.InvalidURL:
+        there = here
+    prefix = there.path.removesuffix(target)
+    within = httpx2.URL(base).path.rstrip("/")
+    if there.host != here.host:
+        remedy = (
+            "another host gets no credentials: name Airflow's own Service, or for a proxy that "
+            "wants a token, login type Bearer"
+        )
+    elif there.scheme != here.scheme:
+        remedy = (
+            f"write spec.airflow.api.scheme: {there.scheme}, and the port that speaks it in "
+            "spec.airflow.api.port"
+        )
+    elif prefix not in (there.path, within):
+        remedy = f'write spec.airflow.api.path: "{prefix}"'
+    else:
+        remedy = "check spec.airflow.api.service, scheme and path"
+    # Without its query, which may hold what is nobody's business.
+    place = f"{there.scheme}://{there.netloc.decode('ascii')}{there.path}"
+    return AirflowError(
+        f"Airflow's API at {base} answered {response.status_code} to {request} and points to "
+        f"{place}, which is not followed; {remedy}",
+        fault=AirflowFault.UNREACHABLE,
+        status=response.status_code,
     )
 
 
 def said(response: httpx2.Response) -> str:
     """Return the beginning of an answer on one line."""
     return " ".join(response.text[:300].split())
+
+
+def _date(response: httpx2.Response) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

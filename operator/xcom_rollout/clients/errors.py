@@ -1,6 +1,8 @@
 """What can go wrong outside: each error says what, where and what to do, in words for people."""
 
-from typing import Final
+import copy
+from enum import StrEnum
+from typing import Final, Self
 
 RETRY_SOON: Final = 2.0
 RETRY_LATER: Final = 15.0
@@ -18,6 +20,12 @@ class WorldError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+
+    def reworded(self, message: str) -> Self:
+        """Return the same error with another message."""
+        other = copy.copy(self)
+        other.message, other.args = message, (message,)
+        return other
 
 
 class Conflict(WorldError):  # noqa: N818 - named after what happened
@@ -43,12 +51,47 @@ class HelmError(WorldError):
     """The helm command failed; the message quotes its output."""
 
 
-class AirflowError(WorldError):
-    """Airflow's REST API refused, or could not be asked."""
+class AirflowFault(StrEnum):
+    """Why a request to Airflow's REST API failed, for code that goes on differently."""
 
-    def __init__(self, message: str, retry_after: float = RETRY_SOON) -> None:
+    UNREACHABLE = "Unreachable"
+    """No answer, or one that is not Airflow's."""
+    UNAUTHORIZED = "Unauthorized"
+    """The login fails, or what it gave is refused."""
+    FORBIDDEN = "Forbidden"
+    """The user lacks a right."""
+    DAG_NOT_FOUND = "DagNotFound"
+    """Airflow has no such DAG, or its file is gone: nothing of it can be scheduled."""
+    RUN_NOT_FOUND = "RunNotFound"
+    CONFLICT = "Conflict"
+    """Airflow does not do that in the state that the DAG or the run is in (409)."""
+    OTHER = "Other"
+
+
+class AirflowError(WorldError):
+    """Airflow's REST API refused, or could not be asked.
+
+    Attributes:
+        fault: which kind of failure it is.
+        status: HTTP status of the answer; 0 without one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        retry_after: float = RETRY_SOON,
+        *,
+        fault: AirflowFault = AirflowFault.OTHER,
+        status: int = 0,
+    ) -> None:
         super().__init__(message, retry_after)
+        self.fault = fault
+        self.status = status
 
 
 class ActionFailed(WorldError):  # noqa: N818 - named after what happened
     """An action could not be done for a reason in the cluster or in the spec."""
+
+
+class SecretRotated(ActionFailed):
+    """A delivery would change a secret that the chart makes at each upgrade."""

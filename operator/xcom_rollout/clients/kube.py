@@ -6,6 +6,8 @@ sent: a typed model would drop fields that it does not know.
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx2
@@ -15,6 +17,7 @@ from lightkube.core.generic_client import BasicRequest
 
 from xcom_rollout.api import names
 from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Forbidden, KubeError
+from xcom_rollout.clients.kube_path import checked, object_path
 from xcom_rollout.clients.upgraded import close_orderly
 
 Json = dict[str, Any]
@@ -23,6 +26,9 @@ PAGE: Final = 500
 """Objects asked for at a time, as kubectl does."""
 _PAUSES: Final = (0.5, 2.0)
 """Seconds between the tries to begin a command in a pod."""
+_ROUNDING: Final = timedelta(seconds=2)
+"""Difference of clocks that a header in whole seconds, and a slow answer, cannot tell from none."""
+_MERGE_PATCH: Final = "application/merge-patch+json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -35,8 +41,17 @@ class KubeApi:
 
     def __init__(self, client: lightkube.Client) -> None:
         self._client = client
+        self._ahead = timedelta(0)
         hooks = client._client._client.event_hooks["response"]
         hooks += [hook for hook in (_read_refusal, close_orderly) if hook not in hooks]
+
+    def now(self) -> datetime:
+        """Return the time by the API server's clock, as its last answer told it.
+
+        What Kubernetes records, such as the end of a Job, is compared with this and with no clock
+        of another machine.
+        """
+        return datetime.now(UTC) + self._ahead
 
     def find(self, path: str) -> Json | None:
         """Return the object, None where there is none."""
@@ -85,14 +100,30 @@ class KubeApi:
             raise Conflict(f"{path} was changed by somebody else: {_message(response)}")
         _json(response, path)
 
-    def delete(self, path: str, *, uid: str, grace_seconds: int) -> None:
-        """Delete the object if it still has this UID; one that is gone is deleted."""
-        body = {
+    def patch(self, path: str, body: Json) -> None:
+        """Merge `body` into the object.
+
+        Raises:
+            Conflict: it has changed since the `resourceVersion` in `body`, or is gone.
+        """
+        response = self._send("PATCH", path, body=body, headers={"Content-Type": _MERGE_PATCH})
+        if response.status_code in (httpx2.codes.CONFLICT, httpx2.codes.NOT_FOUND):
+            raise Conflict(f"{path} was changed by somebody else: {_message(response)}")
+        _json(response, path)
+
+    def delete(self, path: str, *, uid: str, grace_seconds: int | None) -> None:
+        """Delete the object if it still has this UID; one that is gone is deleted.
+
+        Args:
+            grace_seconds: None leaves a pod its own grace period.
+        """
+        body: Json = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "gracePeriodSeconds": grace_seconds,
             "preconditions": {"uid": uid},
         }
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
         response = self._send("DELETE", path, body=body)
         # Conflict: the precondition failed, so the object of this UID is gone.
         if response.status_code not in (httpx2.codes.NOT_FOUND, httpx2.codes.CONFLICT):
@@ -100,7 +131,7 @@ class KubeApi:
 
     def log(self, namespace: str, pod: str, container: str) -> str | None:
         """Return the whole log of the container; None where there is none to be had."""
-        path = f"api/v1/namespaces/{namespace}/pods/{pod}/log"
+        path = f"{object_path(namespace, 'pods', pod)}/log"
         response = self._send("GET", path, params={"container": container})
         if response.status_code in (httpx2.codes.NOT_FOUND, httpx2.codes.BAD_REQUEST):
             return None
@@ -126,6 +157,7 @@ class KubeApi:
         Args:
             timeout: seconds for the command.
         """
+        path = f"{object_path(namespace, 'pods', pod)}/exec"
         pauses = iter(_PAUSES)
         while True:
             try:
@@ -144,7 +176,6 @@ class KubeApi:
                 response = refused.response
                 pause = next(pauses, None) if response.is_server_error else None
                 if pause is None:
-                    path = f"api/v1/namespaces/{namespace}/pods/{pod}/exec"
                     raise _refused(response, path) from refused
                 time.sleep(pause)
             except (httpx2.HTTPError, HTTPXWSException, OSError) as error:
@@ -166,8 +197,9 @@ class KubeApi:
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Response:
         query = dict(params or {})
-        if method in ("POST", "PUT"):
+        if method in ("POST", "PUT", "PATCH"):
             query["fieldManager"] = names.MANAGER
+        path = checked(path)
         # lightkube's public methods know neither metadata-only lists nor delete preconditions.
         generic = self._client._client
         request = generic.build_adapter_request(
@@ -186,9 +218,20 @@ class KubeApi:
                 f"the Kubernetes API server cannot be asked ({method} {path}): {_words(error)}",
                 RETRY_SOON,
             ) from error
+        self._ahead = _ahead(response)
         if _lacks_right(response):
             raise _refused(response, path)
         return response
+
+
+def _ahead(response: httpx2.Response) -> timedelta:
+    """Return how much the server's clock is ahead; zero where it is within what it rounds."""
+    try:
+        told = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, TypeError, ValueError):
+        return timedelta(0)
+    ahead = told - datetime.now(UTC)
+    return ahead if abs(ahead) > _ROUNDING else timedelta(0)
 
 
 def _json(response: httpx2.Response, path: str) -> Json:

@@ -39,3 +39,8 @@ class Memo:
             while len(self._values) > self._most:
                 self._values.popitem(last=False)
         return value
+
+    def forget(self, key: Hashable) -> None:
+        """Forget what was remembered by this key."""
+        with self._lock:
+            self._values.pop(key, None)

@@ -14,6 +14,7 @@ from typing import Any, cast
 import httpx2
 import pytest
 
+from xcom_rollout.api.v1alpha1 import AirflowApi as ApiSpec
 from xcom_rollout.clients.airflow import AirflowApi, airflow_version, in_parallel, open_airflow
 from xcom_rollout.clients.errors import AirflowError, WorldError
 from xcom_rollout.clients.kube import KubeApi
@@ -118,8 +119,9 @@ def airflow(url: str, memo: Memo | None = None, password: str = "p") -> AirflowA
         for key, value in {"username": "u", "password": password}.items()
     }
     kube = cast("KubeApi", SimpleNamespace(find=lambda _path: {"data": data}))
-    reference = SimpleNamespace(name="airflow-api")
-    api = SimpleNamespace(service="web", port=80, credentials_secret_ref=reference)
+    api = ApiSpec.model_validate(
+        {"service": "web", "port": 80, "credentialsSecretRef": {"name": "airflow-api"}}
+    )
     spec = SimpleNamespace(airflow=SimpleNamespace(api=api))
     rollout = cast("Rollout", SimpleNamespace(namespace="airflow", spec=spec))
     return open_airflow(http(), kube, memo or Memo(), url, rollout)

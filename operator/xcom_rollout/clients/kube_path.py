@@ -1,0 +1,58 @@
+"""Paths of the Kubernetes API: made here only, so that no name can lead out of its place."""
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+from xcom_rollout.clients.errors import KubeError
+
+_SAFE: Final = "!$&'()*+,;=:@~"
+"""What may stand in a segment of a path as it is (RFC 3986)."""
+_ESCAPED: Final = re.compile(r"%(2[ef5]|5c)", re.IGNORECASE)
+"""A dot, slash, percent sign or backslash in disguise: the API server would decode it."""
+
+
+def object_path(
+    namespace: str, plural: str, name: str | None = None, *, version: str = "v1"
+) -> str:
+    """Return the path of the objects of a kind in a namespace, or of one of them.
+
+    Args:
+        plural: such as `secrets`.
+        version: group and version, such as `batch/v1`; the core group has a version only.
+
+    Raises:
+        KubeError: a part can be no name, for it would lead to another place.
+    """
+    group = ["apis" if "/" in version else "api", *version.split("/")]
+    parts = [*group, "namespaces", namespace, plural, *([] if name is None else [name])]
+    return "/".join(map(segment, parts))
+
+
+def segment(name: str) -> str:
+    """Return a name as a segment of a path.
+
+    Raises:
+        KubeError: the name is empty, `.` or `..`, or holds `/`, `%` or a backslash, which no
+            object's name does.
+    """
+    if name in ("", ".", "..") or any(character in name for character in "/%\\"):
+        raise KubeError(
+            f"{name!r} is not the name of a Kubernetes object: it may be neither empty, . nor .., "
+            "and may not contain /, % or a backslash"
+        )
+    return quote(name, safe=_SAFE)
+
+
+def checked(path: str) -> str:
+    """Return the path of a request, which leads where it seems to.
+
+    Raises:
+        KubeError: it has an empty segment, one of dots, or one that hides its end.
+    """
+    parts = path.split("/")
+    if any(part in ("", ".", "..") for part in parts) or _ESCAPED.search(path):
+        raise KubeError(f"{path!r} is not asked of the Kubernetes API server: it leaves its place")
+    if any(character in path for character in "?#\\"):
+        raise KubeError(f"{path!r} is not asked of the Kubernetes API server: it hides its end")
+    return path

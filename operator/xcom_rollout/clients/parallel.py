@@ -1,0 +1,59 @@
+"""Several requests at once, each with an outcome of its own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from xcom_rollout.clients.errors import WorldError
+
+CONCURRENCY: Final = 4
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def attempt_each(
+    action: Callable[[T], object], items: Iterable[T], *, workers: int = CONCURRENCY
+) -> dict[T, WorldError | None]:
+    """Do `action` of each item, and return how each ended: None where it was done.
+
+    What is not a `WorldError` is raised, after all others were done.
+    """
+    wanted = list(dict.fromkeys(items))
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        futures = [pool.submit(action, item) for item in wanted]
+    outcomes: dict[T, WorldError | None] = {}
+    for item, future in zip(wanted, futures, strict=True):
+        error = future.exception()
+        if error is not None and not isinstance(error, WorldError):
+            raise error
+        outcomes[item] = error
+    return outcomes
+
+
+def in_parallel(
+    action: Callable[[T], R], items: Iterable[T], *, workers: int = CONCURRENCY
+) -> list[R]:
+    """Return `action` of each item, in their order; do all of them even if one fails.
+
+    Raises:
+        WorldError: one or more failed; the first one's error, and how many there are.
+    """
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        futures = [pool.submit(action, item) for item in items]
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    unexpected = [error for error in errors if not isinstance(error, WorldError)]
+    if unexpected:
+        raise unexpected[0]
+    if errors:
+        raise _joined([error for error in errors if isinstance(error, WorldError)], len(futures))
+    return [future.result() for future in futures]
+
+
+def _joined(errors: Sequence[WorldError], total: int) -> WorldError:
+    first = errors[0]
+    if len(errors) == 1:
+        return first
+    return first.reworded(
+        f"{len(errors)} of {total} requests failed, the first so: {first.message}"
+    )
