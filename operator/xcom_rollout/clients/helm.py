@@ -33,8 +33,10 @@ class HelmRunner:
     global_arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, arguments: Sequence[str]) -> str:
+    def run(self, arguments: Sequence[str], *, stdin: str | None = None) -> str:
         """Run a command and return what it printed.
+
+        `stdin` is for what no file may hold, such as the values of a release.
 
         Raises:
             HelmError: helm is missing, failed (its own words are quoted) or took too long.
@@ -45,7 +47,7 @@ class HelmRunner:
             process = subprocess.Popen(
                 words,
                 env=self._environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -57,7 +59,7 @@ class HelmRunner:
             ) from error
         with process:
             try:
-                output, errors = process.communicate(timeout=TIMEOUT)
+                output, errors = process.communicate(input=stdin, timeout=TIMEOUT)
             except subprocess.TimeoutExpired as error:
                 process.terminate()
                 try:

@@ -7,9 +7,10 @@ from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.observed import Release, Rollout
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.deliver.helm import HelmDelivery
+from xcom_rollout.deliver.kept_chart import ChartState
 from xcom_rollout.world import World
 
-__all__ = ["Delivery", "delivery_for"]
+__all__ = ["ChartState", "Delivery", "delivery_for"]
 
 
 class Delivery(Protocol):
@@ -18,14 +19,34 @@ class Delivery(Protocol):
     def current(self) -> Release | None:
         """Return the release as it is now, None where there is none."""
 
-    def forecast(self) -> tuple[str, ...]:
+    def missing(self) -> str:
+        """Return why there is no release to be found, and what to do."""
+
+    def foreign_owner(self) -> str:
+        """Return which other controller delivers to the release, and what to do; else empty."""
+
+    def chart_kept(self) -> ChartState:
+        """Return whether all that a delivery needs is kept in the cluster; cheap."""
+
+    def keep_chart(self, *, accept_changed: bool = False) -> str:
+        """Keep it there, if it is not yet; return the digest of its content."""
+
+    def forecast(self, settings: BackendSettings | None = None) -> tuple[str, ...]:
         """Return what would stop a delivery now, in words; empty where nothing would."""
 
     def render(self, settings: BackendSettings) -> Mapping[str, Json]:
         """Return the ConfigMaps that a delivery of `settings` would leave, by name."""
 
-    def apply(self, settings: BackendSettings, from_revision: int) -> None:
-        """Deliver `settings`, provided the release still has the revision decided on."""
+    def apply(
+        self, settings: BackendSettings, from_revision: int, *, way_back: bool = False
+    ) -> str:
+        """Deliver `settings`, provided the release still has the revision decided on.
+
+        Returns what people have to know of it, else an empty text.
+        """
+
+    def roll_back(self, settings: BackendSettings, from_revision: int) -> str:
+        """Deliver `settings` by going back to what was delivered earlier; return what was done."""
 
     def forget(self, revision: int) -> None:
         """Take back the operator's own revision that was interrupted half-way."""

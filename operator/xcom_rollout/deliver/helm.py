@@ -4,34 +4,75 @@ Hooks are left out on purpose (`--no-hooks`). The official chart runs the databa
 the creation of the first user as hooks at every upgrade: a flip changes neither, they take some
 20 s, and a hook that fails marks the release as failed. The kill-switch cannot wait for that.
 
-Values go to Helm as JSON, which is YAML: a YAML printer for Python leaves strings such as 1e6
-without quotes, and Helm would read a number.
+Values go to Helm's standard input, for they may hold secrets and no file is safe for those; and as
+JSON, which is YAML: a YAML printer for Python leaves strings such as 1e6 without quotes, and Helm
+would read a number.
+
+The chart is the one kept in the cluster since before the first delivery (`kept_chart.py`), made
+from Helm's own record of the release. Before each delivery it is rendered and compared with what
+the release was made of (`manifests.py`): what is not the flip's to change is not changed.
+
+A way back that `helm upgrade` cannot make falls back on `helm rollback`, which applies a stored
+manifest and so needs no chart and no template.
 """
 
-import hashlib
 import json
-import os
-import shutil
+import logging
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from xcom_rollout.api import names
 from xcom_rollout.api.v1alpha1 import HelmChart
-from xcom_rollout.clients.errors import ActionFailed, Conflict, HelmError, Malformed
+from xcom_rollout.clients.airflow_objects import list_workloads
+from xcom_rollout.clients.errors import (
+    ActionFailed,
+    Conflict,
+    HelmError,
+    Malformed,
+    SecretRotated,
+)
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.object_names import config_map_path
 from xcom_rollout.clients.yaml_text import parse_documents
 from xcom_rollout.decide.observed import Maker, Release, Rollout
 from xcom_rollout.decide.settings import BackendSettings, read_settings, write_settings
-from xcom_rollout.deliver.release import StoredRelease, newest_release
+from xcom_rollout.deliver.chart import archive_of, content_digest
+from xcom_rollout.deliver.kept_chart import ChartShelf, ChartState, write_whole
+from xcom_rollout.deliver.manifests import Difference, blocking, differences, name_some, rotated
+from xcom_rollout.deliver.owners import foreign_owner
+from xcom_rollout.deliver.release import (
+    StoredRelease,
+    decode_record,
+    decode_release,
+    list_revisions,
+    newest_release,
+    revision_of,
+    secrets_path,
+)
 from xcom_rollout.world import World
 
 HISTORY: Final = 10
-"""Revisions that Helm keeps, its own default."""
+"""Revisions that Helm keeps by default; the operator never lets it keep fewer than there are."""
+INTERRUPTED: Final = ("pending-upgrade", "pending-rollback")
+"""States in which a Helm process of the operator leaves a revision when it is killed."""
+_BUSY: Final = "another operation (install/upgrade/rollback) is in progress"
+_TEMPLATE_SAYS: Final = re.compile(r"(execution error at \([^)]*\)).*", re.DOTALL)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What `helm upgrade --dry-run` shows. Holds secrets: never printed, never written."""
+
+    manifest: str
+    chart_digest: str
 
 
 @dataclass(frozen=True)
@@ -65,54 +106,167 @@ class HelmDelivery:
             self.rollout.spec.airflow.release,
         )
 
-    def forecast(self) -> tuple[str, ...]:
-        """Return what would stop a delivery now, in words; pulls the chart if it is not at hand."""
+    def missing(self) -> str:
+        """Return why there is no release to be found, and what to do.
+
+        Helm can also keep its records in ConfigMaps or in a database (HELM_DRIVER); the operator
+        reads Secrets, Helm's default.
+        """
+        name, namespace = self.rollout.spec.airflow.release, self.rollout.namespace
+        records = self.world.api.list(
+            config_map_path(namespace), labels=f"owner=helm,name={name}", metadata_only=True
+        )
+        if records:
+            return (
+                f"spec.airflow.release: Helm keeps the release {name!r} in ConfigMaps of the "
+                f"namespace {namespace!r} (HELM_DRIVER=configmap), and the operator reads and "
+                "writes Secrets, Helm's default. Copy each ConfigMap into a Secret of the same "
+                "name, labels and key `release`, of the type helm.sh/release.v1, and run helm "
+                "without HELM_DRIVER from then on"
+            )
+        return (
+            f"spec.airflow.release: there is no Helm release {name!r} in the namespace "
+            f"{namespace!r}; list them with: helm list -n {namespace}. If HELM_DRIVER is sql where "
+            "you run helm, its records are in a database: the operator needs them in Secrets, "
+            "Helm's default"
+        )
+
+    def foreign_owner(self) -> str:
+        """Return which other controller delivers to the release, and what to do; else empty."""
+        stored = self.stored()
+        release, namespace = self.rollout.spec.airflow.release, self.rollout.namespace
+        labels = {} if stored is None else stored.labels
+        workloads = list_workloads(self.world.api, namespace, release)
+        return foreign_owner(release, namespace, labels, workloads)
+
+    def chart_kept(self) -> ChartState:
+        """Return whether the chart that the release runs is kept in the cluster.
+
+        Two requests for metadata: cheap enough for each pass.
+        """
+        stored = self.stored()
+        if stored is None:
+            return ChartState(kept=False, digest="", why="there is no release")
+        return self._shelf.state(stored)
+
+    def keep_chart(self, *, accept_changed: bool = False) -> str:
+        """Keep the chart that the release runs in the cluster; return its content digest.
+
+        Where it is kept already, nothing is done. The chart is made from Helm's record of the
+        release. Only where that is not complete, for the chart depends on others, it comes from
+        `spec.delivery.helm.chart.repository`. Either way it is rendered with the values of the
+        release and compared with what that was made of.
+
+        Args:
+            accept_changed: keep it also where other content of this version is kept already. It
+                is no less compared; a way back must not wait until a person says that.
+
+        Raises:
+            ActionFailed: there is no such chart, or it is not what the release was made of.
+            HelmError: helm failed, or the repository cannot be reached.
+        """
+        stored = self._deliverable()
+        state = self._shelf.state(stored)
+        if state.foreign and not accept_changed:
+            raise ActionFailed(state.why)
+        if not state.kept:
+            self._shelf.put(stored, self._fitting_archive(stored))
+        return state.digest
+
+    def forecast(self, settings: BackendSettings | None = None) -> tuple[str, ...]:
+        """Return what would stop a delivery of `settings` now, in words.
+
+        Without settings, those that the release has: a delivery that changes nothing. Keeps the
+        chart if it is not kept yet.
+        """
+        found = []
         try:
-            self._deliverable()
-            self._chart_file()
+            owner = self.foreign_owner()
+            found += [owner] if owner else []
+            stored = self._deliverable()
+            wanted = read_settings(stored.values) if settings is None else settings
+            self._check(stored, self._difference(stored, wanted), way_back=False)
         except (ActionFailed, HelmError, Malformed) as error:
-            return (error.message,)
-        return ()
+            found.append(error.message)
+        return tuple(found)
 
     def render(self, settings: BackendSettings) -> Mapping[str, Json]:
         """Return the ConfigMaps that a delivery of `settings` would leave, by name.
 
-        Helm renders them with the cluster at hand, as at a real upgrade, and changes nothing.
-        """
-        stored = self._deliverable()
-        output = self._upgrade(
-            stored, settings, ("--dry-run=server", "--hide-secret", "--output", "json")
-        )
-        try:
-            return config_maps(json.loads(output)["manifest"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise HelmError(f"helm upgrade --dry-run printed no manifest: {error!r}") from error
-
-    def apply(self, settings: BackendSettings, from_revision: int) -> None:
-        """Deliver `settings`; every other value of the release stays as it is.
-
-        Does not wait for pods: the operator sees for itself how they come.
+        Helm renders them with the cluster at hand, as at a real upgrade, and changes nothing. What
+        no delivery may change is an error, so nothing that a chart reads in the cluster gets out.
 
         Raises:
-            Conflict: the release has another revision than `from_revision` by now.
-            ActionFailed: it is pending (never forced), missing or of another chart.
+            ActionFailed: a delivery would change more than the four options.
             HelmError: helm failed.
         """
         stored = self._deliverable()
-        if stored.revision != from_revision:
-            raise Conflict(
-                f"release {stored.name} is at revision {stored.revision}, and this was decided on "
-                f"revision {from_revision}"
+        rendered = self._rendered(stored, self._chart_file(stored), settings)
+        self._check(stored, differences(self._manifest(stored), rendered.manifest), way_back=True)
+        try:
+            return config_maps(rendered.manifest)
+        except (ValueError, KeyError, TypeError) as error:
+            raise HelmError(
+                f"helm upgrade --dry-run printed no manifest: {type(error).__name__}"
+            ) from error
+
+    def apply(
+        self, settings: BackendSettings, from_revision: int, *, way_back: bool = False
+    ) -> str:
+        """Deliver `settings`; every other value of the release stays as it is.
+
+        Does not wait for pods: the operator sees for itself how they come. On the way back a
+        secret that the chart makes at each upgrade stops nothing, and where `helm upgrade` cannot
+        deliver, `helm rollback` is tried.
+
+        Returns what people have to know of it, empty for a delivery like any other.
+
+        Raises:
+            Conflict: the release has another revision than `from_revision` by now, or somebody
+                else's Helm is at work.
+            SecretRotated: a forward delivery would change a key that signs tokens.
+            ActionFailed: it is pending (never forced), missing, of another chart, or a delivery
+                would change what is not the flip's.
+            HelmError: helm failed.
+        """
+        stored = self._deliverable()
+        self._expect(stored, from_revision)
+        try:
+            return self._upgrade(stored, settings, way_back=way_back)
+        except (ActionFailed, HelmError, Malformed) as error:
+            if not way_back:
+                raise
+            log.warning("helm upgrade cannot deliver the way back: %s", error.message)
+            return self._roll_back_after(error, settings, from_revision)
+
+    def roll_back(self, settings: BackendSettings, from_revision: int) -> str:
+        """Deliver `settings` by `helm rollback` to a revision that had them.
+
+        It is the newest one with these settings, the chart of today, and nothing else different.
+        Rollback applies the stored manifest: neither chart nor repository is needed.
+
+        Returns what was done, for people.
+
+        Raises:
+            Conflict: the release has another revision than `from_revision` by now.
+            ActionFailed: no stored revision fits.
+            HelmError: helm failed.
+        """
+        stored = self._deliverable()
+        self._expect(stored, from_revision)
+        target = self._earlier(stored, settings)
+        self._remove_failed(keep=target)
+        with self._marked(target, mark_of(self.world.instance, stored.revision + 1)):
+            self._run(
+                (
+                    *("rollback", stored.name, str(target.revision)),
+                    *("--namespace", self.rollout.namespace, "--no-hooks"),
+                    *("--history-max", str(self._history())),
+                )
             )
-        note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"
-        mark = mark_of(self.world.instance, stored.revision + 1)
-        self._upgrade(
-            stored,
-            settings,
-            (
-                *("--history-max", str(HISTORY), "--description", note),
-                *("--labels", f"{names.LABEL_DELIVERY}={mark}"),
-            ),
+        return (
+            f"release {stored.name} was rolled back to revision {target.revision}, which holds "
+            f"the {settings.describe()}"
         )
 
     def forget(self, revision: int) -> None:
@@ -128,21 +282,28 @@ class HelmDelivery:
         if (
             stored is None
             or stored.revision != revision
-            or stored.status != "pending-upgrade"
+            or stored.status not in INTERRUPTED
             or maker_of(stored, self.world.instance) is Maker.OTHER
         ):
             raise Conflict(f"revision {revision} is no interrupted delivery of the operator's")
-        secrets = f"api/v1/namespaces/{self.rollout.namespace}/secrets"
-        self.world.api.delete(f"{secrets}/{stored.secret}", uid=stored.uid, grace_seconds=0)
+        path = secrets_path(self.rollout.namespace, stored.secret)
+        self.world.api.delete(path, uid=stored.uid, grace_seconds=0)
+
+    # -- what a delivery needs ------------------------------------------------------------------
+
+    @property
+    def _shelf(self) -> ChartShelf:
+        return ChartShelf(self.world, self.rollout)
+
+    @property
+    def _chart(self) -> HelmChart:
+        return self.rollout.spec.delivery.helm.chart
 
     def _deliverable(self) -> StoredRelease:
         stored, namespace = self.stored(), self.rollout.namespace
         release, chart = self.rollout.spec.airflow.release, self._chart
         if stored is None:
-            raise ActionFailed(
-                f"spec.airflow.release: there is no Helm release {release!r} in the namespace "
-                f"{namespace!r}"
-            )
+            raise ActionFailed(self.missing())
         if stored.status.startswith("pending"):
             raise ActionFailed(
                 f"release {release} is {stored.status}: a Helm operation goes on, or was "
@@ -157,31 +318,284 @@ class HelmDelivery:
             )
         return stored
 
-    @property
-    def _chart(self) -> HelmChart:
-        return self.rollout.spec.delivery.helm.chart
-
-    def _upgrade(
-        self, stored: StoredRelease, settings: BackendSettings, extra: Sequence[str]
-    ) -> str:
-        chart = self._chart_file()
-        with values_file(write_settings(stored.values, settings)) as values:
-            return self.world.helm.run(
-                upgrade_arguments(stored.name, chart, self.rollout.namespace, values, extra)
+    def _expect(self, stored: StoredRelease, revision: int) -> None:
+        if stored.revision != revision:
+            raise Conflict(
+                f"release {stored.name} is at revision {stored.revision}, and this was decided on "
+                f"revision {revision}"
             )
 
-    def _chart_file(self) -> Path:
-        """Return the chart, from the folder or else from its repository.
-
-        It stays in the folder, so that the way back does not depend on the repository.
-        """
-        chart = self._chart
-        key = hashlib.sha256(f"{chart.repository} {chart.name} {chart.version}".encode())
-        folder = self.world.work / "charts" / key.hexdigest()[:24]
-        file = folder / f"{chart.name}-{chart.version}.tgz"
-        if not file.is_file():
-            pull(self.world.helm, chart, file)
+    def _chart_file(self, stored: StoredRelease, *, way_back: bool = False) -> Path:
+        """Return the kept chart of the release; the first time, keep it."""
+        file = self._shelf.file(stored)
+        if file is None:
+            self.keep_chart(accept_changed=way_back)
+            file = self._shelf.file(stored)
+        if file is None:
+            raise Conflict("the kept chart was removed while it was read")
         return file
+
+    def _fitting_archive(self, stored: StoredRelease) -> bytes:
+        """Return an archive of the chart that renders what the release was made of."""
+        problem = ""
+        if not stored.dependencies:
+            archive = archive_of(self._record(stored)["chart"])
+            problem = self._unlike(stored, archive, "made from Helm's record of the release")
+            if not problem:
+                return archive
+        # A chart may hold others that its Chart.yaml does not name.
+        try:
+            archive = pull(self.world.helm, self._chart, self.world.work / "charts")
+        except HelmError as error:
+            if not problem:
+                raise
+            raise ActionFailed(problem) from error
+        unlike = self._unlike(stored, archive, f"pulled from {self._chart.repository}")
+        if unlike:
+            raise ActionFailed(problem or unlike)
+        return archive
+
+    def _unlike(self, stored: StoredRelease, archive: bytes, origin: str) -> str:
+        """Return how the chart differs from what the release was made of; empty if it does not."""
+        chart = f"{stored.chart_name} {stored.chart_version}, {origin},"
+        with tempfile.TemporaryDirectory(prefix="chart-") as folder:
+            file = Path(folder) / "chart.tgz"
+            write_whole(file, archive)
+            try:
+                rendered = self._rendered(stored, file, read_settings(stored.values))
+            except HelmError as error:
+                return f"spec.delivery.helm.chart: {chart} cannot be rendered: {error.message}"
+        if rendered.chart_digest != stored.chart_digest:
+            return (
+                f"spec.delivery.helm.chart: {chart} has other content than the chart that the "
+                f"release was made of ({rendered.chart_digest[:12]}, {stored.chart_digest[:12]}): "
+                "name the repository that the release came from"
+            )
+        stopped = blocking(differences(self._manifest(stored), rendered.manifest))
+        return self._not_ours(stored, stopped) if stopped else ""
+
+    def _rendered(self, stored: StoredRelease, chart: Path, settings: BackendSettings) -> Rendered:
+        """Render as a real upgrade would, with the cluster at hand."""
+        output = self._helm_upgrade(
+            stored, chart, settings, ("--dry-run=server", "--output", "json")
+        )
+        try:
+            shown = json.loads(output)
+            return Rendered(str(shown["manifest"]), content_digest(shown["chart"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # Without the error's words: they may quote what was rendered.
+            raise HelmError(
+                f"helm upgrade --dry-run printed no manifest ({type(error).__name__})"
+            ) from None
+
+    def _record(self, stored: StoredRelease) -> Json:
+        secret = self.world.api.find(secrets_path(self.rollout.namespace, stored.secret))
+        if secret is None:
+            raise Conflict(f"revision {stored.revision} of {stored.name} is gone")
+        return decode_record(secret)
+
+    def _manifest(self, stored: StoredRelease) -> str:
+        return str(self._record(stored).get("manifest") or "")
+
+    def _difference(
+        self, stored: StoredRelease, settings: BackendSettings, *, way_back: bool = False
+    ) -> tuple[Difference, ...]:
+        """Return what a delivery of `settings` would change."""
+        chart = self._chart_file(stored, way_back=way_back)
+        rendered = self._rendered(stored, chart, settings)
+        return differences(self._manifest(stored), rendered.manifest)
+
+    def _check(self, stored: StoredRelease, found: Sequence[Difference], *, way_back: bool) -> str:
+        """Return what people have to know of these differences.
+
+        Raises:
+            ActionFailed, SecretRotated: a delivery may not make them.
+        """
+        stopped = blocking(found)
+        if stopped:
+            raise ActionFailed(self._not_ours(stored, stopped))
+        changed = rotated(found)
+        if not changed:
+            return ""
+        values = sorted({one.values_key for one in changed if one.values_key})
+        remedy = (
+            f"set {', '.join(values)} in the values of the release (or give the names of Secrets "
+            "of your own) and upgrade it once yourself"
+            if values
+            else "give the chart a fixed value for it and upgrade the release once yourself"
+        )
+        text = (
+            f"release {stored.name}: the chart makes {name_some(changed)} at each upgrade. A new "
+            "key refuses what the old one signed: on Airflow 3 each running task fails and the "
+            f"API answers 403. Remedy: {remedy}"
+        )
+        if not way_back:
+            raise SecretRotated(text)
+        return text
+
+    def _not_ours(self, stored: StoredRelease, stopped: Sequence[Difference]) -> str:
+        return (
+            f"release {stored.name}: a helm upgrade with the chart and the values of revision "
+            f"{stored.revision} would change more than the XCom options: {name_some(stopped)}. "
+            "The release was made with something else on top (a post-renderer, a changed chart, "
+            "another Helm operation); put that into the chart's values, upgrade the release once "
+            "yourself, and it goes on"
+        )
+
+    # -- helm ----------------------------------------------------------------------------------
+
+    def _upgrade(self, stored: StoredRelease, settings: BackendSettings, *, way_back: bool) -> str:
+        found = self._difference(stored, settings, way_back=way_back)
+        said = self._check(stored, found, way_back=way_back)
+        if said:
+            log.warning("delivered all the same, for it is the way back: %s", said)
+        self._remove_failed()
+        note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"
+        mark = mark_of(self.world.instance, stored.revision + 1)
+        self._helm_upgrade(
+            stored,
+            self._chart_file(stored),
+            settings,
+            (
+                *("--history-max", str(self._history()), "--description", note),
+                *("--labels", f"{names.LABEL_DELIVERY}={mark}"),
+            ),
+        )
+        return said
+
+    def _helm_upgrade(
+        self, stored: StoredRelease, chart: Path, settings: BackendSettings, extra: Sequence[str]
+    ) -> str:
+        values = json.dumps(write_settings(stored.values, settings))
+        try:
+            return self._run(
+                upgrade_arguments(stored.name, chart, self.rollout.namespace, extra), values
+            )
+        except HelmError as error:
+            if not stored.dependencies:
+                raise
+            # A chart from a repository may read the cluster and fail with what it has read.
+            raise HelmError(_TEMPLATE_SAYS.sub(r"\1", error.message)) from None
+
+    def _run(self, arguments: Sequence[str], values: str | None = None) -> str:
+        try:
+            return self.world.helm.run(arguments, stdin=values)
+        except HelmError as error:
+            if _BUSY in error.message:
+                raise Conflict(error.message, retry_after=2.0) from error
+            raise
+
+    def _history(self) -> int:
+        """Return how many revisions Helm has to keep so that it removes none because of us."""
+        present = list_revisions(
+            self.world.api, self.rollout.namespace, self.rollout.spec.airflow.release
+        )
+        return max(len(present) + 1, HISTORY)
+
+    def _remove_failed(self, keep: StoredRelease | None = None) -> None:
+        """Remove the operator's own failed revisions, except the newest revision of all.
+
+        A delivery that fails each minute would otherwise fill the namespace.
+        """
+        api, namespace = self.world.api, self.rollout.namespace
+        listed = list_revisions(api, namespace, self.rollout.spec.airflow.release)
+        for metadata in listed[:-1]:
+            labels = metadata.get("labels") or {}
+            mark, number = labels.get(names.LABEL_DELIVERY, ""), revision_of(metadata)
+            if (
+                labels.get("status") == "failed"
+                and mark.rpartition("-r")[2] == str(number)
+                and (keep is None or keep.secret != metadata["name"])
+            ):
+                api.delete(
+                    secrets_path(namespace, metadata["name"]), uid=metadata["uid"], grace_seconds=0
+                )
+
+    # -- the last resort -----------------------------------------------------------------------
+
+    def _roll_back_after(
+        self,
+        error: ActionFailed | HelmError | Malformed,
+        settings: BackendSettings,
+        from_revision: int,
+    ) -> str:
+        """Roll back where an upgrade failed; its own failed revision is no conflict."""
+        try:
+            stored = self._deliverable()
+            ours = (
+                stored.revision == from_revision + 1
+                and maker_of(stored, self.world.instance) is Maker.SELF
+            )
+            done = self.roll_back(settings, stored.revision if ours else from_revision)
+        except (ActionFailed, HelmError, Malformed) as second:
+            raise type(error)(
+                f"{error.message}. The last resort failed too: {second.message}"
+            ) from error
+        return f"{done}, because: {error.message}"
+
+    def _earlier(self, stored: StoredRelease, settings: BackendSettings) -> StoredRelease:
+        """Return the revision to roll back to.
+
+        Raises:
+            ActionFailed: there is none.
+        """
+        api, namespace = self.world.api, self.rollout.namespace
+        manifest, obstacles = self._manifest(stored), []
+        listed = reversed(list_revisions(api, namespace, stored.name))
+        # One that failed may do, if there is no other: that of the upgrade just tried, for one.
+        for metadata in sorted(listed, key=lambda found: _status(found) == "failed"):
+            if _status(metadata) not in ("superseded", "deployed", "failed"):
+                continue
+            secret = api.find(secrets_path(namespace, metadata["name"]))
+            if secret is None:
+                continue
+            candidate = decode_release(secret)
+            if read_settings(candidate.values) != settings or (
+                candidate.chart_name,
+                candidate.chart_version,
+            ) != (stored.chart_name, stored.chart_version):
+                continue
+            record = decode_record(secret)
+            stopped = blocking(differences(manifest, str(record.get("manifest") or "")))
+            if not stopped:
+                return candidate
+            obstacles.append(f"revision {candidate.revision} also differs: {name_some(stopped)}")
+        found = "; ".join(obstacles) or "none has these settings and this chart"
+        raise ActionFailed(
+            f"release {stored.name} has no revision to roll back to for the "
+            f"{settings.describe()}: {found}. If one will do, take it with: helm rollback "
+            f"{stored.name} REVISION -n {namespace} --no-hooks"
+        )
+
+    @contextmanager
+    def _marked(self, target: StoredRelease, mark: str) -> Iterator[None]:
+        """Let the revision that a rollback to `target` makes have the operator's mark.
+
+        `helm rollback` takes no labels: it hands down those of the target. There the mark counts
+        for nothing, as its number is that of another revision.
+        """
+        self._label(target.secret, mark)
+        try:
+            yield
+        finally:
+            self._label(target.secret, target.mark)
+
+    def _label(self, secret: str, mark: str) -> None:
+        path = secrets_path(self.rollout.namespace, secret)
+        found = self.world.api.find(path)
+        if found is None:
+            return
+        labels = found["metadata"].setdefault("labels", {})
+        if labels.get(names.LABEL_DELIVERY, "") == mark:
+            return
+        labels.pop(names.LABEL_DELIVERY, None)
+        if mark:
+            labels[names.LABEL_DELIVERY] = mark
+        self.world.api.replace(path, found)
+
+
+def _status(metadata: Json) -> str:
+    return str((metadata.get("labels") or {}).get("status", ""))
 
 
 def mark_of(instance: str, revision: int) -> str:
@@ -198,11 +612,11 @@ def maker_of(stored: StoredRelease, instance: str) -> Maker:
 
 
 def upgrade_arguments(
-    release: str, chart: Path, namespace: str, values: Path, extra: Sequence[str]
+    release: str, chart: Path, namespace: str, extra: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the arguments of `helm upgrade`.
+    """Return the arguments of `helm upgrade`, which reads the values from its standard input.
 
-    `--reset-values` makes the file the whole truth: without it an empty file, such as a release
+    `--reset-values` makes them the whole truth: without it no values, such as a release
     without values of its own gets back at a revert, makes Helm keep the old values.
     """
     return (
@@ -212,56 +626,44 @@ def upgrade_arguments(
         "--namespace",
         namespace,
         "--values",
-        str(values),
+        "-",
         "--reset-values",
         "--no-hooks",
         *extra,
     )
 
 
-def pull(helm: HelmRunner, chart: HelmChart, file: Path) -> None:
-    """Fetch the chart into `file`, at once or not at all.
+def pull(helm: HelmRunner, chart: HelmChart, folder: Path) -> bytes:
+    """Return the archive of the chart from its repository.
 
     Raises:
         HelmError: the repository cannot be reached or has no such chart.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     oci = chart.repository.startswith("oci://")
     source = (
         (f"{chart.repository.rstrip('/')}/{chart.name}",)
         if oci
         else (chart.name, "--repo", chart.repository)
     )
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix="pull-") as folder:
+    with tempfile.TemporaryDirectory(dir=folder, prefix="pull-") as target:
         try:
-            helm.run(("pull", *source, "--version", chart.version, "--destination", folder))
+            helm.run(("pull", *source, "--version", chart.version, "--destination", target))
         except HelmError as error:
             raise HelmError(
-                f"spec.delivery.helm.chart: {chart.name} {chart.version} cannot be had from "
+                f"spec.delivery.helm.chart: {chart.name} {chart.version} depends on other charts, "
+                "so Helm's record of the release is not complete, and it cannot be pulled from "
                 f"{chart.repository}: {error.message}"
             ) from error
-        got = Path(folder) / file.name
+        got = Path(target) / f"{chart.name}-{chart.version}.tgz"
         if not got.is_file():
             # Helm takes a version such as 1.16 for a range.
-            found = ", ".join(sorted(path.name for path in Path(folder).iterdir())) or "nothing"
+            found = ", ".join(sorted(path.name for path in Path(target).iterdir())) or "nothing"
             raise HelmError(
                 f"spec.delivery.helm.chart.version: {chart.version!r} must be one exact version; "
                 f"the repository gave {found}"
             )
-        os.replace(got, file)
-
-
-@contextmanager
-def values_file(values: Mapping[str, Any]) -> Iterator[Path]:
-    """Provide a file with the values that only this user can read, and remove it afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="values-"))
-    try:
-        path = folder / "values.yaml"
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(values, file)
-        yield path
-    finally:
-        shutil.rmtree(folder)
+        return got.read_bytes()
 
 
 def config_maps(manifest: str) -> Mapping[str, Json]:

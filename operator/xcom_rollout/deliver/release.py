@@ -5,15 +5,27 @@ import gzip
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from xcom_rollout.api import names
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.times import parse_time
+from xcom_rollout.deliver.chart import content_digest, dependencies
+
+_UNREADABLE: Final = (
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OSError,
+    EOFError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,12 @@ class StoredRelease:
     uid: str
     mark: str
     """Value of the operator's label on the Secret, empty without."""
+    chart_digest: str = ""
+    """`content_digest` of the chart that this revision was made of."""
+    dependencies: tuple[str, ...] = ()
+    """Names of the enabled charts that it depends on."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the Secret."""
 
 
 def newest_release(api: KubeApi, memo: Memo, namespace: str, name: str) -> StoredRelease | None:
@@ -44,31 +62,65 @@ def newest_release(api: KubeApi, memo: Memo, namespace: str, name: str) -> Store
         KubeError: the Secrets cannot be read.
         Malformed: the newest one cannot be decoded.
     """
-    path = f"api/v1/namespaces/{namespace}/secrets"
-    secrets = api.list(path, labels=f"owner=helm,name={name}", metadata_only=True)
-    if not secrets:
+    metadata = list_revisions(api, namespace, name)
+    if not metadata:
         return None
-    newest = max(secrets, key=_revision)["metadata"]
+    newest = metadata[-1]
 
     def read() -> StoredRelease | None:
-        secret = api.find(f"{path}/{newest['name']}")
+        secret = api.find(secrets_path(namespace, newest["name"]))
         return None if secret is None else decode_release(secret)
 
     # Helm changes a revision's Secret once, when its status becomes final.
     return memo.get(("release", newest["uid"], newest["resourceVersion"]), read)
 
 
-def decode_release(secret: Json) -> StoredRelease:
-    """Return the release in a Secret of Helm's: JSON, compressed, encoded twice in base64.
+def secrets_path(namespace: str, name: str = "") -> str:
+    return object_path(namespace, "secrets", name or None)
+
+
+def list_revisions(api: KubeApi, namespace: str, name: str) -> list[Json]:
+    """Return the metadata of the Secrets of a release's revisions, the oldest first.
+
+    Raises:
+        KubeError: the Secrets cannot be read.
+    """
+    items = api.list(secrets_path(namespace), labels=f"owner=helm,name={name}", metadata_only=True)
+    return sorted((item["metadata"] for item in items), key=revision_of)
+
+
+def revision_of(metadata: Json) -> int:
+    """Return the number of the revision that a Secret of this metadata holds."""
+    return int((metadata.get("labels") or {}).get("version", "0"))
+
+
+def decode_record(secret: Json) -> Json:
+    """Return what a Secret of Helm's holds: JSON, compressed, encoded twice in base64.
+
+    It holds secrets, and may weigh megabytes: neither print it nor remember it.
 
     Raises:
         Malformed: it is not that.
     """
-    where = f"Secret {secret['metadata']['name']}"
     try:
         # Once by Kubernetes, once by Helm.
         packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
-        release = json.loads(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)
+        record = json.loads(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)
+        if not isinstance(record, dict):
+            raise ValueError("not an object")
+    except _UNREADABLE as error:
+        raise _malformed(secret, error) from error
+    return record
+
+
+def decode_release(secret: Json) -> StoredRelease:
+    """Return the release in a Secret of Helm's.
+
+    Raises:
+        Malformed: it is not that.
+    """
+    release = decode_record(secret)
+    try:
         chart = release["chart"]["metadata"]
         return StoredRelease(
             name=release["name"],
@@ -81,20 +133,16 @@ def decode_release(secret: Json) -> StoredRelease:
             secret=secret["metadata"]["name"],
             uid=secret["metadata"].get("uid", ""),
             mark=(secret["metadata"].get("labels") or {}).get(names.LABEL_DELIVERY, ""),
+            chart_digest=content_digest(release["chart"]),
+            dependencies=dependencies(release["chart"]),
+            labels=secret["metadata"].get("labels") or {},
         )
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        OSError,
-        EOFError,
-        zlib.error,
-    ) as error:
-        raise Malformed(
-            f"{where} holds no Helm release that can be read ({type(error).__name__}: {error}); "
-            "look at it with: helm status"
-        ) from error
+    except _UNREADABLE as error:
+        raise _malformed(secret, error) from error
 
 
-def _revision(secret: Json) -> int:
-    return int((secret["metadata"].get("labels") or {}).get("version", "0"))
+def _malformed(secret: Json, error: Exception) -> Malformed:
+    return Malformed(
+        f"Secret {secret['metadata']['name']} holds no Helm release that can be read "
+        f"({type(error).__name__}: {error}); look at it with: helm status"
+    )

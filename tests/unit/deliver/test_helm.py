@@ -1,14 +1,12 @@
 """What Helm is given, and what is made of what it says."""
 
-import json
-import stat
 from pathlib import Path
 
 import pytest
 
 from xcom_rollout.clients.errors import HelmError
 from xcom_rollout.clients.helm import HelmRunner
-from xcom_rollout.deliver.helm import config_maps, upgrade_arguments, values_file
+from xcom_rollout.deliver.helm import config_maps, upgrade_arguments
 
 MANIFEST = """---
 # Source: airflow/templates/configmap.yaml
@@ -27,26 +25,12 @@ metadata: {name: airflow-webserver}
 """
 
 
-def test_the_file_is_the_whole_truth_and_hooks_stay_out() -> None:
-    arguments = upgrade_arguments("airflow", Path("c.tgz"), "ns", Path("v.yaml"), ("--x",))
+def test_standard_input_is_the_whole_truth_and_hooks_stay_out() -> None:
+    arguments = upgrade_arguments("airflow", Path("c.tgz"), "ns", ("--x",))
+    assert arguments[arguments.index("--values") + 1] == "-"
     assert arguments[:3] == ("upgrade", "airflow", "c.tgz")
     assert {"--reset-values", "--no-hooks", "--x"} <= set(arguments)
     assert not {"--reuse-values", "--force", "--wait", "--atomic", "--install"} & set(arguments)
-
-
-def test_values_keep_their_types_are_private_and_do_not_stay() -> None:
-    values = {"a": "1e6", "b": 1048576, "c": "on", "d": None, "e": ["1"], "f": "1048576"}
-    with values_file(values) as path:
-        assert json.loads(path.read_text()) == values
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert not path.parent.exists()
-
-
-def test_values_do_not_stay_after_a_failure() -> None:
-    with pytest.raises(HelmError), values_file({}) as path:
-        raise HelmError("x")
-    assert not path.exists()
 
 
 def test_config_maps_are_found_in_a_manifest() -> None:
@@ -72,6 +56,11 @@ def test_helm_keeps_its_files_where_it_may_write(tmp_path: Path) -> None:
     assert all(word.startswith(str(tmp_path)) for word in shown.run(("version",)).split())
     shown = program(tmp_path, 'echo "$KUBECONFIG $*"')
     assert shown.run(("list", "-q")) == "/k list -q --kube-context c\n"
+
+
+def test_helm_reads_its_standard_input(tmp_path: Path) -> None:
+    assert program(tmp_path, "cat").run(("upgrade",), stdin='{"a": "1e6"}') == '{"a": "1e6"}'
+    assert program(tmp_path, "cat").run(("upgrade",)) == ""
 
 
 def test_a_failure_quotes_helm_without_its_warnings(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Who else delivers to a release: Flux and Argo CD take back what anybody else changes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from xcom_rollout.clients.kube import Json
+
+_FLUX: Final = ("helm.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
+_ARGO_ANNOTATIONS: Final = ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance")
+_ARGO_LABEL: Final = "argocd.argoproj.io/instance"
+_INSTANCE: Final = "app.kubernetes.io/instance"
+_SETTINGS: Final = "config.core.xcom_backend and config.common\\.io.xcom_objectstorage_*"
+
+
+def foreign_owner(
+    release: str, namespace: str, labels: Mapping[str, str], objects: Iterable[Json]
+) -> str:
+    """Return which other controller delivers to the release and what to do; empty for none.
+
+    Args:
+        labels: those of the Secret of the newest revision.
+        objects: the release's workloads.
+    """
+    flux = _flux("HelmRelease", labels)
+    for item in objects:
+        metadata = item.get("metadata") or {}
+        where = f"{item.get('kind', 'object')} {metadata.get('name')}"
+        of_item = metadata.get("labels") or {}
+        flux = flux or _flux(where, of_item)
+        argo = _argo(metadata, of_item)
+        if argo:
+            return (
+                f"spec.airflow.release: {release!r} is delivered by Argo CD ({where} belongs to "
+                f"the application {argo!r}), which takes back what anybody else changes. Turn its "
+                f"automatic sync off for as long as the rollout lasts: argocd app set {argo} "
+                "--sync-policy none; and let it leave the settings alone afterwards "
+                f"({_SETTINGS})"
+            )
+    if flux:
+        where, name = flux
+        place = labels.get(f"{_FLUX[0]}/namespace") or namespace
+        return (
+            f"spec.airflow.release: {release!r} is delivered by Flux ({where} names {name!r}), "
+            "which takes back what anybody else changes. Suspend it for as long as the rollout "
+            f"lasts: flux suspend helmrelease {name} -n {place}"
+            f"; and write the settings into its values before you resume it ({_SETTINGS})"
+        )
+    return ""
+
+
+def _flux(where: str, labels: Mapping[str, str]) -> tuple[str, str] | None:
+    for group in _FLUX:
+        name = labels.get(f"{group}/name")
+        if name:
+            return where, name
+    return None
+
+
+def _argo(metadata: Json, labels: Mapping[str, str]) -> str:
+    """Return the name of the Argo CD application, empty without one."""
+    annotations: Mapping[str, Any] = metadata.get("annotations") or {}
+    for key in _ARGO_ANNOTATIONS:
+        if annotations.get(key):
+            # "application:group/Kind:namespace/name"
+            return str(annotations[key]).partition(":")[0]
+    if labels.get(_ARGO_LABEL):
+        return str(labels[_ARGO_LABEL])
+    # Charts set the common label themselves: it means Argo CD only where that has written.
+    managers = (str(entry.get("manager", "")) for entry in metadata.get("managedFields") or ())
+    if labels.get(_INSTANCE) and any(manager.startswith("argocd") for manager in managers):
+        return str(labels[_INSTANCE])
+    return ""

@@ -1,0 +1,424 @@
+"""Delivery by a real Helm, to a release in a real API server."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standin.bench import Bench
+
+from harness import tools
+from xcom_rollout.clients.errors import ActionFailed, Conflict, HelmError, SecretRotated
+from xcom_rollout.clients.helm import HelmRunner
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.memo import Memo
+from xcom_rollout.decide.observed import Maker
+from xcom_rollout.decide.settings import BackendSettings, object_storage
+from xcom_rollout.deliver.release import decode_record
+
+TARGET = object_storage("s3://c@b/p", "1048576", "gzip")
+DATABASE = BackendSettings()
+CFG = """[common.io]
+xcom_objectstorage_compression = gzip
+xcom_objectstorage_path = s3://c@b/p
+xcom_objectstorage_threshold = 1048576
+"""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [None, {}, {"config": {"core": {"parallelism": "7"}}}, {"size": 7, "names": ["1e6", "on"]}],
+    ids=["no values", "empty values", "own config", "other values"],
+)
+def test_there_and_back_leaves_the_release_as_it_was(
+    bench: Bench, values: dict[str, Any] | None
+) -> None:
+    bench.install(values)
+    before, delivery = bench.data(), bench.delivery()
+    delivery.apply(TARGET, 1)
+    current = delivery.current()
+    assert current is not None
+    assert (current.revision, current.status, current.settings) == (2, "deployed", TARGET)
+    assert bench.data()["airflow.cfg"].startswith(CFG)
+    delivery.apply(DATABASE, 2)
+    assert bench.data() == before
+    assert (bench.values() or {}) == (values or {})
+    current = delivery.current()
+    assert current is not None
+    assert current.settings == DATABASE
+
+
+def test_rendering_shows_what_a_delivery_leaves_and_changes_nothing(bench: Bench) -> None:
+    bench.install({"config": {"core": {"parallelism": "7"}}})
+    before = bench.data()
+    rendered = bench.delivery().render(TARGET)
+    current = bench.delivery().current()
+    assert current is not None
+    assert (bench.data(), current.revision) == (before, 1)
+    bench.delivery().apply(TARGET, 1)
+    assert rendered["rel-config"]["data"] == bench.data()
+
+
+def test_hooks_do_not_run(bench: Bench) -> None:
+    bench.install()
+    bench.delivery().apply(TARGET, 1)
+    assert bench.api.list(f"apis/batch/v1/namespaces/{bench.namespace}/jobs") == []
+
+
+def test_a_release_that_moved_on_is_left_alone(bench: Bench) -> None:
+    bench.install()
+    with pytest.raises(Conflict, match="at revision 1, and this was decided on revision 4"):
+        bench.delivery().apply(TARGET, 4)
+    current = bench.delivery().current()
+    assert current is not None
+    assert current.revision == 1
+
+
+def test_a_pending_release_is_never_forced(bench: Bench) -> None:
+    bench.install()
+    delivery = bench.delivery()
+    # What Helm leaves behind when it is killed on the way: the record says so, and only that.
+    secrets = f"api/v1/namespaces/{bench.namespace}/secrets"
+    secret = bench.api.find(f"{secrets}/sh.helm.release.v1.rel.v1")
+    assert secret is not None
+    _set_status(bench.api, f"{secrets}/sh.helm.release.v1.rel.v1", secret, "pending-upgrade")
+    current = delivery.current()
+    assert current is not None
+    assert current.status == "pending-upgrade"
+    with pytest.raises(ActionFailed, match=r"pending-upgrade.*never forced.*helm rollback rel"):
+        delivery.apply(TARGET, 1)
+    assert "pending-upgrade" in delivery.forecast()[0]
+    assert len(bench.api.list(secrets, labels="owner=helm")) == 1
+
+
+def _set_status(api: KubeApi, path: str, secret: dict[str, Any], status: str) -> None:
+    packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+    release = json.loads(gzip.decompress(packed))
+    release["info"]["status"] = status
+    inner = base64.b64encode(gzip.compress(json.dumps(release).encode()))
+    secret["data"]["release"] = base64.b64encode(inner).decode()
+    secret["metadata"]["labels"]["status"] = status
+    api.replace(path, secret)
+
+
+def test_another_chart_version_is_refused(bench: Bench) -> None:
+    bench.install()
+    with pytest.raises(ActionFailed, match=r"small 1\.0\.1 is not the chart.*small 1\.0\.0"):
+        bench.delivery("1.0.1").apply(TARGET, 1)
+
+
+def test_a_missing_release_is_named(bench: Bench) -> None:
+    assert bench.delivery().current() is None
+    with pytest.raises(ActionFailed, match=r"no Helm release 'rel'.*HELM_DRIVER is sql"):
+        bench.delivery().apply(TARGET, 1)
+
+
+# -- the chart in the cluster ------------------------------------------------------------------
+
+
+def without_repository(bench: Bench) -> Bench:
+    return replace(bench, repository="http://127.0.0.1:9/none")
+
+
+def after_a_restart(bench: Bench) -> Bench:
+    """The operator's pod was replaced: its folder and all that it remembers are gone."""
+    shutil.rmtree(bench.world.work, ignore_errors=True)
+    bench.world.work.mkdir()
+    return replace(bench, world=replace(bench.world, memo=Memo()))
+
+
+def test_neither_the_repository_nor_the_operators_pod_is_needed_for_a_way_back(
+    bench: Bench,
+) -> None:
+    bench.install()
+    alone = without_repository(bench)
+    assert not alone.delivery().chart_kept().kept
+    digest = alone.delivery().keep_chart()
+    assert alone.delivery().keep_chart() == digest
+    state = alone.delivery().chart_kept()
+    assert (state.kept, state.digest, state.why) == (True, digest, "")
+    (kept,) = bench.secrets("xcomrollout.dev/chart-part")
+    assert kept["metadata"]["name"] == f"xbr-demo-chart-{digest[:12]}"
+    assert kept["immutable"] is True
+    assert "ownerReferences" not in kept["metadata"]
+    alone.delivery().apply(TARGET, 1)
+    after_a_restart(alone).delivery().apply(DATABASE, 2)
+    assert bench.revisions() == {1: "superseded", 2: "superseded", 3: "deployed"}
+    assert alone.delivery().chart_kept().kept, "later revisions run the same chart"
+
+
+def test_a_chart_made_from_helms_record_renders_the_same_bytes(bench: Bench) -> None:
+    bench.install({"config": {"core": {"parallelism": "7"}}, "size": 1000000})
+    bench.delivery().apply(BackendSettings(), 1)
+    manifests = [
+        decode_record(secret)["manifest"] for secret in bench.secrets("owner=helm,name=rel")
+    ]
+    assert len(manifests) == 2
+    assert manifests[0] == manifests[1]
+
+
+def test_a_chart_in_parts_is_put_together_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xcom_rollout.deliver.kept_chart.PART", 300)
+    bench.install()
+    bench.delivery().keep_chart()
+    parts = bench.secrets("xcomrollout.dev/chart-part")
+    assert len(parts) > 1
+    after_a_restart(bench).delivery().apply(TARGET, 1)
+    last = parts[-1]["metadata"]
+    path = f"api/v1/namespaces/{bench.namespace}/secrets/{last['name']}"
+    bench.api.delete(path, uid=last["uid"], grace_seconds=0)
+    assert not bench.delivery().chart_kept().kept
+    bench.delivery().keep_chart()
+    assert bench.delivery().chart_kept().kept
+
+
+def test_a_damaged_chart_is_named(bench: Bench) -> None:
+    bench.install()
+    bench.delivery().keep_chart()
+    (kept,) = bench.secrets("xcomrollout.dev/chart-part")
+    path = f"api/v1/namespaces/{bench.namespace}/secrets"
+    metadata = kept["metadata"]
+    bench.api.delete(f"{path}/{metadata['name']}", uid=metadata["uid"], grace_seconds=0)
+    kept["data"] = {"chart": base64.b64encode(b"x").decode()}
+    kept["metadata"] = {key: metadata[key] for key in ("name", "labels", "annotations")}
+    bench.api.create(path, kept)
+    with pytest.raises(ActionFailed, match=r"damaged.*kubectl delete secret xbr-demo-chart-"):
+        after_a_restart(bench).delivery().apply(TARGET, 1)
+
+
+def test_other_content_of_the_same_version_stops_a_flip_until_accepted_and_no_kill(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.install()
+    bench.delivery().keep_chart()
+    chart = tmp_path / "small"
+    run_helm = ("pull", "small", "--repo", bench.repository, "--version", "1.0.0", "--untar")
+    bench.helm(*run_helm, "--untardir", str(tmp_path))
+    (chart / "file.txt").write_text("patched")
+    bench.helm("upgrade", "rel", str(chart), "--no-hooks")
+    state = bench.delivery().chart_kept()
+    assert not state.kept
+    assert "somebody upgraded it with other content of the chart small 1.0.0" in state.why
+    with pytest.raises(ActionFailed, match="kubectl delete secret xbr-demo-chart-"):
+        bench.delivery().apply(TARGET, 2)
+    bench.delivery().apply(DATABASE, 2, way_back=True)
+    assert bench.data()["file"] == "patched", "delivered with the chart that the release runs"
+    assert bench.delivery().chart_kept().kept
+
+
+def test_a_chart_with_others_in_it_comes_from_the_repository_once(bench: Bench) -> None:
+    bench.install(chart="parent")
+    alone = without_repository(bench)
+    with pytest.raises(HelmError, match=r"depends on other charts.*cannot be pulled from http"):
+        alone.delivery(chart="parent").keep_chart()
+    assert "cannot be pulled" in alone.delivery(chart="parent").forecast()[0]
+    bench.delivery(chart="parent").keep_chart()
+    after_a_restart(alone).delivery(chart="parent").apply(TARGET, 1)
+    assert bench.data()["airflow.cfg"].startswith(CFG)
+
+
+def test_a_chart_whose_others_are_switched_off_needs_no_repository(bench: Bench) -> None:
+    bench.install({"child": {"enabled": False}}, chart="parent")
+    without_repository(bench).delivery(chart="parent").apply(TARGET, 1)
+    assert bench.data()["airflow.cfg"].startswith(CFG)
+
+
+# -- what a delivery may change ----------------------------------------------------------------
+
+POST_RENDERER = """#!/bin/sh
+sed 's/size: "5"/size: "6"/'
+"""
+
+
+def test_what_a_post_renderer_did_is_not_destroyed(bench: Bench, tmp_path: Path) -> None:
+    program = tmp_path / "post"
+    program.write_text(POST_RENDERER)
+    program.chmod(0o755)
+    bench.install(None, "--post-renderer", str(program))
+    says = r"more than the XCom options: ConfigMap rel-config data.size changed"
+    with pytest.raises(ActionFailed, match=says):
+        bench.delivery().apply(TARGET, 1)
+    with pytest.raises(ActionFailed, match=rf"{says}.*last resort failed too"):
+        bench.delivery().apply(TARGET, 1, way_back=True)
+    with pytest.raises(ActionFailed, match=says):
+        bench.delivery().render(TARGET)
+    assert "data.size changed" in bench.delivery().forecast()[0]
+    assert (bench.data()["size"], bench.revisions()) == ("6", {1: "deployed"})
+
+
+def test_a_key_made_at_each_upgrade_stops_a_flip_and_no_kill(bench: Bench) -> None:
+    bench.install({"jwtSecret": ""})
+    with pytest.raises(SecretRotated, match=r"Secret rel-jwt-secret.*set jwtSecret in the values"):
+        bench.delivery().apply(TARGET, 1)
+    assert "jwtSecret" in bench.delivery().forecast(TARGET)[0]
+    assert bench.delivery().render(TARGET), "a proof may be made"
+    assert "jwtSecret" in bench.delivery().apply(TARGET, 1, way_back=True)
+    assert bench.revisions() == {1: "superseded", 2: "deployed"}
+
+
+def test_a_release_that_can_be_delivered_to_has_nothing_in_its_way(bench: Bench) -> None:
+    bench.install()
+    assert bench.delivery().forecast(TARGET) == ()
+    assert bench.delivery().forecast() == ()
+    assert bench.delivery().foreign_owner() == ""
+    assert bench.revisions() == {1: "deployed"}
+
+
+# -- secrets -----------------------------------------------------------------------------------
+
+
+def test_values_touch_no_file(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.install({"config": {"database": {"sql_alchemy_conn": "pg://u:s3cr3t@db"}}})
+    temporary, seen = tmp_path / "tmp", tmp_path / "seen"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    slow = tmp_path / "slow-helm"
+    look = f'grep -rl s3cr3t "{temporary}" "{bench.world.work}" >>"{seen}"'
+    slow.write_text(
+        f'#!/bin/sh\n{look}\n"{tools.tool("helm")}" "$@"\ncode=$?\n{look}\nexit $code\n'
+    )
+    slow.chmod(0o755)
+    helm = bench.world.helm
+    runner = HelmRunner(str(slow), helm.home, helm.global_arguments, helm.environment)
+    watched = replace(bench, world=replace(bench.world, helm=runner))
+    watched.delivery().apply(TARGET, 1)
+    assert "s3cr3t" in bench.data()["airflow.cfg"], "the value was delivered"
+    assert seen.read_text() == ""
+
+
+# -- the last resort ---------------------------------------------------------------------------
+
+
+def stop(bench: Bench) -> None:
+    """Let the chart's templates fail from now on."""
+    bench.api.create(
+        f"api/v1/namespaces/{bench.namespace}/configmaps",
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stop"}},
+    )
+
+
+def test_a_way_back_that_cannot_be_rendered_is_a_rollback(bench: Bench) -> None:
+    bench.install()
+    before = bench.data()
+    bench.delivery().apply(TARGET, 1)
+    stop(bench)
+    with pytest.raises(HelmError, match="stopped"):
+        bench.delivery().apply(DATABASE, 2)
+    said = bench.delivery().apply(DATABASE, 2, way_back=True)
+    assert "rolled back to revision 1" in said
+    assert "stopped" in said
+    assert bench.data() == before
+    current = bench.delivery().current()
+    assert current is not None
+    assert (current.revision, current.settings) == (3, DATABASE)
+    assert (current.status, current.maker) == ("deployed", Maker.SELF)
+    assert bench.api.list(f"apis/batch/v1/namespaces/{bench.namespace}/jobs") == []
+    (first,) = bench.secrets("owner=helm,name=rel,version=1")
+    assert "xcomrollout.dev/delivery" not in first["metadata"]["labels"]
+
+
+def test_a_rollback_takes_back_nothing_else(bench: Bench) -> None:
+    bench.install()
+    bench.delivery().apply(TARGET, 1)
+    values = bench.values()
+    assert isinstance(values, dict)
+    bench.helm(
+        "upgrade",
+        "rel",
+        "small",
+        "--no-hooks",
+        "--repo",
+        bench.repository,
+        "--version",
+        "1.0.0",
+        values={**values, "size": 9},
+    )
+    stop(bench)
+    with pytest.raises(HelmError, match=r"revision 1 also differs: .*data.size changed") as caught:
+        bench.delivery().apply(DATABASE, 3, way_back=True)
+    assert "helm rollback rel REVISION" in caught.value.message
+    assert bench.data()["size"] == "9"
+    assert max(bench.revisions()) == 3
+
+
+def test_an_interrupted_rollback_of_the_operators_own_is_taken_back(bench: Bench) -> None:
+    bench.install()
+    bench.delivery().apply(TARGET, 1)
+    bench.delivery().roll_back(DATABASE, 2)
+    path = f"api/v1/namespaces/{bench.namespace}/secrets/sh.helm.release.v1.rel.v3"
+    secret = bench.api.find(path)
+    assert secret is not None
+    _set_status(bench.api, path, secret, "pending-rollback")
+    bench.delivery().forget(3)
+    assert sorted(bench.revisions()) == [1, 2]
+
+
+# -- history -----------------------------------------------------------------------------------
+
+
+def copy_revision(bench: Bench, number: int, status: str) -> None:
+    """Add a revision to the record, as an upgrade that changed nothing leaves it."""
+    path = f"api/v1/namespaces/{bench.namespace}/secrets"
+    secret = bench.api.find(f"{path}/sh.helm.release.v1.rel.v1")
+    assert secret is not None
+    record = decode_record(secret)
+    record["version"], record["info"]["status"] = number, status
+    inner = base64.b64encode(gzip.compress(json.dumps(record).encode()))
+    labels = {**secret["metadata"]["labels"], "version": str(number), "status": status}
+    metadata = {"name": f"sh.helm.release.v1.rel.v{number}", "labels": labels}
+    data = {"release": base64.b64encode(inner).decode()}
+    body: Json = {**secret, "metadata": metadata, "data": data}
+    assert bench.api.create(path, body)
+
+
+def test_no_revision_is_pruned_for_a_delivery(bench: Bench) -> None:
+    bench.install()
+    for number in range(2, 12):
+        copy_revision(bench, number, "deployed" if number == 11 else "superseded")
+    bench.delivery().apply(TARGET, 11)
+    assert sorted(bench.revisions()) == list(range(1, 13))
+
+
+def test_a_delivery_that_fails_again_and_again_leaves_one_failed_revision_before_its_own(
+    bench: Bench,
+) -> None:
+    bench.install()
+    maps = f"api/v1/namespaces/{bench.namespace}/configmaps/rel-config"
+    found = bench.api.find(maps)
+    assert found is not None
+    bench.api.replace(maps, {**found, "immutable": True})
+    for revision in range(1, 5):
+        with pytest.raises(HelmError, match="immutable"):
+            bench.delivery().apply(TARGET, revision)
+    assert bench.revisions() == {1: "deployed", 4: "failed", 5: "failed"}
+
+
+# -- where Helm keeps its records --------------------------------------------------------------
+
+
+def test_records_in_config_maps_are_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM_DRIVER", "configmap")
+    bench.install()
+    monkeypatch.delenv("HELM_DRIVER")
+    assert bench.delivery().current() is None
+    assert "HELM_DRIVER=configmap" in bench.delivery().missing()
+    with pytest.raises(ActionFailed, match=r"spec.airflow.release.*in ConfigMaps"):
+        bench.delivery().apply(TARGET, 1)
+
+
+def test_a_release_that_flux_delivers_is_named(bench: Bench) -> None:
+    bench.install(None, "--labels", "helm.toolkit.fluxcd.io/name=prod")
+    assert "flux suspend helmrelease prod" in bench.delivery().foreign_owner()
+    assert "Flux" in bench.delivery().forecast()[0]
