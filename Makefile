@@ -68,6 +68,12 @@ format: venv ## Format the code and apply ruff's safe fixes
 unit: venv ## Unit and property tests (seconds; Python only)
 	@$(call pytest,tests/unit,unit)
 
+.PHONY: test-long
+test-long: venv ## 100,000 simulated kills (WORLDS=...), and one with every kind of run on a cluster
+	@export XCOM_ROLLOUT_WORLDS=$(or $(WORLDS),100000)
+	$(call pytest,tests/unit/decide/test_kill_worlds.py --timeout=0 -s,long)
+	$(call pytest,tests/e2e -m long --timeout=3600 -s,long-e2e)
+
 .PHONY: apiserver-test
 apiserver-test: venv ## Tests against a real etcd and kube-apiserver
 	@$(call pytest,tests/apiserver --timeout=600,apiserver)
@@ -86,7 +92,7 @@ test-matrix: venv ## What holds on every Airflow, on all six versions (2.9 to 3.
 
 .PHONY: e2e
 e2e: venv ## Tests on a real cluster with Airflow, Postgres and S3 (CLUSTER=...)
-	@$(call pytest,tests/e2e --timeout=1800,e2e)
+	@$(call pytest,tests/e2e -m 'not long' --timeout=1800,e2e)
 
 .PHONY: bench
 bench: venv ## Measure what docs/benchmarks.md states

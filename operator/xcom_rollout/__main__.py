@@ -118,6 +118,7 @@ def run(configuration: Configuration) -> int:
         recorder=ClusterRecorder(kube),
         observe=lambda rollout: observe(world, rollout),
         perform=lambda observed, action: perform(world, observed, action),
+        now=world.api.now,
         stopping=queue.closed,
     )
     workers = Workers(queue, reconciler, count=configuration.workers)

@@ -18,7 +18,14 @@ from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.summarize import failure, summarize
 from xcom_rollout.events import Note, Recorder, Severity, notes_of
-from xcom_rollout.rollouts import ConflictError, Raw, Rollouts, read_rollout
+from xcom_rollout.rollouts import (
+    ConflictError,
+    Raw,
+    Rollouts,
+    is_deleting,
+    is_kept,
+    read_rollout,
+)
 from xcom_rollout.status import differs, transitions, without_nulls, worth_telling
 
 MOST_PASSES: Final = 50
@@ -28,6 +35,8 @@ PATIENT_PASSES: Final = 4
 """Passes over a held rollout before they become rarer."""
 LONGEST_HELD: Final = timedelta(minutes=1)
 """Longest time between passes over a held rollout."""
+LONGEST_IN_KILL: Final = timedelta(seconds=10)
+"""The same while a kill waits, such as for a task that takes hours."""
 
 OBSERVE_FAILED: Final = "ObserveFailed"
 ACTION_FAILED: Final = "ActionFailed"
@@ -62,16 +71,20 @@ class Patience:
     def __init__(self) -> None:
         self._calm: dict[Key, int] = {}
 
-    def after(self, key: Key, asked: timedelta, *, calm: bool) -> timedelta:
+    def after(
+        self, key: Key, asked: timedelta, *, calm: bool, longest: timedelta = LONGEST_HELD
+    ) -> timedelta:
         """Return when to look again.
 
-        `calm` says that this pass found the rollout held, as the one before, with nothing new.
+        Args:
+            calm: whether this pass found the rollout waiting, as the one before, with nothing new.
+            longest: time between passes that is not exceeded for that.
         """
         if not calm:
             self._calm.pop(key, None)
             return asked
         passes = self._calm[key] = self._calm.get(key, 0) + 1
-        slower = min(asked * max(1.0, passes / PATIENT_PASSES), LONGEST_HELD)
+        slower = min(asked * max(1.0, passes / PATIENT_PASSES), longest)
         return max(asked, slower)
 
 
@@ -97,7 +110,7 @@ class Reconciler:
         """
         for _ in range(MOST_PASSES):
             raw = self.rollouts.get(key.namespace, key.name)
-            if raw is None or raw["metadata"].get("deletionTimestamp"):
+            if raw is None or (is_deleting(raw["metadata"]) and not is_kept(raw["metadata"])):
                 return None
             try:
                 rest = self._pass(key, raw)
@@ -128,10 +141,13 @@ class Reconciler:
             raise
         raw = self._publish(key, raw, status, _announcement(decision))
         if decision.action is None:
-            held = decision.current.finding.progress is Progress.HELD
-            # The way back is in a hurry whatever holds it.
-            calm = held and observed.ledger.kill is None and not differs(previous, status)
-            after = self.patience.after(key, decision.requeue_after, calm=calm)
+            progress = decision.current.finding.progress
+            killing = observed.ledger.kill is not None
+            # The way back is in a hurry; what it waits for may take hours all the same.
+            waits = progress is Progress.HELD or (killing and progress is Progress.WAITING)
+            calm = waits and not differs(previous, status)
+            longest = LONGEST_IN_KILL if killing else LONGEST_HELD
+            after = self.patience.after(key, decision.requeue_after, calm=calm, longest=longest)
             return _Rest(over=True, look_again=after)
         started = self.now()
         try:

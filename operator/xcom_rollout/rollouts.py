@@ -95,4 +95,16 @@ def read_rollout(raw: Mapping[str, Any]) -> Rollout:
         created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
         spec=parse_spec(raw.get("spec")),
         annotations=dict(metadata.get("annotations") or {}),
+        deleting=is_deleting(metadata),
+        finalized=is_kept(metadata),
     )
+
+
+def is_deleting(metadata: Mapping[str, Any]) -> bool:
+    """Whether somebody has asked for the deletion of the rollout."""
+    return metadata.get("deletionTimestamp") is not None
+
+
+def is_kept(metadata: Mapping[str, Any]) -> bool:
+    """Whether the rollout carries the finalizer of a kill that goes on."""
+    return names.FINALIZER in (metadata.get("finalizers") or ())

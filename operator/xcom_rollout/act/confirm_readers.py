@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
@@ -12,6 +12,7 @@ from xcom_rollout.clients.airflow_objects import component_of, main_container, r
 from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed
 from xcom_rollout.clients.in_pod import CONCURRENCY, ask_probe
 from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.actions import ConfirmReaders
 from xcom_rollout.decide.ledger import Reader
@@ -83,7 +84,7 @@ def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
             uid=target.uid,
             started_at=target.started_at,
             settings=settings,
-            seen_at=datetime.now(UTC),
+            seen_at=world.api.now(),
             error=error,
         )
 
@@ -93,7 +94,7 @@ def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
 def _running(api: KubeApi, rollout: Rollout) -> dict[str, Target]:
     """Return the running main containers of the release's pods, by the pod's name."""
     items = api.list(
-        f"api/v1/namespaces/{rollout.namespace}/pods",
+        object_path(rollout.namespace, "pods"),
         labels=release_selector(rollout.spec.airflow.release),
     )
     return {target.pod: target for item in items if (target := _target(item)) is not None}

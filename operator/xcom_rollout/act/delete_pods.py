@@ -1,27 +1,37 @@
 """End task pods."""
 
-from typing import Final
+from functools import partial
 
-from xcom_rollout.clients.airflow import in_parallel
+from xcom_rollout.act.outcomes import each_run
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.actions import DeletePods
-from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.decide.observed import Observed
 from xcom_rollout.world import World
 
-GRACE: Final = 1
-"""Seconds: their runs have been stopped, and nothing that they could still do is wanted. Zero
-would take them off the list while they may still run."""
 
-
-def delete_pods(world: World, rollout: Rollout, action: DeletePods) -> None:
+def delete_pods(world: World, observed: Observed, action: DeletePods) -> None:
     """Delete each pod, unless another one has its name by now.
 
+    A pod keeps its own grace period: `on_kill` of its operator ends what runs outside of the
+    cluster, a Spark or BigQuery job for instance. Without any grace it would be off the list while
+    it may still run.
+
     Raises:
-        WorldError: the cluster refused or could not be asked; the other pods are done all the same.
+        WorldError: an error could not be recorded.
     """
-    pods = f"api/v1/namespaces/{rollout.namespace}/pods"
-
-    def delete(pod: tuple[str, str]) -> None:
-        name, uid = pod
-        world.api.delete(f"{pods}/{name}", uid=uid, grace_seconds=GRACE)
-
-    in_parallel(delete, action.pods)
+    each_run(
+        world,
+        observed,
+        [
+            (
+                pod.run,
+                partial(
+                    world.api.delete,
+                    object_path(pod.namespace, "pods", pod.name),
+                    uid=pod.uid,
+                    grace_seconds=None,
+                ),
+            )
+            for pod in action.pods
+        ],
+    )

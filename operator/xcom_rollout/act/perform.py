@@ -5,24 +5,28 @@ from typing import assert_never
 from xcom_rollout.act.clear_runs import clear_runs
 from xcom_rollout.act.confirm_readers import confirm_readers
 from xcom_rollout.act.delete_pods import delete_pods
-from xcom_rollout.act.fail_runs import fail_runs
 from xcom_rollout.act.forget_delivery import forget_delivery
 from xcom_rollout.act.look_for_build import look_for_build
 from xcom_rollout.act.pause_dags import set_paused
+from xcom_rollout.act.prove_way_back import prove_way_back
 from xcom_rollout.act.run_job import run_job
+from xcom_rollout.act.set_finalizer import set_finalizer
 from xcom_rollout.act.set_values import set_values
+from xcom_rollout.act.stop_runs import stop_runs
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.decide.actions import (
     Action,
     ClearRuns,
     ConfirmReaders,
     DeletePods,
-    FailRuns,
     ForgetDelivery,
     LookForBuild,
     PauseDags,
+    ProveWayBack,
     RunJob,
+    SetFinalizer,
     SetValues,
+    StopRuns,
     UnpauseDags,
     WriteLedger,
 )
@@ -51,15 +55,19 @@ def perform(world: World, observed: Observed, action: Action) -> None:
             confirm_readers(world, observed, action)
         case LookForBuild():
             look_for_build(world, observed, action)
+        case ProveWayBack():
+            prove_way_back(world, observed, action)
         case PauseDags():
             set_paused(world, rollout, action.dag_ids, paused=True)
         case UnpauseDags():
             set_paused(world, rollout, action.dag_ids, paused=False)
-        case FailRuns():
-            fail_runs(world, rollout, action)
+        case StopRuns():
+            stop_runs(world, observed, action)
         case DeletePods():
-            delete_pods(world, rollout, action)
+            delete_pods(world, observed, action)
         case ClearRuns():
-            clear_runs(world, rollout, action)
+            clear_runs(world, observed, action)
+        case SetFinalizer():
+            set_finalizer(world, rollout, action)
         case _:
             assert_never(action)

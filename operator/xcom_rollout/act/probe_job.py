@@ -27,7 +27,6 @@ from xcom_rollout.clients.object_names import (
     labels,
     owner,
 )
-from xcom_rollout.clients.packing import pack_runs
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.observed import JobKind, Rollout
 
@@ -45,7 +44,9 @@ DEADLINES: Final = {
     JobKind.AUDIT_STATIC: 1800,
     JobKind.AUDIT_DYNAMIC: 1800,
     JobKind.CALIBRATION: 600,
-    JobKind.CENSUS: 120,
+    JobKind.CENSUS: 300,
+    JobKind.EMPTY: 300,
+    JobKind.REHYDRATE: 1800,
     JobKind.VERIFY: 120,
 }
 """Seconds that a Job of each kind may take, the start of its pod included."""
@@ -119,7 +120,6 @@ def probe_job(rollout: Rollout, action: RunJob, template: PodTemplate, mounts: M
             "annotations": {
                 names.ANNOTATION_DIGEST: action.digest,
                 ANNOTATION_ATTEMPT: str(action.attempt),
-                names.ANNOTATION_OLD_RUNS: pack_runs(action.old_runs),
             },
             "ownerReferences": [owner(rollout)],
         },

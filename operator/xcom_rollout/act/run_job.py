@@ -16,7 +16,8 @@ from xcom_rollout.clients.airflow_objects import (
 )
 from xcom_rollout.clients.catalog import Catalog, config_maps
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.object_names import config_map_path, fitted, job_name, labels, owner
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.object_names import config_map_path, fitted, labels, owner
 from xcom_rollout.clients.packing import LIMIT, pack
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.observed import Rollout
@@ -46,7 +47,7 @@ def run_job(world: World, rollout: Rollout, action: RunJob) -> None:
         replaced=replaced,
     )
     job = probe_job(rollout, action, template, mounts)
-    world.api.create(f"apis/batch/v1/namespaces/{rollout.namespace}/jobs", job)
+    world.api.create(object_path(rollout.namespace, "jobs", version="batch/v1"), job)
 
 
 def differing(
@@ -93,8 +94,9 @@ def _probe_config_map(world: World, rollout: Rollout) -> str:
 
 def _runs_config_map(world: World, rollout: Rollout, action: RunJob) -> RunsFile:
     runs = [{"dagId": run.dag_id, "runId": run.run_id} for run in action.runs]
-    name = f"{job_name(rollout.name, action)}-runs"
     content = pack(RUNS_KEY, json.dumps(runs), plain_limit=LIMIT)
+    # Named by its content: it outlives its Job, and a later one may have the same number.
+    name = fitted(f"xbr-{rollout.name}-runs-{_digest(runs)}")
     _create_config_map(world, rollout, name, content)
     key = RUNS_KEY if content["data"] else f"{RUNS_KEY}.gz"
     return RunsFile(name, key)

@@ -6,12 +6,13 @@ from typing import Final
 from xcom_rollout.clients.errors import Conflict
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.ledger_codec import to_config_map
+from xcom_rollout.clients.ledger_memory import LedgerMemory
 from xcom_rollout.clients.object_names import config_map_path, labels, ledger_name, owner
 from xcom_rollout.clients.packing import pack
 from xcom_rollout.decide.actions import Report, reports_name
-from xcom_rollout.decide.ledger import CensusRecord, Ledger
+from xcom_rollout.decide.ledger import CensusRecord, Kill, Ledger
 from xcom_rollout.decide.observed import Rollout
-from xcom_rollout.decide.summarize import offloaded_runs_name
+from xcom_rollout.decide.summarize import kill_runs_name, offloaded_runs_name
 from xcom_rollout.world import World
 
 RUNS_KEY: Final = "runs.json"
@@ -31,13 +32,17 @@ def write_ledger(
         Conflict: somebody has written it meanwhile.
         WorldError: the cluster refused or could not be asked.
     """
+    name = ledger_name(rollout.name)
+    memory = LedgerMemory.of(world.memo, rollout.namespace, name)
+    listed = memory.ledger if memory.listed_for == rollout.uid else None
     # First: once the ledger holds a census or an audit, nothing makes the operator look at the
     # lists again.
-    if ledger.census is not None:
+    if ledger.census is not None and (listed is None or listed.census != ledger.census):
         _publish(world, rollout, offloaded_runs_name(rollout.name), _runs(ledger.census))
+    if (kill := ledger.kill) is not None and kill.runs and (listed is None or listed.kill != kill):
+        _publish(world, rollout, kill_runs_name(rollout.name), _kill_runs(kill))
     if report is not None:
         _publish_report(world, rollout, report)
-    name = ledger_name(rollout.name)
     body = _config_map(rollout, name, to_config_map(ledger))
     if ledger.resource_version is None:
         if not world.api.create(config_map_path(rollout.namespace), body):
@@ -45,6 +50,7 @@ def write_ledger(
     else:
         body["metadata"]["resourceVersion"] = ledger.resource_version
         world.api.replace(config_map_path(rollout.namespace, name), body)
+    memory.wrote(body, ledger, rollout.uid)
 
 
 def _publish(world: World, rollout: Rollout, name: str, content: Json) -> None:
@@ -85,6 +91,24 @@ def _runs(census: CensusRecord) -> Json:
     ]
     content = pack(RUNS_KEY, json.dumps(runs, indent=1))
     content["data"]["takenAt"] = census.taken_at.isoformat()
+    content["data"]["count"] = str(len(runs))
+    return content
+
+
+def _kill_runs(kill: Kill) -> Json:
+    runs = [
+        {
+            "dagId": run.key.dag_id,
+            "runId": run.key.run_id,
+            "stage": str(run.stage),
+            "rows": run.rows,
+            **({"message": run.message} if run.message else {}),
+            **({"error": run.error, "tries": run.tries} if run.error else {}),
+        }
+        for run in kill.runs
+    ]
+    content = pack(RUNS_KEY, json.dumps(runs, indent=1))
+    content["data"]["kill"] = str(kill.attempt)
     content["data"]["count"] = str(len(runs))
     return content
 

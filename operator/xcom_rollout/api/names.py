@@ -21,20 +21,28 @@ LABEL_ROLLOUT: Final = f"{GROUP}/rollout"
 LABEL_KIND: Final = f"{GROUP}/job-kind"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 
+LABEL_CHART: Final = f"{GROUP}/chart-part"
+"""On the Secrets that keep the chart of a release: the number of the part, from 1."""
+
 LABEL_DELIVERY: Final = f"{GROUP}/delivery"
 """On the Secret of a Helm revision: which process of the operator makes it, and its number.
 Helm hands labels down to later revisions, so it only counts where the number is the revision's."""
 
 ANNOTATION_DIGEST: Final = f"{GROUP}/digest"
-ANNOTATION_OLD_RUNS: Final = f"{GROUP}/runs-with-old-tasks"
 ANNOTATION_KILL: Final = f"{GROUP}/kill"
-"""Request: engages the kill-switch. JSON object with `by`, `at` (RFC 3339) and `reason`."""
+"""Request: engages the kill-switch. JSON object with `by`, `at` (RFC 3339), `reason` and, to
+override `spec.killSwitch.strategy`, `strategy`; where somebody changed that, `strategyBy`,
+`strategyAt` and `strategyReason`. `after` is for `xbr`: the newest kill that was over then."""
 ANNOTATION_ATTESTATION: Final = f"{GROUP}/rehearsal-attestation"
 """A person's word that the kill-switch was rehearsed: JSON with `by`, `at`, `evidence`,
 `expiresAt`."""
 
 ANNOTATION_PROVE: Final = f"{GROUP}/prove"
 """Request: another value than before voids all proofs and audits, so that they are made anew."""
+
+
+FINALIZER: Final = f"{GROUP}/kill"
+"""On a rollout whose kill goes on: it is deleted when the kill has finished."""
 
 
 class Condition:
@@ -49,6 +57,8 @@ class Condition:
     AUDITED: Final = "Audited"
     REHEARSED: Final = "Rehearsed"
     BUILD_CONFIRMED: Final = "BuildConfirmed"
+    ARMED: Final = "Armed"
+    """Whether the kill-switch was shown to have all that it needs."""
     READERS_CONFIRMED: Final = "ReadersConfirmed"
     OFFLOADING: Final = "Offloading"
     REVERTED: Final = "Reverted"
@@ -62,6 +72,7 @@ DOMAIN_CONDITIONS: Final = (
     Condition.AUDITED,
     Condition.REHEARSED,
     Condition.BUILD_CONFIRMED,
+    Condition.ARMED,
     Condition.READERS_CONFIRMED,
     Condition.OFFLOADING,
     Condition.REVERTED,

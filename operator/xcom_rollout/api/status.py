@@ -178,11 +178,27 @@ class DeliveryStatus(Model):
 class KillRunsStatus(Model):
     """Number of DAG runs that the kill-switch has brought so far or further."""
 
-    found: Count = Field(default=0, description="Runs to re-trigger.")
+    found: Count = Field(default=0, description="Runs to heal.")
+    draining: Count = Field(default=0, description="Runs that are left to end by themselves.")
     stopped: Count = Field(default=0, description="Runs stopped, or further.")
     cleared: Count = Field(default=0, description="Runs cleared, or further.")
     recovered: Count = Field(default=0, description="Runs that succeeded again, inline.")
+    healed: Count = Field(
+        default=0,
+        description="Runs that ended by themselves, or whose values are back in the database.",
+    )
     failed: Count = Field(default=0, description="Runs that need a person.")
+
+
+class TroubledRunStatus(Model):
+    """A DAG run that could not be brought forward when it was tried last."""
+
+    dag_id: str = Field(description="Its DAG.")
+    run_id: str = Field(description="Its run ID.")
+    stage: str = Field(description="How far it has come.")
+    error: str = Field(description="What was in the way.")
+    tries: Count = Field(default=0, description="Failed tries in a row.")
+    next_try: AwareDatetime | None = Field(default=None, description="When it is tried again.")
 
 
 class KillSwitchStatus(Model):
@@ -192,12 +208,36 @@ class KillSwitchStatus(Model):
     engaged_at: AwareDatetime = Field(description="When it was engaged.")
     by: str | None = Field(default=None, description="Who engaged it.")
     reason: str | None = Field(default=None, description="Why.")
+    strategy: str | None = Field(default=None, description="How runs are healed.")
+    round: Count = Field(
+        default=1,
+        description="Counts up when the release offloads again in the middle of it.",
+    )
+    writers_stopped_at: AwareDatetime | None = Field(
+        default=None,
+        description="When threshold -1 had been delivered: no process that started later offloads.",
+    )
     reverted_at: AwareDatetime | None = Field(
         default=None, description="When the database backend had been delivered."
     )
     runs: KillRunsStatus = Field(default=KillRunsStatus(), description="Progress of the runs.")
+    troubled: tuple[TroubledRunStatus, ...] = Field(
+        default=(),
+        description="Runs whose last try failed, twenty at most.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    list_ref: ListReference | None = Field(
+        default=None, description="ConfigMap with every run of the kill, its stage and its error."
+    )
+    seconds_to_writers_stopped: float | None = Field(
+        default=None,
+        description="Seconds from the request until no process that started later offloads.",
+    )
     seconds_to_queued: float | None = Field(
         default=None, description="Seconds from the request until the last run was queued again."
+    )
+    finished_runs: str | None = Field(
+        default=None, description="What became of offloaded values of finished runs."
     )
     finished_at: AwareDatetime | None = Field(default=None, description="When it had finished.")
 

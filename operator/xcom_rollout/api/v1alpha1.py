@@ -6,11 +6,22 @@ documentation and its validation are written once. Rules that a schema cannot sa
 """
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import core_schema
 
 from xcom_rollout.api.durations import DURATION_PATTERN, parse_duration
 
@@ -146,45 +157,200 @@ Duration = Annotated[
     str, Field(max_length=32, json_schema_extra=_DURATION_RULE), AfterValidator(_checked_duration)
 ]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
+"""Any text, such as the id of a DAG. What names a Kubernetes object has a type of its own below."""
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Makes a string a name that leads neither to another namespace nor to another host.
+
+    Attributes:
+        pattern: regular expression of the whole value, understood by Python and RE2 alike.
+        what: what the value must be, in words.
+        remedy: what to write instead.
+        longest: most characters.
+        further: schema extensions with more rules.
+    """
+
+    pattern: str
+    what: str
+    remedy: str
+    longest: int = 253
+    further: tuple[dict[str, Any], ...] = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        text = core_schema.str_schema(max_length=self.longest)
+        return core_schema.no_info_after_validator_function(self._checked, text)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        rule = cel(
+            f"self.matches('^({self.pattern})$')",
+            f"must be {self.what}; {self.remedy}",
+            expression=f'"\'" + self + "\' is not {self.what}; {self.remedy}"',
+        )
+        return {**handler(schema), **_all_of(rule, *self.further)}
+
+    def _checked(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"{value!r} is not {self.what}; {self.remedy}")
+        return value
+
+
+LABEL_PATTERN: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
+"""RFC 1035, as Kubernetes wants the name of a Service."""
+_PART: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN_PATTERN: Final = f"{_PART}([.]{_PART})*"
+"""RFC 1123, as Kubernetes wants the name of a Secret or a ConfigMap."""
+KEY_PATTERN: Final = "[-_a-zA-Z0-9][-._a-zA-Z0-9]*"
+PATH_PATTERN: Final = "(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+_OBJECT_REMEDY: Final = (
+    "write the bare name of an object in the namespace of the rollout: lower-case letters, "
+    "digits, - and ."
+)
+
+_PATH_REMEDY: Final = (
+    "write it as [webserver] base_url (Airflow 3: [api] base_url) has it after the host, such as "
+    "/airflow, without a slash at the end and without ?, # or .."
+)
+_IMMUTABLE_RELEASE: Final = cel(
+    "self == oldSelf", "is immutable: create another rollout for another release"
+)
+
+ServiceName = Annotated[
+    str,
+    _Named(
+        LABEL_PATTERN,
+        "the name of a Service",
+        "write the bare name of a Service in the namespace of the rollout, in lower-case letters, "
+        "digits and -, such as airflow-webserver",
+        63,
+    ),
+]
+SecretName = Annotated[str, _Named(SUBDOMAIN_PATTERN, "the name of a Secret", _OBJECT_REMEDY)]
+ConfigMapName = Annotated[str, _Named(SUBDOMAIN_PATTERN, "the name of a ConfigMap", _OBJECT_REMEDY)]
+ObjectName = Annotated[
+    str, _Named(SUBDOMAIN_PATTERN, "the name of a Secret or ConfigMap", _OBJECT_REMEDY)
+]
+DataKey = Annotated[
+    str,
+    _Named(
+        KEY_PATTERN,
+        "a key of a Secret or ConfigMap",
+        "write letters, digits, -, _ and ., such as ca.crt",
+    ),
+]
+ReleaseName = Annotated[
+    str,
+    _Named(
+        SUBDOMAIN_PATTERN,
+        "the name of a Helm release",
+        "write it as helm list prints it, in lower-case letters, digits, - and .",
+        53,
+        (_IMMUTABLE_RELEASE,),
+    ),
+]
+ChartName = Annotated[
+    str,
+    _Named(
+        "[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?",
+        "the name of a chart",
+        "write it as Chart.yaml has it, such as airflow; the address belongs in repository",
+    ),
+]
+ChartVersion = Annotated[
+    str,
+    _Named(
+        "v?[0-9]+([.][0-9]+)*(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?",
+        "one exact version",
+        "write it as helm list prints it after the name of the chart, such as 1.16.0",
+        64,
+    ),
+]
+UrlPath = Annotated[str, _Named(PATH_PATTERN, "a path", _PATH_REMEDY, 256)]
 
 
 class SecretReference(Model):
     """A Secret in the namespace of the rollout."""
 
-    name: Name = Field(description="Name of the Secret.")
+    name: SecretName = Field(description="Name of the Secret.")
 
 
 class ConfigMapReference(Model):
     """A ConfigMap in the namespace of the rollout."""
 
-    name: Name = Field(description="Name of the ConfigMap.")
+    name: ConfigMapName = Field(description="Name of the ConfigMap.")
+
+
+class CaReference(Model):
+    """A certificate authority in a Secret or ConfigMap in the namespace of the rollout."""
+
+    kind: Literal["Secret", "ConfigMap"] = Field(description="Kind of the object.")
+    name: ObjectName = Field(description="Name of the object.")
+    key: DataKey = Field(default="ca.crt", description="Key with the certificates, in PEM.")
+
+
+class AirflowLogin(Model):
+    """How the operator proves to Airflow who it is."""
+
+    type: Literal["Basic", "Session", "Token", "Bearer"] = Field(
+        description="Basic: the password with each request (Airflow 2 with basic_auth). Session: "
+        "the login form of Airflow 2 (its default, backend session). Token: POST /auth/token "
+        "(Airflow 3). Bearer: the key token of the Secret as it is, for any other auth manager or "
+        "proxy."
+    )
+
+
+_CA_WITHOUT_TLS: Final = "caRef: must be left out unless scheme is https"
+_API_RULE = cel("!has(self.caRef) || self.scheme == 'https'", _CA_WITHOUT_TLS)
 
 
 class AirflowApi(Model):
     """How the operator reaches Airflow's REST API."""
 
-    service: Name = Field(
+    service: ServiceName = Field(
         description="Service of the Airflow web server, in the namespace of the rollout."
     )
     port: int = Field(default=8080, ge=1, le=65535, description="Port of that Service.")
-    credentials_secret_ref: SecretReference = Field(
-        description="Secret with the keys username and password of an Airflow user that may read "
-        "DAGs and DAG runs, pause DAGs, and edit and clear DAG runs."
+    scheme: Literal["http", "https"] = Field(
+        default="http", description="Whether that port speaks TLS."
     )
+    path: UrlPath = Field(
+        default="",
+        description="What comes before /api/v1 or /api/v2, where the web server is below a path.",
+    )
+    ca_ref: CaReference | None = Field(
+        default=None,
+        description="Authority that the web server's certificate is checked by; it must name "
+        "SERVICE.NAMESPACE.svc. The public ones when absent.",
+    )
+    login: AirflowLogin | None = Field(
+        default=None,
+        description="How to log in. When absent, Basic for Airflow 2 and Token for Airflow 3.",
+    )
+    credentials_secret_ref: SecretReference = Field(
+        description="Secret with the keys username and password (login Bearer: token) of an "
+        "Airflow user that may read DAGs and DAG runs, pause DAGs, and edit and clear DAG runs."
+    )
+
+    @model_validator(mode="after")
+    def _ca_needs_tls(self) -> "AirflowApi":
+        if self.ca_ref is not None and self.scheme != "https":
+            raise ValueError(_CA_WITHOUT_TLS)
+        return self
 
 
 class Airflow(Model):
     """The Airflow instance whose XCom backend changes."""
 
-    release: Annotated[str, Field(min_length=1, max_length=53)] = Field(
+    release: ReleaseName = Field(
         description="Name of the Helm release of Airflow, in the namespace of the rollout. "
         "Immutable.",
-        json_schema_extra=cel(
-            "self == oldSelf",
-            "is immutable: create another rollout for another release",
-        ),
     )
-    api: AirflowApi = Field(description="Airflow's REST API.")
+    api: AirflowApi = Field(description="Airflow's REST API.", json_schema_extra=_API_RULE)
 
 
 class ObjectStorage(Model):
@@ -481,17 +647,31 @@ class KillSwitch(Model):
 
     engaged: bool = Field(
         default=False,
-        description="Set to true to return to the database backend and re-trigger the in-flight "
+        description="Set to true to return to the database backend and heal the in-flight "
         "runs that hold offloaded values. kubectl xbr kill does the same.",
     )
-    strategy: Literal["Retrigger"] = Field(
-        default="Retrigger", description="How in-flight runs with offloaded values are healed."
+    strategy: Literal["Retrigger", "Drain", "Rehydrate", "Immediate"] = Field(
+        default="Retrigger",
+        description="How in-flight runs with offloaded values are healed. Retrigger: each is "
+        "stopped and run again from its start. Drain: they are left to end, no run is touched. "
+        "Rehydrate: their values are copied back into the database, no run is touched. With these "
+        "three every process can read offloaded values until no run in flight needs it. "
+        "Immediate: for a backend that cannot even be read, the database backend is delivered "
+        "first, and a task that starts meanwhile may be handed a path. xbr kill --strategy "
+        "overrides it.",
+    )
+    finished_runs: Literal["Rehydrate", "Hold", "Accept"] = Field(
+        default="Rehydrate",
+        description="What becomes of offloaded values of finished runs, which other runs may still "
+        "read (include_prior_dates, pulls across DAGs), before the database backend is delivered. "
+        "Rehydrate: they are copied back into the database. Hold: the kill stays at threshold -1, "
+        "where they can be read. Accept: whoever reads one is handed a path.",
     )
     stop_tasks_after: Duration | None = Field(
         default=None,
-        description="How long a task that started before the revert, in a run that holds no "
-        "offloaded value, may go on before its run is re-triggered as well. No limit when absent: "
-        "its DAG is paused until it ends.",
+        description="How long a task that started before the kill, in a run that holds no "
+        "offloaded value, may go on before its run is healed as well. No limit when absent: the "
+        "database backend is delivered when it has ended.",
     )
 
 
@@ -500,14 +680,16 @@ class HelmChart(Model):
 
     repository: str = Field(
         max_length=1024,
-        description="Address of the chart repository: http(s)://... or oci://...",
+        description="Address of the chart repository: http(s)://... or oci://... Asked once, "
+        "before the first delivery, and only if the chart has enabled dependencies: all else is in "
+        "Helm's record of the release.",
         json_schema_extra=cel(
             "self.matches('^(https?|oci)://.+')",
             "must be the address of a chart repository, starting with https://, http:// or oci://",
         ),
     )
-    name: Name = Field(description="Name of the chart in the repository.")
-    version: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+    name: ChartName = Field(description="Name of the chart in the repository.")
+    version: ChartVersion = Field(
         description="Version of the chart; must be the version that the release runs."
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.memo import Memo
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ class Catalog:
     ) -> None:
         self._api = api
         self._memo = memo
-        self._path = f"api/v1/namespaces/{namespace}/{plural}"
+        self._namespace, self._plural = namespace, plural
         self._labels = labels
         self._listed: dict[str, Json] | None = None
         self._read: dict[str, Json | None] = {}
@@ -33,7 +34,8 @@ class Catalog:
             KubeError: the cluster could not be asked.
         """
         if self._listed is None:
-            items = self._api.list(self._path, labels=self._labels, metadata_only=True)
+            path = object_path(self._namespace, self._plural)
+            items = self._api.list(path, labels=self._labels, metadata_only=True)
             self._listed = {item["metadata"]["name"]: item["metadata"] for item in items}
         return self._listed.get(name)
 
@@ -44,7 +46,7 @@ class Catalog:
             KubeError: the cluster could not be asked.
         """
         if name not in self._read:
-            self._read[name] = self._api.find(f"{self._path}/{name}")
+            self._read[name] = self._api.find(object_path(self._namespace, self._plural, name))
         return self._read[name]
 
     def fact(self, name: str, derive: Callable[[Json], T]) -> T | None:

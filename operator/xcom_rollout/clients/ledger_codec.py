@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,10 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.packing import pack, unpack
-from xcom_rollout.decide.ledger import Ledger
+from xcom_rollout.decide.ledger import Ledger, RunStage
 
 KEY: Final = "ledger.json"
-SCHEMA: Final = "xcom-rollout-ledger/v1"
+SCHEMA: Final = "xcom-rollout-ledger/v2"
+_READABLE: Final = (SCHEMA, "xcom-rollout-ledger/v1")
+"""A kill that the version before began goes on: all that v1 has, v2 has too."""
 
 _ADAPTER: Final = TypeAdapter(Ledger)
 
@@ -35,12 +37,19 @@ def decode(text: str) -> Ledger:
     try:
         document = json.loads(text)
         schema = document.get("schema") if isinstance(document, Mapping) else None
-        if schema != SCHEMA:
+        if schema not in _READABLE:
             raise Malformed(
-                f"its schema is {schema!r} and this operator knows {SCHEMA!r}; run the operator "
-                "version that wrote it"
+                f"its schema is {schema!r} and this operator knows {' and '.join(_READABLE)}; run "
+                "the operator version that wrote it"
             )
-        return _ADAPTER.validate_python(document["ledger"])
+        ledger = _ADAPTER.validate_python(document["ledger"])
+        unknown = sorted(_unknown(document["ledger"], _ADAPTER.dump_python(ledger, mode="json")))
+        if unknown:
+            raise Malformed(
+                f"it has the fields {', '.join(unknown[:5])}, which this operator does not know "
+                "and would lose; run the operator version that wrote it"
+            )
+        return ledger if schema == SCHEMA else _from_first_version(ledger)
     except (ValueError, KeyError, ValidationError) as error:
         raise Malformed(f"it cannot be read: {error}") from error
 
@@ -70,6 +79,29 @@ def from_config_map(config_map: Json) -> Ledger:
             "only if no run holds offloaded values"
         ) from error
     return replace(ledger, resource_version=str(metadata["resourceVersion"]))
+
+
+def _from_first_version(ledger: Ledger) -> Ledger:
+    """Return the ledger with what v1 did not say: a run found may have been asked to stop."""
+    kill = ledger.kill
+    if kill is None:
+        return ledger
+    runs = tuple(replace(run, stop_asked=True) for run in kill.runs if run.stage is RunStage.FOUND)
+    return replace(ledger, kill=kill.with_runs(runs))
+
+
+def _unknown(found: Any, known: Any, path: str = "") -> Iterator[str]:
+    """Yield the members of `found`, by their path, that `known` lacks."""
+    if isinstance(found, dict) and isinstance(known, dict):
+        for name, value in found.items():
+            inner = f"{path}.{name}" if path else str(name)
+            if name not in known:
+                yield inner
+            elif isinstance(value, dict | list):
+                yield from _unknown(value, known[name], inner)
+    elif isinstance(found, list) and isinstance(known, list):
+        for entry, other in zip(found, known, strict=False):
+            yield from _unknown(entry, other, f"{path}[]")
 
 
 def _sorted_sets(content: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Final
 
 from xcom_rollout.api import names
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.observed import Rollout
 
@@ -58,6 +59,5 @@ def ledger_name(rollout: str) -> str:
     return f"xbr-{rollout}-ledger"
 
 
-def config_map_path(namespace: str, name: str = "") -> str:
-    path = f"api/v1/namespaces/{namespace}/configmaps"
-    return f"{path}/{name}" if name else path
+def config_map_path(namespace: str, name: str | None = None) -> str:
+    return object_path(namespace, "configmaps", name)

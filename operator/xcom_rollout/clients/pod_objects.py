@@ -6,9 +6,14 @@ from typing import Any, Final
 from xcom_rollout.clients.airflow_objects import component_of, main_container, release_selector
 from xcom_rollout.clients.errors import ActionFailed
 from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.ledger import RunKey
 
 _ENDED: Final = ("Succeeded", "Failed")
+
+
+_MADE_BY_EXECUTOR: Final = "kubernetes_executor=True"
+"""Label that KubernetesExecutor gives each of its pods, whatever its template says."""
 
 
 def list_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
@@ -17,7 +22,24 @@ def list_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
     Raises:
         KubeError: the cluster could not be asked.
     """
-    return api.list(f"api/v1/namespaces/{namespace}/pods", labels=release_selector(release))
+    return api.list(object_path(namespace, "pods"), labels=release_selector(release))
+
+
+def list_task_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
+    """Return the task pods of KubernetesExecutor in a namespace, but those of another release.
+
+    A pod template of the user's own may lack the chart's labels. A pod without them may be one of
+    another Airflow in the namespace: waiting for it in vain is the lesser evil.
+
+    Raises:
+        KubeError: the cluster could not be asked.
+    """
+    found = api.list(object_path(namespace, "pods"), labels=_MADE_BY_EXECUTOR)
+    return [
+        pod
+        for pod in found
+        if (pod["metadata"].get("labels") or {}).get("release", release) == release
+    ]
 
 
 def run_of(item: Json) -> RunKey | None:

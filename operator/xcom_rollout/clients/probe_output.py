@@ -9,7 +9,14 @@ from typing import Any, Final
 
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.decide.ledger import Drift, NamedCheck, OffloadedRun, RunKey, Verdict
-from xcom_rollout.decide.observed import CalibrationResult, CensusResult, ProofResult
+from xcom_rollout.decide.observed import (
+    CalibrationResult,
+    CensusResult,
+    EmptyResult,
+    FinishedValues,
+    ProofResult,
+    RehydrateResult,
+)
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings
 
 BEGIN: Final = "-----BEGIN XCOM PROBE RESULT-----"
@@ -79,23 +86,101 @@ def census_result(document: Mapping[str, Any]) -> CensusResult:
     found = verdict(document)
     if found is not Verdict.PASS:
         return CensusResult(found, (), _problems(document))
-    runs = document.get("runs")
-    if not isinstance(runs, list):
-        raise Malformed("the probe's census has no list `runs`")
     try:
         return CensusResult(
             found,
             tuple(
                 OffloadedRun(
-                    RunKey(str(run["dagId"]), str(run["runId"])),
+                    _run_key(run),
                     int(run["rows"]),
                     str(run["state"] or "gone"),
+                    run_type=str(run.get("runType") or ""),
+                    waited_for_by=tuple(sorted({_run_key(w) for w in run.get("waitedForBy", ())})),
                 )
-                for run in runs
+                for run in _list(document, "runs")
             ),
+            finished=_finished(document),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Malformed(f"a run in the probe's census cannot be read: {error!r}") from error
+
+
+def empty_result(document: Mapping[str, Any]) -> EmptyResult:
+    """Return the outcome of `forget`.
+
+    Raises:
+        Malformed: the document lacks what it has.
+    """
+    found = verdict(document)
+    if found is Verdict.ERROR:
+        return EmptyResult(found, message=_problems(document))
+    emptied, left = [], []
+    try:
+        for run in _list(document, "runs"):
+            if run.get("skipped") or int(run.get("left") or 0):
+                why = run.get("skipped") or f"{run['left']} rows with paths are left"
+                left.append((_run_key(run), str(why)))
+            else:
+                emptied.append(_run_key(run))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"a run in the probe's answer cannot be read: {error!r}") from error
+    return EmptyResult(Verdict.PASS, tuple(emptied), tuple(left))
+
+
+def rehydrate_result(document: Mapping[str, Any]) -> RehydrateResult:
+    """Return the outcome of `rehydrate`.
+
+    Raises:
+        Malformed: the document lacks what it has.
+    """
+    found = verdict(document)
+    if found is Verdict.ERROR:
+        return RehydrateResult(found, message=_problems(document))
+    counts = _mapping(document, "counts")
+    try:
+        failed = tuple(
+            (_run_key(row), f"{row['taskId']} {row['key']}: {row['why']}")
+            for row in _list(document, "failed")
+        )
+        runs = {_run_key(run): int(run["left"] or 0) for run in document.get("runs") or ()}
+        healed = tuple(key for key, left in runs.items() if not left)
+        if not int(counts["remaining"]):
+            # The list of failures is bounded.
+            named = {key for key, _ in failed}
+            failed += tuple(
+                (key, f"{left} values could not be copied back")
+                for key, left in runs.items()
+                if left and key not in named
+            )
+        return RehydrateResult(
+            found,
+            copied=int(counts["copied"]),
+            remaining=int(counts["remaining"]),
+            healed=healed,
+            failed=failed,
+            failed_rows=int(counts["failed"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"the probe's rehydration cannot be read: {error!r}") from error
+
+
+def _finished(document: Mapping[str, Any]) -> FinishedValues | None:
+    found = document.get("finished")
+    if not isinstance(found, Mapping):
+        return None
+    dags = tuple(str(dag["dagId"]) for dag in found.get("dags") or ())
+    return FinishedValues(int(found["runs"]), int(found["rows"]), dags)
+
+
+def _run_key(run: Mapping[str, Any]) -> RunKey:
+    return RunKey(str(run["dagId"]), str(run["runId"]))
+
+
+def _list(document: Mapping[str, Any], name: str) -> list[Any]:
+    found = document.get(name)
+    if not isinstance(found, list):
+        raise Malformed(f"the probe's result has no list `{name}`")
+    return found
 
 
 def calibration_result(document: Mapping[str, Any]) -> CalibrationResult:

@@ -55,9 +55,7 @@ class RunJob:
     samples: str | None = None
     """ConfigMap with values to try, for kind PROOF."""
     runs: tuple[RunKey, ...] = ()
-    """Runs to look at, for kind VERIFY."""
-    old_runs: frozenset[RunKey] = frozenset()
-    """Runs with a task pod of the old environment, for a census: they may offload after it."""
+    """Runs to work on, for the kinds EMPTY and REHYDRATE."""
 
     def describe(self) -> str:
         return f"run the {self.kind} Job of the {self.component} pod, attempt {self.attempt}"
@@ -70,6 +68,8 @@ class SetValues:
     settings: BackendSettings
     from_revision: int
     """The revision this was decided on: a newer one means that somebody else was quicker."""
+    way_back: bool = False
+    """Whether a kill delivers: what would only block a flip does not block it."""
 
     def describe(self) -> str:
         return f"deliver the {self.settings.describe()}"
@@ -106,6 +106,18 @@ class LookForBuild:
 
 
 @dataclass(frozen=True)
+class ProveWayBack:
+    """Ask for all that a kill will need, and record what is missing. Changes nothing of Airflow."""
+
+    settings: BackendSettings
+    """What the first delivery of the way there would be; rendered, and compared with what runs."""
+    digest: str
+
+    def describe(self) -> str:
+        return "prove that the way back works"
+
+
+@dataclass(frozen=True)
 class PauseDags:
     dag_ids: tuple[str, ...]
 
@@ -122,8 +134,12 @@ class UnpauseDags:
 
 
 @dataclass(frozen=True)
-class FailRuns:
-    """Set the runs to failed, so that Airflow schedules no further task of theirs."""
+class StopRuns:
+    """Set the runs to failed, so that Airflow schedules no further task of theirs.
+
+    A run that Airflow could not clear afterwards is left alone. Why one was not stopped is
+    recorded in the ledger, run by run.
+    """
 
     runs: tuple[RunKey, ...]
 
@@ -132,23 +148,49 @@ class FailRuns:
 
 
 @dataclass(frozen=True)
-class DeletePods:
-    """Delete task pods by name and UID, with a grace period of one second."""
+class TaskPod:
+    """A task pod to end: its name may stand for another pod by now, its UID cannot."""
 
-    pods: tuple[tuple[str, str], ...]
+    namespace: str
+    name: str
+    uid: str
+    run: RunKey
+
+
+@dataclass(frozen=True)
+class DeletePods:
+    """Delete task pods with their own grace period, so that `on_kill` of their operators runs.
+
+    Why one could not be deleted is recorded in the ledger, run by run.
+    """
+
+    pods: tuple[TaskPod, ...]
 
     def describe(self) -> str:
-        return f"end the task pods {', '.join(name for name, _ in self.pods)}"
+        return f"end the task pods {', '.join(pod.name for pod in self.pods)}"
 
 
 @dataclass(frozen=True)
 class ClearRuns:
-    """Clear the runs, so that Airflow runs each again from its start."""
+    """Clear the runs, so that Airflow runs each again from its start.
+
+    Why one was not cleared is recorded in the ledger, run by run.
+    """
 
     runs: tuple[RunKey, ...]
 
     def describe(self) -> str:
         return f"clear {', '.join(map(str, self.runs))}"
+
+
+@dataclass(frozen=True)
+class SetFinalizer:
+    """Add or remove the finalizer that keeps the resource while a kill goes on."""
+
+    present: bool
+
+    def describe(self) -> str:
+        return f"{'add' if self.present else 'remove'} the finalizer"
 
 
 Action = (
@@ -158,9 +200,11 @@ Action = (
     | ForgetDelivery
     | ConfirmReaders
     | LookForBuild
+    | ProveWayBack
     | PauseDags
     | UnpauseDags
-    | FailRuns
+    | StopRuns
     | DeletePods
     | ClearRuns
+    | SetFinalizer
 )

@@ -13,16 +13,6 @@ from xcom_rollout.api.durations import parse_duration
 from xcom_rollout.api.v1alpha1 import AcceptedFinding, AuditGate
 from xcom_rollout.decide.actions import Report, WriteLedger, reports_name
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.errands import (
-    AUDIT_OF,
-    Answered,
-    Due,
-    Errand,
-    Failed,
-    Running,
-    newest_attempt,
-    send,
-)
 from xcom_rollout.decide.ledger import (
     Audit,
     AuditFinding,
@@ -33,6 +23,16 @@ from xcom_rollout.decide.ledger import (
     Verdict,
 )
 from xcom_rollout.decide.observed import AuditResult, JobKind, ProbeJob
+from xcom_rollout.decide.probe_jobs import (
+    AUDIT_OF,
+    Answered,
+    Due,
+    Failed,
+    ProbeRequest,
+    Running,
+    newest_attempt,
+    request_job,
+)
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
@@ -60,8 +60,8 @@ def audited(s: Situation) -> Finding:
         audit = s.ledger.audit(kind)
         if _counts(s, gate, audit):
             continue
-        errand = Errand(_JOB_KIND[kind], _COMPONENT[kind], s.observed.digest)
-        match newest_attempt(s, errand, AuditResult, retry=ERROR_RETRY):
+        request = ProbeRequest(_JOB_KIND[kind], _COMPONENT[kind], s.observed.digest)
+        match newest_attempt(s, request, AuditResult, retry=ERROR_RETRY):
             case Running(job):
                 running.append(f"{kind} ({job.message or job.name})")
             case Answered(job, result):
@@ -71,7 +71,7 @@ def audited(s: Situation) -> Finding:
                 return _record(s, _audit(s, kind, job, broken))
             case Due():
                 error = _error(s, audit)
-                return error if error is not None else _start(s, gate, errand)
+                return error if error is not None else _start(s, gate, request)
     if running:
         return wait("AuditsRunning", f"auditing: {some(running)}", seconds=2)
     return _open_findings(s, gate)
@@ -151,8 +151,8 @@ def _counts(s: Situation, gate: AuditGate, audit: Audit | None) -> bool:
     return s.now < audit.observed_at + parse_duration(gate.max_age)
 
 
-def _start(s: Situation, gate: AuditGate, errand: Errand) -> Finding:
-    if errand.kind is JobKind.AUDIT_STATIC:
+def _start(s: Situation, gate: AuditGate, request: ProbeRequest) -> Finding:
+    if request.kind is JobKind.AUDIT_STATIC:
         what = "the DAG code"
         arguments = list(_static_arguments(gate))
         candidate = None
@@ -160,9 +160,9 @@ def _start(s: Situation, gate: AuditGate, errand: Errand) -> Finding:
         what = "the values in the table"
         arguments = list(_dynamic_arguments(s, gate))
         candidate = s.target
-    job = send(
+    job = request_job(
         s,
-        errand,
+        request,
         arguments,
         candidate=candidate,
         deadline=parse_duration(gate.timeout),
@@ -170,7 +170,7 @@ def _start(s: Situation, gate: AuditGate, errand: Errand) -> Finding:
     return act(
         "StartingAudit",
         f"starting audit attempt {job.attempt} of {what} in a pod cloned from the "
-        f"{errand.component}",
+        f"{request.component}",
         job,
     )
 

@@ -7,9 +7,16 @@ from typing import Final
 from xcom_rollout.api.v1alpha1 import Calibration as Wanted
 from xcom_rollout.decide.actions import Report, WriteLedger
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.errands import Answered, Errand, Failed, Running, newest_attempt, send
 from xcom_rollout.decide.ledger import Calibration, Component
 from xcom_rollout.decide.observed import CalibrationResult, JobKind, ProbeJob
+from xcom_rollout.decide.probe_jobs import (
+    Answered,
+    Failed,
+    ProbeRequest,
+    Running,
+    newest_attempt,
+    request_job,
+)
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import act, done, wait
 
@@ -28,8 +35,8 @@ def calibrated(s: Situation) -> Finding:
         return _compared(s, record)
     if s.release.settings == s.target:
         return done("NotCalibrated", "the cut-over took place without a recommendation")
-    errand = Errand(JobKind.CALIBRATION, Component.SCHEDULER, _purpose(s, wanted))
-    match newest_attempt(s, errand, CalibrationResult, retry=RETRY):
+    request = ProbeRequest(JobKind.CALIBRATION, Component.SCHEDULER, _purpose(s, wanted))
+    match newest_attempt(s, request, CalibrationResult, retry=RETRY):
         case Running(job):
             return wait("Calibrating", f"measuring the values in the table ({_seen(job)})")
         case Answered(job, result):
@@ -45,7 +52,7 @@ def calibrated(s: Situation) -> Finding:
     return act(
         "StartingCalibration",
         "measuring the sizes of the values in the table",
-        send(s, errand, (*arguments, *base)),
+        request_job(s, request, (*arguments, *base)),
     )
 
 

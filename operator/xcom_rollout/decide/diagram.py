@@ -6,7 +6,7 @@ python -m xcom_rollout.decide.diagram > docs/reference/states.md
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
-from xcom_rollout.decide.kill_table import KILL_TABLE
+from xcom_rollout.decide.kill.table import KILL_TABLE
 from xcom_rollout.decide.rollout_table import ROLLOUT_TABLE
 from xcom_rollout.decide.table import Step
 

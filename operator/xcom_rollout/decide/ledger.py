@@ -5,6 +5,7 @@ resource. It is written as a whole, guarded by its resourceVersion, and a pure f
 each next version.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -243,6 +244,10 @@ class OffloadedRun:
     key: RunKey
     rows: int
     state: str
+    run_type: str = ""
+    """Airflow's word: manual, scheduled, backfill, ...; empty where it is not known."""
+    waited_for_by: tuple[RunKey, ...] = ()
+    """In-flight runs with a task that waits for this one (TriggerDagRunOperator)."""
 
 
 @dataclass(frozen=True)
@@ -253,23 +258,75 @@ class CensusRecord:
     attempt: int
     taken_at: datetime
     runs: tuple[OffloadedRun, ...]
+    purpose: str = ""
+    """What the Job was sent for: `live`, or a moment of a kill."""
     old_runs: frozenset[RunKey] = frozenset()
-    """Runs that had a task pod of the old environment when the Job was created."""
+    """Written by the version before; no decision reads it."""
     after_revert: bool = False
-    """Whether the Job was created after a kill had delivered the database backend."""
+    """Written by the version before; no decision reads it."""
+
+
+class Strategy(StrEnum):
+    """How a kill heals the in-flight runs that hold offloaded values."""
+
+    RETRIGGER = "Retrigger"
+    """They are stopped and run again from their start."""
+    DRAIN = "Drain"
+    """They are left to end; no run is touched."""
+    REHYDRATE = "Rehydrate"
+    """Their values are copied back into the database; no run is touched."""
+    IMMEDIATE = "Immediate"
+    """The database backend is delivered first, for a backend that cannot even be read. A task
+    that starts meanwhile may be handed a path: the weaker promise."""
+
+
+class FinishedRuns(StrEnum):
+    """What becomes of offloaded values of finished runs before the database backend is back."""
+
+    REHYDRATE = "Rehydrate"
+    HOLD = "Hold"
+    ACCEPT = "Accept"
 
 
 class RunStage(StrEnum):
+    """How far a kill has come with one run."""
+
     FOUND = "Found"
+    """It holds offloaded values, and nothing has been done about it."""
+    DRAINING = "Draining"
+    """It is left to end by itself."""
+    STOPPING = "Stopping"
+    """It is, or is about to be, set to failed."""
     STOPPED = "Stopped"
+    """It is not in flight any more; its task pods may still be."""
+    EMPTIED = "Emptied"
+    """Its rows that hold paths are gone, so no process can read one. It waits for its clear."""
     CLEARED = "Cleared"
+    """It is queued again."""
     RECOVERED = "Recovered"
+    """It has succeeded again."""
+    HEALED = "Healed"
+    """It ended by itself, was deleted, or its values are back in the database."""
     FAILED = "Failed"
+    """It ran again and failed, or still holds paths: a person has to look."""
+
+
+SAFE_STAGES = frozenset(
+    {
+        RunStage.EMPTIED,
+        RunStage.CLEARED,
+        RunStage.RECOVERED,
+        RunStage.HEALED,
+        RunStage.FAILED,
+    }
+)
+"""Stages in which no task of the run can meet a path, whatever the backend."""
+ENDED_STAGES = frozenset({RunStage.RECOVERED, RunStage.HEALED, RunStage.FAILED})
 
 
 @dataclass(frozen=True)
 class RecoveringRun:
-    """A run that a kill re-triggers, and how far that has come."""
+    """A run that a kill heals: how far that has come, and what is in its way."""
 
     key: RunKey
     rows: int
@@ -277,6 +334,26 @@ class RecoveringRun:
     start_date: str | None = None
     """The run's start as Airflow gave it before the clear; a clear resets it."""
     message: str = ""
+    run_type: str = ""
+    waited_for_by: tuple[RunKey, ...] = ()
+    error: str = ""
+    """Why the last try failed; empty when it did not."""
+    tries: int = 0
+    """Failed tries in a row."""
+    failing_since: datetime | None = None
+    """When the first of these failed."""
+    next_try: datetime | None = None
+    """No further try before; None: at once."""
+    cleared_round: int = 0
+    """Round of the kill in which it was cleared; it is not cleared twice in one."""
+    spoilt: bool = False
+    """Whether the last census found paths in it after its re-run."""
+    stop_asked: bool = False
+    """Whether Airflow may have been asked to stop it: when it ends, it has to be cleared."""
+
+    def at(self, stage: RunStage) -> "RecoveringRun":
+        """Return the run at a stage, with no failed try."""
+        return replace(self, stage=stage, error="", tries=0, failing_since=None, next_try=None)
 
 
 @dataclass(frozen=True)
@@ -287,18 +364,38 @@ class Kill:
     engaged_at: datetime
     by: str
     reason: str
+    strategy: Strategy = Strategy.RETRIGGER
+    round: int = 1
+    """Counts up when the release offloads again in the middle, or the last census found a run."""
+    writers_stopped_at: datetime | None = None
+    """When threshold -1 (Immediate: the database backend) had been delivered in this round."""
+    writers_gone: bool = False
+    """Whether every process that could still offload has been seen gone in this round."""
+    counted: tuple[str, ...] = ()
+    """Censuses of this round that are on record: found, frozen, last."""
+    finished_values: str = ""
+    """What became of the values of finished runs, in words; empty until that is settled."""
+    reverting: bool = False
+    """Whether the database backend is delivered, or is about to be, by this kill."""
     held_dags: tuple[str, ...] = ()
-    """DAGs that the operator paused and will unpause; those paused by people are not here."""
+    """DAGs that the operator paused and will unpause (Immediate, and kills that the version
+    before began); those paused by people are not here."""
     released_dags: tuple[str, ...] = ()
     hold_error: str = ""
-    """Why DAGs could not be paused before the revert; the revert does not wait for them."""
+    """Why DAGs could not be paused before an Immediate revert."""
     reverted_at: datetime | None = None
     runs: tuple[RecoveringRun, ...] = ()
+    emptied_attempt: int = 0
+    """Newest Job that removed rows and is on record."""
+    rehydrated_attempt: int = 0
+    """Newest Job that copied values back and is on record."""
     verified: bool = False
-    """Whether a census has shown that the re-runs hold inline values only."""
+    """Whether the last census has found no run in flight with offloaded values."""
     finished_at: datetime | None = None
     queued_at: datetime | None = None
     """When the last run to clear had been cleared."""
+    counts: tuple[tuple[str, int], ...] = ()
+    """Number of runs by stage, of a past kill: its runs are not kept."""
 
     def with_run(self, run: RecoveringRun) -> "Kill":
         return self.with_runs((run,))
@@ -306,6 +403,15 @@ class Kill:
     def with_runs(self, changed: tuple[RecoveringRun, ...]) -> "Kill":
         by_key = {run.key: run for run in self.runs} | {run.key: run for run in changed}
         return replace(self, runs=tuple(by_key[key] for key in sorted(by_key)))
+
+    def past(self) -> "Kill":
+        """Return what is kept of a kill that is over: counts, and the runs that did not recover."""
+        totals = Counter(str(run.stage) for run in self.runs)
+        return replace(
+            self,
+            runs=tuple(run for run in self.runs if run.stage is RunStage.FAILED)[:50],
+            counts=tuple(sorted(totals.items())) or self.counts,
+        )
 
 
 @dataclass(frozen=True)
@@ -315,6 +421,22 @@ class Delivered:
     settings: BackendSettings
     revision: int
     at: datetime
+    backend_hash: str = ""
+    """Hash of the owned options in the pods' configuration when this was recorded."""
+    config_changed_at: datetime | None = None
+    """When the configuration changed to this, by the API server's clock. A later change of
+    something else in the same ConfigMap makes no task pod an old one."""
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """What was found of all that a kill will need, asked before it is needed."""
+
+    digest: str
+    """Of what was looked at."""
+    checked_at: datetime
+    problems: tuple[str, ...] = ()
+    """What is missing: the field, what was seen, what to do. Empty where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -324,12 +446,15 @@ class Ledger:
     baseline: BackendSettings | None = None
     """The owned settings found before the first flip; the kill-switch restores them."""
     delivered: Delivered | None = None
+    bases: tuple[str, ...] = ()
+    """Every base path that was ever delivered, oldest first: a census asks for all of them."""
     proofs: tuple[Proof, ...] = ()
     audits: tuple[Audit, ...] = ()
     calibration: Calibration | None = None
     build: BuildSeen | None = None
     readers: tuple[Reader, ...] = ()
     census: CensusRecord | None = None
+    way_back: WayBack | None = None
     kill: Kill | None = None
     past_kills: tuple[Kill, ...] = ()
     resource_version: str | None = None

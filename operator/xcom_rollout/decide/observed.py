@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import ClassVar
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
@@ -31,6 +32,10 @@ class Rollout:
     created_at: datetime
     spec: RolloutSpec
     annotations: Mapping[str, str] = field(default_factory=dict)
+    deleting: bool = False
+    """Whether somebody has asked for its deletion."""
+    finalized: bool = False
+    """Whether it carries the finalizer of a kill that goes on."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,11 @@ class Pod:
     """The DAG run that a KubernetesExecutor task pod works for; None for long-lived pods."""
     ended: bool = False
     """Whether its containers have ended (phase Succeeded or Failed)."""
+    namespace: str = ""
+    """Empty stands for the namespace of the rollout."""
+    node: str = ""
+    gone_by: datetime | None = None
+    """When a terminating pod should have ended: its deletion plus its grace period."""
 
 
 class JobState(StrEnum):
@@ -110,7 +120,12 @@ class JobKind(StrEnum):
     AUDIT_DYNAMIC = "audit-dynamic"
     CALIBRATION = "calibration"
     CENSUS = "census"
+    EMPTY = "empty"
+    """Removes the rows of stopped runs that hold paths."""
+    REHYDRATE = "rehydrate"
+    """Copies offloaded values back into the database."""
     VERIFY = "verify"
+    """Made by the version before."""
 
 
 @dataclass(frozen=True)
@@ -158,13 +173,64 @@ class CensusResult:
     verdict: Verdict
     runs: tuple[OffloadedRun, ...]
     message: str = ""
+    finished: "FinishedValues | None" = None
+    """Offloaded values of finished runs, where they were asked for."""
 
     @property
     def is_answer(self) -> bool:
         return self.verdict is Verdict.PASS
 
 
-ProbeResult = ProofResult | AuditResult | CalibrationResult | CensusResult
+@dataclass(frozen=True)
+class FinishedValues:
+    """Offloaded values of runs that are not in flight."""
+
+    runs: int
+    rows: int
+    dags: tuple[str, ...] = ()
+    """DAGs with the most such rows first, not all of them."""
+
+
+@dataclass(frozen=True)
+class EmptyResult:
+    """What came of removing the rows of stopped runs that hold paths."""
+
+    verdict: Verdict
+    emptied: tuple[RunKey, ...] = ()
+    """Runs that hold no path any more."""
+    left: tuple[tuple[RunKey, str], ...] = ()
+    """Runs that still do, and why."""
+    message: str = ""
+
+    @property
+    def is_answer(self) -> bool:
+        return self.verdict is Verdict.PASS
+
+
+@dataclass(frozen=True)
+class RehydrateResult:
+    """What came of copying offloaded values back into their rows."""
+
+    verdict: Verdict
+    copied: int = 0
+    """Rows."""
+    remaining: int = 0
+    """Rows that there was no time for."""
+    healed: tuple[RunKey, ...] = ()
+    """Runs of those asked for that hold no path any more."""
+    failed: tuple[tuple[RunKey, str], ...] = ()
+    """Runs with a value that could not be copied: which, and why."""
+    failed_rows: int = 0
+    message: str = ""
+
+    @property
+    def is_answer(self) -> bool:
+        return self.verdict is not Verdict.ERROR
+
+
+ProbeResult = (
+    ProofResult | AuditResult | CalibrationResult | CensusResult | EmptyResult | RehydrateResult
+)
 """What a Job of the probe brought back. `is_answer` tells whether it looked at what it was sent
 for; where it did not, `message` says why."""
 
@@ -181,7 +247,6 @@ class ProbeJob:
     created_at: datetime
     state: JobState
     finished_at: datetime | None = None
-    old_runs: frozenset[RunKey] = frozenset()
     result: ProbeResult | None = None
     message: str = ""
     """Progress while it runs (such as an image that cannot be pulled); the fault when broken."""
@@ -201,15 +266,24 @@ class AirflowView:
     """What Airflow's REST API said; gathered while a kill is going on."""
 
     runs: tuple[DagRun, ...] = ()
-    """In-flight runs (running, queued) and every run that the kill has recorded."""
-    unpaused_dags: frozenset[str] = frozenset()
-    """DAGs with in-flight runs, or held by the kill, that are not paused; a held DAG that is gone
-    from Airflow is listed too, for it needs no unpausing."""
+    """The runs that the kill has recorded, as far as Airflow still has them."""
+    paused_dags: frozenset[str] = frozenset()
+    """Of the DAGs of those runs and the DAGs held by the kill: those that are paused."""
+    missing_dags: frozenset[str] = frozenset()
+    """Of the same: those whose file Airflow does not find any more."""
+    busy_dags: frozenset[str] = frozenset()
+    """DAGs with runs in flight that are not paused; only where a kill is Immediate."""
+    major: int = 0
+    """Airflow's major version; 0 where it is not known."""
     error: str = ""
     """Why the API could not be asked; empty when it answered."""
 
+    @cached_property
+    def by_key(self) -> Mapping[RunKey, DagRun]:
+        return {run.key: run for run in self.runs}
+
     def run(self, key: RunKey) -> DagRun | None:
-        return next((run for run in self.runs if run.key == key), None)
+        return self.by_key.get(key)
 
 
 @dataclass(frozen=True)
@@ -224,6 +298,8 @@ class Observed:
     config_changed_at: datetime | None
     """Last change of the ConfigMaps that Airflow's pods mount (whole seconds, as Kubernetes
     records it)."""
+    backend_hash: str
+    """Hash of what those ConfigMaps say of the options that a flip owns; empty if unknown."""
     workloads: tuple[Workload, ...]
     pods: tuple[Pod, ...]
     jobs: tuple[ProbeJob, ...]
@@ -231,5 +307,11 @@ class Observed:
     airflow: AirflowView | None = None
     problems: tuple[str, ...] = ()
     """What could not be observed, in words; a decision that needs it holds."""
+    release_missing: str = ""
+    """Why there is no release, and what to do, in words; where it is known."""
     samples_missing: bool = False
     """Whether the spec names a ConfigMap of samples that is not there."""
+    unseen_tasks: str = ""
+    """Why some task pods cannot be seen; empty where all can."""
+    namespace_terminating: bool = False
+    """Whether the namespace itself is being deleted."""

@@ -6,17 +6,17 @@ from typing import Final
 
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.errands import (
-    Answered,
-    Due,
-    Errand,
-    Failed,
-    Running,
-    newest_attempt,
-    send,
-)
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
 from xcom_rollout.decide.observed import JobKind, ProbeJob, ProofResult
+from xcom_rollout.decide.probe_jobs import (
+    Answered,
+    Due,
+    Failed,
+    ProbeRequest,
+    Running,
+    newest_attempt,
+    request_job,
+)
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
@@ -44,8 +44,8 @@ def proven(s: Situation) -> Finding:
     for component in PROVEN_COMPONENTS:
         if _valid(s, s.ledger.proof(component)):
             continue
-        errand = Errand(JobKind.PROOF, component, s.observed.digest)
-        match newest_attempt(s, errand, ProofResult, retry=PROOF_RETRY):
+        request = ProbeRequest(JobKind.PROOF, component, s.observed.digest)
+        match newest_attempt(s, request, ProofResult, retry=PROOF_RETRY):
             case Running(job):
                 running.append(f"{component} ({job.message or job.name})")
             case Answered(job, result):
@@ -55,7 +55,7 @@ def proven(s: Situation) -> Finding:
                 return _record(s, _proof(s, job, broken))
             case Due():
                 red = _red(s, s.ledger.proof(component))
-                return red if red is not None else _start(s, errand)
+                return red if red is not None else _start(s, request)
     if running:
         return wait("ProofsRunning", f"proving in pods cloned from {some(running)}")
     return _drift_and_executor(s)
@@ -70,7 +70,7 @@ def _valid(s: Situation, proof: Proof | None) -> bool:
     )
 
 
-def _start(s: Situation, errand: Errand) -> Finding:
+def _start(s: Situation, request: ProbeRequest) -> Finding:
     storage, gates = s.spec.backend.object_storage, s.spec.gates
     arguments = ["prove", "--expect-path", storage.path]
     arguments += ["--expect-threshold", s.spec.threshold.bytes]
@@ -79,16 +79,16 @@ def _start(s: Situation, errand: Errand) -> Finding:
     if gates.preflight.functional_s3:
         arguments.append("--functional-s3")
     samples = gates.round_trip.samples_ref
-    job = send(
+    job = request_job(
         s,
-        errand,
+        request,
         arguments,
         candidate=s.target,
         samples=samples.name if samples is not None else None,
     )
     return act(
         "StartingProof",
-        f"starting proof attempt {job.attempt} in a pod cloned from the {errand.component}",
+        f"starting proof attempt {job.attempt} in a pod cloned from the {request.component}",
         job,
     )
 

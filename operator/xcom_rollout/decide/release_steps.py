@@ -10,6 +10,8 @@ from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
 
 READER_RETRY = timedelta(seconds=10)
+ROLL_PATIENCE = timedelta(minutes=5)
+"""How long the replacement of long-lived pods is taken for one that goes on by itself."""
 DELIVERY_LIMIT = timedelta(seconds=90)
 """How long a Helm process of the operator can live: its time-out and grace (`clients/helm.py`),
 and some more for clocks that differ."""
@@ -36,9 +38,11 @@ def release_found(s: Situation) -> Finding:
     if release is None:
         return hold(
             "ReleaseNotFound",
-            f"spec.airflow.release: there is no Helm release {s.spec.airflow.release!r} in the "
+            s.observed.release_missing
+            or f"spec.airflow.release: there is no Helm release {s.spec.airflow.release!r} in the "
             f"namespace {s.observed.rollout.namespace!r}; "
-            "list them with: helm list -n " + s.observed.rollout.namespace,
+            "list them with: helm list -n "
+            + s.observed.rollout.namespace,
         )
     chart = s.spec.delivery.helm.chart
     if (release.chart_name, release.chart_version) != (chart.name, chart.version):
@@ -79,7 +83,7 @@ def _interrupted(s: Situation) -> Finding | None:
 def release_settled(s: Situation) -> Finding:
     """No Helm operation on the release goes on, or was interrupted."""
     release = s.release
-    if release.status == "pending-upgrade" and (finding := _interrupted(s)):
+    if release.status in ("pending-upgrade", "pending-rollback") and (finding := _interrupted(s)):
         return finding
     if release.status.startswith("pending") or release.status == "uninstalling":
         return hold(
@@ -127,6 +131,28 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
             seconds=2,
         )
     return done("PodsReplaced", "every pod runs the newest template")
+
+
+def no_longer_patient(
+    s: Situation, finding: Finding, since: datetime | None, otherwise: str = ""
+) -> Finding:
+    """Return the finding of `fleet_rolled`, held where pods should long have been replaced.
+
+    Args:
+        since: when the configuration was delivered.
+        otherwise: what else may help, in words.
+    """
+    if finding.reason != "PodsBeingReplaced" or since is None or s.now - since < ROLL_PATIENCE:
+        return finding
+    seconds = int((s.now - since).total_seconds())
+    return hold(
+        "PodsNotReplaced",
+        f"pods have not been replaced for {seconds} s: {finding.message}. See what keeps the new "
+        "ones from becoming ready with: kubectl describe pod. A pod that stays terminating is on a "
+        "lost node: make sure that nothing of it runs any more, then: kubectl delete pod NAME "
+        "--grace-period=0 --force" + (f"; {otherwise}" if otherwise else ""),
+        after=READER_RETRY,
+    )
 
 
 def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:

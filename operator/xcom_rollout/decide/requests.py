@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from xcom_rollout.api import names
+from xcom_rollout.decide.ledger import Strategy
 from xcom_rollout.decide.observed import Rollout
 
 
@@ -12,6 +13,9 @@ from xcom_rollout.decide.observed import Rollout
 class KillRequest:
     by: str
     reason: str
+    strategy: Strategy
+    strategy_by: str
+    """Who asked for the strategy: it may have been changed after the request was made."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,23 @@ def kill_request(rollout: Rollout) -> KillRequest | None:
     """Return who asks for the kill-switch, or None when nobody does.
 
     A malformed annotation still engages it: in an emergency a typing error must not be obeyed as
-    a no.
+    a no. A strategy that does not exist is that of the spec.
     """
+    declared = Strategy(rollout.spec.kill_switch.strategy)
     text = rollout.annotations.get(names.ANNOTATION_KILL)
     if text is not None:
         fields = _json_object(text)
+        asked = str(fields.get("strategy") or "")
+        by = str(fields.get("by") or "unknown")
         return KillRequest(
-            by=str(fields.get("by") or "unknown"),
+            by=by,
             reason=str(fields.get("reason") or text or "none given"),
+            strategy=Strategy(asked) if asked in tuple(Strategy) else declared,
+            strategy_by=str(fields.get("strategyBy") or by),
         )
     if rollout.spec.kill_switch.engaged:
-        return KillRequest(by="spec.killSwitch.engaged", reason="declared in the spec")
+        by = "spec.killSwitch.engaged"
+        return KillRequest(by, "declared in the spec", declared, strategy_by=by)
     return None
 
 

@@ -10,21 +10,23 @@ from xcom_rollout.decide.audits import audited
 from xcom_rollout.decide.builds import build_confirmed, build_still_confirmed
 from xcom_rollout.decide.calibration import calibrated
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.errands import (
-    Answered,
-    Errand,
-    Failed,
-    Running,
-    count_offloaded,
-    newest_attempt,
-    record_of,
-)
 from xcom_rollout.decide.ledger import Component, Delivered
 from xcom_rollout.decide.observed import CensusResult, JobKind
+from xcom_rollout.decide.probe_jobs import (
+    Answered,
+    Failed,
+    ProbeRequest,
+    Running,
+    census_arguments,
+    newest_attempt,
+    record_of,
+    request_job,
+)
 from xcom_rollout.decide.proofs import proven
 from xcom_rollout.decide.release_steps import (
     fleet_confirmed,
     fleet_rolled,
+    no_longer_patient,
     release_deployed,
     release_found,
     release_settled,
@@ -33,6 +35,7 @@ from xcom_rollout.decide.release_steps import (
 from xcom_rollout.decide.requests import InvalidAttestation, attestation
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import UNTIL_CHANGED, Step, act, background, done, hold
+from xcom_rollout.decide.way_back import armed, still_armed
 
 CENSUS_RETRY: Final = timedelta(seconds=15)
 LIVE: Final = "live"
@@ -73,12 +76,41 @@ def baseline_known(s: Situation) -> Finding:
     )
 
 
+def path_kept(s: Situation) -> Finding:
+    """The spec names the path under which values have been offloaded, if there are any.
+
+    A census and a task would look for them under the wrong one. The API server refuses a changed
+    path; a rollout that was deleted and made again gets here.
+    """
+    delivered, wanted = s.ledger.delivered, s.spec.backend.object_storage.path
+    path = delivered.settings.path if delivered else None
+    if path is None or path == wanted:
+        return done("PathKept", f"values are offloaded to {wanted}")
+    return hold(
+        "PathChanged",
+        f"spec.backend.objectStorage.path: {wanted!r} is not {path!r}, to which this release has "
+        "offloaded values. Write that path again; to move, take the way back first: kubectl xbr "
+        f"kill {s.observed.rollout.name} --reason ..., then kubectl xbr resume",
+        after=UNTIL_CHANGED,
+    )
+
+
 def undisturbed(s: Situation) -> Finding:
     """The release holds what was delivered last, or the next step on the way."""
     current, delivered = s.release.settings, s.ledger.delivered
     last = delivered.settings if delivered else s.ledger.baseline
     if current == last or (delivered is None and current.is_database):
         return done("Undisturbed", f"the release holds the {current.describe()}")
+    if current == s.readers and last is not None and last.offloads:
+        return hold(
+            "OffloadingStopped",
+            f"revision {s.release.revision} of the release holds threshold -1, and this rollout "
+            f"had delivered {last.threshold}: somebody stopped offloading. That is respected: "
+            "every process can read what was offloaded, nothing more is. To offload again: helm "
+            f"rollback {s.spec.airflow.release} {delivered.revision if delivered else ''}; to go "
+            f"back to the database backend: kubectl xbr kill {s.observed.rollout.name} "
+            "--reason ...",
+        )
     ours = current == s.readers or (
         current == s.target and last is not None and last.reads_offloaded
     )
@@ -88,7 +120,16 @@ def undisturbed(s: Situation) -> Finding:
             "RecordingDelivery",
             f"revision {s.release.revision} holds the {current.describe()}",
             WriteLedger(
-                replace(s.ledger, delivered=Delivered(current, s.release.revision, s.now)),
+                replace(
+                    s.ledger,
+                    delivered=Delivered(
+                        current,
+                        s.release.revision,
+                        s.now,
+                        backend_hash=s.observed.backend_hash,
+                        config_changed_at=s.observed.config_changed_at,
+                    ),
+                ),
                 f"the delivery of the {current.describe()}",
             ),
         )
@@ -101,6 +142,13 @@ def undisturbed(s: Situation) -> Finding:
         f"{s.observed.rollout.name} --reason ...), which repairs them. If not, go back with: helm "
         f"rollback {s.spec.airflow.release} {delivered.revision if delivered else ''}",
     )
+
+
+def tasks_visible(s: Situation) -> Finding:
+    """The operator sees every pod that runs tasks, wherever Airflow makes them."""
+    if s.observed.unseen_tasks:
+        return hold("TasksNotVisible", s.observed.unseen_tasks)
+    return done("TasksVisible", "every pod that runs tasks can be seen")
 
 
 def rehearsed(s: Situation) -> Finding:
@@ -134,6 +182,13 @@ def readers_delivered(s: Situation) -> Finding:
     """The object storage backend is delivered at threshold -1 (or a later step is)."""
     if s.release.settings.reads_offloaded:
         return done("ReadersDelivered", "the object storage backend is delivered")
+    path = s.spec.backend.object_storage.path
+    if path not in s.ledger.bases:
+        return act(
+            "RecordingBase",
+            f"recording that values may be offloaded to {path}",
+            WriteLedger(replace(s.ledger, bases=(*s.ledger.bases, path)), f"the base path {path}"),
+        )
     return act(
         "DeliveringReaders",
         "delivering the object storage backend at threshold -1: every pod can read offloaded "
@@ -146,7 +201,7 @@ def readers_rolled(s: Situation) -> Finding:
     """Every pod has been replaced, and every task pod of before has ended."""
     if _past_readers(s):
         return done("PodsReplaced", "every pod is a reader")
-    return fleet_rolled(s, wait_for_old_tasks=True)
+    return _patient(s, fleet_rolled(s, wait_for_old_tasks=True))
 
 
 def readers_confirmed(s: Situation) -> Finding:
@@ -169,7 +224,7 @@ def cut_over(s: Situation) -> Finding:
 
 def cut_over_rolled(s: Situation) -> Finding:
     """Every long-lived pod has been replaced."""
-    return fleet_rolled(s, wait_for_old_tasks=False)
+    return _patient(s, fleet_rolled(s, wait_for_old_tasks=False))
 
 
 def cut_over_confirmed(s: Situation) -> Finding:
@@ -180,8 +235,8 @@ def cut_over_confirmed(s: Situation) -> Finding:
 def census_fresh(s: Situation) -> Finding:
     """The in-flight runs with offloaded values were counted not long ago."""
     record = s.ledger.census
-    errand = Errand(JobKind.CENSUS, Component.SCHEDULER, LIVE)
-    match newest_attempt(s, errand, CensusResult, retry=CENSUS_RETRY):
+    request = ProbeRequest(JobKind.CENSUS, Component.SCHEDULER, LIVE)
+    match newest_attempt(s, request, CensusResult, retry=CENSUS_RETRY):
         case Running():
             return done("Live", _live(s), after=timedelta(seconds=10))
         case Answered(job, result):
@@ -200,9 +255,15 @@ def census_fresh(s: Situation) -> Finding:
                 f"{_live(s)}; the last count of offloaded runs failed: {why}",
                 after=CENSUS_RETRY,
             )
-    if record is not None and s.now < record.taken_at + s.spec.census_interval():
+    counted = record is not None and record.purpose in (LIVE, "")
+    if record is not None and counted and s.now < record.taken_at + s.spec.census_interval():
         return done("Live", _live(s), after=record.taken_at + s.spec.census_interval() - s.now)
-    return background("Live", _live(s), count_offloaded(s, JobKind.CENSUS, LIVE))
+    return background("Live", _live(s), request_job(s, request, census_arguments(s)))
+
+
+def _patient(s: Situation, finding: Finding) -> Finding:
+    delivered = s.ledger.delivered
+    return no_longer_patient(s, finding, delivered.at if delivered else None)
 
 
 def _past_readers(s: Situation) -> bool:
@@ -222,12 +283,15 @@ ROLLOUT_TABLE: Final = (
     Step("release-deployed", "Held", Condition.ACCEPTED, release_deployed),
     Step("not-suspended", "Suspended", Condition.ACCEPTED, not_suspended),
     Step("baseline-known", "Preparing", Condition.ACCEPTED, baseline_known),
+    Step("path-kept", "Held", Condition.ACCEPTED, path_kept),
     Step("undisturbed", "Drifted", Condition.ACCEPTED, undisturbed),
+    Step("tasks-visible", "Held", Condition.ACCEPTED, tasks_visible),
     Step("proven", "Proving", Condition.PROVEN, proven),
     Step("calibrated", "Auditing", Condition.CALIBRATED, calibrated),
     Step("audited", "Auditing", Condition.AUDITED, audited),
     Step("rehearsed", "AwaitingRehearsal", Condition.REHEARSED, rehearsed),
     Step("build-confirmed", "AwaitingBuild", Condition.BUILD_CONFIRMED, build_confirmed),
+    Step("armed", "Arming", Condition.ARMED, armed),
     Step("readers-delivered", "ReadersFirst", Condition.READERS_CONFIRMED, readers_delivered),
     Step("readers-rolled", "ReadersFirst", Condition.READERS_CONFIRMED, readers_rolled),
     Step("readers-confirmed", "ReadersFirst", Condition.READERS_CONFIRMED, readers_confirmed),
@@ -237,5 +301,6 @@ ROLLOUT_TABLE: Final = (
     Step("cut-over", "CuttingOver", Condition.OFFLOADING, cut_over),
     Step("cut-over-rolled", "CuttingOver", Condition.OFFLOADING, cut_over_rolled),
     Step("cut-over-confirmed", "CuttingOver", Condition.OFFLOADING, cut_over_confirmed),
+    Step("still-armed", "Live", Condition.ARMED, still_armed, blocking=False),
     Step("census-fresh", "Live", Condition.OFFLOADING, census_fresh),
 )

@@ -1,15 +1,18 @@
 """What the steps ask of one moment: the observed world, the time, and words derived from both."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
-from xcom_rollout.decide.ledger import Kill, Ledger, Reader, RunKey
+from xcom_rollout.decide.ledger import Kill, Ledger, Reader, RunKey, RunStage
 from xcom_rollout.decide.observed import Observed, Pod, Release
 from xcom_rollout.decide.requests import KillRequest, kill_request
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
+
+T = TypeVar("T")
 
 MOUNT_MARGIN: Final = timedelta(seconds=2)
 """A task pod made this soon after a configuration change may still have mounted the old content:
@@ -65,15 +68,40 @@ class Situation:
         return tuple(pod for pod in self.observed.pods if pod.run is not None and not pod.ended)
 
     @cached_property
+    def config_changed_at(self) -> datetime | None:
+        """When the pods' configuration last changed in an option that a flip owns.
+
+        What the operator recorded of its delivery counts for as long as those options are the
+        same: a label on the ConfigMap, or another option of airflow.cfg, makes no task pod an
+        old one.
+        """
+        delivered = self.ledger.delivered
+        if (
+            delivered is not None
+            and delivered.backend_hash
+            and delivered.backend_hash == self.observed.backend_hash
+        ):
+            return delivered.config_changed_at
+        return self.observed.config_changed_at
+
+    @cached_property
     def old_task_pods(self) -> tuple[Pod, ...]:
         """Task pods that may hold the configuration from before its last change."""
-        changed = self.observed.config_changed_at
+        changed = self.config_changed_at
         if changed is None:
             return self.task_pods
         return tuple(pod for pod in self.task_pods if pod.created_at <= changed + MOUNT_MARGIN)
 
+    @cached_property
+    def _task_pods_by_run(self) -> Mapping[RunKey, tuple[Pod, ...]]:
+        found: dict[RunKey, list[Pod]] = {}
+        for pod in self.task_pods:
+            if pod.run is not None:
+                found.setdefault(pod.run, []).append(pod)
+        return {run: tuple(pods) for run, pods in found.items()}
+
     def task_pods_of(self, run: RunKey) -> tuple[Pod, ...]:
-        return tuple(pod for pod in self.task_pods if pod.run == run)
+        return self._task_pods_by_run.get(run, ())
 
     def reader(self, pod: Pod) -> Reader | None:
         """Return what was seen inside `pod`, provided its container has not restarted since."""
@@ -83,12 +111,20 @@ class Situation:
         return None
 
     def dirty_pods(self, kill: Kill) -> tuple[Pod, ...]:
-        """Return old task pods of runs that the kill does not re-trigger."""
-        recorded = {run.key for run in kill.runs}
-        return tuple(pod for pod in self.old_task_pods if pod.run not in recorded)
+        """Return old task pods but those of runs that are stopped, emptied or cleared anyway.
+
+        A run that is left to end, or whose values are copied back, may still offload by them.
+        """
+        stopped = {
+            run.key
+            for run in kill.runs
+            if run.stage in (RunStage.STOPPING, RunStage.STOPPED, RunStage.EMPTIED)
+        }
+        return tuple(pod for pod in self.old_task_pods if pod.run not in stopped)
 
 
-def some(items: list[str], most: int = 5) -> str:
+def some(items: Sequence[T], most: int = 5, *, words: Callable[[T], str] = str) -> str:
     """Return the first items in words, and how many more there are."""
-    shown = ", ".join(items[:most])
+    # Only what is shown is put into words: there may be ten thousand.
+    shown = ", ".join(words(item) for item in items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

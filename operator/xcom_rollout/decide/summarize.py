@@ -1,5 +1,6 @@
 """The status of a rollout, made from what was seen and decided. Pure, and the only writer of it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +18,7 @@ from xcom_rollout.decide.ledger import (
     Effect,
     Kill,
     Proof,
+    RecoveringRun,
     RunStage,
 )
 from xcom_rollout.decide.observed import Observed
@@ -69,7 +71,7 @@ def summarize(
             "listRef": {"name": offloaded_runs_name(observed.rollout.name)},
         }
     if ledger.kill is not None:
-        status["killSwitch"] = _kill(ledger.kill)
+        status["killSwitch"] = _kill(observed.rollout.name, ledger.kill)
     return status
 
 
@@ -119,6 +121,7 @@ _GATES: Final = (
     Condition.AUDITED,
     Condition.REHEARSED,
     Condition.BUILD_CONFIRMED,
+    Condition.ARMED,
 )
 """Conditions that a kill leaves as they were."""
 
@@ -147,7 +150,7 @@ def _conditions(
             current.reason,
             current.message,
         ),
-        Condition.STALLED: (_flag(progress is Progress.HELD), current.reason, current.message),
+        Condition.STALLED: _stalled(decision),
     }
     killing = s.ledger.kill is not None or s.kill_request is not None
     for kind in DOMAIN_CONDITIONS:
@@ -170,6 +173,13 @@ def _conditions(
         for kind in _ORDER
         if kind in values
     ]
+
+
+def _stalled(decision: Decision) -> tuple[str, str, str]:
+    """Return what stands still, even where the rest goes on."""
+    held = [found.finding for found in decision.findings if found.finding.progress is Progress.HELD]
+    shown = held[0] if held else decision.current.finding
+    return _flag(bool(held)), shown.reason, shown.message
 
 
 def _of_findings(findings: Sequence[StepFinding], decision: Decision) -> tuple[str, str, str]:
@@ -323,31 +333,84 @@ def _provenance(seen: BuildSeen) -> Status:
     )
 
 
-def _kill(kill: Kill) -> Status:
-    stages = [run.stage for run in kill.runs]
-    cleared = (RunStage.CLEARED, RunStage.RECOVERED, RunStage.FAILED)
+STILL_RUNNING: Final = (
+    "Airflow accepts the stop and the run goes on: a teardown task is pending, or its DAG is "
+    "paused or gone"
+)
+MOST_STUCK: Final = 20
+"""Runs with an error that the status shows; the ConfigMap has them all."""
+
+
+def kill_runs_name(rollout: str) -> str:
+    """Return the name of the ConfigMap with the runs of the kill, one by one."""
+    return f"xbr-{rollout}-kill-runs"
+
+
+def _kill(rollout: str, kill: Kill) -> Status:
+    stages = Counter(run.stage for run in kill.runs)
+    troubled = [
+        run for run in kill.runs if run.error or (run.stage is RunStage.STOPPING and run.tries > 1)
+    ]
     return _without_none(
         {
             "attempt": kill.attempt,
             "engagedAt": _time(kill.engaged_at),
             "by": kill.by,
             "reason": kill.reason,
-            "revertedAt": _time(kill.reverted_at) if kill.reverted_at else None,
-            "finishedAt": _time(kill.finished_at) if kill.finished_at else None,
-            "secondsToQueued": (
-                round((kill.queued_at - kill.engaged_at).total_seconds())
-                if kill.queued_at
-                else None
-            ),
+            "strategy": str(kill.strategy),
+            "round": kill.round,
+            "writersStoppedAt": _moment(kill.writers_stopped_at),
+            "revertedAt": _moment(kill.reverted_at),
+            "finishedAt": _moment(kill.finished_at),
+            "secondsToWritersStopped": _seconds(kill, kill.writers_stopped_at),
+            "secondsToQueued": _seconds(kill, kill.queued_at),
+            "finishedRuns": kill.finished_values or None,
             "runs": {
-                "found": len(stages),
-                "stopped": sum(stage is not RunStage.FOUND for stage in stages),
-                "cleared": sum(stage in cleared for stage in stages),
-                "recovered": stages.count(RunStage.RECOVERED),
-                "failed": stages.count(RunStage.FAILED),
+                "found": len(kill.runs),
+                "draining": stages[RunStage.DRAINING],
+                "stopped": sum(
+                    stages[stage]
+                    for stage in (
+                        RunStage.STOPPED,
+                        RunStage.EMPTIED,
+                        RunStage.CLEARED,
+                        RunStage.RECOVERED,
+                        RunStage.FAILED,
+                    )
+                ),
+                "cleared": sum(
+                    stages[stage]
+                    for stage in (RunStage.CLEARED, RunStage.RECOVERED, RunStage.FAILED)
+                ),
+                "recovered": stages[RunStage.RECOVERED],
+                "healed": stages[RunStage.HEALED],
+                "failed": stages[RunStage.FAILED],
             },
+            "troubled": [_troubled(run) for run in troubled[:MOST_STUCK]] or None,
+            "listRef": {"name": kill_runs_name(rollout)} if kill.runs else None,
         }
     )
+
+
+def _troubled(run: RecoveringRun) -> Status:
+    return _without_none(
+        {
+            "dagId": run.key.dag_id,
+            "runId": run.key.run_id,
+            "stage": str(run.stage),
+            "error": run.error or STILL_RUNNING,
+            "tries": run.tries,
+            "nextTry": _moment(run.next_try),
+        }
+    )
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else _time(moment)
+
+
+def _seconds(kill: Kill, moment: datetime | None) -> int | None:
+    return None if moment is None else round((moment - kill.engaged_at).total_seconds())
 
 
 def _without_none(values: Status) -> Status:

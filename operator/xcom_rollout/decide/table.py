@@ -52,9 +52,13 @@ def evaluate(table: Sequence[Step], done_phase: str, situation: Situation) -> De
         return Decision(
             done_phase, tuple(found), _first(found), min(AT_REST, found[-1].finding.after)
         )
+    # What acts now; else what needs a person; else what is waited for.
     step, entry = next(
         (item for item in pending if item[1].finding.action is not None),
-        pending[0],
+        next(
+            (item for item in pending if item[1].finding.progress is Progress.HELD),
+            pending[0],
+        ),
     )
     after = min(item[1].finding.after for item in pending)
     return Decision(step.phase, tuple(found), entry, after)

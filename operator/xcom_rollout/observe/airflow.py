@@ -1,44 +1,47 @@
 """What Airflow's REST API says while the kill-switch is at work."""
 
-from datetime import timedelta
-from typing import Final
-
-from xcom_rollout.clients.airflow import AirflowApi, in_parallel, open_airflow
+from xcom_rollout.clients.airflow import AirflowApi, open_airflow
+from xcom_rollout.clients.airflow_runs import watched_runs
 from xcom_rollout.clients.errors import WorldError
-from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage
-from xcom_rollout.decide.observed import AirflowView, DagRun, Rollout
+from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
+from xcom_rollout.decide.observed import AirflowView, Rollout
 from xcom_rollout.decide.requests import kill_request
 from xcom_rollout.world import World
-
-FEW: Final = 3
-"""Runs up to which asking for each is quicker than paging through all that changed."""
-_SKEW: Final = timedelta(minutes=5)
-"""How much Airflow's clock may be behind the operator's."""
 
 
 def asked_for(rollout: Rollout, ledger: Ledger) -> bool:
     """Return whether a decision will need Airflow's word."""
-    if ledger.kill is not None:
-        return ledger.kill.finished_at is None
-    return kill_request(rollout) is not None
+    kill = ledger.kill
+    if kill is None:
+        request = kill_request(rollout)
+        return request is not None and request.strategy is Strategy.IMMEDIATE
+    if kill.finished_at is not None:
+        return False
+    return bool(kill.runs or _held(kill)) or kill.strategy is Strategy.IMMEDIATE
 
 
 def view(world: World, rollout: Rollout, ledger: Ledger) -> AirflowView:
     """Return what Airflow says; why it could not be asked is part of that, and no error."""
     try:
         airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
-        runs, held = _runs(airflow, ledger.kill), _held(ledger.kill)
-        paused = airflow.paused({run.dag_id for run in runs} | held)
+        return _view(airflow, ledger.kill)
     except WorldError as error:
         return AirflowView(error=error.message)
+
+
+def _view(airflow: AirflowApi, kill: Kill | None) -> AirflowView:
+    watched = _watched(kill)
+    runs = {} if kill is None else watched_runs(airflow, watched, since=kill.engaged_at)
+    busy: set[str] = set()
+    if kill is None or (kill.strategy is Strategy.IMMEDIATE and not kill.reverting):
+        busy = {run.key.dag_id for run in airflow.in_flight()}
+    paused = airflow.paused({key.dag_id for key in watched} | _held(kill) | busy)
     return AirflowView(
         runs=tuple(runs[key] for key in sorted(runs)),
-        unpaused_dags=frozenset(
-            dag
-            for dag, is_paused in paused.items()
-            # A held DAG that is gone (None) needs no unpausing.
-            if is_paused is False or (is_paused is None and dag in held)
-        ),
+        paused_dags=frozenset(dag for dag, is_paused in paused.items() if is_paused),
+        missing_dags=frozenset(dag for dag, is_paused in paused.items() if is_paused is None),
+        busy_dags=frozenset(dag for dag in busy if paused.get(dag) is False),
+        major=airflow.major,
     )
 
 
@@ -46,14 +49,7 @@ def _held(kill: Kill | None) -> frozenset[str]:
     return frozenset() if kill is None else frozenset(kill.held_dags) - set(kill.released_dags)
 
 
-def _runs(airflow: AirflowApi, kill: Kill | None) -> dict[RunKey, DagRun]:
-    """Return the runs in flight, and those that the kill still watches."""
-    found = {run.key: run for run in airflow.in_flight()}
-    watched = {
-        run.key for run in (kill.runs if kill else ()) if run.stage is not RunStage.RECOVERED
-    }
-    if kill is not None and len(watched - found.keys()) > FEW:
-        changed = airflow.changed_since(kill.engaged_at - _SKEW)
-        found |= {run.key: run for run in changed if run.key in watched and run.key not in found}
-    missing = sorted(watched - found.keys())
-    return found | {run.key: run for run in in_parallel(airflow.run, missing) if run is not None}
+def _watched(kill: Kill | None) -> frozenset[RunKey]:
+    """Return the runs of the kill that may still change."""
+    over = (RunStage.RECOVERED, RunStage.HEALED)
+    return frozenset(run.key for run in (kill.runs if kill else ()) if run.stage not in over)

@@ -1,10 +1,13 @@
 """What Airflow's pods are configured with: when it changed last, and its digest."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from xcom_rollout.clients import catalog
+from xcom_rollout.clients.airflow_cfg import OWNED_OPTIONS, OWNED_VARIABLES, parsed_options
 from xcom_rollout.clients.airflow_objects import (
     CONFIG_KEY,
     PodTemplate,
@@ -39,6 +42,10 @@ class Configuration:
     """Empty where it could not be made."""
     changed_at: datetime | None
     problems: tuple[str, ...]
+    backend_hash: str = ""
+    """Hash of the options that a flip owns; empty where it could not be made."""
+    names: tuple[str, ...] = ()
+    """ConfigMaps that hold airflow.cfg or feed the environment."""
     samples_missing: bool = False
     """Whether the spec names a ConfigMap of samples that is not there."""
 
@@ -56,11 +63,14 @@ def look_at_configuration(
     api, memo, namespace = world.api, world.memo, rollout.namespace
     maps = catalog.config_maps(api, memo, namespace)
     kept = catalog.secrets(api, memo, namespace)
-    changed_at = None
+    changed_at, backend = None, ""
+    names: tuple[str, ...] = ()
     try:
         templates = [_workload_template(item) for item in workloads]
         proven = tuple(template_of(component, workloads, maps) for component in PROVEN_COMPONENTS)
-        changed_at = last_change((*templates, *proven), maps)
+        every = (*templates, *proven)
+        names = configuration_names(every, maps)
+        changed_at, backend = last_change(names, maps), backend_hash(names, maps)
         reference = rollout.spec.gates.round_trip.samples_ref
         samples = None if reference is None else maps.fact(reference.name, config_map_hash)
         return Configuration(
@@ -86,20 +96,32 @@ def look_at_configuration(
             ),
             changed_at,
             (),
+            backend_hash=backend,
+            names=names,
             samples_missing=reference is not None and samples is None,
         )
     except (ActionFailed, KubeError) as error:
-        return Configuration("", changed_at, (error.message,))
+        return Configuration("", changed_at, (error.message,), backend_hash=backend, names=names)
 
 
-def last_change(templates: Iterable[PodTemplate], maps: Catalog) -> datetime | None:
+def last_change(names: Iterable[str], maps: Catalog) -> datetime | None:
     """Return when Airflow's configuration last changed, in whole seconds, UTC.
 
-    It is the newest time in the `managedFields` of the ConfigMaps that hold airflow.cfg or feed
-    the environment. Other mounted ones, such as DAG files, decide nothing about the backend.
-    None where there is no such ConfigMap.
+    It is the newest time in the `managedFields` of these ConfigMaps, those that hold
+    airflow.cfg or feed the environment. Other mounted ones, such as DAG files, decide nothing
+    about the backend. None where there is no such ConfigMap.
     """
     moments: list[datetime] = []
+    for name in names:
+        metadata = maps.metadata(name) or {}
+        times = [metadata.get("creationTimestamp")]
+        times += [entry.get("time") for entry in metadata.get("managedFields") or []]
+        moments += [parse_time(text) for text in times if text]
+    return max(moments, default=None)
+
+
+def configuration_names(templates: Iterable[PodTemplate], maps: Catalog) -> tuple[str, ...]:
+    """Return the names of the ConfigMaps that hold airflow.cfg or feed the environment."""
     names: set[str] = set()
     for template in templates:
         environment = environment_config_maps(template)
@@ -109,12 +131,29 @@ def last_change(templates: Iterable[PodTemplate], maps: Catalog) -> datetime | N
             for name in mounted_config_maps(template) - environment
             if maps.fact(name, holds_configuration)
         }
-    for name in names:
-        metadata = maps.metadata(name) or {}
-        times = [metadata.get("creationTimestamp")]
-        times += [entry.get("time") for entry in metadata.get("managedFields") or []]
-        moments += [parse_time(text) for text in times if text]
-    return max(moments, default=None)
+    return tuple(sorted(names))
+
+
+def backend_hash(names: Iterable[str], maps: Catalog) -> str:
+    """Return the hash of what these ConfigMaps say of the options that a flip owns."""
+    said = {name: maps.fact(name, owned_options) for name in names}
+    text = json.dumps(said, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def owned_options(config_map: Json) -> Mapping[str, str | None]:
+    """Return the options that a flip owns, as a ConfigMap gives them: in airflow.cfg or as
+    variables."""
+    data = config_map.get("data") or {}
+    found = {key: value for key, value in data.items() if key in OWNED_VARIABLES}
+    text = data.get(CONFIG_KEY)
+    if text is not None:
+        sections = parsed_options(text)
+        if isinstance(sections, str):
+            return {**found, CONFIG_KEY: sections}
+        for section, option in OWNED_OPTIONS:
+            found[f"{section}/{option}"] = sections.get(section, {}).get(option)
+    return found
 
 
 def holds_configuration(config_map: Json) -> bool:

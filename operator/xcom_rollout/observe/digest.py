@@ -5,7 +5,6 @@ with every pod a reader, and after the cut-over, and any other change of what th
 or configured with voids the proof.
 """
 
-import configparser
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,17 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from xcom_rollout.api import names
+from xcom_rollout.clients.airflow_cfg import without_owned_options
 from xcom_rollout.clients.airflow_objects import CONFIG_KEY, POD_TEMPLATE_KEY, PodTemplate
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.decide.observed import Rollout
 
-OWNED_OPTIONS: Final = (
-    ("core", "xcom_backend"),
-    ("common.io", "xcom_objectstorage_path"),
-    ("common.io", "xcom_objectstorage_threshold"),
-    ("common.io", "xcom_objectstorage_compression"),
-)
 _IGNORED_ANNOTATIONS: Final = ("checksum/", "kubectl.kubernetes.io/restartedAt")
 """Beginnings of annotations that only make pods be replaced."""
 
@@ -97,27 +91,6 @@ def digest(proving: Proving) -> str:
         "probe": proving.probe,
     }
     return _hash(content)
-
-
-def without_owned_options(text: str) -> Mapping[str, Mapping[str, str | None]] | str:
-    """Return the sections of an airflow.cfg without the options that a flip owns.
-
-    A section that is empty without them is left out, for the flip may have made it. A file that
-    cannot be parsed is returned as it is.
-    """
-    parser = configparser.RawConfigParser(
-        strict=False, allow_no_value=True, default_section="\0none"
-    )
-    # Option names keep their case, as Airflow's own file has them in lower case anyway.
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return text
-    sections = {name: dict(parser.items(name)) for name in parser.sections()}
-    for section, option in OWNED_OPTIONS:
-        sections.get(section, {}).pop(option, None)
-    return {name: options for name, options in sections.items() if options}
 
 
 def config_map_hash(config_map: Json) -> str:

@@ -1,6 +1,9 @@
 """One look at everything that a decision needs."""
 
 from xcom_rollout.clients.airflow_objects import list_workloads
+from xcom_rollout.clients.catalog import config_maps
+from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.clients.kube_path import segment
 from xcom_rollout.clients.pod_objects import list_pods
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
@@ -10,6 +13,7 @@ from xcom_rollout.observe.jobs import list_jobs
 from xcom_rollout.observe.ledger import read_ledger
 from xcom_rollout.observe.pods import pods_of
 from xcom_rollout.observe.rivals import list_rivals
+from xcom_rollout.observe.task_pods import task_pods
 from xcom_rollout.observe.workloads import workload_of
 from xcom_rollout.world import World
 
@@ -27,24 +31,42 @@ def observe(world: World, rollout: Rollout) -> Observed:
     """
     api, namespace = world.api, rollout.namespace
     release = rollout.spec.airflow.release
-    ledger = read_ledger(api, namespace, rollout.name)
+    ledger = read_ledger(api, world.memo, namespace, rollout.name)
     jobs = list_jobs(api, world.memo, rollout, ledger)
-    current = delivery_for(world, rollout).current()
+    delivery = delivery_for(world, rollout)
+    current = delivery.current()
     airflow = view(world, rollout, ledger) if asked_for(rollout, ledger) else None
     workloads = list_workloads(api, namespace, release)
     raw_pods = list_pods(api, namespace, release)
     configuration = look_at_configuration(world, rollout, current, workloads, raw_pods)
+    executor_pods, unseen = task_pods(
+        api,
+        namespace,
+        release,
+        config_maps(api, world.memo, namespace),
+        configuration.names,
+    )
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),
         release=current,
         digest=configuration.digest,
         config_changed_at=configuration.changed_at,
+        backend_hash=configuration.backend_hash,
         workloads=tuple(workload_of(item, raw_pods) for item in workloads),
-        pods=pods_of(raw_pods),
+        pods=pods_of((*raw_pods, *executor_pods)),
         jobs=jobs,
         ledger=ledger,
         airflow=airflow,
         problems=configuration.problems,
+        release_missing=delivery.missing() if current is None else "",
         samples_missing=configuration.samples_missing,
+        unseen_tasks=unseen,
+        namespace_terminating=rollout.deleting and is_terminating_namespace(api, namespace),
     )
+
+
+def is_terminating_namespace(api: KubeApi, name: str) -> bool:
+    """Return whether the namespace is being deleted, with all that is in it."""
+    namespace = api.find(f"api/v1/namespaces/{segment(name)}")
+    return namespace is None or namespace["metadata"].get("deletionTimestamp") is not None

@@ -8,16 +8,16 @@ from typing import Any, Final
 from xcom_rollout.api import names
 from xcom_rollout.clients import probe_output
 from xcom_rollout.clients.audit_output import audit_result
-from xcom_rollout.clients.errors import Malformed
+from xcom_rollout.clients.errors import KubeError, Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
-from xcom_rollout.clients.packing import unpack_runs
 from xcom_rollout.clients.pod_objects import trouble
 from xcom_rollout.clients.times import parse_time, time_or_none
-from xcom_rollout.decide.errands import recorded_attempt
 from xcom_rollout.decide.ledger import AuditKind, Component, Ledger
 from xcom_rollout.decide.observed import JobKind, JobState, ProbeJob, ProbeResult, Rollout
+from xcom_rollout.decide.probe_jobs import recorded_attempt
 
 _JOB_LABEL: Final = "batch.kubernetes.io/job-name"
 _READ: Final[Mapping[JobKind, Callable[[Mapping[str, Any]], ProbeResult]]] = {
@@ -27,6 +27,8 @@ _READ: Final[Mapping[JobKind, Callable[[Mapping[str, Any]], ProbeResult]]] = {
     JobKind.CALIBRATION: probe_output.calibration_result,
     JobKind.CENSUS: probe_output.census_result,
     JobKind.VERIFY: probe_output.census_result,
+    JobKind.EMPTY: probe_output.empty_result,
+    JobKind.REHYDRATE: probe_output.rehydrate_result,
 }
 _LATE: Final = timedelta(seconds=10)
 """Age from which on a Job whose pod has not started is looked up in the Events."""
@@ -39,7 +41,9 @@ def list_jobs(api: KubeApi, memo: Memo, rollout: Rollout, ledger: Ledger) -> tup
         KubeError: the cluster could not be asked.
     """
     namespace = rollout.namespace
-    items = api.list(f"apis/batch/v1/namespaces/{namespace}/jobs", labels=selector(rollout.name))
+    items = api.list(
+        object_path(namespace, "jobs", version="batch/v1"), labels=selector(rollout.name)
+    )
     jobs = (_job(api, memo, namespace, ledger, item) for item in items)
     return tuple(sorted((job for job in jobs if job), key=lambda job: job.name))
 
@@ -63,7 +67,6 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
         component = Component(labels[names.LABEL_COMPONENT])
         attempt = int(annotations[ANNOTATION_ATTEMPT])
         digest = str(annotations[names.ANNOTATION_DIGEST])
-        old_runs = unpack_runs(annotations.get(names.ANNOTATION_OLD_RUNS, "[]"))
     except (KeyError, ValueError):
         # Carries our labels by somebody's copy, and is no Job of ours.
         return None
@@ -75,10 +78,16 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
         message = _progress(api, namespace, item)
     elif attempt <= recorded_attempt(ledger, kind, component):
         state = JobState.FINISHED
+        # A census of thousands of runs is large, and nobody asks for it again.
+        memo.forget(("job", metadata["uid"]))
     else:
-        state, result, message = memo.get(
-            ("job", metadata["uid"]), lambda: _outcome(api, namespace, item, kind, reason)
-        )
+        try:
+            state, result, message = memo.get(
+                ("job", metadata["uid"]), lambda: _outcome(api, namespace, item, kind, reason)
+            )
+        except KubeError as error:
+            # Whoever needs its answer asks again; a revert does not.
+            state, message = JobState.BROKEN, f"its log cannot be read: {error.message}"
     return ProbeJob(
         name=metadata["name"],
         kind=kind,
@@ -88,7 +97,6 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
         created_at=parse_time(metadata["creationTimestamp"]),
         state=state,
         finished_at=finished_at,
-        old_runs=frozenset(old_runs),
         result=result,
         message=message,
     )
@@ -133,7 +141,7 @@ def _progress(api: KubeApi, namespace: str, item: Json) -> str:
 
 def _pods(api: KubeApi, namespace: str, item: Json) -> list[Json]:
     return api.list(
-        f"api/v1/namespaces/{namespace}/pods",
+        object_path(namespace, "pods"),
         labels=f"{_JOB_LABEL}={item['metadata']['name']}",
     )
 
@@ -144,7 +152,7 @@ def last_warning(api: KubeApi, namespace: str, job: str) -> str:
     The Job's pod is deleted when its time is over, and what was wrong with it is then told by its
     Events only.
     """
-    events = api.list(f"api/v1/namespaces/{namespace}/events", fields="type=Warning")
+    events = api.list(object_path(namespace, "events"), fields="type=Warning")
     about = [
         event for event in events if _subject(event) == job or _subject(event).startswith(f"{job}-")
     ]

@@ -16,8 +16,9 @@ from xcom_rollout.decide.observed import Pod
 
 
 def pods_of(items: Iterable[Json]) -> tuple[Pod, ...]:
-    """Return the pods in the words of `decide`."""
-    return tuple(sorted((_pod(item) for item in items), key=lambda pod: pod.name))
+    """Return the pods in the words of `decide`, each once: some are listed in two ways."""
+    found = {pod.uid: pod for pod in map(_pod, items)}
+    return tuple(sorted(found.values(), key=lambda pod: pod.name))
 
 
 def _pod(item: Json) -> Pod:
@@ -34,4 +35,8 @@ def _pod(item: Json) -> Pod:
         terminating=is_terminating(item),
         run=run_of(item),
         ended=has_ended(item),
+        namespace=metadata["namespace"],
+        node=str((item.get("spec") or {}).get("nodeName") or ""),
+        # Kubernetes sets it to the moment at which the grace period is over.
+        gone_by=time_or_none(metadata.get("deletionTimestamp")),
     )

@@ -215,3 +215,64 @@ def test_what_is_no_object_is_no_spec(raw: object) -> None:
     (problem,) = problems(raw)
     assert problem.field == "spec"
     assert problem.remedy == "must be an object"
+
+
+def _at(spec: Spec, path: str) -> tuple[dict[str, Any], str]:
+    *parents, last = path.split(".")
+    for name in parents:
+        spec = spec.setdefault(name, {})
+    return spec, last
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("airflow.api.service", "evil.example.org/?", "is not the name of a Service; write the"),
+        ("airflow.api.service", "web.other", "is not the name of a Service; write the bare name"),
+        ("airflow.api.service", "web\n", "is not the name of a Service; write the bare name"),
+        ("airflow.api.service", "", "is not the name of a Service; write the bare name"),
+        ("airflow.api.service", "w" * 64, "must have at most 63 characters"),
+        (
+            "airflow.api.credentialsSecretRef.name",
+            "../../other/secrets/db",
+            "is not the name of a Secret; write the bare name of an object in the namespace",
+        ),
+        ("gates.roundTrip.samplesRef.name", "a/b", "is not the name of a ConfigMap; write the"),
+        ("airflow.release", "rel,x!=y", "is not the name of a Helm release; write it as helm"),
+        ("airflow.release", "--post-renderer=x", "is not the name of a Helm release; write it"),
+        ("delivery.helm.chart.name", "../airflow", "is not the name of a chart; write it as"),
+        ("delivery.helm.chart.name", "--ca-file=x", "is not the name of a chart; write it as"),
+        ("delivery.helm.chart.version", ">=1", "is not one exact version; write it as helm"),
+        ("airflow.api.path", "/airflow/", "is not a path; write it as [webserver] base_url"),
+        ("airflow.api.path", "airflow", "is not a path; write it as [webserver] base_url"),
+        ("airflow.api.path", "/a?b", "is not a path; write it as [webserver] base_url"),
+        ("airflow.api.path", "/a/../b", "is not a path; write it as [webserver] base_url"),
+        ("airflow.api.caRef", {"kind": "Secret", "name": "ca"}, "unless scheme is https"),
+        ("airflow.api.login", {"type": "OAuth"}, 'write "Basic", "Session", "Token" or "Bearer"'),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused_without_the_api_server(
+    spec: Spec, path: str, value: object, says: str
+) -> None:
+    parent, name = _at(spec, path)
+    parent[name] = value
+    (problem,) = problems(spec)
+    assert problem.field.startswith(f"spec.{path}")
+    assert says in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("airflow.api.path", ""),
+        ("airflow.api.path", "/a/b.c/~d"),
+        ("airflow.api.credentialsSecretRef.name", "my.airflow-api.2"),
+        ("delivery.helm.chart.version", "1.16.0-rc1+build.5"),
+        ("delivery.helm.chart.version", "v2"),
+        ("airflow.release", "airflow.prod-1"),
+    ],
+)
+def test_a_name_that_kubernetes_and_helm_take_is_taken(spec: Spec, path: str, value: str) -> None:
+    parent, name = _at(spec, path)
+    parent[name] = value
+    parse_spec(spec)

@@ -25,6 +25,8 @@ from xcom_rollout.decide.ledger import (
     Proof,
     Reader,
     RunKey,
+    RunStage,
+    Strategy,
 )
 
 TIMES = st.datetimes(
@@ -137,7 +139,7 @@ def test_packing_changes_at_its_limit_and_loses_nothing(size: int) -> None:
     [
         ("", "cannot be read"),
         ("[]", "schema is None"),
-        ('{"schema": "xcom-rollout-ledger/v2", "ledger": {}}', "run the operator version"),
+        ('{"schema": "xcom-rollout-ledger/v3", "ledger": {}}', "run the operator version"),
         ('{"schema": "xcom-rollout-ledger/v1"}', "cannot be read"),
         ('{"schema": "xcom-rollout-ledger/v1", "ledger": {"proofs": 3}}', "cannot be read"),
     ],
@@ -160,3 +162,47 @@ def test_a_config_map_without_a_ledger_names_itself_and_the_remedy(content: Json
     broken = {"metadata": {"name": "l", "namespace": "n", "resourceVersion": "1"}, **content}
     with pytest.raises(Malformed, match=r"ConfigMap n/l.*Restore it from a backup"):
         from_config_map(broken)
+
+
+FIRST_VERSION = """
+{"schema": "xcom-rollout-ledger/v1", "ledger": {
+  "baseline": {"backend": null, "path": null, "threshold": null, "compression": null},
+  "delivered": {"settings": {"backend": "airflow.models.xcom.BaseXCom", "path": null,
+    "threshold": null, "compression": null}, "revision": 4, "at": "2026-10-01T10:00:05Z"},
+  "census": {"job": "xbr-demo-census-scheduler-2", "attempt": 2,
+    "taken_at": "2026-10-01T10:00:10Z", "runs": [{"key": {"dag_id": "a", "run_id": "1"},
+    "rows": 2, "state": "running"}], "old_runs": [], "after_revert": true},
+  "kill": {"attempt": 1, "engaged_at": "2026-10-01T10:00:00Z", "by": "ana", "reason": "S3",
+    "held_dags": ["a", "b"], "released_dags": ["b"], "hold_error": "",
+    "reverted_at": "2026-10-01T10:00:05Z", "runs": [{"key": {"dag_id": "a", "run_id": "1"},
+    "rows": 2, "stage": "Stopped", "start_date": "2026-10-01T09:00:00Z", "message": ""}],
+    "verified": false, "finished_at": null, "queued_at": null}}}
+"""
+
+
+def test_a_kill_that_the_version_before_began_is_read() -> None:
+    kill = decode(FIRST_VERSION).kill
+    assert kill is not None
+    assert kill.strategy is Strategy.RETRIGGER
+    assert (kill.held_dags, kill.released_dags) == (("a", "b"), ("b",))
+    assert [(str(run.key), run.stage) for run in kill.runs] == [("a/1", RunStage.STOPPED)]
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [
+        (("ledger", "soul"), "soul"),
+        (("ledger", "kill", "mood"), "kill.mood"),
+        (("ledger", "kill", "runs", 0, "key", "map"), r"kill\.runs\[\]\.key\.map"),
+    ],
+)
+def test_a_field_of_a_later_version_is_refused_and_not_lost(
+    where: tuple[str | int, ...], named: str
+) -> None:
+    document = json.loads(FIRST_VERSION)
+    inner = document
+    for step in where[:-1]:
+        inner = inner[step]
+    inner[where[-1]] = "x"
+    with pytest.raises(Malformed, match=f"it has the fields {named}, which this operator"):
+        decode(json.dumps(document))

@@ -12,10 +12,10 @@ from memory_rollouts import MemoryRollouts, Notebook
 from simulation import START, SimRun, Simulation
 from simulation import spec as simulated_spec
 
-from xcom_rollout.api.names import ANNOTATION_KILL
+from xcom_rollout.api.names import ANNOTATION_KILL, FINALIZER
 from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.clients.errors import Conflict, WorldError
-from xcom_rollout.decide.actions import Action, SetValues
+from xcom_rollout.decide.actions import Action, SetFinalizer, SetValues
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.table import AT_REST
@@ -56,6 +56,9 @@ class Loop:
         assert observed.rollout.name == "demo"
         self.before_action(action)
         self.sim.perform(action)
+        if isinstance(action, SetFinalizer):
+            names = [FINALIZER] if action.present else []
+            self.rollouts.objects["airflow", "demo"]["metadata"]["finalizers"] = names
         self.done.append(action)
 
     def __call__(self) -> timedelta | None:
@@ -135,7 +138,7 @@ def test_each_step_is_told_once(loop: Loop) -> None:
     assert not [one for one, other in pairwise(told) if one == other]
     reasons = [note.reason for note in loop.notebook.notes]
     assert reasons.count("StartingProof") == 2, "one for each component"
-    for reason in ("DeliveringReaders", "CuttingOver", "Live"):
+    for reason in ("CuttingOver", "Live"):
         assert reasons.count(reason) == 1, reason
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from xcom_rollout.clients.airflow_cfg import without_owned_options
 from xcom_rollout.clients.airflow_objects import PodTemplate
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.observe.digest import (
@@ -16,7 +17,6 @@ from xcom_rollout.observe.digest import (
     Proving,
     config_map_hash,
     secret_hash,
-    without_owned_options,
 )
 from xcom_rollout.observe.digest import digest as digest_of
 

@@ -1,11 +1,18 @@
 """How a Job ended."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from xcom_rollout.clients.kube import Json
-from xcom_rollout.observe.jobs import ended_at
+from xcom_rollout.api import names
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.memo import Memo
+from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT
+from xcom_rollout.decide.ledger import CensusRecord, Ledger
+from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.observe.jobs import ended_at, list_jobs
 
 AT = "2026-01-01T00:00:09Z"
 MOMENT = datetime(2026, 1, 1, 0, 0, 9, tzinfo=UTC)
@@ -37,3 +44,31 @@ def condition(kind: str, status: str = "True", reason: str = "") -> Json:
 )
 def test_the_end_of_a_job(status: Json, expected: tuple[bool, datetime | None, str]) -> None:
     assert ended_at({"status": status}) == expected
+
+
+def test_the_answer_of_a_census_is_forgotten_once_it_is_on_record() -> None:
+    metadata = {
+        "name": "j",
+        "uid": "u",
+        "creationTimestamp": AT,
+        "labels": {names.LABEL_KIND: "census", names.LABEL_COMPONENT: "scheduler"},
+        "annotations": {ANNOTATION_ATTEMPT: "1", names.ANNOTATION_DIGEST: "d"},
+    }
+    item = {"metadata": metadata, "spec": {}, "status": {"conditions": [condition("Complete")]}}
+    asked: list[str] = []
+
+    def listed(path: str, **_: Any) -> list[Json]:
+        asked.append(path)
+        return [item] if path.endswith("/jobs") else []
+
+    api = cast("KubeApi", SimpleNamespace(list=listed))
+    rollout = cast("Rollout", SimpleNamespace(namespace="n", name="demo"))
+    memo, open_ledger = Memo(), Ledger()
+    recorded = Ledger(census=CensusRecord("j", 1, MOMENT, ()))
+    list_jobs(api, memo, rollout, open_ledger)
+    once = len(asked)
+    list_jobs(api, memo, rollout, open_ledger)
+    assert len(asked) == once + 1, "the answer is kept while it is asked for"
+    list_jobs(api, memo, rollout, recorded)
+    list_jobs(api, memo, rollout, open_ledger)
+    assert len(asked) > once + 3, "it was read again: the memory did not keep it"

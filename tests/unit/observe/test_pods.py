@@ -16,6 +16,7 @@ def pod(component: str = "worker", statuses: Any = (), **metadata: Any) -> Json:
     return {
         "metadata": {
             "name": "p",
+            "namespace": "airflow",
             "uid": "u",
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": labels,
@@ -66,3 +67,12 @@ def test_a_pod_that_cannot_be_placed_says_why() -> None:
 def test_a_pod_that_is_being_made_is_no_trouble() -> None:
     waiting = {"name": "base", "state": {"waiting": {"reason": "ContainerCreating"}}}
     assert trouble(pod(statuses=[waiting])) == ""
+
+
+def test_a_terminating_pod_says_by_when_it_should_have_ended_and_where_it_runs() -> None:
+    item = pod(deletionTimestamp="2026-01-01T00:01:00Z")
+    item["spec"] = {"nodeName": "node-1"}
+    (seen,) = pods_of([item])
+    assert seen.terminating
+    assert seen.gone_by == datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+    assert (seen.node, seen.namespace) == ("node-1", "airflow")

@@ -1,0 +1,27 @@
+"""Keep the resource while a kill goes on, and let it go afterwards."""
+
+from xcom_rollout.api import names
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.decide.actions import SetFinalizer
+from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.world import World
+
+
+def set_finalizer(world: World, rollout: Rollout, action: SetFinalizer) -> None:
+    """Add or remove the operator's finalizer; those of others stay.
+
+    Raises:
+        Conflict: somebody changed the resource meanwhile, or it is gone.
+        WorldError: the cluster refused or could not be asked.
+    """
+    path = object_path(rollout.namespace, names.PLURAL, rollout.name, version=names.API_VERSION)
+    raw = world.api.find(path)
+    if raw is None:
+        return
+    metadata = raw["metadata"]
+    others = [each for each in metadata.get("finalizers") or [] if each != names.FINALIZER]
+    wanted = [*others, names.FINALIZER] if action.present else others
+    world.api.patch(
+        path,
+        {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": wanted}},
+    )

@@ -1,0 +1,28 @@
+"""Stop runs for good."""
+
+from functools import partial
+
+from xcom_rollout.act.outcomes import each_run
+from xcom_rollout.clients.airflow import AirflowApi, open_airflow
+from xcom_rollout.decide.actions import StopRuns
+from xcom_rollout.decide.kill.outcomes import asked_to_stop
+from xcom_rollout.decide.ledger import RunKey
+from xcom_rollout.decide.observed import Observed
+from xcom_rollout.world import World
+
+
+def stop_runs(world: World, observed: Observed, action: StopRuns) -> None:
+    """Set each run to failed that Airflow says it could clear; one that is gone is left alone.
+
+    Raises:
+        WorldError: Airflow cannot be asked at all, or an error could not be recorded.
+    """
+    airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, observed.rollout)
+    each_run(
+        world, observed, [(key, partial(_stop, airflow, key)) for key in action.runs], asked_to_stop
+    )
+
+
+def _stop(airflow: AirflowApi, key: RunKey) -> None:
+    airflow.can_clear(key)
+    airflow.fail(key)

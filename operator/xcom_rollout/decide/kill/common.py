@@ -1,0 +1,129 @@
+"""What the steps of a kill ask of its moment and of the ledger."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.decide.actions import RunJob, WriteLedger
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunKey, RunStage, Strategy
+from xcom_rollout.decide.observed import AirflowView, JobKind
+from xcom_rollout.decide.probe_jobs import ProbeRequest, request_job
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.decide.situation import Situation
+from xcom_rollout.decide.table import hold
+
+IN_FLIGHT: Final = frozenset({"running", "queued"})
+BATCH: Final = 50
+"""Runs, pods or DAGs that one action covers at most, so that progress is seen and recorded."""
+RECORD_BATCH: Final = 250
+"""Runs from which on it is recorded what became of them, while there are others to try: a record
+is the whole ledger. What is not on record yet is seen in Airflow again."""
+EMPTY_BATCH: Final = 2000
+"""Runs that one Job covers at most: their list is a ConfigMap."""
+API_RETRY: Final = timedelta(seconds=2)
+STUCK_TRIES: Final = 5
+"""Tries from which on a run is reported as one that needs a person: some 90 s, for a web server
+that is restarted meanwhile is no reason to call somebody."""
+STUCK_TIME: Final = timedelta(minutes=5)
+"""How long nothing but failures that say nothing about a run keep it from being reported."""
+
+FOUND: Final = "found"
+FROZEN: Final = "frozen"
+LAST: Final = "last"
+OVERDUE: Final = "overdue"
+FINISHED: Final = "finished"
+
+
+def kill_of(s: Situation) -> Kill:
+    """Return the kill that goes on.
+
+    Raises:
+        LookupError: no kill has begun; a step was placed before `kill-begun`.
+    """
+    if s.ledger.kill is None:
+        raise LookupError("no kill has begun")
+    return s.ledger.kill
+
+
+def view_of(s: Situation) -> AirflowView:
+    return s.observed.airflow or AirflowView(error="Airflow's API was not asked")
+
+
+def baseline_of(s: Situation) -> BackendSettings:
+    """Return the settings that a kill leads back to."""
+    if s.ledger.baseline is not None:
+        return s.ledger.baseline
+    current = s.release.settings
+    return current if current.is_database else BackendSettings()
+
+
+def record(s: Situation, kill: Kill, note: str) -> WriteLedger:
+    return WriteLedger(replace(s.ledger, kill=kill), note)
+
+
+def purpose(kill: Kill, moment: str) -> str:
+    """Return what a Job of this kill is bound to: no answer counts for another round or moment."""
+    return f"kill-{kill.attempt}.{kill.round}-{moment}"
+
+
+def nothing_delivered(s: Situation) -> bool:
+    """Whether this rollout has not brought the object storage backend out, or not since a resume.
+
+    Rows of before a resume were healed by the kill that came before it.
+    """
+    return s.release.settings.is_database and s.ledger.delivered is None
+
+
+def is_immediate(kill: Kill) -> bool:
+    return kill.strategy is Strategy.IMMEDIATE
+
+
+def staged(kill: Kill, *stages: RunStage) -> list[RecoveringRun]:
+    return [run for run in kill.runs if run.stage in stages]
+
+
+def due(s: Situation, runs: Iterable[RecoveringRun]) -> list[RecoveringRun]:
+    """Return the runs whose next try is not put off."""
+    return [run for run in runs if run.next_try is None or run.next_try <= s.now]
+
+
+def next_look(s: Situation, runs: Iterable[RecoveringRun], *, seconds: float = 1) -> float:
+    """Return in how many seconds the first of these runs is due; `seconds` where one is now."""
+    waits = [
+        (run.next_try - s.now).total_seconds() if run.next_try is not None else seconds
+        for run in runs
+    ]
+    return max(seconds, min(waits, default=seconds))
+
+
+def names(runs: Iterable[RecoveringRun]) -> list[RunKey]:
+    return [run.key for run in runs]
+
+
+def job(
+    s: Situation,
+    kind: JobKind,
+    moment: str,
+    arguments: tuple[str, ...],
+    *,
+    runs: Iterable[RunKey] = (),
+    deadline: timedelta | None = None,
+) -> RunJob:
+    """Return the action that sends a Job of this kill, for every base that was delivered."""
+    return request_job(
+        s,
+        ProbeRequest.of_scheduler(kind, purpose(kill_of(s), moment)),
+        arguments,
+        runs=tuple(runs),
+        deadline=deadline,
+    )
+
+
+def api_unreachable(s: Situation, runs: list[RecoveringRun]) -> Finding:
+    return hold(
+        "AirflowApiUnreachable",
+        f"{len(runs)} runs wait for Airflow's API: {view_of(s).error}; it is asked again",
+        after=API_RETRY,
+    )

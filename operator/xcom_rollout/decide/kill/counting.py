@@ -1,0 +1,192 @@
+"""Count the in-flight runs that hold offloaded values, at three moments of a kill.
+
+`found`: as soon as nothing new is offloaded, so that healing begins at once. `frozen`: when no
+process is left that could offload, so that none can be missed. `last`: with the database backend
+delivered, for what the other two did not foresee.
+"""
+
+from dataclasses import replace
+
+from xcom_rollout.decide.actions import WriteLedger
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.kill.common import (
+    FOUND,
+    FROZEN,
+    IN_FLIGHT,
+    LAST,
+    OVERDUE,
+    job,
+    kill_of,
+    names,
+    nothing_delivered,
+    purpose,
+)
+from xcom_rollout.decide.kill.writers import next_round, overdue_runs
+from xcom_rollout.decide.ledger import (
+    SAFE_STAGES,
+    Kill,
+    OffloadedRun,
+    RecoveringRun,
+    RunKey,
+    RunStage,
+)
+from xcom_rollout.decide.observed import CensusResult, JobKind, ProbeJob
+from xcom_rollout.decide.probe_jobs import (
+    JOB_RETRY,
+    Answered,
+    Failed,
+    ProbeRequest,
+    Running,
+    census_arguments,
+    newest_attempt,
+    record_of,
+)
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+
+def found_counted(s: Situation) -> Finding:
+    """The runs with offloaded values were counted once; healing need not wait for more."""
+    kill = kill_of(s)
+    if nothing_delivered(s) or FOUND in kill.counted or FROZEN in kill.counted:
+        return done("CensusTaken", f"{len(kill.runs)} runs are healed")
+    return _count(s, kill, FOUND)
+
+
+def frozen_counted(s: Situation) -> Finding:
+    """They were counted again when no process was left that could offload."""
+    kill = kill_of(s)
+    if nothing_delivered(s) or FROZEN in kill.counted:
+        return done("CensusTaken", f"{len(kill.runs)} runs are healed; none can be added")
+    if not kill.writers_gone:
+        return wait("WaitingForWriters", "counted again when no process can offload", seconds=2)
+    return _count(s, kill, FROZEN)
+
+
+def overdue_counted(s: Situation) -> Finding:
+    """Runs whose old tasks outlast `spec.killSwitch.stopTasksAfter` are healed as well.
+
+    They are looked up first: what kind of run each is, and who waits for it.
+    """
+    kill, overdue = kill_of(s), overdue_runs(s)
+    if not overdue:
+        return done("NoTaskOverdue", "no old task outlasts its limit")
+    listed = some(overdue)
+    return _count(
+        s,
+        kill,
+        OVERDUE,
+        asked=overdue,
+        why=f"looking up {listed}, whose tasks outlasted "
+        f"spec.killSwitch.stopTasksAfter ({s.spec.kill_switch.stop_tasks_after})",
+    )
+
+
+def last_counted(s: Situation) -> Finding:
+    """With the database backend delivered, no run in flight holds a path."""
+    kill = kill_of(s)
+    if nothing_delivered(s) or LAST in kill.counted:
+        return done("Verified", "no run in flight holds an offloaded value")
+    return _count(s, kill, LAST)
+
+
+def _count(
+    s: Situation,
+    kill: Kill,
+    moment: str,
+    *,
+    asked: tuple[RunKey, ...] = (),
+    why: str = "counting the in-flight runs that hold offloaded values",
+) -> Finding:
+    request = ProbeRequest.of_scheduler(JobKind.CENSUS, purpose(kill, moment))
+    match newest_attempt(s, request, CensusResult, retry=JOB_RETRY):
+        case Running(job=running):
+            return wait("CensusRunning", why + (f" ({running.message})" if running.message else ""))
+        case Answered(job=answered, result=result):
+            if moment == LAST:
+                return _record_last(s, kill, answered, result)
+            return _record_count(s, kill, moment, answered, result)
+        case Failed(why=problem, again=again):
+            return hold(
+                "CensusFailed",
+                f"the census could not be taken: {problem}; it is tried again at {again:%H:%M:%SZ}",
+                after=max(again - s.now, JOB_RETRY),
+            )
+    return act("TakingCensus", why, job(s, JobKind.CENSUS, moment, census_arguments(s), runs=asked))
+
+
+def _record_count(
+    s: Situation, kill: Kill, moment: str, answered: ProbeJob, result: CensusResult
+) -> Finding:
+    overdue = moment == OVERDUE
+    held = tuple(run for run in result.runs if run.rows)
+    census = replace(record_of(answered, result), runs=held)
+    by_key = {run.key: run for run in kill.runs}
+    found = [
+        entry
+        for seen in result.runs
+        if (not overdue or seen.state in IN_FLIGHT)
+        and (entry := _taken_up(kill, by_key.get(seen.key), seen)) is not None
+    ]
+    # More tasks may become overdue; the other moments come once in a round.
+    done_with = kill.counted if overdue else (*kill.counted, moment)
+    counted = replace(kill.with_runs(tuple(found)), counted=done_with)
+    return act(
+        "OldTasksOverdue" if overdue else "CensusTaken",
+        f"{len(held)} in-flight runs hold offloaded values"
+        + (f"; new: {some(names(found))}" if found else ""),
+        WriteLedger(replace(s.ledger, census=census, kill=counted), f"census {answered.attempt}"),
+    )
+
+
+def _taken_up(kill: Kill, known: RecoveringRun | None, seen: OffloadedRun) -> RecoveringRun | None:
+    """Return the run as it is to be healed; None where that is under way."""
+    new = RecoveringRun(
+        seen.key, seen.rows, run_type=seen.run_type, waited_for_by=seen.waited_for_by
+    )
+    if known is None:
+        return new
+    if known.stage not in SAFE_STAGES:
+        return None
+    if known.cleared_round == kill.round:
+        return replace(
+            known,
+            stage=RunStage.DRAINING,
+            message="it was cleared, and a process that had not been replaced yet offloaded a "
+            "value of it; it is left to end",
+        )
+    return replace(new, cleared_round=known.cleared_round)
+
+
+def _record_last(s: Situation, kill: Kill, answered: ProbeJob, result: CensusResult) -> Finding:
+    holding = [run for run in result.runs if run.rows and run.state in IN_FLIGHT]
+    by_key = {run.key: run for run in kill.runs}
+    rerun = (RunStage.CLEARED, RunStage.RECOVERED, RunStage.FAILED)
+    spoilt = tuple(
+        replace(
+            known,
+            stage=RunStage.FAILED,
+            spoilt=True,
+            message=f"it was emptied, ran again, and holds {run.rows} paths again; see whether its "
+            "own code returns such a string",
+        )
+        for run in holding
+        if (known := by_key.get(run.key)) is not None and known.stage in rerun
+    )
+    spoilt_keys = {entry.key for entry in spoilt}
+    missed = [run for run in holding if run.key not in spoilt_keys]
+    census = record_of(answered, result)
+    if missed:
+        again = next_round(kill)
+        return act(
+            "RunsMissed",
+            f"{some([run.key for run in missed])} hold offloaded values that nobody knew of: "
+            "every process is made able to read them again, then they are healed",
+            WriteLedger(replace(s.ledger, census=census, kill=again), f"round {again.round}"),
+        )
+    checked = replace(kill.with_runs(spoilt), counted=(*kill.counted, LAST), verified=True)
+    return act(
+        "Verified" if not spoilt else "ValuesStillOffloaded",
+        f"{len(holding)} in-flight runs hold offloaded values",
+        WriteLedger(replace(s.ledger, census=census, kill=checked), "the last census"),
+    )

@@ -1,0 +1,65 @@
+"""What becomes of a run for which a try failed: the error is kept, the next try is put off."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from xcom_rollout.decide.ledger import Ledger, RecoveringRun, RunKey
+
+FIRST_RETRY: Final = timedelta(seconds=5)
+LONGEST_RETRY: Final = timedelta(minutes=5)
+
+
+def failed_try(
+    run: RecoveringRun, why: str, now: datetime, *, transient: bool = False
+) -> RecoveringRun:
+    """Return the run after another failed try: each puts off the next one twice as long.
+
+    Args:
+        transient: whether the failure says nothing about the run. Such a try does not count.
+    """
+    since = run.failing_since or now
+    if transient:
+        return replace(run, error=why[:500], failing_since=since, next_try=now + FIRST_RETRY)
+    delay = min(FIRST_RETRY * 2 ** min(run.tries, 10), LONGEST_RETRY)
+    return replace(
+        run, error=why[:500], failing_since=since, tries=run.tries + 1, next_try=now + delay
+    )
+
+
+def asked_to_stop(ledger: Ledger, runs: Collection[RunKey], now: datetime) -> Ledger:
+    """Return the ledger after Airflow was asked, without an error, to stop these runs of its kill.
+
+    One that goes on, for a teardown task or a DAG that is gone, is not asked again at once.
+    """
+    kill = ledger.kill
+    if kill is None:
+        return ledger
+    asked = tuple(
+        replace(failed_try(run, "", now), error="") for run in kill.runs if run.key in runs
+    )
+    return replace(ledger, kill=kill.with_runs(asked))
+
+
+def with_errors(
+    ledger: Ledger,
+    errors: Mapping[RunKey, str],
+    now: datetime,
+    *,
+    transient: Collection[RunKey] = (),
+) -> Ledger:
+    """Return the ledger with what went wrong for each of these runs of its kill.
+
+    Args:
+        transient: runs whose failure says nothing about them.
+    """
+    kill = ledger.kill
+    if kill is None or not errors:
+        return ledger
+    failed = tuple(
+        failed_try(run, errors[run.key], now, transient=run.key in transient)
+        for run in kill.runs
+        if run.key in errors
+    )
+    return replace(ledger, kill=kill.with_runs(failed))

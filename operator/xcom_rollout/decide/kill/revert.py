@@ -1,0 +1,435 @@
+"""Go back: deliver the database backend when nothing that runs can meet a path, and verify it."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.decide.actions import SetFinalizer, SetValues, UnpauseDags, WriteLedger
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.kill.common import (
+    BATCH,
+    FINISHED,
+    FROZEN,
+    IN_FLIGHT,
+    api_unreachable,
+    baseline_of,
+    is_immediate,
+    job,
+    kill_of,
+    names,
+    nothing_delivered,
+    purpose,
+    record,
+    staged,
+    view_of,
+)
+from xcom_rollout.decide.ledger import (
+    ENDED_STAGES,
+    SAFE_STAGES,
+    Delivered,
+    FinishedRuns,
+    Kill,
+    RecoveringRun,
+    RunStage,
+)
+from xcom_rollout.decide.observed import CensusResult, JobKind, RehydrateResult
+from xcom_rollout.decide.probe_jobs import (
+    JOB_RETRY,
+    Answered,
+    Due,
+    Failed,
+    ProbeRequest,
+    Running,
+    census_arguments,
+    newest_attempt,
+    rehydrate_arguments,
+)
+from xcom_rollout.decide.release_steps import fleet_confirmed, fleet_rolled, no_longer_patient
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+COPY_DEADLINE: Final = timedelta(hours=1)
+"""How long one Job copies values of finished runs; the next one goes on."""
+COPY_SECONDS: Final = "3000"
+COPY_RETRY: Final = timedelta(minutes=2)
+"""How soon values that could not be copied are tried again."""
+RERUN_PATIENCE: Final = timedelta(hours=2)
+"""How long re-runs may take before that is reported."""
+HELD_PATIENCE: Final = timedelta(minutes=5)
+"""How long DAGs are paused by the operator before that is reported."""
+QUEUED_PATIENCE: Final = timedelta(minutes=15)
+"""How long a cleared run may stay queued before that is reported."""
+
+
+def all_safe(s: Situation) -> Finding:
+    """No run in flight holds an offloaded value, or every one that does is stopped and emptied."""
+    kill = kill_of(s)
+    if nothing_delivered(s):
+        return done("RunsSafe", "nothing was ever offloaded")
+    unsafe = [run for run in kill.runs if run.stage not in SAFE_STAGES]
+    if unsafe:
+        return wait(
+            "Recovering",
+            f"{len(unsafe)} of {len(kill.runs)} runs may still read offloaded values: "
+            + some(unsafe, words=lambda run: f"{run.key} ({run.stage})"),
+            seconds=2,
+        )
+    if FROZEN not in kill.counted:
+        return wait("Recovering", "the last process that could offload has not ended", seconds=2)
+    return done("RunsSafe", f"{len(kill.runs)} runs hold no offloaded value any more")
+
+
+def finished_values(s: Situation) -> Finding:
+    """What becomes of offloaded values of finished runs is settled, as the spec says.
+
+    Rehydrate copies those of runs in flight back, too: a run that ended and that a person has
+    cleared meanwhile holds paths again, and nobody can write a new one by now.
+    """
+    kill = kill_of(s)
+    policy = FinishedRuns(s.spec.kill_switch.finished_runs)
+    if nothing_delivered(s):
+        return done("FinishedRunsSettled", "no value was ever offloaded")
+    if kill.reverting or kill.finished_values:
+        left = "left as they are: the kill is Immediate" if is_immediate(kill) else "settled"
+        return done("FinishedRunsSettled", kill.finished_values or left)
+    if policy is FinishedRuns.ACCEPT:
+        return _settle(s, kill, "accepted by spec.killSwitch.finishedRuns")
+    if policy is FinishedRuns.HOLD:
+        return _count_finished(s, kill)
+    request = ProbeRequest.of_scheduler(JobKind.REHYDRATE, purpose(kill, FINISHED))
+    match newest_attempt(
+        s, request, RehydrateResult, retry=JOB_RETRY, recorded=kill.rehydrated_attempt
+    ):
+        case Running():
+            return wait(
+                "RehydratingFinishedRuns",
+                "copying offloaded values of finished runs back into the database",
+                seconds=2,
+            )
+        case Answered(job=answered, result=result):
+            looked_at = answered.finished_at or answered.created_at
+            if not result.failed_rows or s.now < looked_at + COPY_RETRY:
+                return _record_finished(s, kill, answered.attempt, result)
+        case Failed(why=why, again=again):
+            return hold(
+                "FinishedRunsRemain",
+                f"offloaded values of finished runs could not be copied back: {why}. Every process "
+                f"can read them meanwhile; it is tried again at {again:%H:%M:%SZ}. To go back "
+                "without them: set spec.killSwitch.finishedRuns to Accept, then whoever reads one "
+                "is handed a path",
+                after=max(again - s.now, JOB_RETRY),
+            )
+        case Due():
+            pass
+    return act(
+        "RehydratingFinishedRuns",
+        "copying offloaded values of finished runs back into the database",
+        job(
+            s,
+            JobKind.REHYDRATE,
+            FINISHED,
+            (*rehydrate_arguments(s), "--all", "--limit-seconds", COPY_SECONDS),
+            deadline=COPY_DEADLINE,
+        ),
+    )
+
+
+def reverted(s: Situation) -> Finding:
+    """The settings of before the flip are delivered."""
+    kill, current, baseline = kill_of(s), s.release.settings, baseline_of(s)
+    if kill.reverted_at is not None and current == baseline:
+        return done("Reverted", f"the {baseline.describe()} is delivered")
+    if (
+        current == baseline
+        and s.release.status == "deployed"
+        and (kill.reverting or nothing_delivered(s))
+    ):
+        ledger = replace(s.ledger, kill=replace(kill, reverting=True, reverted_at=s.now))
+        if not nothing_delivered(s):
+            ledger = replace(
+                ledger,
+                delivered=Delivered(
+                    baseline,
+                    s.release.revision,
+                    s.now,
+                    backend_hash=s.observed.backend_hash,
+                    config_changed_at=s.observed.config_changed_at,
+                ),
+            )
+        return act(
+            "Reverted",
+            f"the {baseline.describe()} is delivered",
+            WriteLedger(ledger, f"the revert in revision {s.release.revision}"),
+        )
+    if not kill.reverting:
+        return act(
+            "Reverting",
+            f"no run in flight needs the object storage backend: the {baseline.describe()} is "
+            "delivered next",
+            record(s, replace(kill, reverting=True), "the revert is about to be"),
+        )
+    return act(
+        "Reverting",
+        f"delivering the {baseline.describe()}",
+        SetValues(baseline, s.release.revision, way_back=True),
+    )
+
+
+def dags_released(s: Situation) -> Finding:
+    """A DAG that the operator paused runs again as soon as no task of it can meet a path."""
+    kill, view = kill_of(s), view_of(s)
+    waiting = _held_still(kill)
+    if not waiting:
+        return done("DagsReleased", "no DAG is paused by the operator")
+    if view.error:
+        return hold(
+            "AirflowApiUnreachable",
+            f"{len(waiting)} DAGs that the operator paused wait for Airflow's API: {view.error}",
+            after=timedelta(seconds=2),
+        )
+    unsafe = _dags_at_risk(kill, waiting)
+    safe = [dag for dag in waiting if dag not in unsafe]
+    paused = [dag for dag in safe if dag in view.paused_dags]
+    if paused:
+        return act("ReleasingDags", f"unpausing {some(paused)}", UnpauseDags(tuple(paused[:BATCH])))
+    if safe:
+        return act(
+            "DagsReleased",
+            f"{some(safe)} run again",
+            record(
+                s,
+                replace(kill, released_dags=(*kill.released_dags, *safe)),
+                f"{len(safe)} DAGs released",
+            ),
+        )
+    since = kill.writers_stopped_at
+    if since is not None and s.now - since >= HELD_PATIENCE:
+        old = sorted({str(pod.run) for pod in s.dirty_pods(kill)})
+        return hold(
+            "DagsHeld",
+            f"{len(waiting)} DAGs are paused by the operator: {some(waiting)}. They run again when "
+            f"the tasks from before the kill have ended: {some(old) if old else 'none is left'}. "
+            "If these wait for a paused DAG, set spec.killSwitch.stopTasksAfter, or end them",
+        )
+    return wait("DagsHeld", f"{len(waiting)} DAGs are paused: {some(waiting)}", seconds=2)
+
+
+def _held_still(kill: Kill) -> list[str]:
+    """Return the DAGs that the operator paused and has not released."""
+    released = set(kill.released_dags)
+    return [dag for dag in kill.held_dags if dag not in released]
+
+
+def pods_replaced(s: Situation) -> Finding:
+    """Every long-lived pod has been replaced."""
+    rolled = fleet_rolled(s, wait_for_old_tasks=False)
+    return no_longer_patient(s, rolled, kill_of(s).reverted_at)
+
+
+def pods_confirmed(s: Situation) -> Finding:
+    """A process inside each pod loads the database backend."""
+    return fleet_confirmed(s, baseline_of(s))
+
+
+def runs_recovered(s: Situation) -> Finding:
+    """Every cleared run has run again to its end, or waits for a person who paused its DAG."""
+    kill, view = kill_of(s), view_of(s)
+    watched = staged(kill, RunStage.CLEARED, RunStage.FAILED)
+    if watched and view.error:
+        return api_unreachable(s, watched)
+    marks = [marked for run in watched if (marked := _rerun(s, run)) is not None]
+    if marks:
+        return act(
+            "RunsEnded",
+            some(marks, words=lambda run: f"{run.key}: {run.stage}"),
+            record(s, kill.with_runs(tuple(marks)), f"{len(marks)} re-runs ended"),
+        )
+    ours = frozenset(_held_still(kill))
+    going_on = [run for run in kill.runs if run.stage not in ENDED_STAGES]
+    waits = [run for run in going_on if _waits(s, run, ours)]
+    running = [run for run in going_on if not _waits(s, run, ours)] if waits else going_on
+    idle = [run for run in running if _is_queued(s, run)]
+    lost = [run for run in idle if run.key.dag_id in view.missing_dags]
+    if lost:
+        return hold(
+            "RunsNotScheduled",
+            f"{some(names(lost))} were cleared and Airflow does not know their "
+            f"DAGs any more: bring the file of {lost[0].key.dag_id} back, or delete the runs",
+        )
+    since = kill.queued_at
+    if idle and since is not None and s.now - since >= QUEUED_PATIENCE:
+        return hold(
+            "RunsNotScheduled",
+            f"{some(names(idle))} were cleared and have been queued since "
+            f"{since:%H:%M:%SZ}: see whether Airflow's scheduler runs, and whether max_active_runs "
+            "of their DAGs is used up; they go on by themselves then",
+        )
+    if running and since is not None and s.now - since >= RERUN_PATIENCE:
+        return hold(
+            "RunsRecovering",
+            f"{some(names(running))} were queued again at {since:%H:%M:%SZ} and have not ended; "
+            "see in Airflow what they wait for",
+        )
+    if running:
+        ended = len(kill.runs) - len(running)
+        return wait(
+            "RunsRecovering",
+            f"{ended} of {len(kill.runs)} runs have run again; waiting for " + some(names(running)),
+            seconds=2,
+        )
+    paused = sorted({run.key.dag_id for run in waits})
+    return done(
+        "RunsEnded",
+        f"{len(kill.runs)} runs are healed"
+        + (f"; runs of {some(paused)} are queued, a person paused these DAGs" if paused else ""),
+    )
+
+
+def nothing_lost(s: Situation) -> Finding:
+    """A run that did not recover is named, and keeps the rollout stalled."""
+    failed = staged(kill_of(s), RunStage.FAILED)
+    if failed:
+        return hold(
+            "RunsNotRecovered",
+            f"{some([f'{run.key} ({run.message})' for run in failed])}. Repair the cause and clear "
+            "the run in Airflow; it is seen when it succeeds. Objects are kept until then",
+        )
+    return done("NothingLost", "every run that was re-triggered recovered")
+
+
+def finished(s: Situation) -> Finding:
+    """The end of the kill is on record, and the resource may be deleted."""
+    kill = kill_of(s)
+    if kill.finished_at is None:
+        return act(
+            "KillFinished",
+            f"kill {kill.attempt} is finished: {len(kill.runs)} runs healed",
+            record(s, replace(kill, finished_at=s.now), f"the end of kill {kill.attempt}"),
+        )
+    if s.observed.rollout.finalized:
+        return act("KillFinished", "the resource may be deleted", SetFinalizer(False))
+    took = int((kill.finished_at - kill.engaged_at).total_seconds())
+    parents = sorted(
+        {str(key) for run in kill.runs if run.cleared_round for key in run.waited_for_by}
+    )
+    return done(
+        "Reverted",
+        f"the database backend is back and {len(kill.runs)} runs were healed, in {took} s"
+        + (f"; see whether {some(parents)} failed with a run they waited for" if parents else "")
+        + "; to flip again: kubectl xbr resume",
+    )
+
+
+def still_reverted(s: Situation) -> Finding:
+    """The release holds what the finished kill delivered."""
+    current, baseline = s.release.settings, baseline_of(s)
+    if current == baseline:
+        return done("Reverted", f"the {baseline.describe()} is delivered")
+    return hold(
+        "Drifted",
+        f"revision {s.release.revision} of the release holds the {current.describe()}, and the "
+        f"kill-switch had delivered the {baseline.describe()}: somebody changed it. Set it back "
+        "by helm upgrade, or let the rollout flip again: kubectl xbr resume "
+        f"{s.observed.rollout.name}",
+    )
+
+
+def _rerun(s: Situation, run: RecoveringRun) -> RecoveringRun | None:
+    """Return what a re-run has come to since it was looked at, None for nothing new."""
+    seen = view_of(s).run(run.key)
+    if seen is None:
+        return replace(run, stage=RunStage.HEALED, message="deleted from Airflow")
+    if seen.state == "success":
+        return replace(run, stage=RunStage.RECOVERED, message=run.message if run.spoilt else "")
+    if run.spoilt:
+        return None
+    if seen.state == "failed" and run.stage is RunStage.CLEARED:
+        return replace(run, stage=RunStage.FAILED, message="the re-run ended as failed")
+    if seen.state in IN_FLIGHT and run.stage is RunStage.FAILED:
+        return replace(run, stage=RunStage.CLEARED, message="")
+    return None
+
+
+def _is_queued(s: Situation, run: RecoveringRun) -> bool:
+    seen = view_of(s).run(run.key)
+    return run.stage is RunStage.CLEARED and seen is not None and seen.state == "queued"
+
+
+def _waits(s: Situation, run: RecoveringRun, ours: frozenset[str]) -> bool:
+    """Whether a cleared run waits for a person who paused its DAG; `ours` the operator paused."""
+    dag = run.key.dag_id
+    return run.stage is RunStage.CLEARED and dag in view_of(s).paused_dags and dag not in ours
+
+
+def _dags_at_risk(kill: Kill, dags: list[str]) -> frozenset[str]:
+    """Return those of the DAGs that the operator paused of which a task could meet a path."""
+    if not is_immediate(kill):
+        return frozenset(dags if kill.writers_stopped_at is None else ())
+    if FROZEN not in kill.counted:
+        return frozenset(dags)
+    return frozenset(run.key.dag_id for run in kill.runs if run.stage not in SAFE_STAGES)
+
+
+def _settle(s: Situation, kill: Kill, how: str) -> Finding:
+    return act(
+        "FinishedRunsSettled",
+        f"offloaded values of finished runs: {how}",
+        record(s, replace(kill, finished_values=how), f"finished runs: {how}"),
+    )
+
+
+def _record_finished(s: Situation, kill: Kill, attempt: int, result: RehydrateResult) -> Finding:
+    counted = replace(kill, rehydrated_attempt=attempt)
+    if result.remaining:
+        return act(
+            "RehydratingFinishedRuns",
+            f"{result.copied} values are back in the database, {result.remaining} are left",
+            record(s, counted, f"{result.copied} values copied back"),
+        )
+    if result.failed_rows:
+        listed = some([f"{key}: {why}" for key, why in result.failed], most=3)
+        return hold(
+            "FinishedRunsRemain",
+            f"{result.failed_rows} offloaded values of finished runs cannot be copied back: "
+            f"{listed}. It is tried again. Bring the objects back, or set "
+            "spec.killSwitch.finishedRuns to Accept: whoever reads one of them is handed a path "
+            "then",
+        )
+    how = f"{result.copied} values copied back into the database"
+    return act(
+        "FinishedRunsSettled",
+        f"offloaded values of finished runs: {how}",
+        record(s, replace(counted, finished_values=how), f"finished runs: {how}"),
+    )
+
+
+def _count_finished(s: Situation, kill: Kill) -> Finding:
+    request = ProbeRequest.of_scheduler(JobKind.CENSUS, purpose(kill, FINISHED))
+    match newest_attempt(s, request, CensusResult, retry=JOB_RETRY):
+        case Running():
+            return wait("CountingFinishedRuns", "counting offloaded values of finished runs")
+        case Answered(result=result) if result.finished is not None:
+            seen = result.finished
+            if not seen.rows:
+                return _settle(s, kill, "there are none")
+            return hold(
+                "FinishedRunsRemain",
+                f"{seen.rows} offloaded values of {seen.runs} finished runs remain (DAGs: "
+                f"{some(list(seen.dags))}), and spec.killSwitch.finishedRuns is Hold. Every "
+                "process can read them, nothing more is offloaded: this is a safe place to stay. "
+                "To go back, set it to Rehydrate or Accept",
+            )
+        case Answered():
+            return hold("CensusFailed", "the census did not count the values of finished runs")
+        case Failed(why=why, again=again):
+            return hold(
+                "CensusFailed",
+                f"offloaded values of finished runs could not be counted: {why}; it is tried again "
+                f"at {again:%H:%M:%SZ}",
+                after=max(again - s.now, JOB_RETRY),
+            )
+    return act(
+        "CountingFinishedRuns",
+        "counting offloaded values of finished runs",
+        job(s, JobKind.CENSUS, FINISHED, (*census_arguments(s), "--finished")),
+    )

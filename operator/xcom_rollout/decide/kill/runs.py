@@ -1,0 +1,482 @@
+"""Heal each affected run for itself: a stage, an error, a next try.
+
+Every process can read offloaded values meanwhile (but for an Immediate kill), so nothing here is
+in a hurry, and a run that cannot be brought forward keeps no other from it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.decide.actions import ClearRuns, DeletePods, StopRuns, TaskPod
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.kill.common import (
+    BATCH,
+    EMPTY_BATCH,
+    IN_FLIGHT,
+    RECORD_BATCH,
+    STUCK_TIME,
+    STUCK_TRIES,
+    api_unreachable,
+    due,
+    is_immediate,
+    job,
+    kill_of,
+    names,
+    next_look,
+    purpose,
+    record,
+    staged,
+    view_of,
+)
+from xcom_rollout.decide.kill.outcomes import failed_try
+from xcom_rollout.decide.kill.writers import is_stuck, stuck_pods
+from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunStage, Strategy
+from xcom_rollout.decide.observed import (
+    DagRun,
+    EmptyResult,
+    JobKind,
+    Pod,
+    RehydrateResult,
+)
+from xcom_rollout.decide.probe_jobs import (
+    JOB_RETRY,
+    Answered,
+    Failed,
+    ProbeRequest,
+    Running,
+    base_arguments,
+    newest_attempt,
+    rehydrate_arguments,
+)
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+EMPTY: Final = "empty"
+REHYDRATE: Final = "rehydrate"
+BACKFILL: Final = "backfill"
+DRAIN_PATIENCE: Final = timedelta(hours=1)
+"""How long runs that are left to end may take before that is reported."""
+
+
+def strategy_for(s: Situation, kill: Kill, run: RecoveringRun) -> tuple[Strategy, str]:
+    """Return how one run is healed, and why not as the kill's strategy says, if so."""
+    if kill.strategy in (Strategy.DRAIN, Strategy.REHYDRATE):
+        return kill.strategy, ""
+    if _is_old_backfill(s, run):
+        why = (
+            "a backfill of Airflow 2 is not scheduled again after a clear, so it is left to end; "
+            "if its command is gone: --strategy Rehydrate"
+        )
+        return (Strategy.RETRIGGER, "") if is_immediate(kill) else (Strategy.DRAIN, why)
+    if run.waited_for_by:
+        parents = some([str(key) for key in run.waited_for_by])
+        if is_immediate(kill):
+            return Strategy.RETRIGGER, f"{parents} waits for it and may fail with it"
+        return Strategy.DRAIN, f"{parents} waits for it and would fail with it; it is left to end"
+    return Strategy.RETRIGGER, ""
+
+
+def _is_old_backfill(s: Situation, run: RecoveringRun) -> bool:
+    """Whether only the command that began the run would schedule it again after a clear."""
+    return run.run_type == BACKFILL and view_of(s).major == 2
+
+
+def none_stuck(s: Situation) -> Finding:
+    """No run has failed to be stopped, emptied or cleared several times in a row."""
+    kill = kill_of(s)
+    stuck = [run for run in kill.runs if _is_stuck(s, run)]
+    if stuck:
+        listed = some(
+            stuck, most=3, words=lambda run: f"{run.key} ({run.stage}): {_trouble(s, run)}"
+        )
+        return hold(
+            "RunsStuck",
+            f"{len(stuck)} runs cannot be brought forward: {listed}. The others go on; these are "
+            "tried again by themselves, and can be healed without being stopped: kubectl xbr kill "
+            f"{s.observed.rollout.name} --strategy Rehydrate --reason ...",
+            after=timedelta(seconds=5),
+        )
+    return done("RunsGoOn", "no run is stuck")
+
+
+def _is_stuck(s: Situation, run: RecoveringRun) -> bool:
+    """Whether a person has to look at a run."""
+    if run.error:
+        since = run.failing_since
+        return run.tries >= STUCK_TRIES or (since is not None and s.now - since >= STUCK_TIME)
+    if run.stage is not RunStage.STOPPING or run.tries < STUCK_TRIES:
+        return False
+    seen = view_of(s).run(run.key)
+    return seen is not None and seen.state in IN_FLIGHT
+
+
+def _trouble(s: Situation, run: RecoveringRun) -> str:
+    """Return what is in the way of a run, in words."""
+    if run.error:
+        return run.error
+    view, dag = view_of(s), run.key.dag_id
+    why = "Airflow accepts the stop and the run goes on"
+    if dag in view.missing_dags:
+        return f"{why}: it does not know the DAG {dag}; bring its file back, or delete the run"
+    if dag in view.paused_dags:
+        return (
+            f"{why}: it lets teardown tasks run first, and a person paused the DAG. Unpause it: "
+            f"airflow dags unpause {dag}"
+        )
+    return f"{why}: teardown tasks of it may be pending; it is stopped when they have ended"
+
+
+def chosen(s: Situation) -> Finding:
+    """Each run found is about to be stopped, or is left to end; which, is on record first."""
+    kill, view = kill_of(s), view_of(s)
+    found = staged(kill, RunStage.FOUND)
+    draining = staged(kill, RunStage.DRAINING)
+    if not found and not draining:
+        return done("RunsChosen", "each run is being healed")
+    if view.error:
+        return api_unreachable(s, [*found, *draining])
+    marks: list[RecoveringRun] = []
+    for run in found:
+        way, why = strategy_for(s, kill, run)
+        ended = _ended_by_itself(s, run)
+        if ended is not None:
+            marks.append(ended)
+        elif way is Strategy.DRAIN:
+            marks.append(replace(run, stage=RunStage.DRAINING, message=why))
+        elif way is Strategy.RETRIGGER:
+            marks.append(replace(run, stage=RunStage.STOPPING, message=why, stop_asked=True))
+    marks += [ended for run in draining if (ended := _ended_by_itself(s, run)) is not None]
+    if marks:
+        return act(
+            "RunsChosen",
+            some(marks, words=lambda run: f"{run.key}: {run.stage}"),
+            record(s, kill.with_runs(tuple(marks)), f"how {len(marks)} runs are healed"),
+        )
+    return done("RunsChosen", "each run is being healed")
+
+
+def stopped(s: Situation) -> Finding:
+    """Airflow schedules nothing more of the runs that will be cleared."""
+    kill, view = kill_of(s), view_of(s)
+    stopping = staged(kill, RunStage.STOPPING)
+    if not stopping:
+        return done("RunsStopped", "no run is left to be stopped")
+    if view.error:
+        return api_unreachable(s, stopping)
+    marks, active = [], []
+    for run in stopping:
+        seen = view.run(run.key)
+        if seen is None:
+            marks.append(_healed(run, "deleted from Airflow"))
+        elif seen.state in IN_FLIGHT:
+            active.append(run)
+        else:
+            # Success, too: after our stop a run ends so if only its teardown was left to run.
+            marks.append(_stopped(run, seen))
+    ready = due(s, active)
+    if marks and _worth_a_record(marks, ready):
+        return act(
+            "RunsStopped",
+            f"stopped {some(names(marks))}",
+            record(s, kill.with_runs(tuple(marks)), f"{len(marks)} runs stopped"),
+        )
+    if ready:
+        # Those first that were not tried yet: others must not keep them waiting.
+        ready.sort(key=lambda run: run.tries)
+        batch = ready[:BATCH]
+        return act(
+            "StoppingRuns",
+            f"setting {some(names(batch))} to failed; {len(stopping)} are to be stopped",
+            StopRuns(tuple(run.key for run in batch)),
+        )
+    return wait(
+        "StoppingRuns",
+        f"{len(active)} runs have not stopped yet: "
+        + some(active, words=lambda run: f"{run.key} ({run.error})" if run.error else str(run.key)),
+        # Most stop at once; when to ask again is another matter.
+        seconds=1,
+    )
+
+
+def attempts_ended(s: Situation) -> Finding:
+    """No task pod of a stopped run is left that could still write."""
+    kill = kill_of(s)
+    halted = staged(kill, RunStage.STOPPED)
+    if not halted:
+        return done("OldAttemptsEnded", "no task pod of a stopped run is left")
+    pods = [pod for run in halted for pod in s.task_pods_of(run.key)]
+    put_off = {run.key for run in halted} - {run.key for run in due(s, halted)}
+    doomed = [pod for pod in pods if not pod.terminating and pod.run not in put_off]
+    if doomed:
+        return act(
+            "EndingOldAttempts",
+            f"ending the task pods {some([pod.name for pod in doomed])}",
+            DeletePods(tuple(_task_pod(s, pod) for pod in doomed[:BATCH])),
+        )
+    stuck = [pod for pod in pods if is_stuck(s, pod)]
+    if stuck:
+        return hold("PodsNotEnding", stuck_pods(stuck))
+    if pods:
+        return wait(
+            "OldAttemptsEnding",
+            f"waiting until the pods {some([pod.name for pod in pods])} are gone: an attempt that "
+            "outlives the clear would spoil the re-run",
+            seconds=0.5,
+        )
+    return done("OldAttemptsEnded", "no task pod of a stopped run is left")
+
+
+def emptied(s: Situation) -> Finding:
+    """The rows of stopped runs that hold paths are gone: a clear would leave them.
+
+    A re-run that skips what its first try ran would else hand the old path to whoever reads it,
+    and a re-run purges the old object first, for which the store has to be there.
+    """
+    kill = kill_of(s)
+    halted = staged(kill, RunStage.STOPPED)
+    request = ProbeRequest.of_scheduler(JobKind.EMPTY, purpose(kill, EMPTY))
+    match newest_attempt(s, request, EmptyResult, retry=JOB_RETRY, recorded=kill.emptied_attempt):
+        case Running():
+            return wait("EmptyingRuns", "removing the rows of stopped runs that hold paths")
+        case Answered(job=answered, result=result):
+            return _record_emptied(s, kill, answered.attempt, result)
+        case Failed(why=why, again=again):
+            return hold(
+                "EmptyingFailed",
+                f"the rows of {len(halted)} stopped runs could not be removed: {why}; it is tried "
+                f"again at {again:%H:%M:%SZ}",
+                after=max(again - s.now, JOB_RETRY),
+            )
+    ready = [run for run in due(s, halted) if not s.task_pods_of(run.key)]
+    if ready:
+        batch = ready[:EMPTY_BATCH]
+        keys = [run.key for run in batch]
+        return act(
+            "EmptyingRuns",
+            f"removing the rows of {some(names(batch))} that hold paths",
+            job(s, JobKind.EMPTY, EMPTY, ("forget", *base_arguments(s)), runs=keys),
+        )
+    if halted:
+        return wait("EmptyingRuns", f"{len(halted)} runs wait for their task pods to end")
+    return done("RunsEmptied", "no stopped run holds a path")
+
+
+def cleared(s: Situation) -> Finding:
+    """Every emptied run has been cleared, once."""
+    kill, view = kill_of(s), view_of(s)
+    empty = staged(kill, RunStage.EMPTIED)
+    if not empty:
+        return done("RunsCleared", "no run is left to be cleared")
+    if view.error:
+        return api_unreachable(s, empty)
+    if is_immediate(kill) and not kill.reverting:
+        return wait("RunsWaiting", f"{len(empty)} runs are cleared after the revert")
+    marks, ready = [], []
+    for run in empty:
+        seen = view.run(run.key)
+        if seen is None:
+            marks.append(_healed(run, "deleted from Airflow"))
+        elif _is_old_backfill(s, run):
+            marks.append(
+                replace(
+                    run,
+                    stage=RunStage.FAILED,
+                    message="a backfill of Airflow 2 is not scheduled again after a clear; run "
+                    "airflow dags backfill again",
+                )
+            )
+        elif seen.state in IN_FLIGHT or seen.start_date != run.start_date:
+            # Only a clear resets the start: it was done, even if the re-run has ended by now.
+            marks.append(
+                replace(run.at(RunStage.CLEARED), stop_asked=False, cleared_round=kill.round)
+            )
+        else:
+            ready.append(run)
+    now = due(s, ready)
+    if marks and _worth_a_record(marks, now):
+        after = kill.with_runs(tuple(marks))
+        waiting = (RunStage.FOUND, RunStage.STOPPING, RunStage.STOPPED, RunStage.EMPTIED)
+        if not staged(after, *waiting):
+            after = replace(after, queued_at=s.now)
+        return act(
+            "RunsCleared",
+            f"queued again: {some(names(marks))}",
+            record(s, after, f"{len(marks)} runs cleared"),
+        )
+    if now:
+        now.sort(key=lambda run: run.tries)
+        batch = now[:BATCH]
+        return act(
+            "ClearingRuns",
+            f"clearing {some(names(batch))}; {len(empty)} are to be queued",
+            ClearRuns(tuple(run.key for run in batch)),
+        )
+    return wait(
+        "ClearingRuns",
+        f"{len(ready)} runs could not be cleared yet: "
+        + some(ready, words=lambda run: f"{run.key} ({run.error})"),
+        seconds=next_look(s, ready),
+    )
+
+
+def _worth_a_record(marks: Sequence[RecoveringRun], ready: Sequence[RecoveringRun]) -> bool:
+    """Whether what became of runs is recorded now, before the others that are ready are tried.
+
+    Each run is tried for the first time once, so this puts no record off for ever.
+    """
+    return len(marks) >= RECORD_BATCH or all(run.tries for run in ready)
+
+
+def rehydrated(s: Situation) -> Finding:
+    """The values of the runs found are back in the database."""
+    kill = kill_of(s)
+    if kill.strategy is not Strategy.REHYDRATE:
+        return done("NotAsked", "runs are not rehydrated")
+    found = staged(kill, RunStage.FOUND)
+    request = ProbeRequest.of_scheduler(JobKind.REHYDRATE, purpose(kill, REHYDRATE))
+    match newest_attempt(
+        s, request, RehydrateResult, retry=JOB_RETRY, recorded=kill.rehydrated_attempt
+    ):
+        case Running():
+            return wait("Rehydrating", f"copying the values of {len(found)} runs back")
+        case Answered(job=answered, result=result):
+            return _record_rehydrated(s, kill, answered.attempt, result)
+        case Failed(why=why, again=again):
+            return hold(
+                "RehydrationFailed",
+                f"the values of {len(found)} runs could not be copied back: {why}; it is tried "
+                f"again at {again:%H:%M:%SZ}",
+                after=max(again - s.now, JOB_RETRY),
+            )
+    # A task of the old environment would offload after the copy.
+    old = {pod.run for pod in s.old_task_pods}
+    ready = [run for run in due(s, found) if run.key not in old]
+    if ready:
+        batch = ready[:EMPTY_BATCH]
+        keys = [run.key for run in batch]
+        return act(
+            "Rehydrating",
+            f"copying the values of {some(names(batch))} back into the database",
+            job(s, JobKind.REHYDRATE, REHYDRATE, rehydrate_arguments(s), runs=keys),
+        )
+    if found:
+        return wait(
+            "Rehydrating",
+            f"{len(found)} runs wait for old tasks of theirs, or for their next try",
+            seconds=2,
+        )
+    return done("Rehydrated", "no run is left to rehydrate")
+
+
+def drained(s: Situation) -> Finding:
+    """The runs that are left to end have ended."""
+    kill, view = kill_of(s), view_of(s)
+    draining = staged(kill, RunStage.DRAINING)
+    if not draining:
+        return done("Drained", "no run is left to end")
+    paused = [run for run in draining if run.key.dag_id in view.paused_dags]
+    if paused:
+        dags = sorted({run.key.dag_id for run in paused})
+        return hold(
+            "DrainingRunsPaused",
+            f"{len(paused)} runs are left to end, and their DAGs are paused by a person: "
+            f"{some(dags)}. Unpause them (airflow dags unpause {dags[0]}), or copy their values "
+            f"back: kubectl xbr kill {s.observed.rollout.name} --strategy Rehydrate --reason ...",
+        )
+    listed = some(
+        draining, words=lambda run: f"{run.key} ({run.message})" if run.message else str(run.key)
+    )
+    since = kill.writers_stopped_at
+    if since is not None and s.now - since >= DRAIN_PATIENCE:
+        return hold(
+            "DrainingLong",
+            f"{len(draining)} runs with offloaded values have not ended yet: {listed}. If one "
+            "cannot end, such as a backfill whose command is gone, copy their values back: kubectl "
+            f"xbr kill {s.observed.rollout.name} --strategy Rehydrate --reason ...",
+        )
+    return wait(
+        "Draining",
+        f"{len(draining)} runs with offloaded values are left to end: {listed}",
+        seconds=2,
+    )
+
+
+def _ended_by_itself(s: Situation, run: RecoveringRun) -> RecoveringRun | None:
+    seen = view_of(s).run(run.key)
+    if seen is None:
+        return _healed(run, "deleted from Airflow")
+    if seen.state in IN_FLIGHT:
+        return None
+    if run.stop_asked:
+        return _stopped(run, seen)
+    return _healed(run, "ended by itself")
+
+
+def _stopped(run: RecoveringRun, seen: DagRun) -> RecoveringRun:
+    return replace(run.at(RunStage.STOPPED), start_date=seen.start_date)
+
+
+def _healed(run: RecoveringRun, message: str) -> RecoveringRun:
+    return replace(run.at(RunStage.HEALED), message=message)
+
+
+def _task_pod(s: Situation, pod: Pod) -> TaskPod:
+    if pod.run is None:
+        raise LookupError(f"{pod.name} is no task pod")
+    return TaskPod(pod.namespace or s.observed.rollout.namespace, pod.name, pod.uid, pod.run)
+
+
+def _record_emptied(s: Situation, kill: Kill, attempt: int, result: EmptyResult) -> Finding:
+    by_key = {run.key: run for run in kill.runs}
+    marks = [
+        run.at(RunStage.EMPTIED)
+        for key in result.emptied
+        if (run := by_key.get(key)) is not None and run.stage is RunStage.STOPPED
+    ]
+    marks += [
+        failed_try(run, why, s.now)
+        for key, why in result.left
+        if (run := by_key.get(key)) is not None and run.stage is RunStage.STOPPED
+    ]
+    changed = replace(kill.with_runs(tuple(marks)), emptied_attempt=attempt)
+    return act(
+        "RunsEmptied",
+        f"{len(result.emptied)} runs hold no path any more"
+        + (f"; {len(result.left)} still do" if result.left else ""),
+        record(s, changed, f"rows removed by attempt {attempt}"),
+    )
+
+
+def _record_rehydrated(s: Situation, kill: Kill, attempt: int, result: RehydrateResult) -> Finding:
+    by_key = {run.key: run for run in kill.runs}
+    marks = [
+        _rehydrated(run)
+        for key in result.healed
+        if (run := by_key.get(key)) is not None and run.stage is RunStage.FOUND
+    ]
+    marks += [
+        failed_try(run, why, s.now)
+        for key, why in dict(result.failed).items()
+        if (run := by_key.get(key)) is not None and run.stage is RunStage.FOUND
+    ]
+    changed = replace(kill.with_runs(tuple(marks)), rehydrated_attempt=attempt)
+    return act(
+        "Rehydrated",
+        f"{result.copied} values are back in the database"
+        + (f"; {result.remaining} are left" if result.remaining else "")
+        + (f"; {result.failed_rows} could not be copied" if result.failed_rows else ""),
+        record(s, changed, f"values copied back by attempt {attempt}"),
+    )
+
+
+def _rehydrated(run: RecoveringRun) -> RecoveringRun:
+    if not run.stop_asked:
+        return _healed(run, "its values are back in the database")
+    # Airflow may still set it to failed, for the strategy was another one before.
+    return replace(
+        run,
+        stage=RunStage.DRAINING,
+        message="its values are back in the database; it was asked to stop before and is watched",
+    )

@@ -1,0 +1,304 @@
+"""Stop the writers: threshold -1 is delivered, and every process that could still offload ends."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.decide.actions import PauseDags, SetFinalizer, SetValues, WriteLedger
+from xcom_rollout.decide.decision import Finding, Progress
+from xcom_rollout.decide.kill.common import (
+    BATCH,
+    baseline_of,
+    is_immediate,
+    kill_of,
+    nothing_delivered,
+    record,
+    view_of,
+)
+from xcom_rollout.decide.ledger import Delivered, Kill, Ledger, RunKey, RunStage, Strategy
+from xcom_rollout.decide.observed import Pod
+from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient
+from xcom_rollout.decide.requests import KillRequest
+from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+PAUSE_PATIENCE: Final = timedelta(seconds=20)
+"""How long an Immediate kill tries to pause DAGs before it delivers without."""
+TASK_PATIENCE: Final = timedelta(hours=1)
+"""How long tasks from before the kill are waited for before that is reported."""
+POD_PATIENCE: Final = timedelta(seconds=60)
+"""How long after its grace period a terminating pod is taken for one that ends."""
+
+
+def new_kill(ledger: Ledger, request: KillRequest, s: Situation, *, why: str = "") -> Kill:
+    """Return the kill that `request` asks for, with the next number."""
+    numbers = [kill.attempt for kill in ledger.past_kills]
+    if ledger.kill is not None:
+        numbers.append(ledger.kill.attempt)
+    return Kill(
+        attempt=max(numbers, default=0) + 1,
+        engaged_at=s.now,
+        by=request.by,
+        reason=why or request.reason,
+        strategy=request.strategy,
+    )
+
+
+def begun(s: Situation) -> Finding:
+    """The kill has a number, and follows the strategy that is asked for now."""
+    request = s.kill_request
+    if s.ledger.kill is None:
+        if request is None:
+            raise LookupError("the kill table is only for a rollout that is being killed")
+        kill = new_kill(s.ledger, request, s)
+        return act(
+            "KillSwitchEngaged",
+            f"engaged by {request.by}: {request.reason} (strategy {kill.strategy})",
+            WriteLedger(replace(s.ledger, kill=kill), f"the beginning of kill {kill.attempt}"),
+        )
+    kill = s.ledger.kill
+    if request is not None and request.strategy is not kill.strategy:
+        # A run that was left to end, or that could not be stopped, may be healed another way.
+        again = tuple(
+            run.at(RunStage.FOUND)
+            for run in kill.runs
+            if run.stage in (RunStage.DRAINING, RunStage.STOPPING)
+        )
+        changed = replace(kill, strategy=request.strategy).with_runs(again)
+        if is_immediate(kill) and kill.reverting:
+            # The other strategies need every process to read both kinds of rows.
+            changed = next_round(changed)
+        return act(
+            "StrategyChanged",
+            f"{request.strategy_by} changed the strategy from {kill.strategy} to "
+            f"{request.strategy}",
+            record(s, changed, f"the strategy {request.strategy}"),
+        )
+    return done("KillBegun", f"kill {kill.attempt} by {kill.by}, strategy {kill.strategy}")
+
+
+def kept(s: Situation) -> Finding:
+    """The resource stays until the kill has finished, even where it is deleted meanwhile."""
+    rollout = s.observed.rollout
+    if rollout.finalized or rollout.deleting or s.observed.namespace_terminating:
+        return done("Kept", "the resource is kept until the kill has finished")
+    return act("KillSwitchEngaged", "keeping the resource until the end", SetFinalizer(True))
+
+
+def writers_stopped(s: Situation) -> Finding:
+    """No new process offloads: threshold -1 is delivered, and every process reads both kinds."""
+    kill, current = kill_of(s), s.release.settings
+    if nothing_delivered(s):
+        return done("NothingDelivered", "the object storage backend was never delivered")
+    if is_immediate(kill):
+        return _database_at_once(s, kill)
+    if current.offloads and (kill.writers_stopped_at is not None or kill.reverting):
+        return _next_round(s, kill, "the release offloads again")
+    if kill.reverting and not current.reads_offloaded:
+        return done("WritersStopped", "the database backend is delivered")
+    if kill.reverting and s.release.status == "deployed":
+        # Intent without effect: the delivery is still to come, or somebody undid it.
+        return done("WritersStopped", "nothing is offloaded, every process can read")
+    wanted = _readers(s)
+    if current.is_database and kill.writers_stopped_at is not None:
+        return _next_round(s, kill, "somebody delivered the database backend meanwhile")
+    if not (current.reads_offloaded or current.is_database):
+        return hold(
+            "ForeignBackend",
+            f"config.core.xcom_backend of the release is {current.backend!r}: set it to the object "
+            "storage backend or remove it, by helm upgrade; the kill goes on then",
+        )
+    if current != wanted or s.release.status != "deployed":
+        return act(
+            "StoppingWriters",
+            f"delivering the {wanted.describe()}: nothing more is offloaded, and every process can "
+            "read what was",
+            SetValues(wanted, s.release.revision, way_back=True),
+        )
+    if kill.writers_stopped_at is None:
+        return _record_stopped(s, kill, current)
+    return done("WritersStopped", "nothing is offloaded, every process can read what was")
+
+
+def writers_gone(s: Situation) -> Finding:
+    """Every process that could still offload has ended: long-lived pods and old task pods."""
+    kill = kill_of(s)
+    if nothing_delivered(s) or kill.writers_gone:
+        return done("WritersGone", "no process is left that could offload a value")
+    if s.observed.unseen_tasks:
+        return hold("TasksNotVisible", s.observed.unseen_tasks)
+    rolled = fleet_rolled(s, wait_for_old_tasks=False)
+    pods = s.dirty_pods(kill)
+    if rolled.action is None and not s.observed.workloads:
+        return rolled
+    stuck = [pod for pod in pods if is_stuck(s, pod)]
+    if stuck:
+        return hold("PodsNotEnding", stuck_pods(stuck))
+    if rolled.progress is not Progress.DONE:
+        return no_longer_patient(
+            s,
+            rolled,
+            kill.writers_stopped_at,
+            "if the backend itself is broken: kubectl xbr kill "
+            f"{s.observed.rollout.name} --strategy Immediate --reason ...",
+        )
+    since = kill.writers_stopped_at
+    if pods and since is not None and s.now - since >= TASK_PATIENCE:
+        return hold(
+            "OldTasksRunning",
+            f"{len(pods)} tasks that started before the kill have not ended since "
+            f"{since:%H:%M:%SZ}: {some(sorted({str(pod.run) for pod in pods}))}. To have their "
+            "runs healed, set spec.killSwitch.stopTasksAfter, or end the tasks",
+        )
+    if pods:
+        return wait(
+            "OldTasksRunning",
+            f"{len(pods)} tasks that started before the kill go on in runs without offloaded "
+            f"values: {some(sorted({str(pod.run) for pod in pods}))}; they may still offload, so "
+            "they are waited for, then runs are counted again",
+            seconds=2,
+        )
+    return act(
+        "WritersGone",
+        "no process is left that could offload a value",
+        record(s, replace(kill, writers_gone=True), "no writer is left"),
+    )
+
+
+def is_stuck(s: Situation, pod: Pod) -> bool:
+    """Whether a terminating pod should have ended long ago, as one on a lost node."""
+    return pod.terminating and pod.gone_by is not None and s.now >= pod.gone_by + POD_PATIENCE
+
+
+def stuck_pods(pods: list[Pod]) -> str:
+    """Return which pods do not end, and what to do, in words."""
+    first = pods[0]
+    namespace = f" -n {first.namespace}" if first.namespace else ""
+    listed = some([f"{pod.name} on node {pod.node or 'unknown'} ({pod.run})" for pod in pods])
+    return (
+        f"the pods {listed} should have ended and have not: their node may be lost. Make sure "
+        f"that nothing of them runs any more, then: kubectl delete pod {first.name}{namespace} "
+        "--grace-period=0 --force"
+    )
+
+
+def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
+    """Return runs that the kill does not know and whose old tasks outlast the limit of the spec."""
+    kill = kill_of(s)
+    limit, since = s.spec.stop_tasks_after(), kill.writers_stopped_at
+    if limit is None or since is None or s.now < since + limit or kill.writers_gone:
+        return ()
+    if kill.strategy in (Strategy.DRAIN, Strategy.REHYDRATE):
+        return ()  # no run is touched
+    known = {run.key for run in kill.runs}
+    return tuple(sorted({pod.run for pod in s.dirty_pods(kill) if pod.run is not None} - known))
+
+
+def _readers(s: Situation) -> BackendSettings:
+    """Return what reads both kinds of rows and writes inline: of what runs, else of the ledger."""
+    current = s.release.settings
+    if current.reads_offloaded:
+        return replace(current, threshold=NEVER_OFFLOAD)
+    delivered = s.ledger.delivered
+    if delivered is not None and delivered.settings.reads_offloaded:
+        return replace(delivered.settings, threshold=NEVER_OFFLOAD)
+    compression = s.spec.backend.object_storage.compression
+    path = s.ledger.bases[-1] if s.ledger.bases else s.spec.backend.object_storage.path
+    return object_storage(path, NEVER_OFFLOAD, compression)
+
+
+def _record_stopped(s: Situation, kill: Kill, current: BackendSettings) -> Finding:
+    ledger = replace(
+        s.ledger,
+        kill=replace(kill, writers_stopped_at=s.now),
+        delivered=_delivered(s, current),
+    )
+    return act(
+        "WritersStopped",
+        f"revision {s.release.revision} holds the {current.describe()}: no process that starts now "
+        "offloads a value",
+        WriteLedger(ledger, f"the {current.describe()} in revision {s.release.revision}"),
+    )
+
+
+def _delivered(s: Situation, settings: BackendSettings) -> Delivered:
+    return Delivered(
+        settings,
+        s.release.revision,
+        s.now,
+        backend_hash=s.observed.backend_hash,
+        config_changed_at=s.observed.config_changed_at,
+    )
+
+
+def _next_round(s: Situation, kill: Kill, why: str) -> Finding:
+    return act(
+        "NextRound",
+        f"{why}, at revision {s.release.revision}: the kill begins another round, writers first",
+        record(s, next_round(kill), f"round {kill.round + 1}: {why}"),
+    )
+
+
+def next_round(kill: Kill) -> Kill:
+    """Return the kill at the beginning of another round: what it knows of runs is kept."""
+    return replace(
+        kill,
+        round=kill.round + 1,
+        writers_stopped_at=None,
+        writers_gone=False,
+        counted=(),
+        finished_values="",
+        reverting=False,
+        reverted_at=None,
+        verified=False,
+    )
+
+
+def _database_at_once(s: Situation, kill: Kill) -> Finding:
+    """Deliver the database backend before anything is counted, with the DAGs paused if possible."""
+    current, view, baseline = s.release.settings, view_of(s), baseline_of(s)
+    if kill.writers_stopped_at is not None:
+        if current == baseline:
+            return done("Reverted", f"the {baseline.describe()} is delivered")
+        return _next_round(s, kill, "the database backend is to be delivered at once")
+    trying = s.now - kill.engaged_at < PAUSE_PATIENCE
+    if not view.error and not kill.reverting:
+        missing = tuple(sorted(view.busy_dags - set(kill.held_dags)))
+        if missing:
+            return act(
+                "HoldingDags",
+                f"recording the DAGs to pause: {some(list(missing))}",
+                record(s, replace(kill, held_dags=(*kill.held_dags, *missing)), "DAGs to pause"),
+            )
+    idle = view.paused_dags | view.missing_dags
+    running = [dag for dag in kill.held_dags if dag not in idle]
+    if running and not view.error and not kill.reverting and trying:
+        return act(
+            "HoldingDags", f"pausing {some(running)}", PauseDags(tuple(sorted(running)[:BATCH]))
+        )
+    if view.error and trying and not kill.reverting:
+        return wait("HoldingDags", f"DAGs cannot be paused yet: {view.error}", seconds=2)
+    if current == baseline and s.release.status == "deployed":
+        ledger = replace(
+            s.ledger,
+            kill=replace(kill, writers_stopped_at=s.now, reverting=True, reverted_at=s.now),
+            delivered=_delivered(s, baseline),
+        )
+        return act(
+            "Reverted",
+            f"the {baseline.describe()} is delivered",
+            WriteLedger(ledger, f"the revert in revision {s.release.revision}"),
+        )
+    if not kill.reverting:
+        why = view.error or (f"{some(running)} not paused" if running else "")
+        return act(
+            "Reverting",
+            f"the {baseline.describe()} is delivered next" + (f"; {why}" if why else ""),
+            record(s, replace(kill, reverting=True, hold_error=why), "the revert is about to be"),
+        )
+    return act(
+        "Reverting",
+        f"delivering the {baseline.describe()}",
+        SetValues(baseline, s.release.revision, way_back=True),
+    )

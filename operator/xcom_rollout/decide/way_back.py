@@ -1,0 +1,112 @@
+"""Armed means proven: all that a kill needs was shown to be there, before it is needed.
+
+Two things are asked. A census Job, for the pod that counts runs must reach the database through
+whatever stands between. And an effect that asks Airflow's API for its rights, and renders the
+chart that is kept in the cluster; what it finds missing is in the ledger.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from xcom_rollout.decide.actions import ProveWayBack, WriteLedger
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.observed import CensusResult, JobKind
+from xcom_rollout.decide.probe_jobs import (
+    JOB_RETRY,
+    Answered,
+    Failed,
+    ProbeRequest,
+    Running,
+    newest_attempt,
+    record_of,
+    request_job,
+)
+from xcom_rollout.decide.situation import Situation
+from xcom_rollout.decide.table import act, background, done, hold, wait
+
+INTERVAL: Final = timedelta(hours=1)
+"""Age from which on what was shown counts no more."""
+RETRY: Final = timedelta(seconds=30)
+"""How soon it is asked again where something was missing."""
+MOST_SHOWN: Final = 5
+
+
+def armed(s: Situation) -> Finding:
+    """The way back was shown to work: census, Airflow's API and its rights, the kept chart."""
+    if s.release.settings.reads_offloaded:
+        return done("Armed", "the way back was shown to work before the first delivery")
+    counted = _census(s)
+    if counted is not None:
+        return counted
+    return _asked(s)
+
+
+def still_armed(s: Situation) -> Finding:
+    """It was shown again not long ago."""
+    return _asked(s)
+
+
+def _asked(s: Situation) -> Finding:
+    digest, record = _digest(s), s.ledger.way_back
+    action = ProveWayBack(s.readers, digest)
+    if record is None or (record.digest != digest and not s.release.settings.reads_offloaded):
+        return act("ProvingWayBack", "asking for all that a kill will need", action)
+    age = s.now - record.checked_at
+    if record.problems:
+        return hold(
+            "NotArmed",
+            "a kill would stand still: " + "; ".join(record.problems[:MOST_SHOWN]),
+            after=max(RETRY - age, JOB_RETRY),
+            action=action if age >= RETRY else None,
+        )
+    if age >= INTERVAL:
+        return background("Armed", "asking again for all that a kill will need", action)
+    return done(
+        "Armed",
+        f"all that a kill will need was there at {record.checked_at:%Y-%m-%dT%H:%M:%SZ}",
+        after=INTERVAL - age,
+    )
+
+
+def _census(s: Situation) -> Finding | None:
+    """Return the finding of the census that has to succeed once; None where it did."""
+    request = ProbeRequest.of_scheduler(JobKind.CENSUS, _purpose(s))
+    record = s.ledger.census
+    if record is not None and record.purpose == request.purpose:
+        return None
+    match newest_attempt(s, request, CensusResult, retry=JOB_RETRY):
+        case Running(job=job):
+            trouble = f" ({job.message})" if job.message else ""
+            return wait("ProvingWayBack", f"taking a census, as a kill will{trouble}")
+        case Answered(job=job, result=result):
+            return act(
+                "ProvingWayBack",
+                "a census can be taken",
+                WriteLedger(
+                    replace(s.ledger, census=record_of(job, result)), "a census that succeeded"
+                ),
+            )
+        case Failed(why=why, again=again):
+            return hold(
+                "NotArmed",
+                f"a kill would stand still: a census cannot be taken: {why}. See the log of the "
+                "Job, and whether its pod may reach the database (NetworkPolicies, PgBouncer)",
+                after=max(again - s.now, JOB_RETRY),
+            )
+    path = s.spec.backend.object_storage.path
+    bases = [path, *(base for base in s.ledger.bases if base != path)]
+    arguments = ("census", *(word for base in bases for word in ("--base", base)))
+    return act(
+        "ProvingWayBack",
+        "taking a census, as a kill will",
+        request_job(s, request, arguments),
+    )
+
+
+def _digest(s: Situation) -> str:
+    return f"{s.observed.digest[:16]}-{s.observed.rollout.generation}"
+
+
+def _purpose(s: Situation) -> str:
+    return f"armed-{s.observed.digest[:16]}"

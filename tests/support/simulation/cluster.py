@@ -1,0 +1,197 @@
+"""Kubernetes as Airflow's pods see it: the configuration, the long-lived pods, the nodes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from simulation.clock import Clock
+from simulation.weather import Dice, Weather
+from xcom_rollout.decide.observed import Pod
+from xcom_rollout.decide.settings import BackendSettings
+
+if TYPE_CHECKING:
+    from simulation.airflow import SimRun
+
+COMPONENTS: Final = ("scheduler", "triggerer", "webserver")
+NODES: Final = ("node-a", "node-b")
+LOST_AFTER: Final = 300
+"""Seconds until Kubernetes asks for the end of the pods of a lost node."""
+
+
+@dataclass(eq=False)
+class SimPod:
+    """A pod, and the process in it."""
+
+    name: str
+    component: str
+    created: int
+    settings: BackendSettings
+    """As mounted at its start; before that, what was there at its creation."""
+    author: str
+    """Who delivered these settings: operator or person."""
+    template: int
+    node: str
+    run: "SimRun | None" = None
+    attempt: int = 0
+    task: int = 0
+    started: int | None = None
+    gone: bool = False
+    gone_by: int | None = None
+    """Set once its end was asked for."""
+    deaf: bool = False
+    lost: bool = False
+    shown: Pod | None = None
+    """As the operator saw it last, kept for as long as it stays in the same state."""
+    shown_in: tuple[int | None, int | None, bool] | None = None
+
+
+class Cluster:
+    """The configuration with its history, and every pod."""
+
+    def __init__(self, clock: Clock, dice: Dice, weather: Weather) -> None:
+        self.clock, self.dice, self.weather = clock, dice, weather
+        self.config = BackendSettings()
+        self.author = "operator"
+        self.changed = -3600
+        """When the configuration changed last, whatever changed in it."""
+        self.template = 0
+        """Counts the changes of the workloads' pod templates."""
+        self.serial = 0
+        self.roll_seconds = weather.roll
+        self.lost_nodes: set[str] = set()
+        self.history: list[tuple[int, BackendSettings, str]] = [(-3600, self.config, self.author)]
+        self.tasks: list[SimPod] = []
+        self.fleet = [self.pod(component, created=-3600) for component in COMPONENTS]
+        self.leaving: list[SimPod] = []
+        """Long-lived pods that end, beside their successors."""
+        self.on_change: Callable[[], None] = lambda: None
+        self._rolling = False
+
+    # -- configuration -----------------------------------------------------------------------
+
+    def set_config(self, settings: BackendSettings, author: str) -> None:
+        """Let the ConfigMap say `settings` from now on."""
+        if settings == self.config:
+            return
+        self.config, self.author = settings, author
+        self.changed = self.clock.now
+        self.history.append((self.clock.now, settings, author))
+        self.on_change()
+
+    def touch(self) -> None:
+        """Something else changes in the ConfigMap: a label, or another option."""
+        self.changed = self.clock.now
+
+    def mounted(self, second: int) -> tuple[BackendSettings, str]:
+        """Return what a kubelet mounts whose view is of `second`."""
+        for since, settings, author in reversed(self.history):
+            if since <= second:
+                return settings, author
+        return self.history[0][1:]
+
+    # -- long-lived pods ---------------------------------------------------------------------
+
+    def pod(self, component: str, created: int | None = None) -> SimPod:
+        """Return a new pod with the configuration of now."""
+        self.serial += 1
+        begin = self.clock.now if created is None else created
+        homes = [node for node in NODES if node not in self.lost_nodes] or ["node-c"]
+        return SimPod(
+            f"{component}-{self.serial}",
+            component,
+            begin,
+            self.config,
+            self.author,
+            self.template,
+            homes[self.serial % len(homes)],
+            started=begin,
+        )
+
+    def change_workloads(self) -> None:
+        """The pod templates change: every long-lived pod is replaced, one after the other."""
+        self.template += 1
+        self._roll_later(self.roll_seconds)
+
+    def restart(self, number: int) -> None:
+        """A long-lived pod is evicted and comes back."""
+        if number < len(self.fleet):
+            self.fleet[number] = self.pod(self.fleet[number].component)
+
+    def _roll_later(self, seconds: int) -> None:
+        if not self._rolling:
+            self._rolling = True
+            self.clock.after(seconds, self._roll)
+
+    def _roll(self) -> None:
+        self._rolling = False
+        old = [pod for pod in self.fleet if pod.template != self.template]
+        if not old:
+            return
+        pod = old[0]
+        self.fleet.remove(pod)
+        self.fleet.append(self.pod(pod.component))
+        if pod.lost or self.weather.fleet_grace:
+            pod.gone_by = self.clock.now + max(1, self.weather.fleet_grace)
+            self.leaving.append(pod)
+            if not pod.lost:
+                self.clock.after(self.weather.fleet_grace, lambda: self._leave(pod))
+        self._roll_later(1)
+
+    def _leave(self, pod: SimPod) -> None:
+        if pod in self.leaving and not pod.lost:
+            self.leaving.remove(pod)
+
+    @property
+    def long_lived(self) -> list[SimPod]:
+        return [*self.fleet, *self.leaving]
+
+    @property
+    def triggerer(self) -> SimPod:
+        """The triggerer whose process ends deferred tasks: the old one for as long as it lives."""
+        return next(
+            (pod for pod in self.leaving if pod.component == "triggerer"),
+            next((pod for pod in self.fleet if pod.component == "triggerer"), self.fleet[0]),
+        )
+
+    # -- task pods ---------------------------------------------------------------------------
+
+    def delete(self, pod: SimPod) -> None:
+        """Ask for the end of a task pod."""
+        if pod.gone or pod.gone_by is not None:
+            return
+        grace = self.weather.deaf_grace if pod.deaf else self.weather.grace
+        pod.gone_by = self.clock.now + grace
+        if not pod.lost:
+            self.clock.after(grace, lambda: self.remove(pod))
+
+    def remove(self, pod: SimPod) -> None:
+        """The pod is gone, and its process with it."""
+        if not pod.lost and not pod.gone:
+            pod.gone = True
+            if pod in self.tasks:
+                self.tasks.remove(pod)
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    def lose(self, node: str) -> list[SimPod]:
+        """A node is lost with its processes; its pods are shown, terminating, for ever."""
+        self.lost_nodes.add(node)
+        hit = [pod for pod in (*self.tasks, *self.long_lived) if pod.node == node]
+        for pod in hit:
+            pod.lost = True
+            pod.gone_by = pod.gone_by or self.clock.now + LOST_AFTER
+        for pod in list(self.fleet):
+            if pod.lost:
+                self.fleet.remove(pod)
+                self.leaving.append(pod)
+                self.fleet.append(self.pod(pod.component))
+        return hit
+
+    def drop_node(self, node: str) -> None:
+        """A person removes the lost node from the cluster: its pods are gone."""
+        self.lost_nodes.discard(node)
+        for pods in (self.tasks, self.leaving):
+            for pod in list(pods):
+                if pod.lost and pod.node == node:
+                    pod.gone = True
+                    pods.remove(pod)

@@ -1,0 +1,193 @@
+"""The Jobs that run the probe: they take time, look at the moment when they run, and get lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from simulation.airflow import INLINE, Airflow, SimRun
+from simulation.clock import Clock, moment
+from simulation.weather import Dice, Weather
+from xcom_rollout.decide.actions import RunJob
+from xcom_rollout.decide.ledger import OffloadedRun, RunKey, Verdict
+from xcom_rollout.decide.observed import (
+    CensusResult,
+    EmptyResult,
+    FinishedValues,
+    JobKind,
+    JobState,
+    ProbeJob,
+    ProbeResult,
+    RehydrateResult,
+)
+
+KEPT: Final = 3600
+"""Seconds for which Kubernetes keeps a Job that has ended."""
+OF_A_KILL: Final = (JobKind.EMPTY, JobKind.REHYDRATE, JobKind.CENSUS, JobKind.VERIFY)
+
+
+@dataclass(eq=False)
+class SimJob:
+    job: ProbeJob
+    request: RunJob
+    lost: bool = False
+    result: ProbeResult | None = None
+
+
+class Jobs:
+    """Every Job that is there."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        dice: Dice,
+        weather: Weather,
+        airflow: Airflow,
+        answer: Callable[[RunJob], ProbeResult | None],
+    ) -> None:
+        self.clock, self.dice, self.weather, self.airflow = clock, dice, weather, airflow
+        self.answer = answer
+        """Answers for the kinds that do not look at runs."""
+        self.broken: set[JobKind] = set()
+        """Kinds of Jobs that end without a result."""
+        self.seconds = weather.job
+        self.jobs: list[SimJob] = []
+        self.sent = 0
+        """Of kills."""
+
+    def run(self, request: RunJob) -> None:
+        """Create the Job of an attempt, unless one of its name is there."""
+        name = f"{request.kind}-{request.component}-{request.attempt}"
+        if any(entry.job.name == name for entry in self.jobs):
+            return
+        job = ProbeJob(
+            name=name,
+            kind=request.kind,
+            component=request.component,
+            attempt=request.attempt,
+            digest=request.digest,
+            created_at=moment(self.clock.now),
+            state=JobState.RUNNING,
+        )
+        entry = SimJob(job, request)
+        if request.kind in OF_A_KILL and request.digest.startswith("kill"):
+            self.sent += 1
+            entry.lost = self.sent in self.weather.jobs_lost
+        self.jobs.append(entry)
+        seconds = self.dice.between(self.seconds)
+        self.clock.after(self.dice.between((seconds // 2, seconds)), lambda: self._work(entry))
+        self.clock.after(seconds, lambda: self._end(entry))
+
+    def _work(self, entry: SimJob) -> None:
+        if not entry.lost or self.weather.jobs_lost_late:
+            entry.result = self._result(entry.request)
+
+    def _end(self, entry: SimJob) -> None:
+        broken = entry.lost or entry.job.kind in self.broken
+        entry.job = replace(
+            entry.job,
+            state=JobState.BROKEN if broken else JobState.FINISHED,
+            finished_at=moment(self.clock.now),
+            result=None if broken else entry.result,
+            message="OOMKilled" if broken else "",
+        )
+        self.clock.after(KEPT, lambda: self.jobs.remove(entry) if entry in self.jobs else None)
+
+    def _result(self, request: RunJob) -> ProbeResult:
+        known = self.answer(request)
+        if known is not None:
+            return known
+        arguments = request.arguments
+        bases = {
+            arguments[number + 1] for number, word in enumerate(arguments[:-1]) if word == "--base"
+        }
+        match request.kind:
+            case JobKind.EMPTY:
+                return self._empty(request, bases)
+            case JobKind.REHYDRATE:
+                return self._rehydrate(request, bases)
+            case _:
+                return self._census(request, bases)
+
+    def _census(self, request: RunJob, bases: set[str]) -> CensusResult:
+        wanted = set(request.runs)
+        runs = []
+        for run in self.airflow.runs.values():
+            rows = _rows_below(run, bases)
+            if run.key in wanted if wanted else (run.in_flight and rows):
+                runs.append(
+                    OffloadedRun(
+                        run.key, len(rows), run.state, run.run_type, self._waited_for_by(run)
+                    )
+                )
+        finished = None
+        if "--finished" in request.arguments:
+            old = [
+                (run, rows)
+                for run in self.airflow.runs.values()
+                if not run.in_flight and (rows := _rows_below(run, bases))
+            ]
+            finished = FinishedValues(
+                len(old),
+                sum(len(rows) for _, rows in old),
+                tuple(sorted({run.key.dag_id for run, _ in old})),
+            )
+        return CensusResult(Verdict.PASS, tuple(runs), finished=finished)
+
+    def _waited_for_by(self, run: SimRun) -> tuple[RunKey, ...]:
+        return tuple(
+            other.key
+            for other in self.airflow.runs.values()
+            if other.in_flight
+            and any(
+                task.waits_for == run.key and state.state not in ("success", "failed", "skipped")
+                for task, state in zip(other.tasks, other.states, strict=True)
+            )
+        )
+
+    def _empty(self, request: RunJob, bases: set[str]) -> EmptyResult:
+        emptied: list[RunKey] = []
+        left: list[tuple[RunKey, str]] = []
+        for key in request.runs:
+            run = self.airflow.runs.get(key)
+            if run is not None and run.in_flight:
+                left.append((key, f"it is {run.state}"))
+                continue
+            if run is not None:
+                for number in _rows_below(run, bases):
+                    run.held_until = self.clock.now
+                    del run.rows[number]
+            emptied.append(key)
+        return EmptyResult(Verdict.PASS, tuple(emptied), tuple(left))
+
+    def _rehydrate(self, request: RunJob, bases: set[str]) -> RehydrateResult:
+        if request.runs:
+            runs = [run for key in request.runs if (run := self.airflow.runs.get(key)) is not None]
+        else:
+            every = "--all" in request.arguments
+            runs = [run for run in self.airflow.runs.values() if every or not run.in_flight]
+        healed: list[RunKey] = []
+        failed: list[tuple[RunKey, str]] = []
+        copied = failed_rows = 0
+        for run in runs:
+            rows = _rows_below(run, bases)
+            if rows and not self.airflow.store_up:
+                failed.append((run.key, "the store does not answer"))
+                failed_rows += len(rows)
+                continue
+            for number in rows:
+                run.held_until = self.clock.now
+                run.rows[number] = INLINE
+                copied += 1
+            healed.append(run.key)
+        verdict = Verdict.FAIL if failed else Verdict.PASS
+        return RehydrateResult(
+            verdict=verdict,
+            copied=copied,
+            healed=tuple(healed),
+            failed=tuple(failed),
+            failed_rows=failed_rows,
+        )
+
+
+def _rows_below(run: SimRun, bases: set[str]) -> list[int]:
+    return [number for number, base in run.rows.items() if base and base in bases]

@@ -1,0 +1,70 @@
+"""How kind the world is: delays and faults, all of them absent by default."""
+
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True)
+class Weather:
+    """Delays in seconds. A pair is drawn from; (0, 0) is a world without that delay."""
+
+    seed: int = 0
+    queue: tuple[int, int] = (0, 0)
+    """From queued to the pod's creation."""
+    init: tuple[int, int] = (0, 0)
+    """From the pod's creation to its start, when it mounts the configuration."""
+    loop: tuple[int, int] = (0, 0)
+    """From one task to the next."""
+    subpath: bool = True
+    """Whether a pod in its init container ends when the configuration changes (subPath mounts)."""
+    mount_lag: int = 0
+    """Seconds for which a kubelet may mount the content of before a change."""
+    helm: tuple[int, int] = (0, 0)
+    """A delivery, from begin to end. The configuration changes in the first half of it."""
+    helm_dies: tuple[int, ...] = ()
+    """Which of the operator's deliveries (1 is the first) die half-way."""
+    helm_dies_late: bool = True
+    """Whether the configuration has changed when Helm dies."""
+    helm_fails: tuple[int, ...] = ()
+    """Which of them fail, with the configuration changed."""
+    roll: int = 4
+    """From the change of the workloads to the first new pod."""
+    fleet_grace: int = 0
+    """How long an old long-lived pod goes on beside the new one."""
+    job: tuple[int, int] = (3, 3)
+    jobs_lost: tuple[int, ...] = ()
+    """Which Jobs of a kill (1 is the first) end without a result."""
+    jobs_lost_late: bool = False
+    """Whether they have done their work before."""
+    heartbeat: int = 0
+    """How soon a process notices that its run was failed, and ends; 0: never."""
+    grace: int = 2
+    """From the deletion of a task pod to its end."""
+    deaf_grace: int = 30
+    """The same for a process that ignores SIGTERM, which works on meanwhile."""
+    rest_faults: int = 0
+    """Per cent of the requests to Airflow that time out: not done, done, or done later."""
+    latency: int = 0
+    """From what the operator sees to what it does, up to."""
+    slow: int = 1
+    """How many times as long as it asks for the operator waits."""
+    skew: int = 0
+    """Seconds by which the operator's clock is ahead."""
+    unseen: bool = False
+    """Whether task pods do not show (no label of the release, another namespace)."""
+
+
+class Dice:
+    """The chance of one world: the same seed gives the same world."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)  # noqa: S311  # no secret, a simulation
+
+    def between(self, bounds: tuple[int, int]) -> int:
+        low, high = bounds
+        if high <= low:
+            return low
+        return low + int(self._random.random() * (high - low + 1))
+
+    def chance(self, per_cent: int) -> bool:
+        return per_cent > 0 and self._random.random() * 100 < per_cent

@@ -1,0 +1,191 @@
+"""No timing of an unkind world makes a kill do harm, or lets it wait without saying for what.
+
+Each world is drawn from a seed (`simulation.plan.draw`), so that a failure is seen again with its
+number; it is shrunk before it is shown. `XCOM_ROLLOUT_WORLDS` says how many there are
+(`make test-long`: 100,000), `XCOM_ROLLOUT_FIRST_WORLD` with which seed they begin.
+"""
+
+import os
+from collections import Counter
+from functools import partial
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simulation import Plan, RunPlan, SimTask, Simulation, Weather, play
+from simulation.plan import BIG, draw, drawn, shrink
+
+from xcom_rollout.decide.ledger import RunKey
+
+WORLDS = int(os.environ.get("XCOM_ROLLOUT_WORLDS", "3000"))
+FIRST = int(os.environ.get("XCOM_ROLLOUT_FIRST_WORLD", "0"))
+SHARES = 4
+"""Parts of the whole that run as tests of their own."""
+SHOWN = 3
+"""Failures of each part that are shrunk and shown."""
+
+
+def run(*tasks: SimTask, dag: str = "dag0", **changes: Any) -> RunPlan:
+    return RunPlan(dag, tasks, **changes)
+
+
+CORPUS = {
+    "an immediate kill delivers": Plan((run(SimTask()),), kill_at=7, strategy="Immediate"),
+    "an overdue backfill of Airflow 2": Plan(
+        (run(SimTask(300), SimTask(3), run_type="backfill"),), kill_at=5, stop_after=120
+    ),
+    "an overdue child of a waiting parent": Plan(
+        (
+            run(SimTask(300), SimTask(kind="teardown")),
+            run(SimTask(kind="parent", waits_for=RunKey("dag0", "run0")), dag="parent"),
+        ),
+        stop_after=120,
+    ),
+    "a stop that waits for a teardown (N1)": Plan(
+        (run(SimTask(60, BIG), SimTask(20, kind="teardown")),), kill_at=52
+    ),
+    "a node lost after the revert (W16)": Plan(
+        (run(SimTask(300)),), kill_at=48, people=((75, "node-lost", "node-b"),)
+    ),
+    "a backfill that a person cleared (N7)": Plan(
+        (run(SimTask(3, BIG, "deferred"), begins=5, run_type="backfill"),),
+        strategy="Drain",
+        kill_at=50,
+        people=((58, "clear", "dag0/run0"),),
+    ),
+    "an immediate kill of a backfill (N7)": Plan(
+        (run(SimTask(1, BIG), SimTask(60), begins=5, run_type="backfill"),),
+        strategy="Immediate",
+        kill_at=19,
+    ),
+    "an immediate kill while the API is away at its end": Plan(
+        (run(SimTask(), begins=60),),
+        strategy="Immediate",
+        kill_at=28,
+        people=((34, "api-down", ""), (900, "api-up", "")),
+    ),
+    "an immediate kill of a child (N4)": Plan(
+        (
+            run(SimTask(3, BIG), SimTask(60)),
+            run(SimTask(kind="parent", waits_for=RunKey("dag0", "run0")), dag="parent"),
+        ),
+        strategy="Immediate",
+        kill_at=42,
+    ),
+    "an immediate kill that is made another": Plan(
+        (run(SimTask(100, BIG), SimTask(100), SimTask(5)),),
+        strategy="Immediate",
+        kill_at=20,
+        people=((107, "kill", "Retrigger"),),
+    ),
+    "an immediate kill that is made another while a run stops": Plan(
+        (run(SimTask(20, BIG), SimTask(1500), SimTask(1, kind="teardown"), begins=5),),
+        strategy="Immediate",
+        kill_at=9,
+        people=((102, "kill", "Drain"),),
+    ),
+    "a re-run that holds a path again and fails (W17)": Plan(
+        (run(SimTask(3, BIG, "deferred"), SimTask(60, fails=True)),),
+        weather=Weather(roll=20),
+        kill_at=24,
+    ),
+    "a re-run whose DAG file goes away (N1)": Plan(
+        (run(SimTask(60, BIG), SimTask(300)),), kill_at=23, people=((184, "dag-gone", "dag0"),)
+    ),
+    "an immediate kill of what an old task waits for": Plan(
+        (
+            run(SimTask(20), SimTask()),
+            run(SimTask(kind="parent", waits_for=RunKey("dag0", "run0")), dag="parent"),
+        ),
+        strategy="Immediate",
+        kill_at=7,
+    ),
+    "an immediate kill on a lost node (W16)": Plan(
+        (run(SimTask(300), begins=30),),
+        strategy="Immediate",
+        kill_at=37,
+        people=((112, "node-lost", "node-a"),),
+    ),
+}
+"""Worlds that did harm to some version of the table, as small as they could be made."""
+
+
+def hazards_of(plan: Plan) -> set[str]:
+    return set(play(plan).hazards.found())
+
+
+def shares_a_hazard(seen: set[str], plan: Plan) -> bool:
+    return bool(hazards_of(plan) & seen)
+
+
+def counted(totals: Counter[str], sim: Simulation) -> None:
+    """Add what a world was like."""
+    kill = sim.ledger.kill
+    kills = (*sim.ledger.past_kills, *((kill,) if kill is not None else ()))
+    totals["worlds"] += 1
+    totals["passes"] += sim.passes
+    totals["actions"] += sim.acted
+    totals["kills"] += len(kills)
+    totals["rounds"] += sum(entry.round for entry in kills)
+    totals["runs"] += len(sim.runs)
+    totals["runs re-triggered"] += sum(bool(run.rounds) for run in sim.runs.values())
+    totals["events of people"] += sim.people.done
+    totals["parents that failed with an Immediate kill"] += len(sim.airflow.excused_parents)
+    totals["reads of paths that a person or the spec allowed"] += len(sim.airflow.excused_reads)
+    last = sim.last.current.finding.reason if sim.last is not None else "none"
+    totals[f"ends as {last}"] += 1
+    for name, entries in sim.hazards.found().items():
+        totals[f"HAZARD {name}"] += len(entries)
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_world_that_once_made_a_kill_do_harm_does_not(name: str) -> None:
+    assert play(CORPUS[name]).hazards.found() == {}
+
+
+@pytest.mark.parametrize("second", range(150, 300, 10))
+def test_a_run_that_ended_by_itself_and_is_cleared_just_before_the_revert(second: int) -> None:
+    """A person clears it while the values of finished runs are copied: it is in flight again."""
+    plan = Plan(
+        (run(SimTask(60, BIG), SimTask(3, BIG), SimTask(90)),),
+        strategy="Drain",
+        weather=Weather(job=(30, 30)),
+        kill_at=64,
+        people=((second, "clear", "dag0/run0"),),
+    )
+    assert play(plan).hazards.found() == {}
+
+
+@pytest.mark.timeout(0 if WORLDS > 3000 else 300)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_world_makes_a_kill_do_harm(share: int) -> None:
+    size = WORLDS // SHARES
+    first = FIRST + share * size
+    totals: Counter[str] = Counter()
+    failures: list[tuple[int, Plan]] = []
+    for seed, plan in enumerate(drawn(first, first + size), first):
+        sim = play(plan)
+        counted(totals, sim)
+        if sim.hazards.found():
+            failures.append((seed, plan))
+    print(f"\nworlds {first} to {first + size - 1}:")
+    for name, count in sorted(totals.items()):
+        print(f"  {count:>8} {name}")
+    shown = []
+    for seed, plan in failures[:SHOWN]:
+        small = shrink(plan, partial(shares_a_hazard, hazards_of(plan)))
+        shown.append(f"world {seed}: {play(small).hazards.found()}\n{small!r}")
+    assert not failures, f"{len(failures)} worlds of {size}:\n" + "\n".join(shown)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(random=st.randoms(use_true_random=False))
+def test_no_world_that_hypothesis_looks_for_does(random: Random) -> None:
+    plan = draw(random)
+    assert play(plan).hazards.found() == {}, repr(plan)
