@@ -1,6 +1,6 @@
 """`xbr`, also `kubectl xbr`: what people do with rollouts. A verb is a file.
 
-Exit codes: 0 done, ready; 1 stalled, held or refused; 2 wrong use or an invalid spec; 3 still
+Exit codes: 0 done, ready; 1 stalled, blocked or refused; 2 wrong use or an invalid spec; 3 still
 going on; 4 the cluster could not be asked, or what was named is not there.
 """
 
@@ -16,7 +16,7 @@ _VERBS: Final = {
     "attest": "Put a rehearsal of the kill-switch on record.",
     "audit": "Name the tasks whose values the object storage backend fails on or changes.",
     "crd": "Print the CustomResourceDefinition.",
-    "kill": "Engage the kill-switch: the way back, at any time.",
+    "kill": "Engage the kill-switch, the way back, at any time; or show what it would do.",
     "lifecycle": "Delete old objects below a prefix by a rule of the bucket.",
     "lint": "Look at DAG files by the reviewer's rules.",
     "plan": "Show what the operator would do next, and why, without doing it.",
@@ -65,7 +65,7 @@ def main(ctx: click.Context, target: Target) -> None:
     \b
     Exit codes:
       0  done; for status: ready
-      1  stalled, held or refused
+      1  stalled, blocked or refused
       2  wrong use, or an invalid spec
       3  still going on
       4  the cluster could not be asked, or what was named is not there

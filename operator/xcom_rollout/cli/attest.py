@@ -4,25 +4,13 @@ from datetime import timedelta
 
 import click
 
-from xcom_rollout.api.durations import format_duration, parse_duration
+from xcom_rollout.api.durations import format_duration
 from xcom_rollout.api.names import ANNOTATION_ATTESTATION
 from xcom_rollout.api.parse import SpecInvalidError, parse_spec
-from xcom_rollout.cli.options import Target, common_options
+from xcom_rollout.cli.options import Duration, Target, common_options
 from xcom_rollout.cli.output import print_json
 from xcom_rollout.cli.session import open_session
 from xcom_rollout.rollouts import Raw
-
-
-class _Duration(click.ParamType[timedelta]):
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        try:
-            return parse_duration(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -32,7 +20,7 @@ class _Duration(click.ParamType[timedelta]):
 )
 @click.option(
     "--valid-for",
-    type=_Duration(),
+    type=Duration(),
     help="How long it counts, such as 720h; spec.rehearsal.maxAge by default, which is the most.",
 )
 @common_options

@@ -1,154 +1,320 @@
 """`xbr kill`: the way back."""
 
-import json
-import time
-from collections.abc import Callable
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any
 
 import click
 
-from xcom_rollout.api.names import ANNOTATION_KILL, Condition
+from xcom_rollout.api.names import ANNOTATION_KILL
+from xcom_rollout.cli import dry_run as forecasts
 from xcom_rollout.cli.follow import follow
-from xcom_rollout.cli.options import EXIT_DONE, EXIT_STALLED, Target, common_options
-from xcom_rollout.cli.output import ago, echo_lines, print_json, read_time, utc_now, wrapped
-from xcom_rollout.cli.session import open_session
-from xcom_rollout.cli.story import condition, tell
+from xcom_rollout.cli.kill_state import (
+    AFTER,
+    STRATEGIES,
+    KillState,
+    asked_strategy,
+    engage,
+    kill_of,
+    request_of,
+    state_of,
+)
+from xcom_rollout.cli.kill_steps import steps
+from xcom_rollout.cli.kill_wait import Outcome, Wait, report
+from xcom_rollout.cli.options import (
+    EXIT_DONE,
+    EXIT_GOING_ON,
+    EXIT_STALLED,
+    Duration,
+    Target,
+    common_options,
+)
+from xcom_rollout.cli.output import ago, echo_lines, print_json, utc_now, width, wrapped
+from xcom_rollout.cli.plan import InvalidSpec, released
+from xcom_rollout.cli.session import Person, Session, Unreachable, open_session
+from xcom_rollout.cli.story import condition, headline, tell
+from xcom_rollout.decide.ledger import FinishedRuns, Strategy
 from xcom_rollout.rollouts import Raw
-
-PATIENCE: Final = 30.0
-"""Seconds for which a kill may stand still while it is waited for."""
 
 
 @click.command()
 @click.argument("name")
-@click.option("--reason", required=True, help="Why; kept with the request and in the history.")
+@click.option("--reason", help="Why; kept with the request and in the history. Required.")
+@click.option(
+    "--strategy",
+    type=click.Choice(STRATEGIES),
+    help="How runs that hold offloaded values are healed; spec.killSwitch.strategy by default. "
+    "Changes that of a kill that goes on.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what it would do now, and change nothing.")
 @click.option(
     "--wait", is_flag=True, help="Follow it until it has finished, or is stalled for half a minute."
 )
+@click.option(
+    "--timeout", type=Duration(), help="With --wait: how long at most, such as 30m. No limit else."
+)
 @common_options
 @click.pass_context
-def command(ctx: click.Context, name: str, reason: str, wait: bool, target: Target) -> None:
+def command(
+    ctx: click.Context,
+    name: str,
+    reason: str | None,
+    strategy: str | None,
+    dry_run: bool,
+    wait: bool,
+    timeout: timedelta | None,
+    target: Target,
+) -> None:
     """Engage the kill-switch of the rollout NAME.
 
-    The operator delivers the database backend, ends what could still write an offloaded value,
-    clears exactly the runs in flight that hold offloaded values, and sees them succeed. Legal at
-    any time; once begun it is carried to its end.
+    Nothing more is offloaded within seconds, while every process can still read what was. Then the
+    runs in flight that hold offloaded values are healed, and the database backend is delivered
+    when no run needs the other one. Legal at any time; once begun it is carried to its end.
+
+    \b
+    Strategies:
+      Retrigger  stop these runs, and run them again from their start
+      Drain      leave them to end; no run is touched
+      Rehydrate  copy their values back into the database; no run is touched
+      Immediate  database backend first, for one that cannot even be read: a task
+                 that starts meanwhile may be handed a path
+
+    \b
+    Exit codes with --wait:
+      0  finished
+      1  stalled for half a minute; the reason, the runs and what helps are printed
+      3  still going on when --timeout had passed, or after Ctrl-C: the kill goes on
+    Without --wait: 0 engaged now, strategy changed now, or finished. Where it was
+    engaged before: 1 stalled, 3 still going on. With --dry-run: 0.
     """
+    asked = None if strategy is None else Strategy(strategy)
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout is for --wait: give both, or neither")
+    if dry_run:
+        if wait:
+            raise click.UsageError("--dry-run changes nothing: there is nothing to --wait for")
+        forecasts.show(open_session(target), name, asked, target)
+        return
+    if reason is None:
+        raise click.UsageError("Missing option '--reason': say why, for those who read it later")
     if not reason.strip():
         raise click.UsageError("--reason is empty: say why, for those who read it later")
     session = open_session(target)
-    person = session.person()
-    raw = session.get(name)
-    present = _request(raw)
-    request = {
-        "by": person.name,
-        "at": f"{person.now:%Y-%m-%dT%H:%M:%SZ}",
-        "reason": reason.strip(),
-    }
-    if present is None:
-        raw = session.change(name, ANNOTATION_KILL, lambda _: request)
+    engagement = Engagement(session, name, session.person(), reason.strip(), asked)
     if not target.as_json:
-        _explain(raw, present, person.name, reason)
+        echo_lines(engagement.lines())
     elif not wait:
+        print_json(engagement.data())
+    if not wait:
+        ctx.exit(engagement.exit_code)
+    ctx.exit(_follow(session, name, Wait(after=engagement.after, timeout=timeout), target))
+
+
+class Engagement:
+    """One call of `xbr kill`: what it found, and what it changed."""
+
+    def __init__(
+        self, session: Session, name: str, person: Person, reason: str, strategy: Strategy | None
+    ) -> None:
+        """Look at the rollout, and write the request where the standing one does not say it.
+
+        Raises:
+            Unreachable: the cluster cannot be asked, or there is no such rollout.
+        """
+        self.person, self.reason = person, reason
+        self.raw = session.get(name)
+        self.standing = request_of(self.raw)
+        self.before = asked_strategy(self.raw)
+        self.state = state_of(self.raw) if self.standing is not None else KillState.NOT_BEGUN
+        self.offloads_again = ""
+        self.after: int | None = None
+        """Number of the kill that does not count, in the words of `kill_state.answered`."""
+        if self.standing is not None and self.state in (KillState.FINISHED, KillState.DRIFTED):
+            self._look_at_release(session)
+        self.written: dict[str, Any] | None = None
+        if self.state is not KillState.FINISHED and self._wanted(self.raw, strategy) is not None:
+            written: dict[str, Any] = {}
+
+            def make(raw: Raw) -> dict[str, Any]:
+                written.update(self._wanted(raw, strategy) or request_of(raw) or {})
+                return written
+
+            self.raw = session.change(name, ANNOTATION_KILL, make)
+            self.written = written
+            # Somebody else may have been faster.
+            self.standing, self.before = request_of(self.raw), asked_strategy(self.raw)
+
+    def _wanted(self, raw: Raw, strategy: Strategy | None) -> dict[str, Any] | None:
+        """Return the request to write, None where nothing changes."""
+        new = engage(raw, self.person, self.reason, strategy)
+        if self.after is None:
+            return new
+        # The standing request has been carried out: from here on it asks for another kill.
+        standing = new or request_of(raw) or {}
+        return standing | {AFTER: self.after} if standing.get(AFTER) != self.after else new
+
+    def _look_at_release(self, session: Session) -> None:
+        """See whether the release of a finished kill can hold offloaded values again.
+
+        The operator then begins another kill by itself, and the status may not say so yet.
+        """
+        try:
+            release = released(session, self.raw)
+        except (Unreachable, InvalidSpec) as error:
+            self.offloads_again = (
+                f"the Helm release could not be looked at: {error.format_message()}"
+            )
+            return
+        if release is not None and release.settings.reads_offloaded:
+            self.after = int(kill_of(self.raw)["attempt"])
+            self.state = KillState.NOT_BEGUN
+            self.offloads_again = (
+                f"revision {release.revision} of the release holds the "
+                f"{release.settings.describe()} again"
+            )
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy that is asked for after this call."""
+        asked = str((self.written or {}).get("strategy") or "")
+        return Strategy(asked) if asked else self.before
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a call that does not wait."""
+        if self.state is KillState.FINISHED:
+            return EXIT_DONE
+        if self.after is not None:
+            return EXIT_GOING_ON
+        if self.state is KillState.DRIFTED:
+            held = condition(self.raw, "Stalled").get("status") == "True"
+            return EXIT_STALLED if held else EXIT_GOING_ON
+        if self.written is not None:
+            return EXIT_DONE
+        return EXIT_STALLED if self.state is KillState.STALLED else EXIT_GOING_ON
+
+    def lines(self) -> list[str]:
+        """Return what this call found and did, for people."""
+        metadata = self.raw["metadata"]
+        where = f"{metadata['namespace']}/{metadata['name']}"
+        kill = kill_of(self.raw)
+        if self.standing is None:
+            return [
+                f"The kill-switch of {where} is engaged by {self.person.name}: {self.reason}",
+                *self._steps(),
+            ]
+        lines = [
+            f"The kill-switch of {where} is engaged already, by "
+            f"{self.standing.get('by', 'unknown')}: "
+            f"{self.standing.get('reason', 'no reason given')}"
+        ]
+        if self.state is KillState.FINISHED:
+            lines += _paragraph(f"Kill {kill['attempt']} has finished: {headline(self.raw)}")
+            lines += _paragraph(self.offloads_again)
+            return [
+                *lines,
+                f"To flip again:  xbr resume {metadata['name']} -n {metadata['namespace']}",
+            ]
+        if self.after is not None:
+            lines += _paragraph(
+                f"Kill {self.after} had finished, and {self.offloads_again}: the operator begins "
+                f"kill {self.after + 1} by the standing request (strategy {self.strategy})"
+            )
+            return [*lines, *self._steps()]
+        if self.state is KillState.DRIFTED:
+            lines += _paragraph(
+                f"Kill {kill['attempt']} had finished, but the release is not as that left it: "
+                f"{headline(self.raw)}"
+            )
+            lines += _paragraph(self.offloads_again)
+        elif self.state is KillState.NOT_BEGUN:
+            lines += _paragraph(f"The operator has not begun it: {headline(self.raw)}")
+        else:
+            word = "is stalled" if self.state is KillState.STALLED else "goes on"
+            number = kill.get("attempt", "")
+            lines += _paragraph(f"Kill {number} {word}: {headline(self.raw)}")
+        if self.written is not None and self.strategy is not self.before:
+            lines.append(
+                f"{self.person.name} changes the strategy from {self.before} to {self.strategy}: "
+                f"{self.reason}"
+            )
+            return [*lines, *self._steps()]
+        return [*lines, self._follow_it()]
+
+    def data(self) -> dict[str, Any]:
+        """Return the same as plain JSON data."""
+        return {
+            "name": self.raw["metadata"]["name"],
+            "namespace": self.raw["metadata"]["namespace"],
+            "engaged": self.standing is None,
+            "changed": self.written is not None,
+            "strategy": str(self.strategy),
+            "state": str(self.state),
+            "attempt": kill_of(self.raw).get("attempt"),
+            "message": self.offloads_again or headline(self.raw),
+            "request": self.written or self.standing,
+        }
+
+    def _steps(self) -> list[str]:
+        spec = self.raw["spec"]
+        runs = (self.raw.get("status") or {}).get("offloadedRuns")
+        counted = (
+            f"{runs['count']} at the last count, {ago(runs.get('takenAt'), utc_now())}"
+            if runs
+            else "not counted yet"
+        )
+        asked = spec.get("killSwitch") or {}
+        said = steps(
+            self.strategy,
+            release=spec["airflow"]["release"],
+            counted=counted,
+            finished_runs=FinishedRuns(asked.get("finishedRuns") or FinishedRuns.REHYDRATE),
+            stop_tasks_after=asked.get("stopTasksAfter"),
+        )
+        lines = [f"The operator will now (strategy {self.strategy})"]
+        for number, step in enumerate(said, 1):
+            end = "." if number == len(said) else ";"
+            first, *rest = wrapped(step + end, 92)
+            lines += [f"  {number}. {first}", *(f"     {line}" for line in rest)]
+        return [*lines, self._follow_it()]
+
+    def _follow_it(self) -> str:
+        metadata = self.raw["metadata"]
+        return f"Follow it:  xbr status {metadata['name']} -n {metadata['namespace']} -w"
+
+
+def _follow(session: Session, name: str, wait: Wait, target: Target) -> int:
+    """Follow the kill until the wait is over, say how that was, and return the exit code."""
+    seen: Raw | None = None
+
+    def done(raw: Raw) -> bool:
+        nonlocal seen
+        seen = raw
+        return wait(raw)
+
+    try:
+        follow(session, name, done, as_json=target.as_json)
+    except KeyboardInterrupt:
+        if not target.as_json:
+            click.echo()
+    raw = seen if seen is not None else session.get(name)
+    lines = report(raw, wait.outcome)
+    if target.as_json:
+        found = condition(raw, "Stalled")
+        held = wait.outcome is Outcome.STALLED
         print_json(
             {
-                "name": name,
-                "namespace": session.namespace,
-                "engaged": present is None,
-                "request": present or request,
+                "outcome": str(wait.outcome),
+                "reason": found.get("reason") if held else None,
+                "message": "\n".join(lines),
             }
         )
-    if not wait:
-        return
-    last = follow(session, name, Patience(), as_json=target.as_json)
-    if not target.as_json:
+    else:
         click.echo()
-        echo_lines(tell(last, utc_now()))
-    ctx.exit(EXIT_DONE if finished(last) else EXIT_STALLED)
+        echo_lines(tell(raw, utc_now()))
+        click.echo()
+        echo_lines(lines)
+    return wait.outcome.exit_code
 
 
-def finished(raw: Raw) -> bool:
-    """Whether the kill that is asked for now has come to its end."""
-    kill = (raw.get("status") or {}).get("killSwitch") or {}
-    if not kill.get("finishedAt"):
-        return False
-    asked = (_request(raw) or {}).get("at")
-    # A kill that finished before this request was made belongs to an earlier one.
-    return not asked or read_time(kill["finishedAt"]) >= read_time(str(asked))
-
-
-class Patience:
-    """Says whether a kill that is looked at again and again is over, or will not end by itself.
-
-    The operator goes on by itself after much that stalls it, such as an answer of Airflow's API
-    that came too late. What lasts needs a person.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nothing is seen yet; `clock` gives seconds."""
-        self._clock = clock
-        self._since: float | None = None
-
-    def __call__(self, raw: Raw) -> bool:
-        """Whether it has finished, or was seen stalled for `PATIENCE` without a break."""
-        if finished(raw):
-            return True
-        if not stalled(raw):
-            self._since = None
-            return False
-        now = self._clock()
-        if self._since is None:
-            self._since = now
-        return now - self._since >= PATIENCE
-
-
-def stalled(raw: Raw) -> bool:
-    """Whether it stands still within the kill."""
-    # The operator shows this condition from the moment on at which it has seen the request.
-    seen = bool(condition(raw, Condition.REVERTED))
-    return seen and condition(raw, Condition.STALLED).get("status") == "True"
-
-
-def _request(raw: Raw) -> dict[str, Any] | None:
-    text = (raw["metadata"].get("annotations") or {}).get(ANNOTATION_KILL)
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {"reason": text}
-    return value if isinstance(value, dict) else {"reason": text}
-
-
-def _explain(raw: Raw, present: dict[str, Any] | None, by: str, reason: str) -> None:
-    metadata, status = raw["metadata"], raw.get("status") or {}
-    where = f"{metadata['namespace']}/{metadata['name']}"
-    if present is not None:
-        click.echo(
-            f"The kill-switch of {where} is engaged already, by {present.get('by', 'unknown')}: "
-            f"{present.get('reason', 'no reason given')}"
-        )
-        return
-    runs = status.get("offloadedRuns")
-    count = (
-        f"{runs['count']} at the last count, {ago(runs.get('takenAt'), utc_now())}"
-        if runs
-        else "not counted yet"
-    )
-    release = raw["spec"]["airflow"]["release"]
-    steps = (
-        "pause the DAGs that have runs in flight;",
-        f"deliver the database backend to the Helm release {release};",
-        f"find the runs in flight that hold offloaded values ({count});",
-        "stop exactly those, see their task pods gone, and clear them: they run again;",
-        "let older tasks of other runs end, look again, and unpause each DAG as it is safe;",
-        "see in the database that the re-runs hold inline values only.",
-    )
-    click.echo(f"The kill-switch of {where} is engaged by {by}: {reason}")
-    click.echo("The operator will now")
-    for number, step in enumerate(steps, 1):
-        first, *rest = wrapped(step, 92)
-        click.echo(f"  {number}. {first}")
-        for line in rest:
-            click.echo(f"     {line}")
-    click.echo(f"Follow it:  xbr status {metadata['name']} -n {metadata['namespace']} -w")
+def _paragraph(text: str) -> list[str]:
+    return [f"  {line}" for line in wrapped(text, width() - 2)] if text else []

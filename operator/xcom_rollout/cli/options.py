@@ -3,9 +3,12 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import click
+
+from xcom_rollout.api.durations import parse_duration
 
 EXIT_DONE: Final = 0
 EXIT_STALLED: Final = 1
@@ -14,6 +17,20 @@ EXIT_GOING_ON: Final = 3
 EXIT_UNREACHABLE: Final = 4
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Duration(click.ParamType[timedelta]):
+    """A duration as Kubernetes writes it, such as 90s or 1h30m."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return parse_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """`xbr plan`: what the operator would do next, and why."""
 
 import os
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import yaml
@@ -25,7 +26,13 @@ from xcom_rollout.decide.actions import Report
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.ledger import Ledger
+from xcom_rollout.decide.observed import Observed, Release, Rollout
 from xcom_rollout.rollouts import RESOURCE, Raw, read_rollout
+
+if TYPE_CHECKING:
+    from xcom_rollout.world import World
+
+T = TypeVar("T")
 
 
 class InvalidSpec(click.ClickException):
@@ -99,8 +106,34 @@ def look(session: Session, raw: Raw) -> Decision:
         InvalidSpec: the spec cannot be acted on.
         Unreachable: the world around the rollout cannot be observed.
     """
-    from xcom_rollout.clients.errors import WorldError
+    return decide(observed(session, raw), utc_now())
+
+
+def observed(session: Session, raw: Raw) -> Observed:
+    """Return what the operator would see of the rollout now, with the rights of the user.
+
+    Raises:
+        InvalidSpec: the spec cannot be acted on.
+        Unreachable: the world around the rollout cannot be observed.
+    """
     from xcom_rollout.observe import observe
+
+    return _asked(session, raw, observe)
+
+
+def released(session: Session, raw: Raw) -> Release | None:
+    """Return the Helm release of the rollout as it is now; None where there is none.
+
+    Raises:
+        InvalidSpec, Unreachable: as `observed`.
+    """
+    from xcom_rollout.deliver import delivery_for
+
+    return _asked(session, raw, lambda world, rollout: delivery_for(world, rollout).current())
+
+
+def _asked(session: Session, raw: Raw, ask: Callable[["World", Rollout], T]) -> T:
+    from xcom_rollout.clients.errors import WorldError
     from xcom_rollout.world import open_world
 
     _check_spec(raw)
@@ -108,10 +141,9 @@ def look(session: Session, raw: Raw) -> Decision:
     world = open_world(session.kube, probe=Path(probe) if probe else None)
     with session.asking(f"observe the rollout {raw['metadata']['name']}"):
         try:
-            observed = observe(world, read_rollout(raw))
+            return ask(world, read_rollout(raw))
         except WorldError as error:
             raise Unreachable(str(error)) from error
-    return decide(observed, utc_now())
 
 
 def tell(raw: Raw, decision: Decision, source: str) -> list[str]:

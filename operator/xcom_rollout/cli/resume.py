@@ -3,7 +3,7 @@
 import click
 
 from xcom_rollout.api.names import ANNOTATION_KILL
-from xcom_rollout.cli.kill import finished
+from xcom_rollout.cli.kill_state import concluded
 from xcom_rollout.cli.options import EXIT_STALLED, Target, common_options
 from xcom_rollout.cli.output import print_json
 from xcom_rollout.cli.session import open_session
@@ -51,7 +51,7 @@ def check(raw: Raw) -> None:
         )
     if ANNOTATION_KILL not in (raw["metadata"].get("annotations") or {}):
         raise Refused(f"{where} has no kill request: there is nothing to take back")
-    if not finished(raw):
+    if not concluded(raw):
         raise Refused(
             f"the kill of {where} has not finished: runs may still hold offloaded values. See: "
             f"xbr status {raw['metadata']['name']} -n {raw['metadata']['namespace']}"

@@ -61,7 +61,7 @@ def tell(raw: Raw, now: datetime) -> list[str]:
     lines += _rehearsal(status, now)
     lines += _provenance(status, now)
     lines += _offloaded(status, now)
-    lines += _kill(status, now)
+    lines += _kill(raw, now)
     lines += _history(status)
     return lines
 
@@ -74,8 +74,20 @@ def progress(raw: Raw) -> str:
     text += str(ready.get("message", "waiting for the operator"))
     kill = status.get("killSwitch")
     if kill and not kill.get("finishedAt"):
-        text += f" [{_counts(kill)}]"
+        text += f" [{kill_progress(kill)}]"
     return text
+
+
+def kill_progress(kill: Mapping[str, Any]) -> str:
+    """Return how far a kill has come, in one line."""
+    parts = [_counts(kill)]
+    if kill.get("writersStoppedAt"):
+        parts.insert(0, f"writers stopped after {_to_writers_stopped(kill)} s")
+    if found := kill.get("troubled"):
+        first = found[0]
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        parts.append(f"in trouble: {first['dagId']}/{first['runId']}{more}: {first['error']}")
+    return "; ".join(parts)
 
 
 def _delivery(status: Mapping[str, Any]) -> list[str]:
@@ -206,41 +218,82 @@ def _offloaded(status: Mapping[str, Any], now: datetime) -> list[str]:
     ]
 
 
-def _kill(status: Mapping[str, Any], now: datetime) -> list[str]:
-    kill = status.get("killSwitch")
+def _kill(raw: Raw, now: datetime) -> list[str]:
+    kill = (raw.get("status") or {}).get("killSwitch")
     if not kill:
         return []
     engaged = read_time(kill["engagedAt"])
     rows = [("engaged", f"{ago(kill['engagedAt'], now)} by {kill.get('by')}: {kill.get('reason')}")]
+    if kill.get("strategy"):
+        again = f", round {kill['round']}" if kill.get("round", 1) > 1 else ""
+        rows.append(("strategy", f"{kill['strategy']}{again}"))
+    if kill.get("writersStoppedAt"):
+        seconds = _to_writers_stopped(kill)
+        rows.append(
+            ("writers", f"stopped {seconds} s after that: what starts later offloads nothing")
+        )
+    elif not kill.get("finishedAt"):
+        rows.append(("writers", "not stopped yet"))
+    rows.append(("runs", _counts(kill)))
+    if kill.get("finishedRuns"):
+        rows.append(("past runs", f"offloaded values of finished runs: {kill['finishedRuns']}"))
     if kill.get("revertedAt"):
         after = lasting(read_time(kill["revertedAt"]) - engaged)
-        rows.append(("reverted", f"{after} after that"))
-    rows.append(("runs", _counts(kill)))
+        rows.append(("reverted", f"{after} after the engagement"))
     if kill.get("secondsToQueued") is not None:
         rows.append(("queued", f"the last run {kill['secondsToQueued']:g} s after the engagement"))
     if kill.get("finishedAt"):
         rows.append(("finished", f"{lasting(read_time(kill['finishedAt']) - engaged)} in all"))
     elif (left := estimate(kill, now)) is not None:
         rows.append(("estimate", f"about {lasting(left)} to go until all runs are queued again"))
-    return ["", f"Kill-switch, attempt {kill['attempt']}", *table(rows)]
+    lines = ["", f"Kill-switch, attempt {kill['attempt']}", *table(rows), *troubled(kill)]
+    if listed := kill.get("listRef"):
+        where = raw["metadata"]["namespace"]
+        lines.append(f"  each run: kubectl get cm {listed['name']} -n {where} -o yaml")
+    return lines
+
+
+def troubled(kill: Mapping[str, Any], *, indent: int = 4) -> list[str]:
+    """Return the runs whose last try failed: how far each is, why, and when it is tried again."""
+    lines = []
+    for run in kill.get("troubled") or ():
+        text = f"{run['dagId']}/{run['runId']} ({run['stage']}): {run['error']}"
+        if tries := run.get("tries"):
+            text += f"; {tries} tries failed" if tries > 1 else "; 1 try failed"
+        if run.get("nextTry"):
+            text += f", the next one at {read_time(run['nextTry']):%H:%M:%SZ}"
+        first, *rest = wrapped(text, width() - indent - 2)
+        lines += [f"{' ' * indent}✗ {first}", *(f"{' ' * indent}  {line}" for line in rest)]
+    return lines
 
 
 def estimate(kill: Mapping[str, Any], now: datetime) -> timedelta | None:
     """Return how long the clearing will go on at its pace so far; None where there is no pace."""
     runs = kill.get("runs") or {}
-    found, cleared = runs.get("found", 0), runs.get("cleared", 0)
-    if not kill.get("revertedAt") or not cleared or cleared >= found:
+    to_clear = runs.get("found", 0) - runs.get("healed", 0) - runs.get("draining", 0)
+    cleared = runs.get("cleared", 0)
+    if not kill.get("writersStoppedAt") or not cleared or cleared >= to_clear:
         return None
-    so_far: timedelta = now - read_time(kill["revertedAt"])
-    return so_far / int(cleared) * int(found - cleared)
+    so_far: timedelta = now - read_time(kill["writersStoppedAt"])
+    return so_far / int(cleared) * int(to_clear - cleared)
+
+
+def _to_writers_stopped(kill: Mapping[str, Any]) -> str:
+    seconds = kill.get("secondsToWritersStopped")
+    if seconds is None:
+        since = read_time(kill["writersStoppedAt"]) - read_time(kill["engagedAt"])
+        seconds = since.total_seconds()
+    return f"{seconds:g}"
 
 
 def _counts(kill: Mapping[str, Any]) -> str:
+    """Return the number of runs by stage; stages that not every strategy has only where there are
+    any."""
     runs = kill.get("runs") or {}
-    text = ", ".join(
-        f"{runs.get(word, 0)} {word}" for word in ("found", "stopped", "cleared", "recovered")
-    )
-    return f"{text}, {runs['failed']} failed" if runs.get("failed") else text
+    always = ("found", "stopped", "cleared", "recovered")
+    words = ("found", "draining", "stopped", "cleared", "recovered", "healed", "failed")
+    shown = [word for word in words if word in always or runs.get(word)]
+    return ", ".join(f"{runs.get(word, 0)} {word}" for word in shown)
 
 
 def _history(status: Mapping[str, Any]) -> list[str]:

@@ -99,27 +99,41 @@ def kill(**changes: Any) -> dict[str, Any]:
         "engagedAt": at(-20),
         "by": "ana",
         "reason": "S3 is down",
-        "revertedAt": at(-16),
+        "strategy": "Retrigger",
+        "round": 1,
+        "writersStoppedAt": at(-16),
+        "secondsToWritersStopped": 4,
         "runs": {"found": 10, "stopped": 8, "cleared": 4, "recovered": 1, "failed": 0},
         **changes,
     }
 
 
+def one_line(raw: dict[str, Any]) -> str:
+    return " ".join("\n".join(tell(raw, NOW)).split())
+
+
 def test_a_kill_shows_its_progress_and_an_estimate() -> None:
     raw = rollout(standing("False", "False", "Clearing", "m", killSwitch=kill()))
-    text = "\n".join(tell(raw, NOW))
+    text = one_line(raw)
     assert "by ana: S3 is down" in text
+    assert "strategy Retrigger" in text
+    assert "round" not in text, "the first one is the rule"
+    assert "writers stopped 4 s after that" in text
     assert "10 found, 8 stopped, 4 cleared, 1 recovered" in text
     assert "about 24 s to go" in text, "4 runs took 16 s, so 6 take 24 s"
-    assert "[10 found, 8 stopped, 4 cleared, 1 recovered]" in progress(raw)
+    assert "[writers stopped after 4 s; 10 found, 8 stopped, 4 cleared, 1 recovered]" in progress(
+        raw
+    )
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"revertedAt": None}, id="not reverted"),
+        pytest.param({"writersStoppedAt": None}, id="writers not stopped"),
         pytest.param({"runs": {"found": 10, "cleared": 0}}, id="none cleared"),
         pytest.param({"runs": {"found": 10, "cleared": 10}}, id="all cleared"),
+        pytest.param({"runs": {"found": 10, "cleared": 4, "draining": 6}}, id="the rest ends"),
+        pytest.param({"runs": {"found": 10, "cleared": 4, "healed": 6}}, id="the rest is healed"),
         pytest.param({"runs": {}}, id="nothing known"),
     ],
 )
@@ -127,10 +141,55 @@ def test_there_is_no_estimate_without_a_pace(changes: dict[str, Any]) -> None:
     assert estimate(kill(**changes), NOW) is None
 
 
+def test_a_kill_shows_its_round_and_the_stages_of_its_strategy() -> None:
+    runs = {"found": 9, "draining": 3, "healed": 6}
+    shown = kill(strategy="Drain", round=2, runs=runs, finishedRuns="3 values copied back")
+    text = one_line(rollout(standing("False", "False", "Draining", "m", killSwitch=shown)))
+    assert "strategy Drain, round 2" in text
+    assert "9 found, 3 draining, 0 stopped, 0 cleared, 0 recovered, 6 healed" in text
+    assert "offloaded values of finished runs: 3 values copied back" in text
+
+
+def test_writers_that_are_not_stopped_yet_are_said_so() -> None:
+    shown = kill(writersStoppedAt=None, secondsToWritersStopped=None, runs={})
+    raw = rollout(standing("False", "False", "StoppingWriters", "m", killSwitch=shown))
+    assert "writers not stopped yet" in one_line(raw)
+    assert "writers" not in progress(raw)
+
+
+def test_runs_in_trouble_are_shown_with_the_error_and_the_next_try() -> None:
+    trouble = [
+        {
+            "dagId": "etl",
+            "runId": f"manual__{number}",
+            "stage": "Stopping",
+            "error": "403 Forbidden",
+            "tries": 3,
+            "nextTry": at(40),
+        }
+        for number in range(2)
+    ]
+    shown = kill(troubled=trouble, listRef={"name": "xbr-demo-kill-runs"})
+    raw = rollout(standing("False", "True", "RunsStuck", "m", killSwitch=shown))
+    text = one_line(raw)
+    assert (
+        "✗ etl/manual__0 (Stopping): 403 Forbidden; 3 tries failed, the next one at 12:00:40Z"
+        in text
+    )
+    assert "kubectl get cm xbr-demo-kill-runs -n airflow" in text
+    assert "in trouble: etl/manual__0 and 1 more: 403 Forbidden" in progress(raw)
+
+
 def test_a_finished_kill_says_how_long_it_took() -> None:
-    done = kill(finishedAt=at(-2), secondsToQueued=9, runs={"found": 1, "failed": 1})
+    done = kill(
+        revertedAt=at(-5),
+        finishedAt=at(-2),
+        secondsToQueued=9,
+        runs={"found": 1, "failed": 1},
+    )
     raw = rollout(standing("True", "False", "Reverted", "m", killSwitch=done))
-    text = "\n".join(tell(raw, NOW))
+    text = one_line(raw)
+    assert "reverted 15 s after the engagement" in text
     assert "18 s in all" in text
     assert "the last run 9 s after the engagement" in text
     assert "1 failed" in text

@@ -11,15 +11,13 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
-from simulation import Simulation
 
 from xcom_rollout.api.names import ANNOTATION_KILL
-from xcom_rollout.cli import kill, main, resume
+from xcom_rollout.cli import main, resume
 from xcom_rollout.cli.attest import validity
 from xcom_rollout.cli.follow import ticking
-from xcom_rollout.cli.plan import InvalidSpec, as_data, read_declared, tell
+from xcom_rollout.cli.plan import InvalidSpec, read_declared
 from xcom_rollout.cli.session import Unreachable
-from xcom_rollout.decide import decide
 
 ROOT = Path(__file__).resolve().parents[3]
 DEMO = (ROOT / "docs/examples/demo.yaml").read_text()
@@ -60,6 +58,10 @@ def test_crd_prints_the_file_that_is_checked_in() -> None:
     [
         (["kill", "demo"], "--reason"),
         (["kill", "demo", "--reason", " "], "--reason is empty"),
+        (["kill", "demo", "--reason", "x", "--strategy", "Slow"], "'Slow' is not one of"),
+        (["kill", "demo", "--reason", "x", "--timeout", "5m"], "--timeout is for --wait"),
+        (["kill", "demo", "--reason", "x", "--wait", "--timeout", "5"], "'5' is not a duration"),
+        (["kill", "demo", "--dry-run", "--wait"], "there is nothing to --wait for"),
         (["attest", "demo"], "--evidence"),
         (["attest", "demo", "--evidence", ""], "--evidence is empty"),
         (["attest", "demo", "--evidence", "x", "--valid-for", "soon"], "'soon' is not a duration"),
@@ -103,27 +105,6 @@ def test_plan_refuses_an_invalid_spec_before_it_asks_the_cluster(tmp_path: Path)
     assert 'spec.threshold.bytes: "1MB" is not a whole number of bytes' in result.output
 
 
-def test_plan_tells_the_next_action_and_why() -> None:
-    sim = Simulation([])
-    while (decision := sim.step(stop_before=True)).phase != "ReadersFirst":
-        sim.step()
-        sim.tick()
-    text = "\n".join(tell(rollout(), decision, "FILE"))
-    assert "Nothing is done." in text
-    assert "Next  deliver the object storage backend at threshold -1" in text
-    assert "Why   readers-delivered: delivering" in text
-    data = as_data(rollout(), decision)
-    assert data["action"]["type"] == "SetValues"
-    assert data["action"]["arguments"]["settings"]["threshold"] == "-1"
-    json.dumps(data)
-
-
-def test_plan_does_not_print_the_whole_ledger() -> None:
-    data = as_data(rollout(), decide(Simulation([]).observe(), Simulation([]).now))
-    assert data["action"]["type"] == "WriteLedger"
-    assert data["action"]["arguments"]["ledger"] == "the ledger"
-
-
 def test_a_finished_kill_may_be_taken_back() -> None:
     resume.check(rollout())
 
@@ -164,24 +145,6 @@ def test_resume_is_refused(change: Callable[[dict[str, Any]], object], message: 
     assert caught.value.exit_code == 1
 
 
-def standing(*kinds: str) -> dict[str, Any]:
-    conditions = [{"type": kind, "status": "True"} for kind in kinds]
-    return rollout(status={"conditions": conditions})
-
-
-def test_waiting_for_a_kill_ends_when_it_stays_stalled_but_not_for_an_earlier_stall() -> None:
-    assert not kill.stalled(standing("Stalled")), "the operator has not seen the request yet"
-    assert kill.stalled(standing("Stalled", "Reverted"))
-    seconds = iter((0.0, 29.0, 100.0, 131.0))
-    over = kill.Patience(lambda: next(seconds))
-    assert not over(standing("Stalled", "Reverted"))
-    assert not over(standing("Stalled", "Reverted"))
-    assert not over(standing("Reverted")), "it went on by itself"
-    assert not over(standing("Stalled", "Reverted"))
-    assert over(standing("Stalled", "Reverted"))
-    assert kill.Patience()(rollout()), "finished"
-
-
 def test_what_follows_a_rollout_is_asked_each_second_though_nothing_changes() -> None:
     going = threading.Event()
 
@@ -197,12 +160,6 @@ def test_what_follows_a_rollout_is_asked_each_second_though_nothing_changes() ->
     assert any(item == {"number": 2} for item in seen)
     with pytest.raises(Unreachable, match="gone"):
         list(seen)
-
-
-def test_a_malformed_kill_request_is_followed_all_the_same() -> None:
-    raw = rollout()
-    raw["metadata"]["annotations"][ANNOTATION_KILL] = "now!"
-    assert kill.finished(raw)
 
 
 def test_an_attestation_is_valid_for_as_long_as_the_rollout_allows() -> None:

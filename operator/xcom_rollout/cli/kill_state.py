@@ -1,0 +1,156 @@
+"""Where the kill of a rollout stands, and what a request for one says. Pure."""
+
+import json
+from enum import StrEnum
+from typing import Any, Final
+
+from xcom_rollout.api.names import ANNOTATION_KILL, Condition
+from xcom_rollout.cli.output import read_time
+from xcom_rollout.cli.session import Person
+from xcom_rollout.cli.story import condition
+from xcom_rollout.decide.ledger import Strategy
+from xcom_rollout.rollouts import Raw
+
+STRATEGIES: Final = tuple(str(strategy) for strategy in Strategy)
+AFTER: Final = "after"
+"""Member of a request: number of the newest kill that had ended when it was made, 0 for none. A
+kill with a higher number is the one that was asked for; no two clocks are compared."""
+
+
+class KillState(StrEnum):
+    """How the kill that is asked for stands."""
+
+    NOT_BEGUN = "NotBegun"
+    """The operator has not begun it, or has not been seen to."""
+    GOING_ON = "GoingOn"
+    STALLED = "Stalled"
+    """A part of it waits for a person."""
+    FINISHED = "Finished"
+    """The database backend is back, and the release still holds it."""
+    DRIFTED = "Drifted"
+    """It had finished, and the release does not hold what it delivered any more."""
+
+
+_DECLARED: Final = {"by": "spec.killSwitch.engaged", "reason": "declared in the spec"}
+
+
+def request_of(raw: Raw) -> dict[str, Any] | None:
+    """Return the request of the annotation, else that of the spec, None where there is none.
+
+    An annotation that is not a JSON object counts as a request with this text as its reason.
+    """
+    text = (raw["metadata"].get("annotations") or {}).get(ANNOTATION_KILL)
+    if text is None:
+        engaged = ((raw.get("spec") or {}).get("killSwitch") or {}).get("engaged")
+        return dict(_DECLARED) if engaged else None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {"reason": text}
+    return value if isinstance(value, dict) else {"reason": text}
+
+
+def kill_of(raw: Raw) -> dict[str, Any]:
+    """Return `status.killSwitch`, empty where there is none."""
+    return (raw.get("status") or {}).get("killSwitch") or {}
+
+
+def newest_ended(raw: Raw) -> int:
+    """Return the number of the newest kill that has ended; 0 for none."""
+    kill = kill_of(raw)
+    attempt = int(kill.get("attempt") or 0)
+    return attempt if kill.get("finishedAt") or not attempt else attempt - 1
+
+
+def declared_strategy(raw: Raw) -> Strategy:
+    """Return `spec.killSwitch.strategy`, with its default."""
+    asked = str(((raw.get("spec") or {}).get("killSwitch") or {}).get("strategy") or "")
+    return Strategy(asked) if asked in STRATEGIES else Strategy.RETRIGGER
+
+
+def asked_strategy(raw: Raw) -> Strategy:
+    """Return the strategy that the operator follows: of the request, else of the spec."""
+    asked = str((request_of(raw) or {}).get("strategy") or "")
+    return Strategy(asked) if asked in STRATEGIES else declared_strategy(raw)
+
+
+def engage(
+    raw: Raw, person: Person, reason: str, strategy: Strategy | None
+) -> dict[str, Any] | None:
+    """Return the request to write into the annotation; None where the standing one says it all.
+
+    A standing request keeps who made it, when and why; another strategy is put into it, with who
+    asked for that.
+    """
+    standing = request_of(raw)
+    at = f"{person.now:%Y-%m-%dT%H:%M:%SZ}"
+    if standing is None:
+        asked = {} if strategy is None else {"strategy": str(strategy)}
+        return {"by": person.name, "at": at, "reason": reason} | asked | {AFTER: newest_ended(raw)}
+    if strategy is None or strategy is asked_strategy(raw):
+        return None
+    return standing | {
+        "strategy": str(strategy),
+        "strategyBy": person.name,
+        "strategyAt": at,
+        "strategyReason": reason,
+    }
+
+
+def answered(raw: Raw, after: int | None = None) -> bool:
+    """Whether the kill of the status is, or includes, the one that is asked for now.
+
+    Args:
+        after: number of a kill that does not count, nor any before it; None leaves that to the
+            request.
+    """
+    kill, request = kill_of(raw), request_of(raw) or {}
+    if not kill.get("attempt"):
+        return False
+    if after is None and isinstance(request.get(AFTER), int):
+        after = request[AFTER]
+    if after is not None:
+        return int(kill["attempt"]) > after
+    # Written by hand or by an older xbr. A kill that goes on takes in a request that comes late.
+    asked, ended = request.get("at"), kill.get("finishedAt")
+    if not asked or not ended:
+        return True
+    try:
+        return read_time(ended) >= read_time(str(asked))
+    except (TypeError, ValueError):
+        return True
+
+
+def concluded(raw: Raw) -> bool:
+    """Whether the kill that is asked for has come to its end, whatever came after that, or is not
+    going to begin."""
+    return (answered(raw) and bool(kill_of(raw).get("finishedAt"))) or back_already(raw)
+
+
+def state_of(raw: Raw, after: int | None = None) -> KillState:
+    """Return how the kill that is asked for stands; `after` is that of `answered`."""
+    if not answered(raw, after):
+        return KillState.STALLED if stalled(raw) else KillState.NOT_BEGUN
+    if not kill_of(raw).get("finishedAt"):
+        return KillState.STALLED if stalled(raw) else KillState.GOING_ON
+    if condition(raw, Condition.READY).get("status") == "True":
+        return KillState.FINISHED
+    return KillState.DRIFTED
+
+
+def finished(raw: Raw, after: int | None = None) -> bool:
+    """Whether the kill that is asked for has finished and the release holds what it delivered."""
+    return state_of(raw, after) is KillState.FINISHED
+
+
+def stalled(raw: Raw) -> bool:
+    """Whether something stands still within the kill."""
+    # The operator shows this condition from the moment on at which it has seen the request.
+    seen = bool(condition(raw, Condition.REVERTED))
+    return seen and condition(raw, Condition.STALLED).get("status") == "True"
+
+
+def back_already(raw: Raw, after: int | None = None) -> bool:
+    """Whether an earlier kill has finished, and the release holds what that delivered."""
+    ended = bool(kill_of(raw).get("finishedAt")) and not answered(raw, after)
+    return ended and condition(raw, Condition.READY).get("status") == "True"
