@@ -7,15 +7,20 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lightkube
 import pytest
+from lightkube.config.kubeconfig import KubeConfig
+from standin.bench import Bench, small_charts
 from standin.kubelet import API_SERVER_FLAG
 from standin.node import Node
 from standin.place import Place, Site, open_site
 from standin.story import Outcome, Tellers, Told, tell
 
+from harness import tools
 from harness.apiserver import ApiServer
 from harness.paths import REPO
 from xcom_probe.build import build
+from xcom_rollout.world import open_world
 
 WORKERS = 2
 """Stories told at a time: more than there are cores would only wait for each other."""
@@ -89,3 +94,17 @@ def place(site: Site, node: Node, new_namespace: Callable[[], str]) -> Iterator[
     """A namespace with an Airflow release, and no rollout yet."""
     with Place(site, node, new_namespace()) as place:
         yield place
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A repository of small charts."""
+    with small_charts(tmp_path_factory.mktemp("charts")) as url:
+        yield url
+
+
+@pytest.fixture
+def bench(server: ApiServer, namespace: str, repository: str, tmp_path: Path) -> Bench:
+    kube = lightkube.Client(config=KubeConfig.from_file(server.kubeconfig).get())
+    world = open_world(kube, helm=str(tools.tool("helm")), work=tmp_path / "work")
+    return Bench(server, namespace, repository, world)

@@ -142,8 +142,12 @@ def test_the_rights_of_the_operator_are_enough_to_look(server: ApiServer, namesp
     for verb, resource in (
         ("list", "xcombackendrollouts.xcomrollout.dev"),
         ("watch", "xcombackendrollouts.xcomrollout.dev"),
+        ("patch", "xcombackendrollouts.xcomrollout.dev"),
         ("update", "xcombackendrollouts.xcomrollout.dev/status"),
         ("list", "secrets"),
+        ("create", "secrets"),
+        ("update", "secrets"),
+        ("delete", "secrets"),
         ("watch", "jobs.batch"),
         ("create", "jobs.batch"),
         ("create", "pods/exec"),
@@ -161,3 +165,5 @@ def test_the_rights_of_the_operator_are_enough_to_look(server: ApiServer, namesp
     ):
         assert not may(verb, resource), f"{verb} {resource}"
     assert not may("list", "secrets", "default")
+    # `can-i` asks for a kind without a namespace in every namespace, which a Role never grants.
+    server.kubectl("get", "namespace", namespace, "--as", user)

@@ -1,7 +1,10 @@
 """`xbr` against a real API server: what it writes, what it says, how it exits."""
 
+import base64
+import gzip
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -122,6 +125,52 @@ def test_an_attestation_cannot_outlast_what_the_rollout_allows(
     assert annotation(server, namespace, ANNOTATION_ATTESTATION) is None
 
 
+def put_release(server: ApiServer, namespace: str, **options: str) -> None:
+    """Make the Secret of a Helm release `airflow` whose values set these options."""
+    config: dict[str, dict[str, str]] = {"core": {}, "common.io": {}}
+    for name, value in options.items():
+        config["core" if name == "xcom_backend" else "common.io"][name] = value
+    release = {
+        "name": "airflow",
+        "version": 7,
+        "info": {"status": "deployed", "last_deployed": "2026-01-01T00:00:00Z"},
+        "chart": {"metadata": {"name": "airflow", "version": "0.1.0"}},
+        "config": {"config": config},
+    }
+    packed = base64.b64encode(gzip.compress(json.dumps(release).encode()))
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "sh.helm.release.v1.airflow.v7",
+            "namespace": namespace,
+            "labels": {"owner": "helm", "name": "airflow", "version": "7"},
+        },
+        "type": "helm.sh/release.v1",
+        "data": {"release": base64.b64encode(packed).decode()},
+    }
+    server.apply(json.dumps(secret))
+
+
+OFFLOADS = {
+    "xcom_backend": "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend",
+    "xcom_objectstorage_path": "s3://aws_default@airflow-xcom/xcom",
+    "xcom_objectstorage_threshold": "1000",
+}
+
+
+def killing(**kill: Any) -> dict[str, Any]:
+    """Return the status of a kill that goes on; `finishedAt` makes it a finished one."""
+    going = {"attempt": 1, "engagedAt": "2026-01-01T00:00:00Z", "strategy": "Retrigger"}
+    return {"killSwitch": going | kill}
+
+
+def stalled_kill(reason: str, **kill: Any) -> dict[str, Any]:
+    status = conditions("False", "True", reason) | killing(**kill)
+    status["conditions"].append(status["conditions"][0] | {"type": "Reverted"})
+    return status
+
+
 def test_kill_resume_and_what_lies_between(
     server: ApiServer, namespace: str, rollout: str, xbr: Xbr
 ) -> None:
@@ -131,13 +180,15 @@ def test_kill_resume_and_what_lies_between(
 
     killed = xbr("kill", rollout, "--reason", "S3 is down")
     assert killed.code == 0, killed
-    assert "deliver the database backend to the Helm release airflow" in killed.out
+    first = killed.out.index("deliver threshold -1 to the Helm release airflow")
+    assert first < killed.out.index("deliver the database backend")
     request = annotation(server, namespace, ANNOTATION_KILL)
     assert request is not None
     assert request["reason"] == "S3 is down"
+    assert "strategy" not in request, "the spec's counts"
 
     again = xbr("kill", rollout, "--reason", "another reason")
-    assert again.code == 0
+    assert again.code == 3, "the operator has not begun it"
     assert "is engaged already" in again.out
     assert annotation(server, namespace, ANNOTATION_KILL) == request, "the first request counts"
 
@@ -145,11 +196,152 @@ def test_kill_resume_and_what_lies_between(
     assert early.code == 1
     assert "has not finished" in early.err
 
-    kill = {"attempt": 1, "engagedAt": request["at"], "finishedAt": request["at"]}
-    put_status(server, namespace, conditions("True", "False") | {"killSwitch": kill})
+    ended = conditions("True", "False") | killing(finishedAt=request["at"])
+    put_status(server, namespace, ended)
     assert xbr("kill", rollout, "--reason", "x", "--wait").code == 0
+    done = xbr("kill", rollout, "--reason", "x")
+    assert done.code == 0
+    assert "Kill 1 has finished" in done.out
     resumed = xbr("resume", rollout)
     assert resumed.code == 0, resumed
+    assert annotation(server, namespace, ANNOTATION_KILL) is None
+
+
+def test_another_strategy_changes_the_standing_request(
+    server: ApiServer, namespace: str, rollout: str, xbr: Xbr
+) -> None:
+    killed = xbr("kill", rollout, "--reason", "S3 is down", "--strategy", "Drain")
+    assert killed.code == 0, killed
+    assert "leave those to end by themselves" in killed.out
+    first = annotation(server, namespace, ANNOTATION_KILL)
+    assert first is not None
+    assert first["strategy"] == "Drain"
+    put_status(server, namespace, conditions("False", "False") | killing())
+
+    same = xbr("kill", rollout, "--reason", "x", "--strategy", "Drain")
+    assert same.code == 3
+    assert "Kill 1 goes on" in same.out
+    assert annotation(server, namespace, ANNOTATION_KILL) == first
+
+    words = ("kill", rollout, "--reason", "too slow", "--strategy", "Rehydrate")
+    changed = xbr(*words, "-o", "json")
+    assert changed.code == 0, changed
+    assert json.loads(changed.out)["strategy"] == "Rehydrate"
+    now = annotation(server, namespace, ANNOTATION_KILL)
+    assert now is not None
+    assert {key: now[key] for key in ("by", "at", "reason", "after")} == {
+        key: first[key] for key in ("by", "at", "reason", "after")
+    }
+    assert now["strategy"] == "Rehydrate"
+    assert now["strategyReason"] == "too slow"
+
+
+def test_a_finished_kill_whose_release_offloads_again_is_not_engaged_already(
+    server: ApiServer, namespace: str, rollout: str, xbr: Xbr
+) -> None:
+    """W1: somebody applied values that hold the flip again, and the status does not show it yet."""
+    assert xbr("kill", rollout, "--reason", "S3 is down").code == 0
+    ended = killing(finishedAt="2999-01-01T00:00:00Z")
+    put_status(server, namespace, conditions("True", "False", "Reverted") | ended)
+    put_release(server, namespace)
+    assert xbr("kill", rollout, "--reason", "x").code == 0, "the database backend is delivered"
+
+    put_release(server, namespace, **OFFLOADS)
+    again = xbr("kill", rollout, "--reason", "x")
+    assert again.code == 3, again
+    text = " ".join(again.out.split())
+    assert "revision 7 of the release holds the object storage backend at threshold 1000" in text
+    assert "the operator begins kill 2" in text
+    request = annotation(server, namespace, ANNOTATION_KILL)
+    assert request is not None
+    assert (request["reason"], request["after"]) == ("S3 is down", 1)
+
+    with xbr.start("kill", rollout, "--reason", "x", "--wait") as waiting:
+        assert waiting.stdout is not None
+        for line in waiting.stdout:
+            if "Follow it" in line:
+                break
+        put_status(server, namespace, conditions("False", "False") | killing(attempt=2))
+        second = killing(attempt=2, finishedAt="2999-01-01T00:00:00Z")
+        put_status(server, namespace, conditions("True", "False", "Reverted") | second)
+        rest = waiting.stdout.read()
+        assert waiting.wait(30) == 0, rest
+    assert "The kill has finished." in rest
+
+
+def test_who_may_not_see_the_release_is_told_so(
+    server: ApiServer, namespace: str, rollout: str, xbr: Xbr
+) -> None:
+    assert xbr("kill", rollout, "--reason", "S3 is down").code == 0
+    ended = killing(finishedAt="2999-01-01T00:00:00Z")
+    put_status(server, namespace, conditions("True", "False", "Reverted") | ended)
+    rights = ("--verb=get,list,watch,patch", "--resource=xcombackendrollouts.xcomrollout.dev")
+    server.kubectl("create", "role", "xbr", *rights, "-n", namespace)
+    server.kubectl("create", "rolebinding", "cleo", "--role=xbr", "--user=cleo", "-n", namespace)
+    cleo = Xbr(server.user_kubeconfig("cleo"), namespace)
+    answer = cleo("kill", rollout, "--reason", "x")
+    assert answer.code == 0, answer
+    assert "the Helm release could not be looked at" in " ".join(answer.out.split())
+
+
+def test_a_finished_kill_whose_release_was_changed_is_not_finished(
+    server: ApiServer, namespace: str, rollout: str, xbr: Xbr
+) -> None:
+    assert xbr("kill", rollout, "--reason", "S3 is down").code == 0
+    put_status(server, namespace, stalled_kill("Drifted", finishedAt="2999-01-01T00:00:00Z"))
+    put_release(server, namespace, xcom_backend="other.Backend")
+    drifted = xbr("kill", rollout, "--reason", "x")
+    assert drifted.code == 1, drifted
+    assert "the release is not as that left it" in drifted.out
+    assert xbr("resume", rollout).code == 0, "the rollout may begin again"
+
+
+def test_waiting_for_a_stalled_kill_ends_with_what_helps(
+    server: ApiServer, namespace: str, rollout: str, xbr: Xbr
+) -> None:
+    assert xbr("kill", rollout, "--reason", "S3 is down").code == 0
+    run = {"dagId": "etl", "runId": "r1", "stage": "Stopping", "error": "403", "tries": 4}
+    put_status(server, namespace, stalled_kill("RunsStuck", troubled=[run]))
+    stalled = xbr("kill", rollout, "--reason", "x", "--wait")
+    assert stalled.code == 1, stalled
+    for part in ("Stalled for 30 s: RunsStuck", "etl/r1 (Stopping): 403", "kubectl get cm"):
+        assert part in stalled.out
+
+
+def test_waiting_no_longer_leaves_the_kill_alone(
+    server: ApiServer, namespace: str, rollout: str, xbr: Xbr
+) -> None:
+    assert xbr("kill", rollout, "--reason", "S3 is down").code == 0
+    put_status(server, namespace, conditions("False", "False") | killing())
+    late = xbr("kill", rollout, "--reason", "x", "--wait", "--timeout", "2s")
+    assert late.code == 3, late
+    assert "has reached its --timeout. The kill goes on" in late.out
+
+    with xbr.start("kill", rollout, "--reason", "x", "--wait") as waiting:
+        assert waiting.stdout is not None
+        for line in waiting.stdout:
+            if " s  " in line:
+                break
+        waiting.send_signal(signal.SIGINT)
+        rest = waiting.stdout.read()
+        assert waiting.wait(30) == 3, rest
+    assert "was interrupted. The kill goes on" in rest
+
+
+def test_a_dry_run_changes_nothing_and_needs_no_reason(
+    server: ApiServer, namespace: str, rollout: str, xbr: Xbr
+) -> None:
+    absent = xbr("kill", rollout, "--dry-run")
+    assert absent.code == 4
+    assert "there is no Helm release 'airflow'" in absent.err
+    put_release(server, namespace, **OFFLOADS)
+    table = xbr("kill", rollout, "--dry-run")
+    assert table.code == 0, table
+    for word in ("Retrigger", "Drain", "Rehydrate", "Immediate", "no census is on record"):
+        assert word in table.out
+    one = xbr("kill", rollout, "--dry-run", "--strategy", "Immediate", "-o", "json")
+    assert one.code == 0, one
+    assert [entry["strategy"] for entry in json.loads(one.out)["strategies"]] == ["Immediate"]
     assert annotation(server, namespace, ANNOTATION_KILL) is None
 
 
@@ -239,7 +431,7 @@ def test_what_is_not_there_and_what_is_not_allowed(
     assert absent.code == 4
     assert "there is no such rollout in the namespace" in absent.err
     nobody = Xbr(server.user_kubeconfig("nobody"), namespace)
-    for words in (("status",), ("kill", "--reason", "x"), ("plan",)):
+    for words in (("status",), ("kill", "--reason", "x"), ("kill", "--dry-run"), ("plan",)):
         refused = nobody(words[0], rollout, *words[1:])
         assert refused.code == 4, refused
         assert "you may not" in refused.err

@@ -181,6 +181,87 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             id="repository without a scheme",
         ),
         pytest.param(
+            "service: airflow-webserver",
+            'service: "evil.example.org/?"',
+            [
+                "spec.airflow.api.service",
+                "'evil.example.org/?' is not the name of a Service",
+                "write the bare name of a Service in the namespace of the rollout",
+            ],
+            id="a Service that is another host",
+        ),
+        pytest.param(
+            "name: airflow-api",
+            "name: ../../other/secrets/db",
+            [
+                "spec.airflow.api.credentialsSecretRef.name",
+                "'../../other/secrets/db' is not the name of a Secret",
+                "in the namespace of the rollout",
+            ],
+            id="a Secret of another namespace",
+        ),
+        pytest.param(
+            "acceptedDrift: [json-strings]",
+            "samplesRef: {name: a/../b}",
+            ["spec.gates.roundTrip.samplesRef.name", "'a/../b' is not the name of a ConfigMap"],
+            id="samples elsewhere",
+        ),
+        pytest.param(
+            "release: airflow",
+            "release: airflow,x!=y",
+            ["spec.airflow.release", "'airflow,x!=y' is not the name of a Helm release"],
+            id="a release that is a selector",
+        ),
+        pytest.param(
+            "name: airflow\n        # The",
+            "name: ../airflow\n        # The",
+            ["spec.delivery.helm.chart.name", "'../airflow' is not the name of a chart"],
+            id="a chart that is a path",
+        ),
+        pytest.param(
+            "version: 0.1.0",
+            'version: ">=0"',
+            ["spec.delivery.helm.chart.version", "'>=0' is not one exact version"],
+            id="a range of versions",
+        ),
+        pytest.param(
+            "service: airflow-webserver",
+            "service: airflow-webserver\n      path: /airflow/",
+            ["spec.airflow.api.path", "'/airflow/' is not a path", "without a slash at the end"],
+            id="path of the API with a slash at its end",
+        ),
+        pytest.param(
+            "service: airflow-webserver",
+            "service: airflow-webserver\n      path: /a/../b",
+            ["spec.airflow.api.path", "'/a/../b' is not a path"],
+            id="path of the API that climbs",
+        ),
+        pytest.param(
+            "service: airflow-webserver",
+            "service: airflow-webserver\n      scheme: ftp",
+            ["spec.airflow.api.scheme", '"ftp"', 'supported values: "http", "https"'],
+            id="unknown scheme",
+        ),
+        pytest.param(
+            "service: airflow-webserver",
+            "service: airflow-webserver\n      caRef: {kind: Secret, name: ca}",
+            ["spec.airflow.api", "caRef: must be left out unless scheme is https"],
+            id="an authority without TLS",
+        ),
+        pytest.param(
+            "service: airflow-webserver",
+            "service: airflow-webserver\n      scheme: https\n"
+            "      caRef: {kind: Secret, name: ca, key: ../x}",
+            ["spec.airflow.api.caRef.key", "'../x' is not a key of a Secret or ConfigMap"],
+            id="a key that is a path",
+        ),
+        pytest.param(
+            "service: airflow-webserver",
+            "service: airflow-webserver\n      login: {type: OAuth}",
+            ["spec.airflow.api.login.type", '"OAuth"', 'supported values: "Basic", "Session"'],
+            id="unknown login",
+        ),
+        pytest.param(
             "name: demo",
             f"name: {'d' * 41}",
             ["metadata.name", "must have at most 40 characters"],
@@ -223,6 +304,16 @@ def test_what_must_not_change_is_refused_with_the_way_around(
     answer = apply(server, namespace, DEMO.replace(old, new, 1))
     for text in says:
         assert text in answer
+
+
+def test_a_web_server_behind_tls_and_a_path_is_stored(server: ApiServer, namespace: str) -> None:
+    more = (
+        "service: airflow-webserver\n      scheme: https\n      path: /team-1/airflow\n"
+        "      caRef: {kind: ConfigMap, name: internal.ca}\n      login: {type: Session}"
+    )
+    assert not apply(server, namespace, DEMO.replace("service: airflow-webserver", more))
+    api = server.kubectl_json("-n", namespace, "get", "xbr", "demo")["spec"]["airflow"]["api"]
+    assert api["caRef"] == {"kind": "ConfigMap", "name": "internal.ca", "key": "ca.crt"}
 
 
 def test_a_status_cannot_be_written_with_the_spec(server: ApiServer, namespace: str) -> None:

@@ -36,9 +36,9 @@ def test_without_a_fault_all_is_as_promised(undisturbed: Told[Outcome]) -> None:
     assert outcome.hazards == []
     assert outcome.live.revision == 3, "one revision for the readers, one for the cut-over"
     assert outcome.live.conditions["Offloading"] == "True (Live)"
-    assert outcome.end.revision == 4, "one more for the revert"
+    assert outcome.end.revision == 5, "one more to stop the writers, one for the revert"
     assert outcome.end.values == VALUES, "the user's values are back as they were"
-    assert outcome.end.conditions["Reverted"] == "True (PodsConfirmed)"
+    assert outcome.end.conditions["Reverted"] == "True (Reverted)"
     assert outcome.end.conditions["Ready"] == "True (Reverted)"
     assert outcome.runs == {
         "has-offloaded": RunSeen("success", fails=1, clears=1, path_rows=0),
@@ -73,6 +73,40 @@ def test_stop_after_every_write(
     with subtests.test(msg="no write was left out"):
         missing = [write for write in undisturbed.writes if write not in stopped_after]
         assert not missing
+
+
+STOPPED = RunSeen("success", fails=1, clears=1, path_rows=0)
+LEFT_ALONE = RunSeen("success", fails=0, clears=0, path_rows=0)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("strategy", "healed", "delivered"),
+    [("Drain", LEFT_ALONE, 2), ("Rehydrate", LEFT_ALONE, 2), ("Immediate", STOPPED, 1)],
+)
+def test_with_each_strategy_an_operator_stopped_after_every_write_comes_to_the_same_end(
+    tellers: Tellers, strategy: str, healed: RunSeen, delivered: int
+) -> None:
+    stops = Stops(range(1, MOST_WRITES))
+    name = strategy.lower()
+    plain = tellers.tell(tell, f"{name}-plain", strategy=strategy)
+    stopped = tellers.tell(tell, f"{name}-stops", strategy=strategy, stops=stops)
+    outcome = plain.result().outcome
+    assert outcome.runs == {
+        "has-offloaded": healed,
+        "will-offload": healed,
+        "never-offloads": LEFT_ALONE,
+        "paused-by-people": RunSeen("queued", fails=0, clears=0, path_rows=0),
+    }
+    assert outcome.paused == ["asleep"], "every DAG that the operator paused runs"
+    assert outcome.hazards == []
+    assert outcome.end.revision == outcome.live.revision + delivered
+    assert outcome.end.values == VALUES
+    assert outcome.end.conditions["Ready"] == "True (Reverted)"
+    assert plain.result().errors == []
+    seen = stopped.result()
+    assert seen.stopped_after
+    _same(seen, outcome)
 
 
 @pytest.mark.timeout(900)

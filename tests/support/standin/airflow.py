@@ -31,6 +31,8 @@ from standin.settings import Loaded
 USER, PASSWORD = "operator", "operator"
 FOREVER = 1_000_000
 """Ticks of a task that ends only when it is stopped, or let end."""
+MOST = 100
+"""Entries that Airflow gives at once, whatever is asked for: [api] maximum_page_limit."""
 _IN_FLIGHT = ("queued", "running")
 
 
@@ -55,6 +57,8 @@ class Run:
     state: str = "queued"
     start_date: str | None = None
     updated_at: str = ""
+    decided_at: str | None = None
+    """When the scheduler decided about it last."""
     attempt: int = 1
     done: int = 0
     offloaded: dict[int, bool] = field(default_factory=dict)
@@ -73,7 +77,12 @@ class Run:
             "dag_run_id": self.run_id,
             "state": self.state,
             "start_date": self.start_date,
+            "last_scheduling_decision": self.decided_at,
         }
+
+    def decided(self) -> None:
+        """The scheduler has changed it."""
+        self.updated_at = self.decided_at = _now()
 
 
 @dataclass
@@ -100,6 +109,14 @@ class Airflow:
         self.paused: set[str] = set()
         self.hazards: list[str] = []
         """What the operator must make impossible, in words."""
+        self.forbidden: set[str] = set()
+        """DAGs of which the operator's user may clear nothing."""
+        self.lost: set[str] = set()
+        """DAGs whose files are gone."""
+        self.teardowns: set[str] = set()
+        """Runs with a teardown task: they go on when they are set to failed."""
+        self.longest: int | None = None
+        """Ticks that a task takes at most, also one that runs."""
         handler = type("Handler", (_Handler,), {"airflow": self})
         self._server = Server(("127.0.0.1", 0), handler)
         self.port = int(self._server.server_address[1])
@@ -135,6 +152,20 @@ class Airflow:
                 if pod.run is run:
                     pod.left = ticks
 
+    def let_all_end(self, ticks: int) -> None:
+        """Let every task, also those to come, take no more than so many ticks from now on."""
+        with self._lock:
+            self.longest = ticks
+            for pod in self._pods:
+                pod.left = min(pod.left, ticks)
+
+    def end_teardown(self, run: Run) -> None:
+        """Let the teardown task of a run end that was set to failed."""
+        with self._lock:
+            self.teardowns.remove(run.run_id)
+            run.state = "failed"
+            run.decided()
+
     def tick(self) -> None:
         """Let running tasks come nearer to their end, and the scheduler start what it may."""
         with self._lock:
@@ -156,6 +187,30 @@ class Airflow:
                 )
             ]
 
+    def forget(self, keys: list[tuple[str, str]]) -> list[Json]:
+        """Remove the rows with paths of runs that are not in flight; return what the probe says."""
+        with self._lock:
+            return [self._forget(self._run(*key)) for key in keys]
+
+    def _forget(self, run: Run) -> Json:
+        answer: Json = {"dagId": run.dag_id, "runId": run.run_id, "state": run.state}
+        if run.state in _IN_FLIGHT:
+            return {**answer, "rows": 0, "left": run.rows, "skipped": f"it is {run.state}"}
+        removed = run.rows
+        run.offloaded = {number: path for number, path in run.offloaded.items() if not path}
+        return {**answer, "rows": removed, "left": 0}
+
+    def rehydrate(self, keys: list[tuple[str, str]] | None) -> Json:
+        """Copy values back, of these runs or of all; say what the probe says."""
+        with self._lock:
+            chosen = [run for run in self.runs if keys is None or (run.dag_id, run.run_id) in keys]
+            copied = sum(run.rows for run in chosen)
+            for run in chosen:
+                run.offloaded = dict.fromkeys(run.offloaded, False)
+            runs = [{"dagId": run.dag_id, "runId": run.run_id, "left": 0} for run in chosen]
+            counts = {"copied": copied, "bytes": copied, "failed": 0, "remaining": 0}
+            return {"runs": runs if keys is not None else [], "counts": counts, "failed": []}
+
     def _go_on(self, pod: _TaskPod) -> None:
         seen = self._kube.find(self._path(pod.name))
         if seen is None or seen["metadata"]["uid"] != pod.uid:
@@ -176,7 +231,8 @@ class Airflow:
         if pod.attempt == run.attempt and run.state == "running":
             run.done += 1
             if run.done == len(run.tasks):
-                run.state, run.updated_at = "success", _now()
+                run.state = "success"
+                run.decided()
 
     def _alive(self, pod: _TaskPod) -> bool:
         seen = self._kube.find(self._path(pod.name))
@@ -186,7 +242,8 @@ class Airflow:
         if run.dag_id in self.paused or run.state not in _IN_FLIGHT:
             return
         if run.state == "queued":
-            run.state, run.start_date, run.updated_at = "running", _now(), _now()
+            run.state, run.start_date = "running", _now()
+            run.decided()
         if any(pod.run is run and pod.attempt == run.attempt for pod in self._pods):
             return
         made = self._start(run)
@@ -203,7 +260,11 @@ class Airflow:
         self._serial += 1
         metadata = copy.deepcopy(template["metadata"])
         metadata["name"] = f"{run.dag_id}-task{run.done}-{self._serial}"
-        metadata["labels"] |= {"dag_id": run.dag_id, "run_id": run.run_id}
+        metadata["labels"] |= {
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "kubernetes_executor": "True",
+        }
         metadata["annotations"] = {
             **(metadata.get("annotations") or {}),
             "dag_id": run.dag_id,
@@ -213,6 +274,8 @@ class Airflow:
         made = self._node.start(self._namespace, metadata, template["spec"])
         uid = made["metadata"]["uid"]
         ticks = run.tasks[run.done].ticks if run.attempt == 1 else 1
+        if self.longest is not None:
+            ticks = min(ticks, self.longest)
         pod = _TaskPod(
             metadata["name"], uid, run, run.attempt, run.done, ticks, self._node.loaded(uid)
         )
@@ -229,6 +292,8 @@ class Airflow:
 
         Raises:
             LookupError: there is no such thing.
+            PermissionError: the user has no right to it.
+            ValueError: nothing is changed in this way.
         """
         with self._lock:
             match method, path:
@@ -239,9 +304,13 @@ class Airflow:
                 case "GET", ["dags", dag_id]:
                     return self._dag(dag_id)
                 case "PATCH", ["dags", dag_id]:
+                    if query.get("update_mask") != ["is_paused"]:
+                        raise ValueError("Only `is_paused` field can be updated")
                     return self._pause(dag_id, bool(body["is_paused"]))
                 case "GET", ["dags", dag_id, "dagRuns", run_id]:
                     return self._run(dag_id, run_id).shown()
+                case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances"]:
+                    return _tasks(self._run(dag_id, run_id))
                 case "PATCH", ["dags", dag_id, "dagRuns", run_id]:
                     return self._set_state(self._run(dag_id, run_id), body["state"])
                 case "POST", ["dags", dag_id, "dagRuns", run_id, "clear"]:
@@ -250,9 +319,11 @@ class Airflow:
 
     def _list(self, query: dict[str, list[str]]) -> Json:
         states, since = query.get("state"), query.get("updated_at_gte", [""])[0]
+        newest_first = query.get("order_by") == ["-updated_at"]
+        listed = sorted(self.runs, key=lambda r: r.updated_at, reverse=True)
         runs = [
             run.shown()
-            for run in self.runs
+            for run in (listed if newest_first else self.runs)
             if (states is None or run.state in states)
             and (not since or datetime.fromisoformat(run.updated_at) >= _moment(since))
         ]
@@ -268,7 +339,8 @@ class Airflow:
     def _dag(self, dag_id: str) -> Json:
         if all(run.dag_id != dag_id for run in self.runs):
             raise LookupError(dag_id)
-        return {"dag_id": dag_id, "is_paused": dag_id in self.paused}
+        active = dag_id not in self.lost
+        return {"dag_id": dag_id, "is_paused": dag_id in self.paused, "is_active": active}
 
     def _run(self, dag_id: str, run_id: str) -> Run:
         for run in self.runs:
@@ -285,11 +357,16 @@ class Airflow:
         return {**shown, "is_paused": paused}
 
     def _set_state(self, run: Run, state: str) -> Json:
-        run.state, run.updated_at = state, _now()
         run.fails += state == "failed"
+        if run.run_id not in self.teardowns:
+            run.state, run.updated_at = state, _now()
         return run.shown()
 
     def _clear(self, run: Run, *, dry: bool) -> Json:
+        if run.dag_id in self.forbidden:
+            raise PermissionError("Forbidden")
+        if run.dag_id in self.lost:
+            raise LookupError(f"Dag id {run.dag_id} not found")
         if dry:
             return {"task_instances": [], "total_entries": len(run.tasks)}
         if run.state in _IN_FLIGHT:
@@ -335,6 +412,10 @@ class _Handler(BaseHTTPRequestHandler):
             if head or not rest:
                 raise LookupError(url.path)
             self._answer(200, self.airflow.answer(self.command, parts, parse_qs(url.query), body))
+        except ValueError as error:
+            self._answer(400, {"title": "Bad Request", "detail": str(error)})
+        except PermissionError as error:
+            self._answer(403, {"title": "Forbidden", "detail": str(error)})
         except LookupError as error:
             self._answer(404, {"title": "Not found", "detail": str(error)})
 
@@ -353,9 +434,23 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _page(items: list[Json], query: dict[str, list[str]]) -> list[Json]:
-    """Return the part that was asked for; Airflow gives 100 at most."""
+    """Return the part that was asked for, as much as Airflow gives."""
     offset = int(query.get("offset", ["0"])[0])
-    return items[offset:][: int(query.get("limit", ["100"])[0])]
+    return items[offset:][: min(MOST, int(query.get("limit", ["100"])[0]))]
+
+
+def _tasks(run: Run) -> Json:
+    """The task instances of a run, as the REST API shows them."""
+    tasks = [
+        {
+            "task_id": f"task{number}",
+            "map_index": -1,
+            "state": "success" if number < run.done else None,
+            "operator": "PythonOperator",
+        }
+        for number in range(len(run.tasks))
+    ]
+    return {"task_instances": tasks, "total_entries": len(tasks)}
 
 
 def _now() -> str:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx2
 from lightkube import ApiError
@@ -26,7 +26,7 @@ from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.events import ClusterRecorder
 from xcom_rollout.observe import observe
-from xcom_rollout.reconcile import Key, Reconciler
+from xcom_rollout.reconcile import Key, Reconciler, utc_now
 from xcom_rollout.rollouts import ClusterRollouts, ConflictError
 from xcom_rollout.world import open_world
 
@@ -47,7 +47,12 @@ class Operator:
             connection.close()
 
 
-def start_operator(place: Place, wire: Wire, faults: Faults | None = None) -> Operator:
+def start_operator(
+    place: Place,
+    wire: Wire,
+    faults: Faults | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> Operator:
     """Return an operator that remembers nothing, with all its connections over `wire`."""
     kube = client_of(place.site.kubeconfig)
     kube._client._field_manager = names.MANAGER
@@ -75,6 +80,7 @@ def start_operator(place: Place, wire: Wire, faults: Faults | None = None) -> Op
         recorder=ClusterRecorder(kube),
         observe=lambda rollout: observe(world, rollout),
         perform=act,
+        now=now,
     )
     return Operator(reconciler, (http, world.http))
 
@@ -103,6 +109,8 @@ class Driver:
         self.errors: list[str] = []
         """What passes ended with; the operator tries again after these."""
         self.stopped_after: list[str] = []
+        self.ahead = timedelta(0)
+        """How far the clock of its decisions is ahead, so that nobody waits for a next try."""
         self._stops, self._faults = stops, faults
         self._lives: list[Wire] = []
         self._start()
@@ -135,11 +143,31 @@ class Driver:
                     f"last writes: {self.writes[-20:]}"
                 )
 
+    def until_gone(self, seconds: float = 180) -> None:
+        """Go on until the resource is gone.
+
+        Raises:
+            AssertionError: the deadline passed; what was seen last is in the message.
+        """
+        deadline = time.monotonic() + seconds
+        while self.place.rollout() is not None:
+            self._pass()
+            self.place.tick()
+            assert time.monotonic() < deadline, f"still there:\n{self.place.said()}"
+
+    def turns(self, count: int) -> None:
+        """Make passes and let a tick pass, so many times."""
+        for _ in range(count):
+            self._pass()
+            self.place.tick()
+
     def _start(self) -> None:
         sent = len(self.writes)
         after = next((stop - sent for stop in self._stops.after if stop > sent), None)
         self._lives.append(Wire(after))
-        self._operator = start_operator(self.place, self._lives[-1], self._faults)
+        self._operator = start_operator(
+            self.place, self._lives[-1], self._faults, lambda: utc_now() + self.ahead
+        )
 
     def _pass(self) -> timedelta | None:
         """Make passes until the operator rests; None where it was stopped, or failed and retries.

@@ -81,6 +81,15 @@ class Revision:
     status: str
     values: Json
 
+    @property
+    def offload(self) -> tuple[str, str] | None:
+        """Path and threshold; None while it is the database backend."""
+        config = self.values.get("config") or {}
+        if config.get("core", {}).get("xcom_backend") != OBJECT_STORAGE:
+            return None
+        section = config["common.io"]
+        return section["xcom_objectstorage_path"], section["xcom_objectstorage_threshold"]
+
 
 class Place:
     """A context manager; the release is installed when its block begins."""
@@ -95,6 +104,8 @@ class Place:
         """Bytes that a calibration recommends."""
         self.samples: list[list[str]] = []
         """File names of the samples that each proof was given."""
+        self.probes: list[list[str]] = []
+        """The arguments of every probe that a Job ran."""
         self._open = ExitStack()
 
     def __enter__(self) -> Place:
@@ -193,15 +204,24 @@ class Place:
         annotations = {"xcomrollout.dev/prove": json.dumps({"by": "ana"})}
         self.kube.merge(f"{self._rollouts()}/{ROLLOUT}", {"metadata": {"annotations": annotations}})
 
-    def kill(self) -> None:
-        """Engage the kill-switch, as `kubectl xbr kill` does."""
-        request = {"by": "ben", "at": datetime.now(UTC).isoformat(), "reason": "a test"}
+    def kill(self, **more: str) -> None:
+        """Engage the kill-switch, as `kubectl xbr kill` does; `more` is of its request."""
+        request = {"by": "ben", "at": datetime.now(UTC).isoformat(), "reason": "a test", **more}
         annotations = {"xcomrollout.dev/kill": json.dumps(request)}
         self.kube.merge(f"{self._rollouts()}/{ROLLOUT}", {"metadata": {"annotations": annotations}})
 
+    def delete(self) -> None:
+        """Delete the rollout, as `kubectl delete xbr` does."""
+        self.kube.delete(f"{self._rollouts()}/{ROLLOUT}")
+
+    def rollout(self) -> Json | None:
+        """Return the rollout, None where it is gone."""
+        return self.kube.find(f"{self._rollouts()}/{ROLLOUT}")
+
     def status(self, name: str = ROLLOUT) -> Json:
-        """Return the rollout's status; empty before the first."""
-        status: Json = self.kube.get(f"{self._rollouts()}/{name}").get("status") or {}
+        """Return the rollout's status; empty before the first, and where the rollout is gone."""
+        found = self.kube.find(f"{self._rollouts()}/{name}") or {}
+        status: Json = found.get("status") or {}
         return status
 
     def conditions(self, name: str = ROLLOUT) -> dict[str, str]:
@@ -222,14 +242,15 @@ class Place:
         return "\n".join(lines)
 
     def revision(self) -> Revision:
-        """Return the newest revision of the release, read from Helm's own Secret."""
+        """Return the newest revision of the release."""
+        return self.revisions()[-1]
+
+    def revisions(self) -> list[Revision]:
+        """Return the revisions of the release, oldest first, read from Helm's own Secrets."""
         secrets = self.kube.list(
             f"/api/v1/namespaces/{self.namespace}/secrets", f"owner=helm,name={RELEASE}"
         )
-        newest = max(secrets, key=lambda item: int(item["metadata"]["labels"]["version"]))
-        packed = base64.b64decode(base64.b64decode(newest["data"]["release"]))
-        release = json.loads(gzip.decompress(packed))
-        return Revision(release["version"], release["info"]["status"], release.get("config") or {})
+        return sorted(map(_revision, secrets), key=lambda revision: revision.number)
 
     def _rollouts(self) -> str:
         return f"/apis/xcomrollout.dev/v1alpha1/namespaces/{self.namespace}/xcombackendrollouts"
@@ -237,6 +258,7 @@ class Place:
     # -- what the probe finds ----------------------------------------------------------------
 
     def _probe(self, pod: Json, loaded: Loaded, arguments: list[str]) -> Json:
+        self.probes.append(arguments)
         if "prove" in arguments:
             if "--samples" in arguments:
                 self.samples.append(self._mounted_samples(pod))
@@ -249,6 +271,11 @@ class Place:
         keys = None
         if "--runs-file" in arguments:
             keys = [(run["dagId"], run["runId"]) for run in self._mounted_runs(pod)]
+        if "forget" in arguments:
+            runs = self.airflow.forget(keys or [])
+            return {"command": "forget", "verdict": "pass", "runs": runs}
+        if "rehydrate" in arguments:
+            return {"command": "rehydrate", "verdict": "pass", **self.airflow.rehydrate(keys)}
         return {"command": "census", "verdict": "pass", "runs": self.airflow.census(keys)}
 
     def _prove(self, loaded: Loaded, arguments: list[str]) -> Json:
@@ -280,21 +307,27 @@ class Place:
         return {"command": "audit", "verdict": "fail" if found else "pass", kind: members}
 
     def _mounted_samples(self, pod: Json) -> list[str]:
+        return sorted(self._mounted(pod, "/opt/xcom-probe-samples"))
+
+    def _mounted_runs(self, pod: Json) -> list[Json]:
+        runs: list[Json] = json.loads(self._mounted(pod, "/opt/xcom-probe-runs")["runs.json"])
+        return runs
+
+    def _mounted(self, pod: Json, folder: str) -> Json:
+        """Return the data of the ConfigMap that the Job's pod mounts at a folder."""
         mounts = {
             mount["name"]: mount["mountPath"]
             for mount in pod["spec"]["containers"][0]["volumeMounts"]
         }
         for volume in pod["spec"]["volumes"]:
-            if mounts.get(volume["name"]) == "/opt/xcom-probe-samples":
+            if mounts.get(volume["name"]) == folder:
                 path = f"/api/v1/namespaces/{self.namespace}/configmaps/"
-                return sorted(self.kube.get(path + volume["configMap"]["name"])["data"])
-        raise LookupError("the Job's pod mounts no samples")
+                data: Json = self.kube.get(path + volume["configMap"]["name"])["data"]
+                return data
+        raise LookupError(f"the Job's pod mounts nothing at {folder}")
 
-    def _mounted_runs(self, pod: Json) -> list[Json]:
-        for volume in pod["spec"]["volumes"]:
-            name = (volume.get("configMap") or {}).get("name", "")
-            if name.endswith("-runs"):
-                path = f"/api/v1/namespaces/{self.namespace}/configmaps/{name}"
-                runs: list[Json] = json.loads(self.kube.get(path)["data"]["runs.json"])
-                return runs
-        raise LookupError("the Job's pod mounts no list of runs")
+
+def _revision(secret: Json) -> Revision:
+    packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+    release = json.loads(gzip.decompress(packed))
+    return Revision(release["version"], release["info"]["status"], release.get("config") or {})

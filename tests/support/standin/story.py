@@ -83,8 +83,13 @@ def tell(
     *,
     stops: Stops = NEVER,
     storm: Storm | None = None,
+    strategy: str = "Retrigger",
 ) -> Told[Outcome]:
     """Let the story take place in a new namespace.
+
+    Args:
+        strategy: how the kill heals runs. Where it leaves them alone, they end by themselves as
+            soon as it has found both that offloaded.
 
     Raises:
         AssertionError: it came to no end; what was seen last is in the message.
@@ -96,9 +101,12 @@ def tell(
         driver.until("a live rollout", is_live)
         live = seen(place)
         late = _put_runs_in_flight(place)
-        place.kill()
-        driver.until("the revert", lambda s: "revertedAt" in s.get("killSwitch", {}))
+        place.kill(strategy=strategy)
+        driver.until("no new writer", lambda s: "writersStoppedAt" in s.get("killSwitch", {}))
         place.airflow.let_end(late, ticks=4)
+        if strategy in ("Drain", "Rehydrate"):
+            driver.until("two runs", lambda s: s["killSwitch"]["runs"]["found"] == 2)
+            place.airflow.let_all_end(ticks=2)
         driver.until("a finished kill", lambda s: s.get("phase") == "Reverted")
         outcome = Outcome(
             live=live,
@@ -119,7 +127,7 @@ def _put_runs_in_flight(place: Place) -> Run:
     """Set the scene, and return the run that has yet to offload."""
     airflow = place.airflow
     airflow.trigger("offload", "has-offloaded", (1, 2000), (FOREVER, 10), (1, 10))
-    late = airflow.trigger("offload", "will-offload", (FOREVER, 2000), (1, 10))
+    late = airflow.trigger("offload", "will-offload", (FOREVER, 2000), (FOREVER, 10), (1, 10))
     airflow.trigger("bystander", "never-offloads", (3, 10), (3, 10), (3, 10))
     airflow.trigger("asleep", "paused-by-people", (1, 10))
     airflow.paused.add("asleep")
@@ -177,7 +185,7 @@ class Tellers:
         self._pool.shutdown(cancel_futures=True)
 
     def tell(
-        self, story: Callable[..., T], namespace: str, **disturbed: Stops | Storm
+        self, story: Callable[..., T], namespace: str, **disturbed: Stops | Storm | str
     ) -> Future[T]:
         """Tell a story in another process, as soon as one is free.
 
@@ -200,6 +208,8 @@ def _prepare(site: Site) -> None:
     _here.append((site, node))
 
 
-def _tell(story: Callable[..., T], namespace: str, disturbed: Mapping[str, Stops | Storm]) -> T:
+def _tell(
+    story: Callable[..., T], namespace: str, disturbed: Mapping[str, Stops | Storm | str]
+) -> T:
     site, node = _here[0]
     return story(site, node, namespace, **disturbed)

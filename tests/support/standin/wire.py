@@ -127,17 +127,17 @@ class Watched(httpx2.BaseTransport):
 
 @dataclass(frozen=True)
 class WatchedHelm(HelmRunner):
-    """The helm command, of which upgrades are writes."""
+    """The helm command, of which upgrades and rollbacks are writes."""
 
     wire: Wire = field(default_factory=Wire)
 
-    def run(self, arguments: Sequence[str]) -> str:
+    def run(self, arguments: Sequence[str], *, stdin: str | None = None) -> str:
         self.wire.check()
-        output = super().run(arguments)
-        if arguments[0] == "upgrade" and not any(
+        output = super().run(arguments, stdin=stdin)
+        if arguments[0] in ("upgrade", "rollback") and not any(
             word.startswith("--dry-run") for word in arguments
         ):
-            self.wire.sent("helm upgrade")
+            self.wire.sent(f"helm {arguments[0]}")
         return output
 
 
