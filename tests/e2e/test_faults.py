@@ -86,18 +86,24 @@ def test_an_operator_that_is_killed_again_and_again_recovers_every_run_once(
         manifest["spec"]["killSwitch"]["engaged"] = True
 
     rollout.apply(engage)
-    rollout.wait_condition("Reverted", "False", reason="Reverting", deadline=30)
+    rollout.wait_condition("Reverted", "False", reason="StoppingWriters", deadline=30)
     operator.kill_hard()
     stack.cluster.wait_for("the kill has found runs", lambda: _found(rollout), 200)
     operator.kill_hard()
     rollout.wait_condition("Ready", reason="Reverted", deadline=400)
 
-    assert rollout.thresholds_delivered(after=revision) == ["-1", "1048576", "database"]
+    assert rollout.thresholds_delivered(after=revision) == ["-1", "1048576", "-1", "database"]
+    tries = {}
     for dag, run in (("offload_slow", slow), ("late_return", late)):
         api.wait_run(dag, run, deadline=60)
         assert [row for row in database.xcoms(dag, run) if row.is_path] == []
-        assert max(task.try_number for task in api.tasks(dag, run)) == 2, "cleared once"
-    assert _recorded(rollout) == {"recovered=2", "failed=0", "found=2"}
+        tries[dag] = max(task.try_number for task in api.tasks(dag, run))
+    # The late one may have come to its own end, on readers, before the second census.
+    assert tries["offload_slow"] == 2, "cleared once"
+    assert tries["late_return"] <= 2, "cleared once at most"
+    runs = rollout.status()["killSwitch"]["runs"]
+    assert runs["failed"] == 0
+    assert runs["found"] == runs["recovered"] + runs["healed"]
     api.wait_run("bystander", bystander, deadline=180)
     assert {task.try_number for task in api.tasks("bystander", bystander)} == {1}
     for dag in ("offload_slow", "late_return", "bystander"):
@@ -125,11 +131,6 @@ def test_the_operator_holds_no_right_outside_its_namespaces(
 def _found(rollout: RolloutOnCluster) -> int:
     kill = rollout.status().get("killSwitch") or {}
     return int(kill.get("runs", {}).get("found", 0))
-
-
-def _recorded(rollout: RolloutOnCluster) -> set[str]:
-    runs = rollout.status()["killSwitch"]["runs"]
-    return {f"{name}={runs[name]}" for name in ("found", "recovered", "failed")}
 
 
 def _service_account(operator: OperatorInstall) -> str:

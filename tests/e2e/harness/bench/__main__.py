@@ -10,6 +10,7 @@ from harness.bench import (
     blobs,
     importing,
     kill,
+    kill_scale,
     lint,
     page,
     probe,
@@ -22,6 +23,7 @@ from harness.shell import HarnessError
 
 BENCHMARKS: dict[str, Callable[[], str]] = {
     "kill": kill.measure,
+    "kill-scale": kill_scale.measure,
     "probe": probe.measure,
     "operator": rest.measure,
     "importing": importing.measure,

@@ -44,13 +44,16 @@ SCRIPT = Path(__file__).with_name("person.sh")
 # Events of the rollout's history at which a step of the kill begins.
 STEPS = {
     "KillSwitchEngaged": "engaged",
-    "HoldingDags": "pause",
-    "Reverting": "revert",
+    "StoppingWriters": "stop writers",
     "TakingCensus": "census",
     "StoppingRuns": "stop",
     "EndingOldAttempts": "end pods",
+    "EmptyingRuns": "empty",
     "ClearingRuns": "clear",
     "RunsCleared": "queued",
+    "WritersGone": "old writers gone",
+    "Reverting": "revert",
+    "Verified": "verified",
 }
 
 

@@ -1,0 +1,124 @@
+"""Runs and what is around them: another branch, a limit, a pause, a parent, a pull across DAGs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from airflow.decorators import dag, task
+from airflow.models.param import Param
+from airflow.operators.trigger_dagrun import TriggerDagRunOperator
+from demo_payload import DEFAULT_BYTES, make_value
+from way_back_common import DAG, big, check, stay
+
+
+@task
+def produce(**context: Any) -> list[str]:
+    return big(context)
+
+
+@task
+def hold(**context: Any) -> None:
+    stay(context)
+
+
+@task
+def consume(value: Any, **context: Any) -> None:
+    check(context, value=(value, big(context)))
+
+
+@dag(**DAG)
+def wb_branch() -> None:
+    """The first try goes left and leaves an offloaded value there; a re-run goes right."""
+
+    @task.branch
+    def choose(**context: Any) -> str:
+        return "left" if context["ti"].try_number <= 1 else "right"
+
+    @task
+    def left(**context: Any) -> list[str]:
+        return big(context, "left")
+
+    @task
+    def right() -> str:
+        return "right"
+
+    @task(trigger_rule="all_done")
+    def join(**context: Any) -> None:
+        states = {ti.task_id: ti.state for ti in context["dag_run"].get_task_instances()}
+        for name, expected in (("left", big(context, "left")), ("right", "right")):
+            value = context["ti"].xcom_pull(task_ids=name)
+            check(context, **{name: (value, expected if states[name] == "success" else None)})
+
+    staying = hold.override(trigger_rule="all_done")()
+    choose() >> [left(), right()] >> staying >> join()
+
+
+@dag(**DAG, max_active_runs=1)
+def wb_queued() -> None:
+    value = produce()
+    value >> hold() >> consume(value)
+
+
+@dag(**DAG)
+def wb_paused() -> None:
+    """A person pauses it while `produce` runs: nothing of the run is running after that."""
+
+    @task
+    def produce(**context: Any) -> list[str]:
+        if context["ti"].try_number <= 1:
+            time.sleep(15)
+        return big(context)
+
+    consume(produce())
+
+
+@dag(**DAG)
+def wb_parent() -> None:
+    @task
+    def after(**context: Any) -> None:
+        check(context, child=("ended", "ended"))
+
+    child = TriggerDagRunOperator(
+        task_id="child",
+        trigger_dag_id="wb_child",
+        trigger_run_id="child-of-{{ run_id }}",
+        wait_for_completion=True,
+        poke_interval=5,
+    )
+    child >> after()
+
+
+@dag(**DAG)
+def wb_child() -> None:
+    """Ends by itself, some time after its value was offloaded."""
+
+    @task
+    def linger(**context: Any) -> None:
+        if context["ti"].try_number <= 1:
+            time.sleep(180)
+
+    value = produce()
+    value >> linger() >> consume(value)
+
+
+@dag(**{**DAG, "params": {"run": Param("", type="string")}})
+def wb_pull() -> None:
+    """Reads what a finished run of another DAG left."""
+
+    @task
+    def consume(**context: Any) -> None:
+        pulled = context["ti"].xcom_pull(
+            dag_id="offload_demo", task_ids="produce", include_prior_dates=True
+        )
+        check(context, pulled=(pulled, make_value(context["params"]["run"], DEFAULT_BYTES)))
+
+    consume()
+
+
+wb_branch()
+wb_queued()
+wb_paused()
+wb_parent()
+wb_child()
+wb_pull()
