@@ -308,6 +308,7 @@ def finished(s: Situation) -> Finding:
         )
     if s.observed.rollout.finalized:
         return act("KillFinished", "the resource may be deleted", SetFinalizer(False))
+    queued = staged(kill, RunStage.CLEARED)
     took = int((kill.finished_at - kill.engaged_at).total_seconds())
     parents = sorted(
         {str(key) for run in kill.runs if run.cleared_round for key in run.waited_for_by}
@@ -316,6 +317,7 @@ def finished(s: Situation) -> Finding:
         "Reverted",
         f"the database backend is back and {len(kill.runs)} runs were healed, in {took} s"
         + (f"; see whether {some(parents)} failed with a run they waited for" if parents else "")
+        + (f"; {some(names(queued))} are queued, a person paused their DAGs" if queued else "")
         + "; to flip again: kubectl xbr resume",
     )
 
