@@ -72,11 +72,12 @@ unit: venv ## Unit and property tests (seconds; Python only)
 test-long: venv ## 100,000 simulated kills (WORLDS=...), and one with every kind of run on a cluster
 	@export XCOM_ROLLOUT_WORLDS=$(or $(WORLDS),100000)
 	$(call pytest,tests/unit/decide/test_kill_worlds.py --timeout=0 -s,long)
+	$(call pytest,tests/apiserver -m long --timeout=1800,long-apiserver)
 	$(call pytest,tests/e2e -m long --timeout=3600 -s,long-e2e)
 
 .PHONY: apiserver-test
 apiserver-test: venv ## Tests against a real etcd and kube-apiserver
-	@$(call pytest,tests/apiserver --timeout=600,apiserver)
+	@$(call pytest,tests/apiserver -m 'not long' --timeout=600,apiserver)
 
 .PHONY: dags-test
 dags-test: venv ## What DAG authors import, beside a real S3 server

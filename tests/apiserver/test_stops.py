@@ -79,7 +79,8 @@ STOPPED = RunSeen("success", fails=1, clears=1, path_rows=0)
 LEFT_ALONE = RunSeen("success", fails=0, clears=0, path_rows=0)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("strategy", "healed", "delivered"),
     [("Drain", LEFT_ALONE, 2), ("Rehydrate", LEFT_ALONE, 2), ("Immediate", STOPPED, 1)],
