@@ -26,7 +26,11 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
     spec = server.kubectl_json("-n", namespace, "get", "xbr", "demo")["spec"]
     assert spec["gates"]["maxAge"] == "24h"
     assert spec["airflow"]["api"]["port"] == 8080
-    assert spec["killSwitch"] == {"engaged": False, "strategy": "Retrigger", "finishedRuns": "Rehydrate"}
+    assert spec["killSwitch"] == {
+        "engaged": False,
+        "strategy": "Retrigger",
+        "finishedRuns": "Rehydrate",
+    }
     assert spec["suspend"] is False
 
 
