@@ -10,7 +10,7 @@ from xcom_rollout.decide.audits import audited
 from xcom_rollout.decide.builds import build_confirmed, build_still_confirmed
 from xcom_rollout.decide.calibration import calibrated
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.ledger import Component, Delivered
+from xcom_rollout.decide.ledger import Component
 from xcom_rollout.decide.observed import CensusResult, JobKind
 from xcom_rollout.decide.probe_jobs import (
     Answered,
@@ -122,13 +122,7 @@ def undisturbed(s: Situation) -> Finding:
             WriteLedger(
                 replace(
                     s.ledger,
-                    delivered=Delivered(
-                        current,
-                        s.release.revision,
-                        s.now,
-                        backend_hash=s.observed.backend_hash,
-                        config_changed_at=s.observed.config_changed_at,
-                    ),
+                    delivered=s.delivered_now,
                 ),
                 f"the delivery of the {current.describe()}",
             ),

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
-from xcom_rollout.decide.ledger import Kill, Ledger, Reader, RunKey, RunStage
+from xcom_rollout.decide.ledger import Delivered, Kill, Ledger, Reader, RunKey, RunStage
 from xcom_rollout.decide.observed import Observed, Pod, Release
 from xcom_rollout.decide.requests import KillRequest, kill_request
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
@@ -50,6 +50,17 @@ class Situation:
         if self.observed.release is None:
             raise LookupError("no release was observed")
         return self.observed.release
+
+    @property
+    def delivered_now(self) -> Delivered:
+        """What the release holds, as the ledger records it once a delivery is seen."""
+        return Delivered(
+            self.release.settings,
+            self.release.revision,
+            self.now,
+            backend_hash=self.observed.backend_hash,
+            config_changed_at=self.observed.config_changed_at,
+        )
 
     @cached_property
     def target(self) -> BackendSettings:

@@ -26,7 +26,6 @@ from xcom_rollout.decide.kill.common import (
 from xcom_rollout.decide.ledger import (
     ENDED_STAGES,
     SAFE_STAGES,
-    Delivered,
     FinishedRuns,
     Kill,
     RecoveringRun,
@@ -148,13 +147,7 @@ def reverted(s: Situation) -> Finding:
         if not nothing_delivered(s):
             ledger = replace(
                 ledger,
-                delivered=Delivered(
-                    baseline,
-                    s.release.revision,
-                    s.now,
-                    backend_hash=s.observed.backend_hash,
-                    config_changed_at=s.observed.config_changed_at,
-                ),
+                delivered=s.delivered_now,
             )
         return act(
             "Reverted",

@@ -15,7 +15,7 @@ from xcom_rollout.decide.kill.common import (
     record,
     view_of,
 )
-from xcom_rollout.decide.ledger import Delivered, Kill, Ledger, RunKey, RunStage, Strategy
+from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import Pod
 from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient
 from xcom_rollout.decide.requests import KillRequest
@@ -212,23 +212,13 @@ def _record_stopped(s: Situation, kill: Kill, current: BackendSettings) -> Findi
     ledger = replace(
         s.ledger,
         kill=replace(kill, writers_stopped_at=s.now),
-        delivered=_delivered(s, current),
+        delivered=s.delivered_now,
     )
     return act(
         "WritersStopped",
         f"revision {s.release.revision} holds the {current.describe()}: no process that starts now "
         "offloads a value",
         WriteLedger(ledger, f"the {current.describe()} in revision {s.release.revision}"),
-    )
-
-
-def _delivered(s: Situation, settings: BackendSettings) -> Delivered:
-    return Delivered(
-        settings,
-        s.release.revision,
-        s.now,
-        backend_hash=s.observed.backend_hash,
-        config_changed_at=s.observed.config_changed_at,
     )
 
 
@@ -283,7 +273,7 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
         ledger = replace(
             s.ledger,
             kill=replace(kill, writers_stopped_at=s.now, reverting=True, reverted_at=s.now),
-            delivered=_delivered(s, baseline),
+            delivered=s.delivered_now,
         )
         return act(
             "Reverted",
