@@ -195,23 +195,32 @@ def test_a_damaged_chart_is_named(bench: Bench) -> None:
         after_a_restart(bench).delivery().apply(TARGET, 1)
 
 
-def test_other_content_of_the_same_version_stops_a_flip_until_accepted_and_no_kill(
+def test_other_content_of_the_same_version_takes_the_place_of_the_kept_chart(
     bench: Bench, tmp_path: Path
 ) -> None:
     bench.install()
-    bench.delivery().keep_chart()
+    before = bench.delivery().keep_chart()
     chart = tmp_path / "small"
     run_helm = ("pull", "small", "--repo", bench.repository, "--version", "1.0.0", "--untar")
     bench.helm(*run_helm, "--untardir", str(tmp_path))
     (chart / "file.txt").write_text("patched")
     bench.helm("upgrade", "rel", str(chart), "--no-hooks")
-    state = bench.delivery().chart_kept()
-    assert not state.kept
-    assert "somebody upgraded it with other content of the chart small 1.0.0" in state.why
-    with pytest.raises(ActionFailed, match="kubectl delete secret xbr-demo-chart-"):
-        bench.delivery().apply(TARGET, 2)
-    bench.delivery().apply(DATABASE, 2, way_back=True)
+    assert not bench.delivery().chart_kept().kept
+    bench.delivery().apply(TARGET, 2)
     assert bench.data()["file"] == "patched", "delivered with the chart that the release runs"
+    state = bench.delivery().chart_kept()
+    assert state.kept
+    assert state.digest != before
+    assert len(bench.secrets("xcomrollout.dev/chart-part")) == 1, "the replaced one is removed"
+
+
+def test_values_that_a_person_reuses_are_no_other_chart_to_refuse(bench: Bench) -> None:
+    bench.install({"size": 7})
+    bench.delivery().keep_chart()
+    chart = ("small", "--repo", bench.repository, "--version", "1.0.0")
+    bench.helm("upgrade", "rel", *chart, "--no-hooks", "--reuse-values", "--set", "extra=1")
+    bench.delivery().apply(TARGET, 2)
+    assert bench.data()["airflow.cfg"].startswith(CFG)
     assert bench.delivery().chart_kept().kept
 
 

@@ -28,7 +28,7 @@ class Delivery(Protocol):
     def chart_kept(self) -> ChartState:
         """Return whether all that a delivery needs is kept in the cluster; cheap."""
 
-    def keep_chart(self, *, accept_changed: bool = False) -> str:
+    def keep_chart(self) -> str:
         """Keep it there, if it is not yet; return the digest of its content."""
 
     def forecast(self, settings: BackendSettings | None = None) -> tuple[str, ...]:

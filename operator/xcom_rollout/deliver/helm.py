@@ -149,7 +149,7 @@ class HelmDelivery:
             return ChartState(kept=False, digest="", why="there is no release")
         return self._shelf.state(stored)
 
-    def keep_chart(self, *, accept_changed: bool = False) -> str:
+    def keep_chart(self) -> str:
         """Keep the chart that the release runs in the cluster; return its content digest.
 
         Where it is kept already, nothing is done. The chart is made from Helm's record of the
@@ -157,18 +157,12 @@ class HelmDelivery:
         `spec.delivery.helm.chart.repository`. Either way it is rendered with the values of the
         release and compared with what that was made of.
 
-        Args:
-            accept_changed: keep it also where other content of this version is kept already. It
-                is no less compared; a way back must not wait until a person says that.
-
         Raises:
             ActionFailed: there is no such chart, or it is not what the release was made of.
             HelmError: helm failed, or the repository cannot be reached.
         """
         stored = self._deliverable()
         state = self._shelf.state(stored)
-        if state.foreign and not accept_changed:
-            raise ActionFailed(state.why)
         if not state.kept:
             self._shelf.put(stored, self._fitting_archive(stored))
         return state.digest
@@ -325,11 +319,11 @@ class HelmDelivery:
                 f"revision {revision}"
             )
 
-    def _chart_file(self, stored: StoredRelease, *, way_back: bool = False) -> Path:
+    def _chart_file(self, stored: StoredRelease) -> Path:
         """Return the kept chart of the release; the first time, keep it."""
         file = self._shelf.file(stored)
         if file is None:
-            self.keep_chart(accept_changed=way_back)
+            self.keep_chart()
             file = self._shelf.file(stored)
         if file is None:
             raise Conflict("the kept chart was removed while it was read")
@@ -398,10 +392,10 @@ class HelmDelivery:
         return str(self._record(stored).get("manifest") or "")
 
     def _difference(
-        self, stored: StoredRelease, settings: BackendSettings, *, way_back: bool = False
+        self, stored: StoredRelease, settings: BackendSettings
     ) -> tuple[Difference, ...]:
         """Return what a delivery of `settings` would change."""
-        chart = self._chart_file(stored, way_back=way_back)
+        chart = self._chart_file(stored)
         rendered = self._rendered(stored, chart, settings)
         return differences(self._manifest(stored), rendered.manifest)
 
@@ -445,7 +439,7 @@ class HelmDelivery:
     # -- helm ----------------------------------------------------------------------------------
 
     def _upgrade(self, stored: StoredRelease, settings: BackendSettings, *, way_back: bool) -> str:
-        found = self._difference(stored, settings, way_back=way_back)
+        found = self._difference(stored, settings)
         said = self._check(stored, found, way_back=way_back)
         if said:
             log.warning("delivered all the same, for it is the way back: %s", said)

@@ -42,8 +42,6 @@ class ChartState:
     """Content digest of the chart that the release runs; empty where there is no release."""
     why: str = ""
     """Why it is not kept, for people; empty where it is."""
-    foreign: bool = False
-    """Whether other content of the same chart and version is kept: somebody replaced the chart."""
 
 
 @dataclass(frozen=True)
@@ -76,29 +74,16 @@ class ChartShelf:
         if _complete(listed, stored.name, digest) is not None:
             return ChartState(kept=True, digest=digest)
         chart = f"{stored.chart_name} {stored.chart_version}"
-        others = sorted(
-            metadata["name"]
-            for metadata in listed
-            if (mine := metadata["annotations"]).get(_CONTENT) != digest
-            and (mine.get(_RELEASE), mine.get(_NAME), mine.get(_VERSION))
-            == (stored.name, stored.chart_name, stored.chart_version)
-        )
-        if others:
-            return ChartState(
-                kept=False,
-                digest=digest,
-                why=f"release {stored.name}: somebody upgraded it with other content of the chart "
-                f"{chart} (now {digest[:12]}) than was kept before the first delivery. If that is "
-                "meant, accept it with: kubectl delete secret "
-                f"{' '.join(others)} -n {self.rollout.namespace}",
-                foreign=True,
-            )
         return ChartState(
             kept=False, digest=digest, why=f"the chart {chart} is not kept in the cluster yet"
         )
 
     def put(self, stored: StoredRelease, archive: bytes) -> None:
         """Keep the archive as the chart of the release. Doing it again changes nothing.
+
+        Other content of the same version takes the place of what was kept. It is no reason to
+        object: the release runs it, so its owner wants it, and `helm upgrade --reuse-values` writes
+        the values of the release into the chart that Helm records.
 
         Raises:
             ActionFailed: a Secret of that name holds something else.
@@ -116,6 +101,18 @@ class ChartShelf:
                     f"Secret {self.rollout.namespace}/{name} holds another archive of this chart; "
                     f"remove it with: kubectl delete secret {name} -n {self.rollout.namespace}"
                 )
+        # One with dependencies cannot be made again from Helm's record, so it stays.
+        if not stored.dependencies:
+            self._remove_replaced(stored)
+
+    def _remove_replaced(self, stored: StoredRelease) -> None:
+        version = (stored.name, stored.chart_name, stored.chart_version)
+        for metadata in self._listed():
+            mine = metadata["annotations"]
+            same_version = (mine.get(_RELEASE), mine.get(_NAME), mine.get(_VERSION)) == version
+            if same_version and mine.get(_CONTENT) != stored.chart_digest:
+                path = f"{self._path}/{metadata['name']}"
+                self.world.api.delete(path, uid=metadata["uid"], grace_seconds=0)
 
     def file(self, stored: StoredRelease) -> Path | None:
         """Return a file with the kept chart of the release; None where none is kept.
