@@ -233,16 +233,6 @@ def test_runs_are_found_stopped_and_queued_again(asked: Asked) -> None:
     assert client.dag("gone") is None
 
 
-def test_the_tasks_that_a_run_waits_for_are_named(asked: Asked) -> None:
-    found = asked.client.task_instances(RUN)
-    assert {(task.task_id, task.map_index, task.state) for task in found} == {
-        ("one", -1, "none"),
-        ("each", 0, "none"),
-        ("each", 1, "none"),
-    }
-    assert all(task.operator in ("@task", "_PythonDecoratedOperator") for task in found)
-
-
 def test_watched_runs_are_seen_by_what_changed(asked: Asked) -> None:
     keys = {RUN, RunKey(GONE, RUN.run_id), RunKey(DAG_ID, "no"), RunKey(DAG_ID, "none")}
     client = asked.client

@@ -33,6 +33,9 @@ class Runs(NastyServer):
         self.now = START
         self.server_behind = self.scheduler_behind = timedelta()
         self.broken = False
+        self.held: set[str] = set()
+        """Runs whose change is written, and whose transaction has not ended."""
+        self._written: dict[str, datetime] = {}
         is_airflow(self, "2.11.2")
 
     def add(self, count: int, state: str = "running") -> list[RunKey]:
@@ -59,9 +62,24 @@ class Runs(NastyServer):
             return Reply(500, "broken")
         if request.path == V1_RUNS:
             return self._list(parse_qs(request.query))
+        if request.path == "/api/v1/dags/d":
+            return Reply(body={"dag_id": "d", "is_paused": False, "is_active": True})
         name = unquote(request.path.rpartition("/")[2])
         run = self.runs.get(name)
+        if request.method == "PATCH" and name in self.runs:
+            self._patch(name)
+            return Reply(500, "timed out") if name in self.held else Reply(body={"state": "failed"})
         return reply if run is None else Reply(body=_shown(name, run))
+
+    def _patch(self, name: str) -> None:
+        if name not in self.held:
+            self.set_state(name, "failed")
+        self._written.setdefault(name, self.now - self.server_behind)
+
+    def commit(self, name: str) -> None:
+        """End the transaction that set a held run to failed: its date is when it was written."""
+        self.held.remove(name)
+        self.runs[name].state, self.runs[name].updated_at = "failed", self._written[name]
 
     def _list(self, query: dict[str, list[str]]) -> Reply:
         since = datetime.fromisoformat(query.get("updated_at_gte", [START.isoformat()])[0])

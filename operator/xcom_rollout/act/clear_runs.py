@@ -3,8 +3,9 @@
 from functools import partial
 
 from xcom_rollout.act.outcomes import each_run
-from xcom_rollout.clients.airflow import open_airflow
+from xcom_rollout.clients.airflow import IN_FLIGHT, AirflowApi, open_airflow
 from xcom_rollout.decide.actions import ClearRuns
+from xcom_rollout.decide.ledger import RecoveringRun, RunKey
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.world import World
 
@@ -16,4 +17,28 @@ def clear_runs(world: World, observed: Observed, action: ClearRuns) -> None:
         WorldError: Airflow cannot be asked at all, or an error could not be recorded.
     """
     airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, observed.rollout)
-    each_run(world, observed, [(key, partial(airflow.clear, key)) for key in action.runs])
+    kill = observed.ledger.kill
+    known = {} if kill is None else {run.key: run for run in kill.runs}
+
+    def clear(key: RunKey) -> None:
+        run = known.get(key)
+        if run is not None and (run.tries or run.error):
+            clear_again(airflow, run)
+        else:
+            airflow.clear(key)
+
+    each_run(world, observed, [(key, partial(clear, key)) for key in action.runs])
+
+
+def clear_again(airflow: AirflowApi, run: RecoveringRun) -> None:
+    """Clear a run after a try that failed, unless that has taken effect meanwhile.
+
+    A clear whose answer was lost may be done later than the look that this one was decided on, and
+    a second one would end tasks of the re-run.
+
+    Raises:
+        AirflowError: it could not be looked at, or not cleared.
+    """
+    seen = airflow.run(run.key)
+    if seen is not None and seen.state not in IN_FLIGHT and seen.start_date == run.start_date:
+        airflow.clear(run.key)

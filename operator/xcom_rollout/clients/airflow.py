@@ -16,7 +16,7 @@ from xcom_rollout.clients.airflow_v2 import v2
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.clients.parallel import CONCURRENCY, attempt_each, in_parallel
+from xcom_rollout.clients.parallel import CONCURRENCY, in_parallel
 from xcom_rollout.clients.run_memory import RunMemory, RunsSeen
 from xcom_rollout.clients.times import time_or_none
 from xcom_rollout.decide.ledger import RunKey
@@ -26,9 +26,7 @@ __all__ = [
     "CONCURRENCY",
     "AirflowApi",
     "DagInfo",
-    "TaskInfo",
     "airflow_version",
-    "attempt_each",
     "in_parallel",
     "open_airflow",
 ]
@@ -37,7 +35,6 @@ IN_FLIGHT: Final = ("running", "queued")
 LARGEST_PAGE: Final = 1000
 """Entries asked for at once. Airflow gives [api] maximum_page_limit at most, 100 by default, and
 does not say so: how many it gives is seen in its answer."""
-FINISHED_TASKS: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 OLDEST: Final = (2, 9)
 """Major and minor number of the oldest Airflow that is known here."""
 NEWEST_MAJOR: Final = 3
@@ -57,26 +54,6 @@ class DagInfo:
     dag_id: str
     paused: bool
     active: bool
-
-
-@dataclass(frozen=True)
-class TaskInfo:
-    """A task instance that has not finished.
-
-    Attributes:
-        map_index: -1 for one that is not mapped.
-        state: as Airflow names it; `none` before it is scheduled.
-        operator: name of its class; empty where Airflow does not say.
-    """
-
-    task_id: str
-    map_index: int
-    state: str
-    operator: str
-
-    def __str__(self) -> str:
-        index = "" if self.map_index < 0 else f"[{self.map_index}]"
-        return f"{self.task_id}{index} ({self.operator or 'task'}) is {self.state}"
 
 
 class AirflowApi:
@@ -147,10 +124,10 @@ class AirflowApi:
             listed = page["dags"]
             found |= {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in listed}
             missing = sorted(set(dag_ids) - found.keys())
-            left = page["total_entries"] - len(found)
+            total = page.get("total_entries")
             if not missing:
                 break
-            if listed and left / len(listed) > len(missing):
+            if listed and total is not None and (total - len(found)) / len(listed) > len(missing):
                 asked = zip(missing, in_parallel(self._paused, missing), strict=True)
                 found |= {dag_id: paused for dag_id, paused in asked if paused is not None}
                 break
@@ -159,26 +136,6 @@ class AirflowApi:
     def _paused(self, dag_id: str) -> bool | None:
         info = self.dag(dag_id)
         return None if info is None else info.paused
-
-    def task_instances(self, key: RunKey) -> list[TaskInfo]:
-        """Return the task instances of a run that have not finished; none for a run that is gone.
-
-        A page of mapped tasks weighs some hundred kilobytes: ask it of few runs.
-        """
-        path = f"{_run_path(key)}/taskInstances"
-        if self.run(key) is None:
-            return []
-        return [
-            TaskInfo(
-                str(task["task_id"]),
-                int(task.get("map_index", -1)),
-                str(task.get("state") or "none"),
-                str(task.get("operator_name") or task.get("operator") or ""),
-            )
-            for page, _ in self._pages(path, {})
-            for task in page["task_instances"]
-            if task.get("state") not in FINISHED_TASKS
-        ]
 
     def set_paused(self, dag_id: str, paused: bool) -> None:
         """Pause or unpause the DAG; one that is gone is left alone."""
@@ -235,6 +192,8 @@ class AirflowApi:
         return info is not None and info.active
 
     def _change(self, key: RunKey, method: str, path: str, body: Json) -> Json | None:
+        if not body.get("dry_run"):
+            self.memory.is_changing(key)
         try:
             answer = self._rest.ask(method, f"{_run_path(key)}{path}", None, body)
         except AirflowError as error:
@@ -249,7 +208,11 @@ class AirflowApi:
         return answer
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[tuple[Json, datetime | None]]:
-        """Yield the pages of a list, as large as Airflow gives them, with the server's clock."""
+        """Yield the pages of a list, as large as Airflow gives them, with the server's clock.
+
+        Airflow 2.9 leaves `total_entries` out where certain fields are asked for: then the list
+        ends with an empty page.
+        """
         offset = 0
         while True:
             asked = {**query, "limit": LARGEST_PAGE, "offset": offset}
@@ -257,7 +220,8 @@ class AirflowApi:
             yield page, clock
             length = max(len(value) for value in page.values() if isinstance(value, list))
             offset += length
-            if not length or offset >= page["total_entries"]:
+            total = page.get("total_entries")
+            if not length or (total is not None and offset >= total):
                 return
 
 

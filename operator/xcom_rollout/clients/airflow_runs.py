@@ -82,7 +82,8 @@ def _bring_up_to_date(
         run = airflow.run(key)
         if run is None:
             memory.absent.add(key)
+            memory.runs.pop(key, None)
         else:
             memory.runs[key] = run
 
-    in_parallel(ask, sorted(memory.unknown(wanted)))
+    in_parallel(ask, sorted({*memory.unknown(wanted), *memory.overdue()}))

@@ -12,25 +12,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def attempt_each(
-    action: Callable[[T], object], items: Iterable[T], *, workers: int = CONCURRENCY
-) -> dict[T, WorldError | None]:
-    """Do `action` of each item, and return how each ended: None where it was done.
-
-    What is not a `WorldError` is raised, after all others were done.
-    """
-    wanted = list(dict.fromkeys(items))
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(action, item) for item in wanted]
-    outcomes: dict[T, WorldError | None] = {}
-    for item, future in zip(wanted, futures, strict=True):
-        error = future.exception()
-        if error is not None and not isinstance(error, WorldError):
-            raise error
-        outcomes[item] = error
-    return outcomes
-
-
 def in_parallel(
     action: Callable[[T], R], items: Iterable[T], *, workers: int = CONCURRENCY
 ) -> list[R]:

@@ -10,9 +10,12 @@ from typing import Final
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import DagRun
 
-OVERLAP: Final = timedelta(seconds=20)
+OVERLAP: Final = timedelta(seconds=60)
 """How long before the last look a change may be dated that could be seen only now: the time of a
-transaction, and the differences between the clocks of several schedulers."""
+transaction, and the differences between the clocks of several schedulers. While Airflow's pods were
+replaced, transactions of 20 to 30 s were seen on a node."""
+ASKED_AGAIN: Final = 5
+"""Runs that are asked for by name at one look, because a change of theirs has yet to be seen."""
 RELOAD: Final = 300.0
 """Seconds after which everything is read again."""
 
@@ -37,11 +40,15 @@ class RunMemory:
 
     Attributes:
         absent: runs that Airflow did not have.
+        changing: runs that were asked to change, and how each was seen before. A change is dated
+            when its transaction begins to write and seen when that ends, so a late one would be
+            missed by a look at what changed since.
         seen_until: from when on changes are to be asked for; None before a first look.
     """
 
     runs: dict[RunKey, DagRun] = field(default_factory=dict)
     absent: set[RunKey] = field(default_factory=set)
+    changing: dict[RunKey, DagRun | None] = field(default_factory=dict)
     seen_until: datetime | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     _decided: datetime | None = None
@@ -57,8 +64,24 @@ class RunMemory:
             self.runs, self.absent = {}, set()
             self.seen_until = self._decided = None
             self._begun = time.monotonic()
-        for key in self.runs.keys() - set(wanted):
-            del self.runs[key]
+        for kept in (self.runs, self.changing):
+            for key in kept.keys() - set(wanted):
+                del kept[key]
+
+    def is_changing(self, key: RunKey) -> None:
+        """Remember that the run was asked to change. Takes the lock itself."""
+        with self.lock:
+            self.changing[key] = self.runs.get(key)
+
+    def overdue(self) -> list[RunKey]:
+        """Return runs to ask for by name, each time others, for their change was not seen yet."""
+        seen = [key for key, before in self.changing.items() if self.runs.get(key) != before]
+        for key in seen:
+            del self.changing[key]
+        due = list(self.changing)[:ASKED_AGAIN]
+        for key in due:
+            self.changing[key] = self.changing.pop(key)
+        return due
 
     def note(self, seen: RunsSeen, wanted: Collection[RunKey]) -> None:
         """Keep of these runs what is wanted."""

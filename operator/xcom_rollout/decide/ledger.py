@@ -397,9 +397,6 @@ class Kill:
     counts: tuple[tuple[str, int], ...] = ()
     """Number of runs by stage, of a past kill: its runs are not kept."""
 
-    def with_run(self, run: RecoveringRun) -> "Kill":
-        return self.with_runs((run,))
-
     def with_runs(self, changed: tuple[RecoveringRun, ...]) -> "Kill":
         by_key = {run.key: run for run in self.runs} | {run.key: run for run in changed}
         return replace(self, runs=tuple(by_key[key] for key in sorted(by_key)))

@@ -7,9 +7,9 @@ import pytest
 from nasty_http import NastyServer, Reply
 from opened_airflow import is_airflow, opened, token
 
-from xcom_rollout.clients.airflow import AirflowApi, DagInfo, TaskInfo, attempt_each
+from xcom_rollout.clients.airflow import AirflowApi, DagInfo
 from xcom_rollout.clients.airflow_rights import NO_DAG, NO_RUN, missing_rights
-from xcom_rollout.clients.errors import AirflowError, AirflowFault, KubeError, WorldError
+from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.decide.ledger import RunKey
 
 KEY = RunKey("d", "r")
@@ -60,39 +60,6 @@ def test_a_failure_is_of_a_kind(server: NastyServer, reply: Reply, fault: Airflo
         api.fail(KEY)
     assert failed.value.fault is fault
     assert failed.value.retry_after > 0
-
-
-def test_one_bad_run_hides_no_other(server: NastyServer) -> None:
-    api = airflow_3(server)
-    keys = [RunKey("d", name) for name in ("fine", "refused", "broken", "gone", "fine-too")]
-    fine, refused, broken, gone, fine_too = keys
-    server.answer("/api/v2/dags/d", dag())
-    for key, reply in {
-        fine: run(fine, "failed"),
-        refused: FORBIDDEN,
-        broken: Reply(500, "boom"),
-        fine_too: run(fine_too, "failed"),
-    }.items():
-        server.answer(at(key), reply)
-    outcomes = attempt_each(api.fail, keys)
-    faults = {key: error and error.message for key, error in outcomes.items()}
-    assert [key for key, error in outcomes.items() if error is None] == [fine, gone, fine_too]
-    assert "forbids PATCH /dags/d/dagRuns/refused" in str(faults[refused])
-    assert "boom" in str(faults[broken])
-
-
-def test_an_outcome_is_any_error_of_the_world_and_no_programming_error() -> None:
-    error: WorldError = KubeError("refused")
-
-    def act(number: int) -> None:
-        if number == 1:
-            raise error
-        if number == 2:
-            raise ZeroDivisionError
-
-    assert attempt_each(act, [0, 1, 0]) == {0: None, 1: error}
-    with pytest.raises(ZeroDivisionError):
-        attempt_each(act, [0, 2])
 
 
 def test_a_joined_error_keeps_its_kind() -> None:
@@ -170,22 +137,6 @@ def test_a_dag_says_whether_it_is_there_and_paused(server: NastyServer) -> None:
     assert api.dag("d") == DagInfo("d", paused=True, active=True)
     assert api.dag("d") == DagInfo("d", paused=False, active=False)
     assert api.dag("gone") is None
-
-
-def test_tasks_that_have_not_finished_are_named(server: NastyServer) -> None:
-    api = airflow_3(server)
-    tasks = [
-        {"task_id": "a", "map_index": -1, "state": "success", "operator": "X"},
-        {"task_id": "b", "map_index": 3, "state": None, "operator": "_P", "operator_name": "@task"},
-        {"task_id": "c", "map_index": -1, "state": "deferred", "operator": "Sensor"},
-    ]
-    body = {"task_instances": tasks, "total_entries": 3}
-    server.answer(at(KEY), run(KEY))
-    server.answer(at(KEY, "/taskInstances"), Reply(body=body))
-    found = api.task_instances(KEY)
-    assert found == [TaskInfo("b", 3, "none", "@task"), TaskInfo("c", -1, "deferred", "Sensor")]
-    assert [str(task) for task in found] == ["b[3] (@task) is none", "c (Sensor) is deferred"]
-    assert api.task_instances(RunKey("d", "gone")) == []
 
 
 @pytest.mark.parametrize("name", ["..", ".", ""])

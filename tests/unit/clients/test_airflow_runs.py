@@ -94,6 +94,33 @@ def test_no_change_is_missed_whichever_clock_is_behind(
         assert states(found) == {name: run.state for name, run in server.runs.items()}
 
 
+@pytest.mark.parametrize("late", [1, 30, 200])
+def test_a_change_that_was_asked_for_is_seen_however_late_its_transaction_ends(
+    server: Runs, late: int
+) -> None:
+    keys, memo = server.add(150), Memo()
+    asked = [RunKey("d", f"r{number}") for number in range(8)]
+    server.now += timedelta(hours=1)
+    watched_runs(opened(server, memo=memo), keys)
+    server.held = {key.run_id for key in asked}
+    for key in asked:
+        with pytest.raises(AirflowError, match="timed out"):
+            opened(server, memo=memo).fail(key)
+    for _ in range(late):
+        server.now += timedelta(seconds=1)
+        server.decide("r100", "running")
+        found = watched_runs(opened(server, memo=memo), keys)
+        assert {found[key].state for key in asked} == {"running"}
+    for key in asked:
+        server.commit(key.run_id)
+    watched_runs(opened(server, memo=memo), keys)
+    found = watched_runs(opened(server, memo=memo), keys)
+    assert {found[key].state for key in asked} == {"failed"}
+    server.cost()
+    watched_runs(opened(server, memo=memo), keys)
+    assert server.cost() == 1, "what was seen is not asked for again"
+
+
 def test_everything_is_read_again_now_and_then(
     server: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
