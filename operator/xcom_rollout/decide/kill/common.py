@@ -127,3 +127,8 @@ def api_unreachable(s: Situation, runs: list[RecoveringRun]) -> Finding:
         f"{len(runs)} runs wait for Airflow's API: {view_of(s).error}; it is asked again",
         after=API_RETRY,
     )
+
+
+def healed(run: RecoveringRun, message: str) -> RecoveringRun:
+    """Return a run that no longer needs anything, and why."""
+    return replace(run.at(RunStage.HEALED), message=message)

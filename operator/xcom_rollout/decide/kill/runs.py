@@ -13,48 +13,27 @@ from xcom_rollout.decide.actions import ClearRuns, DeletePods, StopRuns, TaskPod
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.kill.common import (
     BATCH,
-    EMPTY_BATCH,
     IN_FLIGHT,
     RECORD_BATCH,
     STUCK_TIME,
     STUCK_TRIES,
     api_unreachable,
     due,
+    healed,
     is_immediate,
-    job,
     kill_of,
     names,
     next_look,
-    purpose,
     record,
     staged,
     view_of,
 )
-from xcom_rollout.decide.kill.outcomes import failed_try
 from xcom_rollout.decide.kill.writers import is_stuck, stuck_pods
 from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunStage, Strategy
-from xcom_rollout.decide.observed import (
-    DagRun,
-    EmptyResult,
-    JobKind,
-    Pod,
-    RehydrateResult,
-)
-from xcom_rollout.decide.probe_jobs import (
-    JOB_RETRY,
-    Answered,
-    Failed,
-    ProbeRequest,
-    Running,
-    base_arguments,
-    newest_attempt,
-    rehydrate_arguments,
-)
+from xcom_rollout.decide.observed import DagRun, Pod
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
-EMPTY: Final = "empty"
-REHYDRATE: Final = "rehydrate"
 BACKFILL: Final = "backfill"
 DRAIN_PATIENCE: Final = timedelta(hours=1)
 """How long runs that are left to end may take before that is reported."""
@@ -169,7 +148,7 @@ def stopped(s: Situation) -> Finding:
     for run in stopping:
         seen = view.run(run.key)
         if seen is None:
-            marks.append(_healed(run, "deleted from Airflow"))
+            marks.append(healed(run, "deleted from Airflow"))
         elif seen.state in IN_FLIGHT:
             active.append(run)
         else:
@@ -228,41 +207,6 @@ def attempts_ended(s: Situation) -> Finding:
     return done("OldAttemptsEnded", "no task pod of a stopped run is left")
 
 
-def emptied(s: Situation) -> Finding:
-    """The rows of stopped runs that hold paths are gone: a clear would leave them.
-
-    A re-run that skips what its first try ran would else hand the old path to whoever reads it,
-    and a re-run purges the old object first, for which the store has to be there.
-    """
-    kill = kill_of(s)
-    halted = staged(kill, RunStage.STOPPED)
-    request = ProbeRequest.of_scheduler(JobKind.EMPTY, purpose(kill, EMPTY))
-    match newest_attempt(s, request, EmptyResult, retry=JOB_RETRY, recorded=kill.emptied_attempt):
-        case Running():
-            return wait("EmptyingRuns", "removing the rows of stopped runs that hold paths")
-        case Answered(job=answered, result=result):
-            return _record_emptied(s, kill, answered.attempt, result)
-        case Failed(why=why, again=again):
-            return hold(
-                "EmptyingFailed",
-                f"the rows of {len(halted)} stopped runs could not be removed: {why}; it is tried "
-                f"again at {again:%H:%M:%SZ}",
-                after=max(again - s.now, JOB_RETRY),
-            )
-    ready = [run for run in due(s, halted) if not s.task_pods_of(run.key)]
-    if ready:
-        batch = ready[:EMPTY_BATCH]
-        keys = [run.key for run in batch]
-        return act(
-            "EmptyingRuns",
-            f"removing the rows of {some(names(batch))} that hold paths",
-            job(s, JobKind.EMPTY, EMPTY, ("forget", *base_arguments(s)), runs=keys),
-        )
-    if halted:
-        return wait("EmptyingRuns", f"{len(halted)} runs wait for their task pods to end")
-    return done("RunsEmptied", "no stopped run holds a path")
-
-
 def cleared(s: Situation) -> Finding:
     """Every emptied run has been cleared, once."""
     kill, view = kill_of(s), view_of(s)
@@ -277,7 +221,7 @@ def cleared(s: Situation) -> Finding:
     for run in empty:
         seen = view.run(run.key)
         if seen is None:
-            marks.append(_healed(run, "deleted from Airflow"))
+            marks.append(healed(run, "deleted from Airflow"))
         elif _is_old_backfill(s, run):
             marks.append(
                 replace(
@@ -329,47 +273,6 @@ def _worth_a_record(marks: Sequence[RecoveringRun], ready: Sequence[RecoveringRu
     return len(marks) >= RECORD_BATCH or all(run.tries for run in ready)
 
 
-def rehydrated(s: Situation) -> Finding:
-    """The values of the runs found are back in the database."""
-    kill = kill_of(s)
-    if kill.strategy is not Strategy.REHYDRATE:
-        return done("NotAsked", "runs are not rehydrated")
-    found = staged(kill, RunStage.FOUND)
-    request = ProbeRequest.of_scheduler(JobKind.REHYDRATE, purpose(kill, REHYDRATE))
-    match newest_attempt(
-        s, request, RehydrateResult, retry=JOB_RETRY, recorded=kill.rehydrated_attempt
-    ):
-        case Running():
-            return wait("Rehydrating", f"copying the values of {len(found)} runs back")
-        case Answered(job=answered, result=result):
-            return _record_rehydrated(s, kill, answered.attempt, result)
-        case Failed(why=why, again=again):
-            return hold(
-                "RehydrationFailed",
-                f"the values of {len(found)} runs could not be copied back: {why}; it is tried "
-                f"again at {again:%H:%M:%SZ}",
-                after=max(again - s.now, JOB_RETRY),
-            )
-    # A task of the old environment would offload after the copy.
-    old = {pod.run for pod in s.old_task_pods}
-    ready = [run for run in due(s, found) if run.key not in old]
-    if ready:
-        batch = ready[:EMPTY_BATCH]
-        keys = [run.key for run in batch]
-        return act(
-            "Rehydrating",
-            f"copying the values of {some(names(batch))} back into the database",
-            job(s, JobKind.REHYDRATE, REHYDRATE, rehydrate_arguments(s), runs=keys),
-        )
-    if found:
-        return wait(
-            "Rehydrating",
-            f"{len(found)} runs wait for old tasks of theirs, or for their next try",
-            seconds=2,
-        )
-    return done("Rehydrated", "no run is left to rehydrate")
-
-
 def drained(s: Situation) -> Finding:
     """The runs that are left to end have ended."""
     kill, view = kill_of(s), view_of(s)
@@ -406,77 +309,19 @@ def drained(s: Situation) -> Finding:
 def _ended_by_itself(s: Situation, run: RecoveringRun) -> RecoveringRun | None:
     seen = view_of(s).run(run.key)
     if seen is None:
-        return _healed(run, "deleted from Airflow")
+        return healed(run, "deleted from Airflow")
     if seen.state in IN_FLIGHT:
         return None
     if run.stop_asked:
         return _stopped(run, seen)
-    return _healed(run, "ended by itself")
+    return healed(run, "ended by itself")
 
 
 def _stopped(run: RecoveringRun, seen: DagRun) -> RecoveringRun:
     return replace(run.at(RunStage.STOPPED), start_date=seen.start_date)
 
 
-def _healed(run: RecoveringRun, message: str) -> RecoveringRun:
-    return replace(run.at(RunStage.HEALED), message=message)
-
-
 def _task_pod(s: Situation, pod: Pod) -> TaskPod:
     if pod.run is None:
         raise LookupError(f"{pod.name} is no task pod")
     return TaskPod(pod.namespace or s.observed.rollout.namespace, pod.name, pod.uid, pod.run)
-
-
-def _record_emptied(s: Situation, kill: Kill, attempt: int, result: EmptyResult) -> Finding:
-    by_key = {run.key: run for run in kill.runs}
-    marks = [
-        run.at(RunStage.EMPTIED)
-        for key in result.emptied
-        if (run := by_key.get(key)) is not None and run.stage is RunStage.STOPPED
-    ]
-    marks += [
-        failed_try(run, why, s.now)
-        for key, why in result.left
-        if (run := by_key.get(key)) is not None and run.stage is RunStage.STOPPED
-    ]
-    changed = replace(kill.with_runs(tuple(marks)), emptied_attempt=attempt)
-    return act(
-        "RunsEmptied",
-        f"{len(result.emptied)} runs hold no path any more"
-        + (f"; {len(result.left)} still do" if result.left else ""),
-        record(s, changed, f"rows removed by attempt {attempt}"),
-    )
-
-
-def _record_rehydrated(s: Situation, kill: Kill, attempt: int, result: RehydrateResult) -> Finding:
-    by_key = {run.key: run for run in kill.runs}
-    marks = [
-        _rehydrated(run)
-        for key in result.healed
-        if (run := by_key.get(key)) is not None and run.stage is RunStage.FOUND
-    ]
-    marks += [
-        failed_try(run, why, s.now)
-        for key, why in dict(result.failed).items()
-        if (run := by_key.get(key)) is not None and run.stage is RunStage.FOUND
-    ]
-    changed = replace(kill.with_runs(tuple(marks)), rehydrated_attempt=attempt)
-    return act(
-        "Rehydrated",
-        f"{result.copied} values are back in the database"
-        + (f"; {result.remaining} are left" if result.remaining else "")
-        + (f"; {result.failed_rows} could not be copied" if result.failed_rows else ""),
-        record(s, changed, f"values copied back by attempt {attempt}"),
-    )
-
-
-def _rehydrated(run: RecoveringRun) -> RecoveringRun:
-    if not run.stop_asked:
-        return _healed(run, "its values are back in the database")
-    # Airflow may still set it to failed, for the strategy was another one before.
-    return replace(
-        run,
-        stage=RunStage.DRAINING,
-        message="its values are back in the database; it was asked to stop before and is watched",
-    )

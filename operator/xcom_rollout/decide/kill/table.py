@@ -63,14 +63,13 @@ from xcom_rollout.decide.kill.revert import (
     runs_recovered,
     still_reverted,
 )
+from xcom_rollout.decide.kill.rows import emptied, rehydrated
 from xcom_rollout.decide.kill.runs import (
     attempts_ended,
     chosen,
     cleared,
     drained,
-    emptied,
     none_stuck,
-    rehydrated,
     stopped,
 )
 from xcom_rollout.decide.kill.writers import begun, kept, writers_gone, writers_stopped

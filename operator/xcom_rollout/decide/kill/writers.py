@@ -154,9 +154,9 @@ def writers_gone(s: Situation) -> Finding:
     if pods:
         return wait(
             "OldTasksRunning",
-            f"{len(pods)} tasks that started before the kill go on in runs without offloaded "
-            f"values: {some(sorted({str(pod.run) for pod in pods}))}; they may still offload, so "
-            "they are waited for, then runs are counted again",
+            f"{len(pods)} tasks that started before the kill go on in runs that are not stopped: "
+            f"{some(sorted({str(pod.run) for pod in pods}))}; they may still offload, so they are "
+            "waited for, then runs are counted again",
             seconds=2,
         )
     return act(

@@ -1,0 +1,169 @@
+"""What is done to the rows of affected runs, by Jobs that have Airflow's database at hand.
+
+Rows of stopped runs are removed before the clear; those of runs that are not touched may be copied
+back.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.kill.common import (
+    EMPTY_BATCH,
+    due,
+    healed,
+    job,
+    kill_of,
+    names,
+    purpose,
+    record,
+    staged,
+)
+from xcom_rollout.decide.kill.outcomes import failed_try
+from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunStage, Strategy
+from xcom_rollout.decide.observed import EmptyResult, JobKind, RehydrateResult
+from xcom_rollout.decide.probe_jobs import (
+    JOB_RETRY,
+    Answered,
+    Failed,
+    ProbeRequest,
+    Running,
+    base_arguments,
+    newest_attempt,
+    rehydrate_arguments,
+)
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+EMPTY: Final = "empty"
+REHYDRATE: Final = "rehydrate"
+
+
+def emptied(s: Situation) -> Finding:
+    """The rows of stopped runs that hold paths are gone: a clear would leave them.
+
+    A re-run that skips what its first try ran would else hand the old path to whoever reads it,
+    and a re-run purges the old object first, for which the store has to be there.
+    """
+    kill = kill_of(s)
+    halted = staged(kill, RunStage.STOPPED)
+    request = ProbeRequest.of_scheduler(JobKind.EMPTY, purpose(kill, EMPTY))
+    match newest_attempt(s, request, EmptyResult, retry=JOB_RETRY, recorded=kill.emptied_attempt):
+        case Running():
+            return wait("EmptyingRuns", "removing the rows of stopped runs that hold paths")
+        case Answered(job=answered, result=result):
+            return _record_emptied(s, kill, answered.attempt, result)
+        case Failed(why=why, again=again):
+            return hold(
+                "EmptyingFailed",
+                f"the rows of {len(halted)} stopped runs could not be removed: {why}; it is tried "
+                f"again at {again:%H:%M:%SZ}",
+                after=max(again - s.now, JOB_RETRY),
+            )
+    ready = [run for run in due(s, halted) if not s.task_pods_of(run.key)]
+    if ready:
+        batch = ready[:EMPTY_BATCH]
+        keys = [run.key for run in batch]
+        return act(
+            "EmptyingRuns",
+            f"removing the rows of {some(names(batch))} that hold paths",
+            job(s, JobKind.EMPTY, EMPTY, ("forget", *base_arguments(s)), runs=keys),
+        )
+    if halted:
+        return wait("EmptyingRuns", f"{len(halted)} runs wait for their task pods to end")
+    return done("RunsEmptied", "no stopped run holds a path")
+
+
+def _record_emptied(s: Situation, kill: Kill, attempt: int, result: EmptyResult) -> Finding:
+    by_key = {run.key: run for run in kill.runs}
+    marks = [
+        run.at(RunStage.EMPTIED)
+        for key in result.emptied
+        if (run := by_key.get(key)) is not None and run.stage is RunStage.STOPPED
+    ]
+    marks += [
+        failed_try(run, why, s.now)
+        for key, why in result.left
+        if (run := by_key.get(key)) is not None and run.stage is RunStage.STOPPED
+    ]
+    changed = replace(kill.with_runs(tuple(marks)), emptied_attempt=attempt)
+    return act(
+        "RunsEmptied",
+        f"{len(result.emptied)} runs hold no path any more"
+        + (f"; {len(result.left)} still do" if result.left else ""),
+        record(s, changed, f"rows removed by attempt {attempt}"),
+    )
+
+
+def rehydrated(s: Situation) -> Finding:
+    """The values of the runs found are back in the database."""
+    kill = kill_of(s)
+    if kill.strategy is not Strategy.REHYDRATE:
+        return done("NotAsked", "runs are not rehydrated")
+    found = staged(kill, RunStage.FOUND)
+    request = ProbeRequest.of_scheduler(JobKind.REHYDRATE, purpose(kill, REHYDRATE))
+    match newest_attempt(
+        s, request, RehydrateResult, retry=JOB_RETRY, recorded=kill.rehydrated_attempt
+    ):
+        case Running():
+            return wait("Rehydrating", f"copying the values of {len(found)} runs back")
+        case Answered(job=answered, result=result):
+            return _record_rehydrated(s, kill, answered.attempt, result)
+        case Failed(why=why, again=again):
+            return hold(
+                "RehydrationFailed",
+                f"the values of {len(found)} runs could not be copied back: {why}; it is tried "
+                f"again at {again:%H:%M:%SZ}",
+                after=max(again - s.now, JOB_RETRY),
+            )
+    # A task of the old environment would offload after the copy.
+    old = {pod.run for pod in s.old_task_pods}
+    ready = [run for run in due(s, found) if run.key not in old]
+    if ready:
+        batch = ready[:EMPTY_BATCH]
+        keys = [run.key for run in batch]
+        return act(
+            "Rehydrating",
+            f"copying the values of {some(names(batch))} back into the database",
+            job(s, JobKind.REHYDRATE, REHYDRATE, rehydrate_arguments(s), runs=keys),
+        )
+    if found:
+        return wait(
+            "Rehydrating",
+            f"{len(found)} runs wait for old tasks of theirs, or for their next try",
+            seconds=2,
+        )
+    return done("Rehydrated", "no run is left to rehydrate")
+
+
+def _record_rehydrated(s: Situation, kill: Kill, attempt: int, result: RehydrateResult) -> Finding:
+    by_key = {run.key: run for run in kill.runs}
+    marks = [
+        _rehydrated(run)
+        for key in result.healed
+        if (run := by_key.get(key)) is not None and run.stage is RunStage.FOUND
+    ]
+    marks += [
+        failed_try(run, why, s.now)
+        for key, why in dict(result.failed).items()
+        if (run := by_key.get(key)) is not None and run.stage is RunStage.FOUND
+    ]
+    changed = replace(kill.with_runs(tuple(marks)), rehydrated_attempt=attempt)
+    return act(
+        "Rehydrated",
+        f"{result.copied} values are back in the database"
+        + (f"; {result.remaining} are left" if result.remaining else "")
+        + (f"; {result.failed_rows} could not be copied" if result.failed_rows else ""),
+        record(s, changed, f"values copied back by attempt {attempt}"),
+    )
+
+
+def _rehydrated(run: RecoveringRun) -> RecoveringRun:
+    if not run.stop_asked:
+        return healed(run, "its values are back in the database")
+    # Airflow may still set it to failed, for the strategy was another one before.
+    return replace(
+        run,
+        stage=RunStage.DRAINING,
+        message="its values are back in the database; it was asked to stop before and is watched",
+    )
