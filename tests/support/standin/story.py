@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from standin.kube import Json
 from standin.node import Node
 from standin.place import Place, Site
 from standin.wire import Faults, Storm
+from xcom_rollout.decide.situation import MOUNT_MARGIN
 
 T = TypeVar("T")
 
@@ -100,14 +102,21 @@ def tell(
         driver = Driver(place, stops, faults)
         driver.until("a live rollout", is_live)
         live = seen(place)
-        late = _put_runs_in_flight(place)
+        early, late = _put_runs_in_flight(place)
         place.kill(strategy=strategy)
         driver.until("no new writer", lambda s: "writersStoppedAt" in s.get("killSwitch", {}))
+        # A pod made any sooner counts as one from before, and its next task never ends.
+        threading.Event().wait(MOUNT_MARGIN.total_seconds() + 1)
         place.airflow.let_end(late, ticks=4)
         if strategy in ("Drain", "Rehydrate"):
+            # Its task is from before the kill, so what the other one wrote is not counted earlier.
+            driver.until("a run", lambda s: s["killSwitch"]["runs"]["found"] >= 1)
+            place.airflow.let_end(early, ticks=1)
             driver.until("two runs", lambda s: s["killSwitch"]["runs"]["found"] == 2)
             place.airflow.let_all_end(ticks=2)
         driver.until("a finished kill", lambda s: s.get("phase") == "Reverted")
+        # An Immediate kill pauses the bystander's DAG for a while, and does not wait for it.
+        driver.until("ended runs", lambda _: all(r.state != "running" for r in place.airflow.runs))
         outcome = Outcome(
             live=live,
             end=seen(place),
@@ -123,10 +132,10 @@ def tell(
         return Told(outcome, driver.writes, driver.stopped_after, driver.errors, drawn)
 
 
-def _put_runs_in_flight(place: Place) -> Run:
-    """Set the scene, and return the run that has yet to offload."""
+def _put_runs_in_flight(place: Place) -> tuple[Run, Run]:
+    """Set the scene, and return the run that has offloaded and the one that will."""
     airflow = place.airflow
-    airflow.trigger("offload", "has-offloaded", (1, 2000), (FOREVER, 10), (1, 10))
+    early = airflow.trigger("offload", "has-offloaded", (1, 2000), (FOREVER, 10), (1, 10))
     late = airflow.trigger("offload", "will-offload", (FOREVER, 2000), (FOREVER, 10), (1, 10))
     airflow.trigger("bystander", "never-offloads", (3, 10), (3, 10), (3, 10))
     airflow.trigger("asleep", "paused-by-people", (1, 10))
@@ -135,12 +144,15 @@ def _put_runs_in_flight(place: Place) -> Run:
         place.tick()
     rows = {run.run_id: run.rows for run in airflow.runs}
     assert rows["has-offloaded"] == 1, f"the scene is not set: {rows}"
-    return late
+    return early, late
 
 
 def is_live(status: Json) -> bool:
-    """Whether the rollout is live, and the runs that offloaded have been counted."""
-    return status.get("phase") == "Live" and "offloadedRuns" in status
+    """Whether the rollout is live and rests, and the runs that offloaded have been counted."""
+    ready = {(one["type"], one["status"]) for one in status.get("conditions") or []}
+    return (
+        status.get("phase") == "Live" and "offloadedRuns" in status and ("Ready", "True") in ready
+    )
 
 
 def seen(place: Place) -> Seen:
