@@ -3,8 +3,9 @@
 from functools import partial
 
 from xcom_rollout.act.outcomes import each_run
-from xcom_rollout.clients.airflow import IN_FLIGHT, AirflowApi, open_airflow
+from xcom_rollout.clients.airflow import AirflowApi, open_airflow
 from xcom_rollout.decide.actions import ClearRuns
+from xcom_rollout.decide.kill.outcomes import was_cleared
 from xcom_rollout.decide.ledger import RecoveringRun, RunKey
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.world import World
@@ -40,5 +41,5 @@ def clear_again(airflow: AirflowApi, run: RecoveringRun) -> None:
         AirflowError: it could not be looked at, or not cleared.
     """
     seen = airflow.run(run.key)
-    if seen is not None and seen.state not in IN_FLIGHT and seen.start_date == run.start_date:
+    if seen is not None and not was_cleared(run, seen):
         airflow.clear(run.key)

@@ -193,7 +193,7 @@ class AirflowApi:
 
     def _change(self, key: RunKey, method: str, path: str, body: Json) -> Json | None:
         if not body.get("dry_run"):
-            self.memory.is_changing(key)
+            self.memory.asked_to_change(key)
         try:
             answer = self._rest.ask(method, f"{_run_path(key)}{path}", None, body)
         except AirflowError as error:

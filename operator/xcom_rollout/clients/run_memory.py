@@ -68,7 +68,7 @@ class RunMemory:
             for key in kept.keys() - set(wanted):
                 del kept[key]
 
-    def is_changing(self, key: RunKey) -> None:
+    def asked_to_change(self, key: RunKey) -> None:
         """Remember that the run was asked to change. Takes the lock itself."""
         with self.lock:
             self.changing[key] = self.runs.get(key)

@@ -1,14 +1,24 @@
-"""What becomes of a run for which a try failed: the error is kept, the next try is put off."""
+"""What became of a try for a run: a failure keeps its error and puts the next one off."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from xcom_rollout.decide.kill.common import IN_FLIGHT
 from xcom_rollout.decide.ledger import Ledger, RecoveringRun, RunKey
+from xcom_rollout.decide.observed import DagRun
 
 FIRST_RETRY: Final = timedelta(seconds=5)
 LONGEST_RETRY: Final = timedelta(minutes=5)
+
+
+def was_cleared(run: RecoveringRun, seen: DagRun) -> bool:
+    """Whether a run that was stopped has been cleared, as it is seen now.
+
+    Only a clear resets the start: it was done, even if the re-run has ended by now.
+    """
+    return seen.state in IN_FLIGHT or seen.start_date != run.start_date
 
 
 def failed_try(

@@ -4,6 +4,7 @@ Rows of stopped runs are removed before the clear; those of runs that are not to
 back.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +21,7 @@ from xcom_rollout.decide.kill.common import (
     staged,
 )
 from xcom_rollout.decide.kill.outcomes import failed_try
-from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunStage, Strategy
+from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import EmptyResult, JobKind, RehydrateResult
 from xcom_rollout.decide.probe_jobs import (
     JOB_RETRY,
@@ -75,17 +76,9 @@ def emptied(s: Situation) -> Finding:
 
 
 def _record_emptied(s: Situation, kill: Kill, attempt: int, result: EmptyResult) -> Finding:
-    by_key = {run.key: run for run in kill.runs}
-    marks = [
-        run.at(RunStage.EMPTIED)
-        for key in result.emptied
-        if (run := by_key.get(key)) is not None and run.stage is RunStage.STOPPED
-    ]
-    marks += [
-        failed_try(run, why, s.now)
-        for key, why in result.left
-        if (run := by_key.get(key)) is not None and run.stage is RunStage.STOPPED
-    ]
+    stopped = {run.key: run for run in staged(kill, RunStage.STOPPED)}
+    marks = [stopped[key].at(RunStage.EMPTIED) for key in result.emptied if key in stopped]
+    marks += _failed(s, stopped, result.left)
     changed = replace(kill.with_runs(tuple(marks)), emptied_attempt=attempt)
     return act(
         "RunsEmptied",
@@ -137,17 +130,9 @@ def rehydrated(s: Situation) -> Finding:
 
 
 def _record_rehydrated(s: Situation, kill: Kill, attempt: int, result: RehydrateResult) -> Finding:
-    by_key = {run.key: run for run in kill.runs}
-    marks = [
-        _rehydrated(run)
-        for key in result.healed
-        if (run := by_key.get(key)) is not None and run.stage is RunStage.FOUND
-    ]
-    marks += [
-        failed_try(run, why, s.now)
-        for key, why in dict(result.failed).items()
-        if (run := by_key.get(key)) is not None and run.stage is RunStage.FOUND
-    ]
+    found = {run.key: run for run in staged(kill, RunStage.FOUND)}
+    marks = [_rehydrated(found[key]) for key in result.healed if key in found]
+    marks += _failed(s, found, dict(result.failed).items())
     changed = replace(kill.with_runs(tuple(marks)), rehydrated_attempt=attempt)
     return act(
         "Rehydrated",
@@ -156,6 +141,13 @@ def _record_rehydrated(s: Situation, kill: Kill, attempt: int, result: Rehydrate
         + (f"; {result.failed_rows} could not be copied" if result.failed_rows else ""),
         record(s, changed, f"values copied back by attempt {attempt}"),
     )
+
+
+def _failed(
+    s: Situation, waiting: Mapping[RunKey, RecoveringRun], failures: Iterable[tuple[RunKey, str]]
+) -> list[RecoveringRun]:
+    """Return the runs that still wait for what a Job did, and for which it failed."""
+    return [failed_try(waiting[key], why, s.now) for key, why in failures if key in waiting]
 
 
 def _rehydrated(run: RecoveringRun) -> RecoveringRun:

@@ -28,6 +28,7 @@ from xcom_rollout.decide.kill.common import (
     staged,
     view_of,
 )
+from xcom_rollout.decide.kill.outcomes import was_cleared
 from xcom_rollout.decide.kill.writers import is_stuck, stuck_pods
 from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunStage, Strategy
 from xcom_rollout.decide.observed import DagRun, Pod
@@ -231,8 +232,7 @@ def cleared(s: Situation) -> Finding:
                     "airflow dags backfill again",
                 )
             )
-        elif seen.state in IN_FLIGHT or seen.start_date != run.start_date:
-            # Only a clear resets the start: it was done, even if the re-run has ended by now.
+        elif was_cleared(run, seen):
             marks.append(
                 replace(run.at(RunStage.CLEARED), stop_asked=False, cleared_round=kill.round)
             )
