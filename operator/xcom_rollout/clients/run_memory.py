@@ -75,7 +75,11 @@ class RunMemory:
 
     def overdue(self) -> list[RunKey]:
         """Return runs to ask for by name, each time others, for their change was not seen yet."""
-        seen = [key for key, before in self.changing.items() if self.runs.get(key) != before]
+        seen = [
+            key
+            for key, before in self.changing.items()
+            if key in self.absent or self.runs.get(key) != before
+        ]
         for key in seen:
             del self.changing[key]
         due = list(self.changing)[:ASKED_AGAIN]

@@ -15,6 +15,7 @@ INLINE: Final = ""
 """What a row is that holds its value; another row holds the base path of its object."""
 POKES: Final = 3
 """How often a rescheduled sensor looks."""
+NOT_YET: Final = 10**9
 POLL: Final = 3
 """Seconds between two looks of a parent at the run that it waits for."""
 
@@ -72,9 +73,13 @@ class SimRun:
     orphan: bool = False
     """Whether the command that schedules it, a backfill of Airflow 2, is gone."""
     begins: int = 0
-    """Second of its creation; no scheduler sees it before."""
+    """Second of its creation; no scheduler sees it before. NOT_YET: a parent triggers it."""
+    triggered_by: int = 0
+    """Attempt of the parent that triggered it."""
     stopped_by_us: bool = False
     """Whether the operator ended it and nobody has cleared it since."""
+    stopped_immediately: bool = False
+    """Whether an Immediate kill ended it."""
     cleared_by_person: bool = False
     stopping: bool = False
     """Set to failed, and waiting for its teardown."""
@@ -127,7 +132,8 @@ class Airflow:
         self.store_up = True
         self.major = 2
         self.immediate = False
-        """Whether a kill of the weaker promise goes on: reads of paths are not held against it."""
+        """Whether a kill of the weaker promise goes on: what it delivers and stops meanwhile is
+        not held against it."""
         self.accepted = False
         """Whether the spec accepts that offloaded values of finished runs are read as paths."""
         self.excused_reads: list[str] = []
@@ -229,6 +235,7 @@ class Airflow:
         elif task.kind == "reschedule" and state.pokes < POKES - 1:
             self.clock.after(1, lambda: self._reschedule(pod, run, number))
         elif task.kind == "parent":
+            self._trigger(run, task)
             self.clock.after(POLL, lambda: self._poll(pod, run, number))
         else:
             seconds = 1 if task.kind in ("resumed", "reschedule") else task.seconds
@@ -273,7 +280,7 @@ class Airflow:
             f"the {pod.settings.describe()} in {pod.name}"
         )
         accepted = self.accepted and (owner is not run or run.cleared_by_person)
-        if self.immediate or self._by_person(pod) or accepted:
+        if pod.author == "immediate" or self._by_person(pod) or accepted:
             self.excused_reads.append(text)
         else:
             self.hazards.path_reads.append(text)
@@ -329,17 +336,23 @@ class Airflow:
 
         self.clock.after(seconds, schedule)
 
+    def _trigger(self, run: SimRun, task: SimTask) -> None:
+        """A parent makes the run that it waits for; a re-run of it makes another one."""
+        child = self.runs.get(task.waits_for) if task.waits_for is not None else None
+        if child is not None and child.begins == NOT_YET:
+            child.begins, child.triggered_by = self.clock.now, run.attempt
+
     def _poll(self, pod: SimPod, run: SimRun, number: int) -> None:
         if pod.gone or pod.lost:
             return
         key = run.tasks[number].waits_for
         child = self.runs.get(key) if key is not None else None
-        if child is None or child.state == "success":
+        if child is None or child.state == "success" or child.triggered_by != run.attempt:
             self._end(pod, run, number)
         elif child.state == "failed":
             if self._current(pod, run, number) and child.stopped_by_us:
                 # On the database backend nothing may be left to end: part of the weaker promise.
-                if self.immediate:
+                if child.stopped_immediately:
                     self.excused_parents.append(str(run.key))
                 else:
                     self.hazards.failed_parents.append(f"{run.key} failed with {child.key}")
@@ -394,7 +407,7 @@ class Airflow:
         cluster = self.cluster
         if not (run.in_flight and run.holds() and cluster.config.is_database):
             return
-        if run.stopping or self.immediate or cluster.author == "person":
+        if run.stopping or cluster.author != "operator":
             return
         text = f"{run.key} at {self.clock.now}"
         if run.cleared_by_person and self.accepted:

@@ -102,6 +102,7 @@ class AirflowApi:
         if run.in_flight:
             run.fails += 1
             run.stopped_by_us = True
+            run.stopped_immediately = self.airflow.immediate
             self.airflow.set_failed(run)
 
     def _request(self, do: Callable[[], None]) -> str | None:

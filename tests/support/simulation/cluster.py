@@ -28,7 +28,8 @@ class SimPod:
     settings: BackendSettings
     """As mounted at its start; before that, what was there at its creation."""
     author: str
-    """Who delivered these settings: operator or person."""
+    """Who delivered these settings: operator, person, or immediate (the operator, for an Immediate
+    kill)."""
     template: int
     node: str
     run: "SimRun | None" = None

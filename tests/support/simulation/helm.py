@@ -32,6 +32,8 @@ class Helm:
         self.deliveries = 0
         """Of the operator."""
         self.on_delivery: Callable[[BackendSettings], None] = lambda _: None
+        self.author = "operator"
+        """As whom the operator delivers: an Immediate kill promises less."""
 
     @property
     def newest(self) -> Revision:
@@ -58,7 +60,7 @@ class Helm:
         self._revise("pending-upgrade", settings, Maker.SELF)
         number = self.newest.number
         self.clock.advance(begin + self.dice.between((0, seconds // 2)))
-        self.cluster.set_config(settings, "operator")
+        self.cluster.set_config(settings, self.author)
         self.clock.advance(begin + seconds // 2)
         if dies:
             raise HelmFailedError("the Helm process died")

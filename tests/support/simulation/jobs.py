@@ -74,7 +74,8 @@ class Jobs:
             entry.lost = self.sent in self.weather.jobs_lost
         self.jobs.append(entry)
         seconds = self.dice.between(self.seconds)
-        self.clock.after(self.dice.between((seconds // 2, seconds)), lambda: self._work(entry))
+        # A census is a look at one moment, and may be told of much later.
+        self.clock.after(self.dice.between((0, seconds)), lambda: self._work(entry))
         self.clock.after(seconds, lambda: self._end(entry))
 
     def _work(self, entry: SimJob) -> None:

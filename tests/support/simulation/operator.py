@@ -406,6 +406,7 @@ class Simulation:
             case RunJob():
                 self.job_list.run(action)
             case SetValues(settings=settings):
+                self.helm.author = "immediate" if self.airflow.immediate else "operator"
                 self.helm.operator_delivers(settings, action.from_revision)
             case ForgetDelivery(revision=revision):
                 self.helm.forget(revision)
@@ -445,13 +446,10 @@ class Simulation:
         before, kill = self.ledger.kill, ledger.kill
         if kill is not None and (before is None or before.attempt != kill.attempt):
             self.engaged = self.clock.now
+            self.airflow.excused_parents.clear()
         if kill is not None:
             self.cleared.round = (kill.attempt, kill.round)
-            self.airflow.immediate = (
-                kill.finished_at is None and kill.strategy is Strategy.IMMEDIATE
-            ) or (self.airflow.immediate and kill.strategy is Strategy.IMMEDIATE)
-        else:
-            self.airflow.immediate = False
+        self.airflow.immediate = kill is not None and kill.strategy is Strategy.IMMEDIATE
         self.ledger = ledger
 
     def _note(

@@ -74,7 +74,9 @@ class People:
         self.sim.cluster.change_workloads()
 
     def _pause(self, dag: str) -> None:
-        if dag not in self.sim.airflow.paused:  # who else paused it leaves no trace
+        kill = self.sim.open_kill()
+        held = set(kill.held_dags) - set(kill.released_dags) if kill else set()
+        if dag not in self.sim.airflow.paused | held:  # who else paused it leaves no trace
             self.paused.add(dag)
         self.sim.airflow.paused.add(dag)
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any, Final, TypeVar
 
-from simulation.airflow import SimRun, SimTask
+from simulation.airflow import NOT_YET, SimRun, SimTask
 from simulation.operator import MOST_PASSES, Simulation, spec
 from simulation.weather import Weather
 from xcom_rollout.api.v1alpha1 import RolloutSpec
@@ -86,9 +86,10 @@ def world(plan: Plan) -> Simulation:
     sim.api.dry_run = plan.dry_run
     sim.airflow.accepted = plan.finished_runs == "Accept"
     sim.stops = dict(plan.stops)
+    triggered = {task.waits_for for entry in plan.runs for task in entry.tasks}
     for number, entry in enumerate(plan.runs):
         run = SimRun(RunKey(entry.dag, f"run{number}"), list(entry.tasks), run_type=entry.run_type)
-        run.begins = begin + entry.begins
+        run.begins = NOT_YET if run.key in triggered else begin + entry.begins
         if entry.finished:
             run.state = "success"
             run.rows = {n: BASE for n, task in enumerate(entry.tasks) if task.size >= BIG}
@@ -150,7 +151,7 @@ def judge(sim: Simulation) -> None:
         if nowhere and not run.cleared_by_person:
             hazards.lost_runs.append(f"{run.key} was cleared into nowhere")
     finished = last is not None and last.current.step == "finished"
-    if finished and sim.airflow.immediate:
+    if finished:
         hazards.failed_parents += [
             f"{parent} is not named"
             for parent in sim.airflow.excused_parents
@@ -289,7 +290,7 @@ def _draw_weather(pick: _Pick, nasty: bool) -> Weather:
         helm_fails=fails,  # type: ignore[arg-type]
         roll=pick.of(1, 4, 20),
         fleet_grace=often(pick.of(5, 30, 90), 0),  # type: ignore[arg-type]
-        job=often((1, pick.of(5, 30)), (2, 3)),  # type: ignore[arg-type]
+        job=often((1, pick.of(5, 30, 120)), (2, 3)),  # type: ignore[arg-type]
         jobs_lost=lost,  # type: ignore[arg-type]
         jobs_lost_late=pick.chance(50),
         heartbeat=pick.of(0, 5, 10),

@@ -121,6 +121,18 @@ def test_a_change_that_was_asked_for_is_seen_however_late_its_transaction_ends(
     assert server.cost() == 1, "what was seen is not asked for again"
 
 
+def test_a_run_that_is_gone_is_not_waited_for(server: Runs) -> None:
+    """It was asked to change, and will never be seen to have done so."""
+    gone = RunKey("d", "gone")
+    keys, memo = [*server.add(150), gone], Memo()
+    opened(server, memo=memo).fail(gone)
+    watched_runs(opened(server, memo=memo), keys)
+    watched_runs(opened(server, memo=memo), keys)
+    server.cost()
+    watched_runs(opened(server, memo=memo), keys)
+    assert server.cost() == 2
+
+
 def test_everything_is_read_again_now_and_then(
     server: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

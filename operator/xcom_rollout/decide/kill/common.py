@@ -11,7 +11,7 @@ from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunKey, RunStage, St
 from xcom_rollout.decide.observed import AirflowView, JobKind
 from xcom_rollout.decide.probe_jobs import ProbeRequest, request_job
 from xcom_rollout.decide.settings import BackendSettings
-from xcom_rollout.decide.situation import Situation
+from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import hold
 
 IN_FLIGHT: Final = frozenset({"running", "queued"})
@@ -124,7 +124,8 @@ def job(
 def api_unreachable(s: Situation, runs: list[RecoveringRun]) -> Finding:
     return hold(
         "AirflowApiUnreachable",
-        f"{len(runs)} runs wait for Airflow's API: {view_of(s).error}; it is asked again",
+        f"{len(runs)} runs wait for Airflow's API: {view_of(s).error}; it is asked again. They are "
+        + some(names(runs)),
         after=API_RETRY,
     )
 

@@ -20,7 +20,9 @@ from xcom_rollout.decide.kill.common import (
     names,
     nothing_delivered,
     purpose,
+    view_of,
 )
+from xcom_rollout.decide.kill.outcomes import was_cleared
 from xcom_rollout.decide.kill.writers import next_round, overdue_runs
 from xcom_rollout.decide.ledger import (
     SAFE_STAGES,
@@ -126,7 +128,7 @@ def _record_count(
         entry
         for seen in result.runs
         if (not overdue or seen.state in IN_FLIGHT)
-        and (entry := _taken_up(kill, by_key.get(seen.key), seen)) is not None
+        and (entry := _taken_up(s, kill, by_key.get(seen.key), seen)) is not None
     ]
     # More tasks may become overdue; the other moments come once in a round.
     done_with = kill.counted if overdue else (*kill.counted, moment)
@@ -139,8 +141,14 @@ def _record_count(
     )
 
 
-def _taken_up(kill: Kill, known: RecoveringRun | None, seen: OffloadedRun) -> RecoveringRun | None:
-    """Return the run as it is to be healed; None where that is under way."""
+def _taken_up(
+    s: Situation, kill: Kill, known: RecoveringRun | None, seen: OffloadedRun
+) -> RecoveringRun | None:
+    """Return the run as it is to be healed; None where that is under way.
+
+    A census may have looked before what is on record by now: a run is never put back to where it
+    would be forgotten that the kill ended it.
+    """
     new = RecoveringRun(
         seen.key, seen.rows, run_type=seen.run_type, waited_for_by=seen.waited_for_by
     )
@@ -148,7 +156,13 @@ def _taken_up(kill: Kill, known: RecoveringRun | None, seen: OffloadedRun) -> Re
         return new
     if known.stage not in SAFE_STAGES:
         return None
+    now = view_of(s).run(known.key)
+    if known.stage is RunStage.EMPTIED:
+        tried = known.error or (now is not None and was_cleared(known, now))
+        return None if tried else known.at(RunStage.STOPPED)
     if known.cleared_round == kill.round:
+        if now is not None and now.state not in IN_FLIGHT:
+            return None
         return replace(
             known,
             stage=RunStage.DRAINING,

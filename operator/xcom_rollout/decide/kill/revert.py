@@ -23,6 +23,7 @@ from xcom_rollout.decide.kill.common import (
     staged,
     view_of,
 )
+from xcom_rollout.decide.kill.writers import next_round
 from xcom_rollout.decide.ledger import (
     ENDED_STAGES,
     SAFE_STAGES,
@@ -405,6 +406,14 @@ def _count_finished(s: Situation, kill: Kill) -> Finding:
             return wait("CountingFinishedRuns", "counting offloaded values of finished runs")
         case Answered(result=result) if result.finished is not None:
             seen = result.finished
+            again = [run.key for run in result.runs if run.rows and run.state in IN_FLIGHT]
+            if again:
+                return act(
+                    "RunsMissed",
+                    f"{some(again)} are in flight and hold offloaded values, as finished runs do "
+                    "that a person clears: they are healed first",
+                    record(s, next_round(kill), f"round {kill.round + 1}: runs in flight again"),
+                )
             if not seen.rows:
                 return _settle(s, kill, "there are none")
             return hold(
