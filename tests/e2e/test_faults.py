@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from harness.operator import ROLLOUT, OperatorInstall, RolloutOnCluster
 from harness.stack import NAMESPACE, AirflowStack
 
@@ -60,6 +62,7 @@ def test_an_unknown_release_and_a_second_rollout_are_refused_within_five_seconds
             each.delete()
 
 
+@pytest.mark.long
 def test_an_operator_that_is_killed_again_and_again_recovers_every_run_once(
     stack: AirflowStack, operator: OperatorInstall, rollout: RolloutOnCluster
 ) -> None:
