@@ -500,6 +500,11 @@ class Simulation:
     def _delete_pods(self, uids: set[str]) -> None:
         for pod in list(self.cluster.tasks):
             if pod.name in uids:
+                run = pod.run
+                if run is not None and run.in_flight and not run.stopped_by_us:
+                    self.hazards.stopped_without_need.append(
+                        f"{pod.name} of {run.key}, which goes on, at {self.clock.now}"
+                    )
                 self.cluster.delete(pod)
 
     def _unpause(self, dag: str) -> None:

@@ -17,6 +17,8 @@ OTHER_BASE: Final = "s3://aws_default@bucket/other"
 SETTLED: Final = 3 * 3600
 """Seconds after the last disturbance within which a kill ends, or says what it waits for."""
 SLICE: Final = 600
+TRIES_SEEN: Final = 20
+"""Slices within which what is tried again and fails is held again."""
 QUIET_SLICES: Final = 3
 """For how many of them a kill is held without a try before that is taken for its end."""
 BIG: Final = 5000
@@ -127,6 +129,10 @@ def play(plan: Plan, *, settled: int = SETTLED) -> Simulation:
         acted = sim.acted
         if quiet == QUIET_SLICES:
             break  # it waits for a person, and says so
+    for _ in range(TRIES_SEEN):
+        if sim.held() or sim.at_rest() or not sim.present:
+            break
+        sim.serve(sim.clock.now + SLICE)  # something is tried again just now, and may fail again
     judge(sim)
     return sim
 
@@ -134,7 +140,8 @@ def play(plan: Plan, *, settled: int = SETTLED) -> Simulation:
 def judge(sim: Simulation) -> None:
     """Add what can only be said at the end."""
     hazards, kill, last = sim.hazards, sim.open_kill(), sim.last
-    message = last.current.finding.message if last is not None else ""
+    # A person is told of each run by the step that is held for it, be it the current one or not.
+    message = " ".join(step.finding.message for step in last.findings) if last is not None else ""
     held = sim.held()
     # Reported as soon as nothing else holds the kill.
     given_up = {run.key for run in kill.runs if run.stage is RunStage.FAILED} if kill else set()

@@ -130,6 +130,20 @@ CORPUS = {
         kill_at=29,
         people=((55, "api-down", ""),),
     ),
+    "an immediate kill of a backfill, counted before it was stopped": Plan(
+        (run(SimTask(3, BIG), SimTask(3), SimTask(1500, kind="resumed"), run_type="backfill"),),
+        weather=Weather(seed=3507, queue=(0, 1), init=(0, 5), roll=1, job=(1, 30)),
+        kill_at=55,
+        strategy="Immediate",
+        stops=((11, "unrecorded"), (14, "within")),
+    ),
+    "an immediate kill of a first delivery that failed": Plan(
+        (run(SimTask(), dag="dag2"), run(SimTask()), run(SimTask(1500, retries=1))),
+        weather=Weather(helm_fails=(2,)),
+        kill_at=25,
+        strategy="Immediate",
+        people=((1500, "take-back", ""), (1800, "kill", "")),
+    ),
     "an immediate kill of a child that is made a drain": Plan(
         (
             run(SimTask(1, BIG), SimTask(60, BIG), SimTask(20, kind="teardown")),
@@ -187,6 +201,25 @@ def test_a_run_that_ended_by_itself_and_is_cleared_just_before_the_revert(second
         people=((second, "clear", "dag0/run0"),),
     )
     assert play(plan).hazards.found() == {}
+
+
+@pytest.mark.parametrize("strategy", ["Retrigger", "Immediate"])
+@pytest.mark.parametrize("second", range(22, 60, 6))
+def test_a_run_that_somebody_clears_after_it_was_stopped_is_not_ended_again(
+    second: int, strategy: str
+) -> None:
+    """Its first try does not notice that it is ended, so its pod is waited for meanwhile."""
+    plan = Plan(
+        (run(SimTask(3, BIG), SimTask(60, deaf=True), SimTask(3)),),
+        strategy=strategy,
+        kill_at=20,
+        people=((second, "clear", "dag0/run0"),),
+    )
+    sim = play(plan)
+    assert sim.hazards.found() == {}
+    assert sim.last is not None
+    assert sim.last.current.step == "finished", sim.last.current.finding
+    assert sim.runs[RunKey("dag0", "run0")].state == "success"
 
 
 @pytest.mark.timeout(0 if WORLDS > 3000 else 300)

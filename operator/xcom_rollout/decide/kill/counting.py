@@ -160,9 +160,9 @@ def _taken_up(
     if known.stage is RunStage.EMPTIED:
         tried = known.error or (now is not None and was_cleared(known, now))
         return None if tried else known.at(RunStage.STOPPED)
+    if known.stage is not RunStage.HEALED and now is not None and now.state not in IN_FLIGHT:
+        return None  # its re-run has ended since
     if known.cleared_round == kill.round:
-        if now is not None and now.state not in IN_FLIGHT:
-            return None
         return replace(
             known,
             stage=RunStage.DRAINING,

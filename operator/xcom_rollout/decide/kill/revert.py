@@ -181,7 +181,7 @@ def dags_released(s: Situation) -> Finding:
             f"{len(waiting)} DAGs that the operator paused wait for Airflow's API: {view.error}",
             after=timedelta(seconds=2),
         )
-    unsafe = _dags_at_risk(kill, waiting)
+    unsafe = frozenset() if nothing_delivered(s) else _dags_at_risk(kill, waiting)
     safe = [dag for dag in waiting if dag not in unsafe]
     paused = [dag for dag in safe if dag in view.paused_dags]
     if paused:

@@ -182,10 +182,24 @@ def stopped(s: Situation) -> Finding:
 
 def attempts_ended(s: Situation) -> Finding:
     """No task pod of a stopped run is left that could still write."""
-    kill = kill_of(s)
+    kill, view = kill_of(s), view_of(s)
     halted = staged(kill, RunStage.STOPPED)
     if not halted:
         return done("OldAttemptsEnded", "no task pod of a stopped run is left")
+    if view.error:
+        # Its pods may be those of a run that somebody cleared.
+        return api_unreachable(s, halted)
+    again = [
+        _cleared_by_somebody(kill, run)
+        for run in halted
+        if (seen := view.run(run.key)) is not None and seen.state in IN_FLIGHT
+    ]
+    if again:
+        return act(
+            "RunsChosen",
+            some(again, words=lambda run: f"{run.key}: somebody cleared it; {run.stage}"),
+            record(s, kill.with_runs(tuple(again)), f"{len(again)} runs cleared by somebody"),
+        )
     pods = [pod for run in halted for pod in s.task_pods_of(run.key)]
     put_off = {run.key for run in halted} - {run.key for run in due(s, halted)}
     doomed = [pod for pod in pods if not pod.terminating and pod.run not in put_off]
@@ -319,6 +333,22 @@ def _ended_by_itself(s: Situation, run: RecoveringRun) -> RecoveringRun | None:
 
 def _stopped(run: RecoveringRun, seen: DagRun) -> RecoveringRun:
     return replace(run.at(RunStage.STOPPED), start_date=seen.start_date)
+
+
+def _cleared_by_somebody(kill: Kill, run: RecoveringRun) -> RecoveringRun:
+    """Return a stopped run that runs again, before its rows were removed.
+
+    Its pods are those of the re-run now. That reads what is left of the first try and writes
+    inline, so it may end; where it cannot read, it is healed from the beginning.
+    """
+    anew = replace(run.at(RunStage.FOUND), start_date=None, stop_asked=False)
+    if kill.strategy in (Strategy.IMMEDIATE, Strategy.REHYDRATE):
+        return anew
+    return replace(
+        anew,
+        stage=RunStage.DRAINING,
+        message="somebody cleared it after it was stopped; it is left to end",
+    )
 
 
 def _task_pod(s: Situation, pod: Pod) -> TaskPod:
