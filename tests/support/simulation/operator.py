@@ -501,7 +501,8 @@ class Simulation:
         for pod in list(self.cluster.tasks):
             if pod.name in uids:
                 run = pod.run
-                if run is not None and run.in_flight and not run.stopped_by_us:
+                again = run is not None and run.in_flight and pod.attempt == run.attempt
+                if run is not None and again and not run.stopped_by_us:
                     self.hazards.stopped_without_need.append(
                         f"{pod.name} of {run.key}, which goes on, at {self.clock.now}"
                     )
