@@ -397,6 +397,12 @@ class Kill:
     counts: tuple[tuple[str, int], ...] = ()
     """Number of runs by stage, of a past kill: its runs are not kept."""
 
+    @property
+    def dags_still_held(self) -> tuple[str, ...]:
+        """DAGs that the operator paused, or is about to, and has not released."""
+        released = set(self.released_dags)
+        return tuple(dag for dag in self.held_dags if dag not in released)
+
     def with_runs(self, changed: tuple[RecoveringRun, ...]) -> "Kill":
         by_key = {run.key: run for run in self.runs} | {run.key: run for run in changed}
         return replace(self, runs=tuple(by_key[key] for key in sorted(by_key)))

@@ -46,7 +46,7 @@ def _view(airflow: AirflowApi, kill: Kill | None) -> AirflowView:
 
 
 def _held(kill: Kill | None) -> frozenset[str]:
-    return frozenset() if kill is None else frozenset(kill.held_dags) - set(kill.released_dags)
+    return frozenset() if kill is None else frozenset(kill.dags_still_held)
 
 
 def _watched(kill: Kill | None) -> frozenset[RunKey]:

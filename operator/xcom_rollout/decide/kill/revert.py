@@ -172,7 +172,7 @@ def reverted(s: Situation) -> Finding:
 def dags_released(s: Situation) -> Finding:
     """A DAG that the operator paused runs again as soon as no task of it can meet a path."""
     kill, view = kill_of(s), view_of(s)
-    waiting = _held_still(kill)
+    waiting = list(kill.dags_still_held)
     if not waiting:
         return done("DagsReleased", "no DAG is paused by the operator")
     if view.error:
@@ -181,7 +181,7 @@ def dags_released(s: Situation) -> Finding:
             f"{len(waiting)} DAGs that the operator paused wait for Airflow's API: {view.error}",
             after=timedelta(seconds=2),
         )
-    unsafe = frozenset() if nothing_delivered(s) else _dags_at_risk(kill, waiting)
+    unsafe = _dags_at_risk(s, kill, waiting)
     safe = [dag for dag in waiting if dag not in unsafe]
     paused = [dag for dag in safe if dag in view.paused_dags]
     if paused:
@@ -208,12 +208,6 @@ def dags_released(s: Situation) -> Finding:
     return wait("DagsHeld", f"{len(waiting)} DAGs are paused: {some(waiting)}", seconds=2)
 
 
-def _held_still(kill: Kill) -> list[str]:
-    """Return the DAGs that the operator paused and has not released."""
-    released = set(kill.released_dags)
-    return [dag for dag in kill.held_dags if dag not in released]
-
-
 def pods_replaced(s: Situation) -> Finding:
     """Every long-lived pod has been replaced."""
     rolled = fleet_rolled(s, wait_for_old_tasks=False)
@@ -238,7 +232,7 @@ def runs_recovered(s: Situation) -> Finding:
             some(marks, words=lambda run: f"{run.key}: {run.stage}"),
             record(s, kill.with_runs(tuple(marks)), f"{len(marks)} re-runs ended"),
         )
-    ours = frozenset(_held_still(kill))
+    ours = frozenset(kill.dags_still_held)
     going_on = [run for run in kill.runs if run.stage not in ENDED_STAGES]
     waits = [run for run in going_on if _waits(s, run, ours)]
     running = [run for run in going_on if not _waits(s, run, ours)] if waits else going_on
@@ -357,8 +351,10 @@ def _waits(s: Situation, run: RecoveringRun, ours: frozenset[str]) -> bool:
     return run.stage is RunStage.CLEARED and dag in view_of(s).paused_dags and dag not in ours
 
 
-def _dags_at_risk(kill: Kill, dags: list[str]) -> frozenset[str]:
+def _dags_at_risk(s: Situation, kill: Kill, dags: list[str]) -> frozenset[str]:
     """Return those of the DAGs that the operator paused of which a task could meet a path."""
+    if nothing_delivered(s):
+        return frozenset()
     if not is_immediate(kill):
         return frozenset(dags if kill.writers_stopped_at is None else ())
     if FROZEN not in kill.counted:
