@@ -40,6 +40,7 @@ COMMANDS = (
     "calibrate",
     "audit",
     "provenance",
+    "standby",
 )
 BEGIN = "-----BEGIN XCOM PROBE RESULT-----"
 END = "-----END XCOM PROBE RESULT-----"

@@ -96,7 +96,7 @@ def run(configuration: Configuration) -> int:
     from xcom_rollout.api import names
     from xcom_rollout.events import ClusterRecorder
     from xcom_rollout.handlers import EVERY_NAMESPACE, serve
-    from xcom_rollout.observe import observe
+    from xcom_rollout.observe import observe, same_look
     from xcom_rollout.queue import Workers, WorkQueue
     from xcom_rollout.reconcile import Key, Reconciler
     from xcom_rollout.rollouts import ClusterRollouts
@@ -118,6 +118,7 @@ def run(configuration: Configuration) -> int:
         recorder=ClusterRecorder(kube),
         observe=lambda rollout: observe(world, rollout),
         perform=lambda observed, action: perform(world, observed, action),
+        same_look=lambda observed: same_look(world, observed),
         now=world.api.now,
         stopping=queue.closed,
     )

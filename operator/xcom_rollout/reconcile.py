@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from xcom_rollout.api.parse import SpecInvalidError
 from xcom_rollout.clients.errors import Conflict
-from xcom_rollout.decide.actions import Action
+from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.observed import Observed, Rollout
@@ -28,6 +28,8 @@ from xcom_rollout.rollouts import (
 )
 from xcom_rollout.status import differs, transitions, without_nulls, worth_telling
 
+MOST_ON_ONE_LOOK: Final = 4
+"""Decisions that one look at the world may serve."""
 MOST_PASSES: Final = 50
 """Passes in a row over one rollout before the others get their turn."""
 
@@ -99,6 +101,9 @@ class Reconciler:
     now: Callable[[], datetime] = utc_now
     stopping: Callable[[], bool] = lambda: False
     """Whether to leave further passes to the next start of the operator."""
+    same_look: Callable[[Observed], Observed | None] = lambda _: None
+    """Returns what was observed with the ledger as it is by now; None where that takes another
+    look at the world."""
     patience: Patience = field(default_factory=Patience)
 
     def __call__(self, key: Key) -> timedelta | None:
@@ -123,14 +128,25 @@ class Reconciler:
         return timedelta(0)
 
     def _pass(self, key: Key, raw: Raw) -> "_Rest":
-        previous = raw.get("status") or {}
         try:
             rollout = read_rollout(raw)
         except SpecInvalidError as invalid:
             self._tell_failure(key, raw, INVALID_SPEC, str(invalid), accepted=False)
             return _Rest(over=True)
+        rest, raw, seen = self._decide_and_act(key, raw, rollout, None)
+        for _ in range(MOST_ON_ONE_LOOK - 1):
+            if seen is None or self.stopping():
+                break
+            rest, raw, seen = self._decide_and_act(key, raw, rollout, seen)
+        return rest
+
+    def _decide_and_act(
+        self, key: Key, raw: Raw, rollout: Rollout, seen: Observed | None
+    ) -> tuple["_Rest", Raw, Observed | None]:
+        """Return whether there is rest, the resource, and a look that serves once more."""
+        previous = raw.get("status") or {}
         try:
-            observed = self.observe(rollout)
+            observed = seen or self.observe(rollout)
             now = self.now()
             decision = decide(observed, now)
             status = summarize(observed, decision, now, previous)
@@ -148,7 +164,7 @@ class Reconciler:
             calm = waits and not differs(previous, status)
             longest = LONGEST_IN_KILL if killing else LONGEST_HELD
             after = self.patience.after(key, decision.requeue_after, calm=calm, longest=longest)
-            return _Rest(over=True, look_again=after)
+            return _Rest(over=True, look_again=after), raw, None
         started = self.now()
         try:
             self.perform(observed, decision.action)
@@ -167,7 +183,8 @@ class Reconciler:
                 "seconds": round((self.now() - started).total_seconds(), 3),
             },
         )
-        return _Rest(over=False)
+        recorded = isinstance(decision.action, WriteLedger)
+        return _Rest(over=False), raw, self.same_look(observed) if recorded else None
 
     def _publish(
         self, key: Key, raw: Raw, status: Mapping[str, Any], notes: tuple[Note, ...] = ()

@@ -14,7 +14,7 @@ from standin.place import PATH, RELEASE, THRESHOLD, VALUES, Place
 from standin.settings import DATABASE, OBJECT_STORAGE
 from standin.story import is_live
 
-from xcom_rollout.api.names import FINALIZER
+from xcom_rollout.api.names import ANNOTATION_DIGEST, FINALIZER, LABEL_KIND
 from xcom_rollout.clients.ledger_codec import KEY, from_config_map
 from xcom_rollout.clients.object_names import ledger_name
 from xcom_rollout.decide.ledger import Ledger
@@ -327,3 +327,51 @@ def test_a_kill_that_the_version_before_began_is_carried_to_its_end(place: Place
     assert place.status()["killSwitch"]["attempt"] == 1
     assert [revision.offload for revision in place.revisions()[3:]] == [READERS, None]
     assert place.revision().values == VALUES
+
+
+def kill_jobs(place: Place) -> list[str]:
+    """Return the kinds of the Jobs that were made for a kill."""
+    items = place.kube.list(f"/apis/batch/v1/namespaces/{place.namespace}/jobs")
+    return sorted(
+        item["metadata"]["labels"][LABEL_KIND]
+        for item in items
+        if item["metadata"]["annotations"][ANNOTATION_DIGEST].startswith("kill-")
+    )
+
+
+def standby_pods(place: Place) -> list[Json]:
+    pods = place.kube.list(f"/api/v1/namespaces/{place.namespace}/pods")
+    return [pod for pod in pods if pod["metadata"].get("labels", {}).get(LABEL_KIND) == "standby"]
+
+
+def test_the_questions_of_a_kill_are_put_to_a_pod_that_waits_and_is_ended_with_it(
+    place: Place,
+) -> None:
+    place.declare()
+    driver = live(place)
+    run = offloading_run(place)
+    place.kill()
+    driver.until("the end of the kill", finished)
+    assert outcome(run) == HEALED
+    # Copying values back may take minutes, and is a Job's; the first count does not wait for the pod.
+    assert set(kill_jobs(place)) - {"census"} == {"rehydrate", "standby"}
+    assert kill_jobs(place).count("census") <= 1
+    assert any("forget" in words for words in place.probes)
+    assert len(censuses(place)) >= 3
+    driver.turns(2)
+    assert standby_pods(place) == []
+
+
+def test_where_the_pod_that_waits_is_gone_jobs_are_sent(place: Place) -> None:
+    place.declare()
+    driver = live(place)
+    run = offloading_run(place)
+    place.kill()
+    while not standby_pods(place):
+        driver.turns(1)
+    for pod in standby_pods(place):
+        place.kube.delete(f"/api/v1/namespaces/{place.namespace}/pods/{pod['metadata']['name']}")
+    driver.until("the end of the kill", finished)
+    assert outcome(run) == HEALED
+    assert {"census", "empty", "standby"} <= set(kill_jobs(place))
+    assert kill_jobs(place).count("standby") == 1

@@ -5,6 +5,7 @@ from typing import assert_never
 from xcom_rollout.act.clear_runs import clear_runs
 from xcom_rollout.act.confirm_readers import confirm_readers
 from xcom_rollout.act.delete_pods import delete_pods
+from xcom_rollout.act.end_standby import end_standby
 from xcom_rollout.act.forget_delivery import forget_delivery
 from xcom_rollout.act.look_for_build import look_for_build
 from xcom_rollout.act.pause_dags import set_paused
@@ -19,6 +20,7 @@ from xcom_rollout.decide.actions import (
     ClearRuns,
     ConfirmReaders,
     DeletePods,
+    EndStandby,
     ForgetDelivery,
     LookForBuild,
     PauseDags,
@@ -47,6 +49,8 @@ def perform(world: World, observed: Observed, action: Action) -> None:
             write_ledger(world, rollout, action.ledger, action.report)
         case RunJob():
             run_job(world, rollout, action)
+        case EndStandby():
+            end_standby(world, rollout, action)
         case SetValues():
             set_values(world, rollout, action)
         case ForgetDelivery():

@@ -13,7 +13,8 @@ placement. What would change the outcome or never end is left out:
 """
 
 import copy
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from xcom_rollout.clients.object_names import (
     owner,
 )
 from xcom_rollout.decide.actions import RunJob
+from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import JobKind, Rollout
 
 PROBE_FOLDER: Final = "/opt/xcom-probe"
@@ -47,6 +49,7 @@ DEADLINES: Final = {
     JobKind.CENSUS: 300,
     JobKind.EMPTY: 300,
     JobKind.REHYDRATE: 1800,
+    JobKind.STANDBY: 1800,
     JobKind.VERIFY: 120,
 }
 """Seconds that a Job of each kind may take, the start of its pod included."""
@@ -78,6 +81,11 @@ _NO_SIDECARS: Final = {
     "sidecar.istio.io/inject": "false",
     "linkerd.io/inject": "disabled",
 }
+
+
+def runs_json(runs: Iterable[RunKey]) -> str:
+    """Return a list of runs as the probe reads it."""
+    return json.dumps([{"dagId": run.dag_id, "runId": run.run_id} for run in runs])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from xcom_rollout.act.probe_job import PROBE_KEY, RUNS_KEY, Mounts, RunsFile, probe_job
+from xcom_rollout.act.ask_standby import ask_standby
+from xcom_rollout.act.probe_job import PROBE_KEY, RUNS_KEY, Mounts, RunsFile, probe_job, runs_json
 from xcom_rollout.clients.airflow_objects import (
     PodTemplate,
     environment_config_maps,
@@ -29,12 +30,16 @@ from xcom_rollout.world import World
 def run_job(world: World, rollout: Rollout, action: RunJob) -> None:
     """Create the Job of this attempt, with the ConfigMaps that its pod mounts.
 
+    A pod that waits to be asked is asked instead, where there is one.
+
     The names follow from the attempt, so doing it again finds them there.
 
     Raises:
         ActionFailed: the template of the component's pods cannot be found.
         WorldError: Helm could not render the settings, or the cluster refused.
     """
+    if ask_standby(world, rollout, action):
+        return
     maps = config_maps(world.api, world.memo, rollout.namespace)
     workloads = list_workloads(world.api, rollout.namespace, rollout.spec.airflow.release)
     template = template_of(action.component, workloads, maps)
@@ -93,8 +98,8 @@ def _probe_config_map(world: World, rollout: Rollout) -> str:
 
 
 def _runs_config_map(world: World, rollout: Rollout, action: RunJob) -> RunsFile:
-    runs = [{"dagId": run.dag_id, "runId": run.run_id} for run in action.runs]
-    content = pack(RUNS_KEY, json.dumps(runs), plain_limit=LIMIT)
+    runs = runs_json(action.runs)
+    content = pack(RUNS_KEY, runs, plain_limit=LIMIT)
     # Named by its content: it outlives its Job, and a later one may have the same number.
     name = fitted(f"xbr-{rollout.name}-runs-{_digest(runs)}")
     _create_config_map(world, rollout, name, content)

@@ -27,6 +27,51 @@ runpy.run_path("/proc/self/fd/%d" % fd, run_name="__main__")
 """
 
 
+# The end of standard input cannot be told to a process in a pod, so its length is told before.
+WITH_RUNS: Final = """
+import os, runpy, sys
+size, probe = int(sys.argv[1]), sys.argv[2]
+data = sys.stdin.buffer.read(size)
+if len(data) != size:
+    sys.exit("xcom_probe: %d of %d bytes arrived" % (len(data), size))
+fd = os.memfd_create("runs")
+with open(fd, "wb", closefd=False) as file:
+    file.write(data)
+sys.argv = [probe, *sys.argv[3:], "--runs-file", "/proc/self/fd/%d" % fd]
+runpy.run_path(probe, run_name="__main__")
+"""
+
+
+def ask_probe_in_image(
+    api: KubeApi,
+    namespace: str,
+    pod: str,
+    container: str,
+    probe: str,
+    arguments: Sequence[str],
+    *,
+    runs: bytes | None,
+    timeout: float,
+) -> Mapping[str, Any]:
+    """Run the probe that a container has mounted, and return its result document.
+
+    Args:
+        probe: its path in the container.
+        arguments: with `--markers`, or its result is not found.
+        runs: content of `--runs-file`; None where the command takes none.
+        timeout: seconds for all of it.
+
+    Raises:
+        Forbidden: the right to start processes in pods is missing.
+        KubeError: the process could not be started, or did not end in time.
+        Malformed: it printed no result.
+    """
+    command: tuple[str, ...] = ("python", probe, *arguments)
+    if runs is not None:
+        command = ("python", "-c", WITH_RUNS, str(len(runs)), probe, *arguments)
+    return find_result(api.run(namespace, pod, container, command, runs or b"", timeout=timeout))
+
+
 def ask_probe(
     api: KubeApi,
     namespace: str,

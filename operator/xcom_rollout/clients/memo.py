@@ -40,6 +40,16 @@ class Memo:
                 self._values.popitem(last=False)
         return value
 
+    def put(self, key: Hashable, value: object) -> None:
+        """Remember a value that was come by in another way."""
+        self.forget(key)
+        self.get(key, lambda: value)
+
+    def find(self, key: Hashable) -> Any:
+        """Return what is remembered by this key, None for nothing."""
+        with self._lock:
+            return self._values.get(key)
+
     def forget(self, key: Hashable) -> None:
         """Forget what was remembered by this key."""
         with self._lock:

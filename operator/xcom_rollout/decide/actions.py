@@ -62,6 +62,16 @@ class RunJob:
 
 
 @dataclass(frozen=True)
+class EndStandby:
+    """End the pods of these Jobs, which wait to be asked and will not be any more."""
+
+    jobs: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"end the pods of {', '.join(self.jobs)}"
+
+
+@dataclass(frozen=True)
 class SetValues:
     """Deliver the owned settings; every other value of the release stays as it is."""
 
@@ -207,4 +217,5 @@ Action = (
     | DeletePods
     | ClearRuns
     | SetFinalizer
+    | EndStandby
 )

@@ -124,6 +124,8 @@ class JobKind(StrEnum):
     """Removes the rows of stopped runs that hold paths."""
     REHYDRATE = "rehydrate"
     """Copies offloaded values back into the database."""
+    STANDBY = "standby"
+    """Waits to be asked what the Jobs of a kill would be sent for."""
     VERIFY = "verify"
     """Made by the version before."""
 

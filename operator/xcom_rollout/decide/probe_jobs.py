@@ -221,7 +221,7 @@ def recorded_attempt(ledger: Ledger, kind: JobKind, component: Component) -> int
             return ledger.kill.emptied_attempt if ledger.kill else 0
         case JobKind.REHYDRATE:
             return ledger.kill.rehydrated_attempt if ledger.kill else 0
-        case JobKind.VERIFY:
+        case JobKind.VERIFY | JobKind.STANDBY:
             record = None
     return 0 if record is None else record.attempt
 

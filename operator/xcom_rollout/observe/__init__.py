@@ -1,5 +1,5 @@
 """The world as it is, read into one frozen `Observed`. Changes nothing."""
 
-from xcom_rollout.observe.gather import observe
+from xcom_rollout.observe.gather import observe, same_look
 
-__all__ = ["observe"]
+__all__ = ["observe", "same_look"]

@@ -1,10 +1,13 @@
 """One look at everything that a decision needs."""
 
+from dataclasses import replace
+
 from xcom_rollout.clients.airflow_objects import list_workloads
 from xcom_rollout.clients.catalog import config_maps
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import segment
 from xcom_rollout.clients.pod_objects import list_pods
+from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
@@ -64,6 +67,17 @@ def observe(world: World, rollout: Rollout) -> Observed:
         unseen_tasks=unseen,
         namespace_terminating=rollout.deleting and is_terminating_namespace(api, namespace),
     )
+
+
+def same_look(world: World, observed: Observed) -> Observed | None:
+    """Return a look with the ledger as it is now, None where the world has to be looked at anew.
+
+    Raises:
+        WorldError: the ledger could not be read.
+    """
+    rollout = observed.rollout
+    ledger = read_ledger(world.api, world.memo, rollout.namespace, rollout.name)
+    return replace(observed, ledger=ledger) if serves_on(observed.ledger, ledger) else None
 
 
 def is_terminating_namespace(api: KubeApi, name: str) -> bool:

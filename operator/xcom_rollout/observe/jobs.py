@@ -1,6 +1,6 @@
 """The Jobs that run the probe, and what each of them found."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -14,12 +14,12 @@ from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
 from xcom_rollout.clients.pod_objects import trouble
+from xcom_rollout.clients.standby import JOB_LABEL, kept_answer
 from xcom_rollout.clients.times import parse_time, time_or_none
 from xcom_rollout.decide.ledger import AuditKind, Component, Ledger
 from xcom_rollout.decide.observed import JobKind, JobState, ProbeJob, ProbeResult, Rollout
 from xcom_rollout.decide.probe_jobs import recorded_attempt
 
-_JOB_LABEL: Final = "batch.kubernetes.io/job-name"
 _READ: Final[Mapping[JobKind, Callable[[Mapping[str, Any]], ProbeResult]]] = {
     JobKind.PROOF: probe_output.proof_result,
     JobKind.AUDIT_STATIC: partial(audit_result, kind=AuditKind.STATIC),
@@ -44,8 +44,35 @@ def list_jobs(api: KubeApi, memo: Memo, rollout: Rollout, ledger: Ledger) -> tup
     items = api.list(
         object_path(namespace, "jobs", version="batch/v1"), labels=selector(rollout.name)
     )
-    jobs = (_job(api, memo, namespace, ledger, item) for item in items)
-    return tuple(sorted((job for job in jobs if job), key=lambda job: job.name))
+    jobs = [job for item in items if (job := _job(api, memo, namespace, ledger, item))]
+    jobs += _answers(memo, rollout)
+    return tuple(sorted(jobs, key=lambda job: job.name))
+
+
+def _answers(memo: Memo, rollout: Rollout) -> Iterator[ProbeJob]:
+    """Yield what a pod that waits was asked last, as if Jobs had been sent for it."""
+    for kind in (JobKind.CENSUS, JobKind.EMPTY):
+        answer = kept_answer(memo, rollout, kind)
+        if answer is None:
+            continue
+        result: ProbeResult | None = None
+        message = ""
+        try:
+            result = _READ[kind](answer.document)
+        except Malformed as error:
+            message = error.message
+        yield ProbeJob(
+            name=answer.pod,
+            kind=kind,
+            component=Component.SCHEDULER,
+            attempt=answer.attempt,
+            digest=answer.digest,
+            created_at=answer.asked_at,
+            state=JobState.BROKEN if result is None else JobState.FINISHED,
+            finished_at=answer.asked_at,
+            result=result,
+            message=message,
+        )
 
 
 def ended_at(item: Json) -> tuple[bool, datetime | None, str]:
@@ -142,7 +169,7 @@ def _progress(api: KubeApi, namespace: str, item: Json) -> str:
 def _pods(api: KubeApi, namespace: str, item: Json) -> list[Json]:
     return api.list(
         object_path(namespace, "pods"),
-        labels=f"{_JOB_LABEL}={item['metadata']['name']}",
+        labels=f"{JOB_LABEL}={item['metadata']['name']}",
     )
 
 

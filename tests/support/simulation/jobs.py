@@ -1,7 +1,8 @@
 """The Jobs that run the probe: they take time, look at the moment when they run, and get lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from simulation.airflow import INLINE, Airflow, SimRun
@@ -22,6 +23,10 @@ from xcom_rollout.decide.observed import (
 
 KEPT: Final = 3600
 """Seconds for which Kubernetes keeps a Job that has ended."""
+STANDBY_COMES: Final = timedelta(seconds=3)
+"""From the Job to the pod that waits."""
+STANDBY_ENDS: Final = 1800
+ASKED: Final = (JobKind.CENSUS, JobKind.EMPTY)
 OF_A_KILL: Final = (JobKind.EMPTY, JobKind.REHYDRATE, JobKind.CENSUS, JobKind.VERIFY)
 
 
@@ -31,6 +36,8 @@ class SimJob:
     request: RunJob
     lost: bool = False
     result: ProbeResult | None = None
+    at_hand: bool = False
+    """Whether no Job was sent: a pod that waits has answered."""
 
 
 class Jobs:
@@ -69,6 +76,16 @@ class Jobs:
             state=JobState.RUNNING,
         )
         entry = SimJob(job, request)
+        if request.kind is JobKind.STANDBY:
+            self.jobs.append(entry)
+            self.clock.after(STANDBY_ENDS, lambda: self._end(entry))
+            return
+        if request.kind in ASKED and request.digest.startswith("kill") and self._waits():
+            entry.at_hand = True
+            self._work(entry)
+            self._end(entry)
+            self.jobs.append(entry)
+            return
         if request.kind in OF_A_KILL and request.digest.startswith("kill"):
             self.sent += 1
             entry.lost = self.sent in self.weather.jobs_lost
@@ -78,12 +95,32 @@ class Jobs:
         self.clock.after(self.dice.between((0, seconds)), lambda: self._work(entry))
         self.clock.after(seconds, lambda: self._end(entry))
 
+    def _waits(self) -> bool:
+        """Whether a pod is there that waits to be asked."""
+        return self.weather.standby and any(
+            entry.request.kind is JobKind.STANDBY
+            and entry.job.state is JobState.RUNNING
+            and moment(self.clock.now) - entry.job.created_at >= STANDBY_COMES
+            for entry in self.jobs
+        )
+
+    def end_standby(self, names: Collection[str]) -> None:
+        """The pods of these Jobs are ended."""
+        for entry in self.jobs:
+            if entry.job.name in names and entry.job.state is JobState.RUNNING:
+                self._end(entry)
+
+    def forget_answers(self) -> None:
+        """The operator is another process: what it was told and has not recorded is lost."""
+        self.jobs = [entry for entry in self.jobs if not entry.at_hand]
+
     def _work(self, entry: SimJob) -> None:
         if not entry.lost or self.weather.jobs_lost_late:
             entry.result = self._result(entry.request)
 
     def _end(self, entry: SimJob) -> None:
-        broken = entry.lost or entry.job.kind in self.broken
+        kind = entry.job.kind
+        broken = entry.lost or kind in self.broken or kind is JobKind.STANDBY
         entry.job = replace(
             entry.job,
             state=JobState.BROKEN if broken else JobState.FINISHED,

@@ -22,6 +22,7 @@ from xcom_rollout.decide.actions import (
     ClearRuns,
     ConfirmReaders,
     DeletePods,
+    EndStandby,
     ForgetDelivery,
     LookForBuild,
     PauseDags,
@@ -35,6 +36,7 @@ from xcom_rollout.decide.actions import (
 )
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.kill.outcomes import asked_to_stop, with_errors
+from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.ledger import (
     BuildSeen,
     Component,
@@ -63,6 +65,7 @@ from xcom_rollout.decide.observed import (
 )
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.summarize import Status, summarize
+from xcom_rollout.reconcile import MOST_ON_ONE_LOOK
 
 BUILD: Final = "0123456789abcdef0123456789abcdef01234567"
 ATTESTATION: Final = (
@@ -405,6 +408,8 @@ class Simulation:
                 self._write(ledger)
             case RunJob():
                 self.job_list.run(action)
+            case EndStandby(jobs=names):
+                self.job_list.end_standby(names)
             case SetValues(settings=settings):
                 self.helm.author = "immediate" if self.airflow.immediate else "operator"
                 self.helm.operator_delivers(settings, action.from_revision)
@@ -657,9 +662,19 @@ class Simulation:
                 return
             observed = self.observe()
             decision = self.last = decide(observed, self.seen_now)
+            for _ in range(MOST_ON_ONE_LOOK - 1):
+                if decision.action is None:
+                    break
+                before_it = self.ledger
+                self._act(decision.action)
+                recorded = isinstance(decision.action, WriteLedger)
+                if not (recorded and serves_on(before_it, self.ledger)):
+                    break
+                # The same look serves once more; the world has gone on.
+                observed = replace(observed, ledger=self.ledger)
+                decision = self.last = decide(observed, self.seen_now)
             if decision.action is not None:
                 calm = 0
-                self._act(decision.action)
                 continue
             seen = self._signature()
             calm = calm + 1 if seen == before else 0
@@ -722,6 +737,7 @@ class Simulation:
             self.clock.advance(self.clock.now + FAILED_PASS)
         if stop:
             self.helm.another_pod()
+            self.job_list.forget_answers()
             self.clock.advance(self.clock.now + AWAY)
 
     def open_kill(self) -> Kill | None:

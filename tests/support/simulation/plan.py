@@ -300,6 +300,7 @@ def _draw_weather(pick: _Pick, nasty: bool) -> Weather:
         job=often((1, pick.of(5, 30, 120)), (2, 3)),  # type: ignore[arg-type]
         jobs_lost=lost,  # type: ignore[arg-type]
         jobs_lost_late=pick.chance(50),
+        standby=pick.chance(50),
         heartbeat=pick.of(0, 5, 10),
         grace=pick.of(1, 3),
         deaf_grace=30,

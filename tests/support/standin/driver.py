@@ -25,7 +25,7 @@ from xcom_rollout.clients.errors import WorldError
 from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.events import ClusterRecorder
-from xcom_rollout.observe import observe
+from xcom_rollout.observe import observe, same_look
 from xcom_rollout.reconcile import Key, Reconciler, utc_now
 from xcom_rollout.rollouts import ClusterRollouts, ConflictError
 from xcom_rollout.world import open_world
@@ -80,6 +80,7 @@ def start_operator(
         recorder=ClusterRecorder(kube),
         observe=lambda rollout: observe(world, rollout),
         perform=act,
+        same_look=lambda observed: same_look(world, observed),
         now=now,
     )
     return Operator(reconciler, (http, world.http))

@@ -27,9 +27,9 @@ BEGIN = "-----BEGIN XCOM PROBE RESULT-----"
 END = "-----END XCOM PROBE RESULT-----"
 PROBE_JOB = "xcomrollout.dev/job-kind"
 
-Probe = Callable[[Json, Loaded, list[str]], Json]
-"""(pod, what it loaded, the probe's arguments) -> the members `verdict`, `checks`, `facts`, ... of
-the result document."""
+Probe = Callable[[Json, Loaded, list[str], bytes | None], Json]
+"""(pod, what it loaded, the probe's arguments, its list of runs where that is not mounted) -> the
+members `verdict`, `checks`, `facts`, ... of the result document."""
 
 
 def now() -> str:
@@ -160,12 +160,16 @@ class Node:
 
     def _job(self, item: Json, pods: list[Json]) -> None:
         metadata, status = item["metadata"], item.get("status") or {}
-        if any(entry["type"] == "Complete" for entry in status.get("conditions") or []):
+        if any(entry["type"] in ("Complete", "Failed") for entry in status.get("conditions") or []):
             return
         path = _path("jobs", item, "apis/batch/v1") + "/status"
         mine = [
             pod for pod in pods if _has(pod, {"batch.kubernetes.io/job-name": metadata["name"]})
         ]
+        if not mine and status.get("startTime"):
+            # Its only pod was ended, and there is no second try.
+            self._end_job(path, ("FailureTarget", "Failed"), {"failed": 1})
+            return
         if not mine:
             template = item["spec"]["template"]
             made = {
@@ -174,26 +178,34 @@ class Node:
                 "annotations": template["metadata"].get("annotations") or {},
             }
             pod = self.start(metadata["namespace"], made, template["spec"])
-            self._run(pod)
+            if not _waits(pod):
+                self._run(pod)
             running = {"startTime": now(), "active": 1, "ready": 1}
             self._kube.merge(path, {"status": running})
             return
+        if any(_waits(pod) for pod in mine):
+            return
         for pod in mine:
             self._say(pod, "Succeeded")
+        ended = {"succeeded": len(mine), "completionTime": now()}
+        self._end_job(path, ("SuccessCriteriaMet", "Complete"), ended)
+
+    def _end_job(self, path: str, kinds: tuple[str, ...], how: Json) -> None:
         conditions = [
             {"type": kind, "status": "True", "lastTransitionTime": now(), "lastProbeTime": now()}
-            for kind in ("SuccessCriteriaMet", "Complete")
+            for kind in kinds
         ]
-        done: Json = {"active": 0, "ready": 0, "terminating": 0, "succeeded": len(mine)}
-        done |= {"completionTime": now(), "conditions": conditions}
-        self._kube.merge(path, {"status": done})
+        done: Json = {"active": 0, "ready": 0, "terminating": 0, "conditions": conditions}
+        self._kube.merge(path, {"status": done | how})
 
     def _run(self, pod: Json) -> None:
         """Make the log of a Job's pod: what it sees is what is there when it starts."""
         metadata = pod["metadata"]
         container = pod["spec"]["containers"][0]
         arguments = [*container.get("command", []), *container.get("args", [])]
-        result = self._probes[metadata["namespace"]](pod, self.loaded(metadata["uid"]), arguments)
+        result = self._probes[metadata["namespace"]](
+            pod, self.loaded(metadata["uid"]), arguments, None
+        )
         with self._lock:
             self._logs[metadata["namespace"], metadata["name"]] = framed(result)
 
@@ -234,10 +246,12 @@ class Node:
         self._kube.merge(f"/api/v1/nodes/{self.name}/status", {"status": status})
 
     def _execute(self, namespace: str, pod: str, command: list[str], stdin: bytes) -> Ran:
-        """Run the probe's `inspect` or `provenance`, all that the operator starts in live pods."""
+        """Run the probe: in live pods `inspect` or `provenance`, questions in one that waits."""
         found = self._kube.find(f"/api/v1/namespaces/{namespace}/pods/{pod}")
         if found is None:
             return Ran("", f"no pod {pod}", 1)
+        if _waits(found):
+            return self._answer(found, command, stdin)
         if command[:2] != ["python", "-c"] or not {"inspect", "provenance"} & set(command):
             return Ran("", f"this pod does not know the command {command[:1]}", 127)
         size = next((int(word) for word in command if word.isdigit()), len(stdin))
@@ -246,7 +260,19 @@ class Node:
         if "provenance" in command:
             component = found["metadata"]["labels"]["component"]
             return Ran(framed(self._builds[namespace].told(component, command)))
-        loaded = self.loaded(found["metadata"]["uid"])
+        return self._inspect(found)
+
+    def _answer(self, pod: Json, command: list[str], stdin: bytes) -> Ran:
+        """Run a command beside a process that waits for that."""
+        size = next((int(word) for word in command if word.isdigit()), 0)
+        if len(stdin) != size:
+            return Ran("", f"{len(stdin)} of {size} bytes arrived", 1)
+        metadata = pod["metadata"]
+        probe, loaded = self._probes[metadata["namespace"]], self.loaded(metadata["uid"])
+        return Ran(framed(probe(pod, loaded, command, stdin or None)))
+
+    def _inspect(self, pod: Json) -> Ran:
+        loaded = self.loaded(pod["metadata"]["uid"])
         options: dict[str, Any] = {
             name: {"value": value, "source": "airflow.cfg"}
             for name, value in (
@@ -257,6 +283,11 @@ class Node:
         }
         facts = {"backendClass": loaded.backend, "objectStorage": options}
         return Ran(framed({"verdict": "pass", "facts": facts}))
+
+
+def _waits(pod: Json) -> bool:
+    """Whether the process of a pod does nothing until it is ended."""
+    return "standby" in (pod["spec"]["containers"][0].get("command") or [])
 
 
 def _has(item: Json, labels: dict[str, str]) -> bool:

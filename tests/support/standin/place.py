@@ -257,7 +257,7 @@ class Place:
 
     # -- what the probe finds ----------------------------------------------------------------
 
-    def _probe(self, pod: Json, loaded: Loaded, arguments: list[str]) -> Json:
+    def _probe(self, pod: Json, loaded: Loaded, arguments: list[str], given: bytes | None) -> Json:
         self.probes.append(arguments)
         if "prove" in arguments:
             if "--samples" in arguments:
@@ -269,8 +269,9 @@ class Place:
             found = {"recommendedThreshold": self.recommended}
             return {"command": "calibrate", "verdict": "pass", "calibration": found}
         keys = None
-        if "--runs-file" in arguments:
-            keys = [(run["dagId"], run["runId"]) for run in self._mounted_runs(pod)]
+        if given is not None or "--runs-file" in arguments:
+            listed = self._mounted_runs(pod) if given is None else json.loads(given)
+            keys = [(run["dagId"], run["runId"]) for run in listed]
         if "forget" in arguments:
             runs = self.airflow.forget(keys or [])
             return {"command": "forget", "verdict": "pass", "runs": runs}

@@ -12,6 +12,7 @@ from simulation.plan import BIG, HOUR, OTHER_BASE, SMALL, world
 
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.ledger import RunKey, RunStage
+from xcom_rollout.decide.observed import JobKind, JobState
 
 KILL_AT = 20
 HOLDER = RunPlan("dag0", (SimTask(3, BIG), SimTask(40, SMALL), SimTask(1, SMALL)))
@@ -331,3 +332,37 @@ def test_pods_that_do_not_show_are_where_a_path_is_read() -> None:
     deaf = RunPlan("dag0", (SimTask(3, BIG), SimTask(200, BIG, deaf=True), SimTask(5, SMALL)))
     sim = play(plan(deaf, WRITER, weather=Weather(unseen=True)))
     assert sim.hazards.found().keys() & {"path_reads", "exposed", "spoilt_rows"}
+
+
+def test_questions_are_put_to_a_pod_that_waits_and_it_is_ended_with_the_kill() -> None:
+    """No question waits for a pod to start then; a Job of 10 s stands for a slow start."""
+    slow = replace(HELM, job=(10, 10))
+    sent = ended_well(plan(HOLDER, weather=slow))
+    asked = ended_well(plan(HOLDER, weather=replace(slow, standby=True)))
+    kinds = {entry.request.kind for entry in asked.jobs if entry.at_hand}
+    assert kinds == {JobKind.CENSUS, JobKind.EMPTY}
+    assert _queued_after(asked) <= _queued_after(sent) - 20
+    for sim in (sent, asked):
+        waiting = [entry.job for entry in sim.jobs if entry.job.kind is JobKind.STANDBY]
+        assert [job.state for job in waiting] == [JobState.BROKEN], "started once, and ended"
+
+
+def test_answers_that_were_lost_with_the_operator_are_asked_for_again() -> None:
+    for number in range(1, 30):
+        weather = replace(HELM, standby=True)
+        ended_well(plan(HOLDER, WRITER, stops=((number, "unrecorded"),), weather=weather))
+
+
+def test_a_run_that_has_ended_and_whose_old_pod_stays_is_looked_up_once_a_minute() -> None:
+    over = RunPlan("dag0", (SimTask(300), SimTask(3, fails=True, beside=True)))
+    for standby in (True, False):
+        sim = ended_well(plan(over, kill_at=2, stop_after=30, weather=Weather(standby=standby)))
+        questions = [entry for entry in sim.jobs if entry.job.digest.endswith("overdue")]
+        assert 3 <= len(questions) <= 6
+
+
+def _queued_after(sim: Simulation) -> float:
+    kill = sim.ledger.kill
+    assert kill is not None
+    assert kill.queued_at is not None
+    return (kill.queued_at - kill.engaged_at).total_seconds()

@@ -135,7 +135,7 @@ CORPUS = {
         weather=Weather(seed=3507, queue=(0, 1), init=(0, 5), roll=1, job=(1, 30)),
         kill_at=55,
         strategy="Immediate",
-        stops=((11, "unrecorded"), (14, "within")),
+        stops=((12, "unrecorded"), (15, "within")),
     ),
     "an immediate kill of a first delivery that failed": Plan(
         (run(SimTask(), dag="dag2"), run(SimTask()), run(SimTask(1500, retries=1))),
@@ -143,6 +143,12 @@ CORPUS = {
         kill_at=25,
         strategy="Immediate",
         people=((1500, "take-back", ""), (1800, "kill", "")),
+    ),
+    "an old task of a run that has ended outlasts its limit": Plan(
+        (run(SimTask(300), SimTask(3, fails=True, beside=True)),),
+        weather=Weather(standby=True),
+        kill_at=2,
+        stop_after=30,
     ),
     "an immediate kill of a child that is made a drain": Plan(
         (

@@ -16,6 +16,7 @@ from xcom_rollout.api.names import ANNOTATION_KILL, FINALIZER
 from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.clients.errors import Conflict, WorldError
 from xcom_rollout.decide.actions import Action, SetFinalizer, SetValues
+from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.table import AT_REST
@@ -37,6 +38,7 @@ class Loop:
     before_action: Callable[[Action], None] = lambda _: None
     before_look: Callable[[], None] = lambda: None
     done: list[Action] = field(default_factory=list)
+    same_looks: int = 0
 
     def __post_init__(self) -> None:
         self.rollouts.put("airflow", "demo", SPEC)
@@ -44,13 +46,24 @@ class Loop:
         for name, value in annotations.items():
             self.rollouts.annotate("airflow", "demo", name, value)
         self.reconciler = Reconciler(
-            self.rollouts, self.notebook, self.observe, self.perform, now=lambda: self.sim.now
+            self.rollouts,
+            self.notebook,
+            self.observe,
+            self.perform,
+            now=lambda: self.sim.now,
+            same_look=self.same_look,
         )
 
     def observe(self, rollout: Rollout) -> Observed:
         self.before_look()
         self.sim.annotations = dict(rollout.annotations)
         return replace(self.sim.observe(), rollout=rollout)
+
+    def same_look(self, observed: Observed) -> Observed | None:
+        if not serves_on(observed.ledger, self.sim.ledger):
+            return None
+        self.same_looks += 1
+        return replace(observed, ledger=self.sim.ledger)
 
     def perform(self, observed: Observed, action: Action) -> None:
         assert observed.rollout.name == "demo"
@@ -303,6 +316,27 @@ def test_a_kill_is_followed_to_its_end() -> None:
     assert kill.finished_at is not None
     assert not loop.sim.path_reads
     assert not loop.sim.spoilt_rows
+
+
+def test_what_becomes_of_runs_is_acted_on_without_another_look() -> None:
+    loop = Loop()
+    loop.run_until("Live")
+    run = SimRun(RunKey("etl", "a"), [(2, 5000), (60, 10), (1, 10)])
+    loop.sim.runs[run.key] = run
+    for _ in range(10):
+        loop.sim.tick()
+    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
+    looks: list[int] = []
+    loop.before_look = lambda: looks.append(len(loop.done))
+    loop.run_until("Reverted")
+    assert (run.state, run.clears) == ("success", 1)
+    words = [type(action).__name__ for action in loop.done]
+    for effect in ("StopRuns", "ClearRuns"):
+        place = words.index(effect)
+        assert words[place - 1] == "WriteLedger"
+        assert place not in looks, f"{effect} took another look"
+    delivered = [place for place, word in enumerate(words) if word == "SetValues"]
+    assert set(delivered[-2:]) <= set(looks), "a delivery takes a look of its own"
 
 
 def test_a_log_line_for_each_action_and_change(

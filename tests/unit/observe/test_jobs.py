@@ -62,7 +62,7 @@ def test_the_answer_of_a_census_is_forgotten_once_it_is_on_record() -> None:
         return [item] if path.endswith("/jobs") else []
 
     api = cast("KubeApi", SimpleNamespace(list=listed))
-    rollout = cast("Rollout", SimpleNamespace(namespace="n", name="demo"))
+    rollout = cast("Rollout", SimpleNamespace(namespace="n", name="demo", uid="u"))
     memo, open_ledger = Memo(), Ledger()
     recorded = Ledger(census=CensusRecord("j", 1, MOMENT, ()))
     list_jobs(api, memo, rollout, open_ledger)

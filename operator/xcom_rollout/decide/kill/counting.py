@@ -6,6 +6,8 @@ delivered, for what the other two did not foresee.
 """
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
@@ -46,6 +48,9 @@ from xcom_rollout.decide.probe_jobs import (
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
+OVERDUE_AGAIN: Final = timedelta(minutes=1)
+"""How soon runs are looked up again whose old pods are left, though they were not in flight."""
+
 
 def found_counted(s: Situation) -> Finding:
     """The runs with offloaded values were counted once; healing need not wait for more."""
@@ -74,6 +79,16 @@ def overdue_counted(s: Situation) -> Finding:
     if not overdue:
         return done("NoTaskOverdue", "no old task outlasts its limit")
     listed = some(overdue)
+    last = s.ledger.census
+    if last is not None and last.purpose == purpose(kill, OVERDUE):
+        again = last.taken_at + OVERDUE_AGAIN
+        if s.now < again:
+            return wait(
+                "OldTasksOverdue",
+                f"old task pods of {listed} are left, whose runs are not in flight; they are "
+                f"looked up again at {again:%H:%M:%SZ}",
+                seconds=(again - s.now).total_seconds(),
+            )
     return _count(
         s,
         kill,

@@ -72,6 +72,7 @@ from xcom_rollout.decide.kill.runs import (
     none_stuck,
     stopped,
 )
+from xcom_rollout.decide.kill.standby import standby
 from xcom_rollout.decide.kill.writers import begun, kept, writers_gone, writers_stopped
 from xcom_rollout.decide.release_steps import release_found, release_settled, sole_owner
 from xcom_rollout.decide.table import Step
@@ -85,6 +86,7 @@ KILL_TABLE: Final = (
     Step("release-found", "Refused", Condition.ACCEPTED, release_found),
     Step("kill-begun", "Killing", _REVERTED, begun),
     Step("resource-kept", "Killing", _REVERTED, kept),
+    Step("standby", "Killing", _REVERTED, standby, blocking=False),
     Step("release-settled", "Killing", _REVERTED, release_settled),
     Step("writers-stopped", "Killing", _REVERTED, writers_stopped),
     Step("none-stuck", "Recovering", _RECOVERED, none_stuck, blocking=False),

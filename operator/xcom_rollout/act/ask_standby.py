@@ -1,0 +1,64 @@
+"""Put a question of a kill to a pod that waits for it, instead of sending a Job."""
+
+import logging
+from typing import Final
+
+from xcom_rollout.act.probe_job import PROBE_FOLDER, PROBE_KEY, runs_json
+from xcom_rollout.clients.errors import KubeError, Malformed
+from xcom_rollout.clients.in_pod import ask_probe_in_image
+from xcom_rollout.clients.object_names import PROBE_CONTAINER
+from xcom_rollout.clients.standby import StandbyAnswer, StandbyPod, keep_answer, standby_pods
+from xcom_rollout.decide.actions import RunJob
+from xcom_rollout.decide.observed import JobKind, Rollout
+from xcom_rollout.world import World
+
+ASKED: Final = frozenset({JobKind.CENSUS, JobKind.EMPTY})
+"""What is short: a copy of values takes minutes, and a pass waits for its answer."""
+PATIENCE: Final = 20.0
+"""Seconds for an answer, after which a Job is sent, which may take longer."""
+_LOG: Final = logging.getLogger(__name__)
+
+
+def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
+    """Return whether a pod that waits has answered; its answer is kept for the next look.
+
+    Whatever is wrong with it, a Job is sent instead and says more.
+    """
+    if action.kind not in ASKED:
+        return False
+    pod: StandbyPod | None = None
+    try:
+        pod = next(
+            (
+                found
+                for found in standby_pods(world.api, rollout)
+                if found.running and not world.memo.find(("standby is dumb", found.uid))
+            ),
+            None,
+        )
+        if pod is None:
+            return False
+        asked_at = world.api.now()
+        document = ask_probe_in_image(
+            world.api,
+            rollout.namespace,
+            pod.name,
+            PROBE_CONTAINER,
+            f"{PROBE_FOLDER}/{PROBE_KEY}",
+            (*action.arguments, "--markers"),
+            runs=runs_json(action.runs).encode() if action.runs else None,
+            timeout=PATIENCE,
+        )
+    except (KubeError, Malformed) as error:
+        if pod is not None:
+            # Each question would wait for it in vain.
+            world.memo.put(("standby is dumb", pod.uid), True)
+        _LOG.warning(
+            "the pod that waits for questions did not answer, so a Job is sent: %s",
+            error.message,
+            extra={"rollout": f"{rollout.namespace}/{rollout.name}", "kind": str(action.kind)},
+        )
+        return False
+    answer = StandbyAnswer(pod.name, action.attempt, action.digest, asked_at, document)
+    keep_answer(world.memo, rollout, action.kind, answer)
+    return True
