@@ -1,7 +1,7 @@
 """One pass after the other: observe, decide, write what is known, act, until there is rest.
 
-Every pass starts from the world. What a pass remembers of the one before is nothing, so the
-operator may be stopped anywhere and go on from there.
+Every pass starts from the world. What it does depends on nothing that a pass before remembers, so
+the operator may be stopped anywhere and go on from there.
 """
 
 import logging
@@ -16,8 +16,17 @@ from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.observed import Observed, Rollout
-from xcom_rollout.decide.summarize import failure, summarize
+from xcom_rollout.decide.summarize import (
+    ACTION_FAILED,
+    INVALID_SPEC,
+    OBSERVE_FAILED,
+    failure,
+    failure_lasts,
+    still_failing,
+    summarize,
+)
 from xcom_rollout.events import Note, Recorder, Severity, notes_of
+from xcom_rollout.failures import Failures, of_lasting, patience_for
 from xcom_rollout.rollouts import (
     ConflictError,
     Raw,
@@ -39,10 +48,6 @@ LONGEST_HELD: Final = timedelta(minutes=1)
 """Longest time between passes over a held rollout."""
 LONGEST_IN_KILL: Final = timedelta(seconds=10)
 """The same while a kill waits, such as for a task that takes hours."""
-
-OBSERVE_FAILED: Final = "ObserveFailed"
-ACTION_FAILED: Final = "ActionFailed"
-INVALID_SPEC: Final = "InvalidSpec"
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +110,7 @@ class Reconciler:
     """Returns what was observed with the ledger as it is by now; None where that takes another
     look at the world."""
     patience: Patience = field(default_factory=Patience)
+    failures: Failures[Key] = field(default_factory=Failures)
 
     def __call__(self, key: Key) -> timedelta | None:
         """Make passes over the rollout until it rests.
@@ -116,6 +122,7 @@ class Reconciler:
         for _ in range(MOST_PASSES):
             raw = self.rollouts.get(key.namespace, key.name)
             if raw is None or (is_deleting(raw["metadata"]) and not is_kept(raw["metadata"])):
+                self.failures.forget(key)
                 return None
             try:
                 rest = self._pass(key, raw)
@@ -131,6 +138,7 @@ class Reconciler:
         try:
             rollout = read_rollout(raw)
         except SpecInvalidError as invalid:
+            self.failures.over(key)
             self._tell_failure(key, raw, INVALID_SPEC, str(invalid), accepted=False)
             return _Rest(over=True)
         rest, raw, seen = self._decide_and_act(key, raw, rollout, None)
@@ -153,10 +161,15 @@ class Reconciler:
         except Conflict:
             raise
         except Exception as error:
-            self._try_to_tell(key, raw, OBSERVE_FAILED, error)
+            self._try_to_tell(key, raw, rollout, error)
             raise
-        raw = self._publish(key, raw, status, _announcement(decision))
+        failing = self.failures.of(key, previous, now)
+        again = failing is not None and failing.tries_again(decision.action)
+        if again or (failing is not None and failing.lasting and decision.action is not None):
+            status = still_failing(status, previous, now)
+        raw = self._publish(key, raw, status, () if again else _announcement(decision))
         if decision.action is None:
+            self.failures.over(key)
             progress = decision.current.finding.progress
             killing = observed.ledger.kill is not None
             # The way back is in a hurry; what it waits for may take hours all the same.
@@ -171,8 +184,9 @@ class Reconciler:
         except Conflict:
             raise
         except Exception as error:
-            self._try_to_tell(key, raw, ACTION_FAILED, error, decision.action)
+            self._try_to_tell(key, raw, rollout, error, decision.action)
             raise
+        self.failures.succeeded(key, decision.action)
         log.info(
             "action",
             extra={
@@ -216,7 +230,14 @@ class Reconciler:
         return raw
 
     def _tell_failure(
-        self, key: Key, raw: Raw, reason: str, message: str, *, accepted: bool = True
+        self,
+        key: Key,
+        raw: Raw,
+        reason: str,
+        message: str,
+        *,
+        accepted: bool = True,
+        lasting: bool = False,
     ) -> None:
         previous = raw.get("status") or {}
         status = failure(
@@ -226,20 +247,28 @@ class Reconciler:
             self.now(),
             previous,
             accepted=accepted,
+            lasting=lasting,
         )
-        changed = differs(previous, status)
-        notes = (Note(Severity.WARNING, reason, message),) if changed else ()
+        # Of one that lasts the status has the newest words; a person was told already.
+        news = differs(previous, status) and not (lasting and failure_lasts(previous))
+        notes = (Note(Severity.WARNING, reason, message),) if news else ()
         self._publish(key, raw, status, notes)
 
     def _try_to_tell(
-        self, key: Key, raw: Raw, reason: str, error: Exception, action: Action | None = None
+        self, key: Key, raw: Raw, rollout: Rollout, error: Exception, action: Action | None = None
     ) -> None:
         """Tell a failure in the status, if that can be written; the error is raised anyway."""
-        message = str(error) or type(error).__name__
+        reason, message, tried = OBSERVE_FAILED, str(error) or type(error).__name__, ""
         if action is not None:
-            message = f"could not {action.describe()}: {message}"
+            reason, tried = ACTION_FAILED, action.describe()
+            message = f"could not {tried}: {message}"
+        previous = raw.get("status") or {}
+        patience = patience_for(rollout, previous)
+        failing = self.failures.failed(key, previous, self.now(), patience, tried)
+        if failing.lasting:
+            message = of_lasting(message, rollout, patience, action)
         try:
-            self._tell_failure(key, raw, reason, message)
+            self._tell_failure(key, raw, reason, message, lasting=failing.lasting)
         except Exception as second:
             log.exception(
                 "a failure could not be told in the status",

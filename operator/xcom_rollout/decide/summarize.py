@@ -1,7 +1,7 @@
 """The status of a rollout, made from what was seen and decided. Pure, and the only writer of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,6 +30,12 @@ MOST_FINDINGS: Final = 20
 """Findings of an audit that the status shows; the ConfigMap has them all."""
 MESSAGE_LIMIT: Final = 4096
 """Longest condition message, in characters; the API convention allows 32768."""
+
+OBSERVE_FAILED: Final = "ObserveFailed"
+ACTION_FAILED: Final = "ActionFailed"
+FAILED: Final = (OBSERVE_FAILED, ACTION_FAILED)
+"""Reasons of a pass that ended in an error."""
+INVALID_SPEC: Final = "InvalidSpec"
 
 Status = dict[str, Any]
 
@@ -88,30 +94,86 @@ def failure(
     previous: Mapping[str, Any],
     *,
     accepted: bool = True,
+    lasting: bool = False,
 ) -> Status:
     """Return the previous status with a pass that failed: invalid spec, or an error on the way.
 
-    `accepted` is False when the spec itself is at fault.
+    `accepted` is False when the spec itself is at fault, `lasting` says that passes have failed
+    for long: both need a person.
     """
-    before = {entry["type"]: entry for entry in previous.get("conditions") or []}
-    new = {
-        Condition.READY: ("False", reason, message),
-        Condition.RECONCILING: ("True" if accepted else "False", reason, message),
-        Condition.STALLED: ("False" if accepted else "True", reason, message),
-    }
+    before = _by_type(previous)
+    held = lasting or not accepted
+    new = _of_failure(reason, message, before, generation, held=held)
     if not accepted:
         new[Condition.ACCEPTED] = ("False", reason, message)
-    conditions = [
-        _condition(kind, *values, generation, now, before) for kind, values in new.items()
-    ]
-    conditions += [entry for kind, entry in before.items() if kind not in new]
+    conditions = before | {
+        kind: _condition(kind, *values, generation, now, before) for kind, values in new.items()
+    }
     status = dict(previous)
     status.setdefault("phase", "Refused" if not accepted else "Preparing")
     if not accepted:
         status["phase"] = "Refused"
     status["observedGeneration"] = generation
-    status["conditions"] = sorted(conditions, key=lambda entry: _ORDER.index(entry["type"]))
+    status["conditions"] = _in_order(conditions.values())
     return status
+
+
+def failure_lasts(status: Mapping[str, Any]) -> bool:
+    """Whether the status shows a failure that has lasted."""
+    stalled = _by_type(status).get(Condition.STALLED, {})
+    return stalled.get("status") == "True" and stalled.get("reason") in FAILED
+
+
+def still_failing(decided: Status, previous: Mapping[str, Any], now: datetime) -> Status:
+    """Return what was decided, with the failure that the previous status shows.
+
+    For a try that comes after one that failed: it would otherwise be told to go on, and to have
+    failed, in turns with each try.
+    """
+    before = _by_type(previous)
+    shown = before.get(Condition.READY, {})
+    if shown.get("reason") not in FAILED:
+        return decided
+    generation, present = decided["observedGeneration"], _by_type(decided)
+    held = failure_lasts(previous)
+    failed = _of_failure(shown["reason"], shown["message"], present, generation, held=held)
+    conditions = present | {
+        kind: _condition(kind, *values, generation, now, before) for kind, values in failed.items()
+    }
+    return decided | {"conditions": _in_order(conditions.values())}
+
+
+def _of_failure(
+    reason: str,
+    message: str,
+    present: Mapping[str, Mapping[str, Any]],
+    generation: int,
+    *,
+    held: bool,
+) -> dict[str, tuple[str, str, str]]:
+    """Return what a failure says; what waits for a person beside it, by `present`, still does."""
+    values = {
+        Condition.READY: ("False", reason, message),
+        Condition.RECONCILING: (_flag(not held), reason, message),
+        Condition.STALLED: (_flag(held), reason, message),
+    }
+    stalled = present.get(Condition.STALLED, {})
+    if (
+        not held
+        and stalled.get("status") == "True"
+        and stalled.get("reason") not in FAILED
+        and stalled.get("observedGeneration") == generation
+    ):
+        values[Condition.STALLED] = _kept(stalled)
+    return values
+
+
+def _by_type(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {str(entry["type"]): entry for entry in status.get("conditions") or []}
+
+
+def _in_order(conditions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(conditions, key=lambda entry: _ORDER.index(entry["type"]))
 
 
 _ORDER: Final = (Condition.READY, Condition.RECONCILING, Condition.STALLED, *DOMAIN_CONDITIONS)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -15,12 +16,20 @@ from simulation import spec as simulated_spec
 from xcom_rollout.api.names import ANNOTATION_KILL, FINALIZER
 from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.clients.errors import Conflict, WorldError
-from xcom_rollout.decide.actions import Action, SetFinalizer, SetValues
+from xcom_rollout.decide.actions import (
+    Action,
+    ConfirmReaders,
+    ForgetDelivery,
+    LookForBuild,
+    SetFinalizer,
+    SetValues,
+)
 from xcom_rollout.decide.kill.same_look import serves_on
-from xcom_rollout.decide.ledger import RunKey
+from xcom_rollout.decide.ledger import BuildQuestion, RunKey
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.table import AT_REST
 from xcom_rollout.events import Severity
+from xcom_rollout.failures import Failures
 from xcom_rollout.reconcile import Key, Patience, Reconciler
 
 KEY = Key("airflow", "demo")
@@ -243,6 +252,197 @@ def test_a_failed_action_is_a_condition_and_is_tried_again(loop: Loop) -> None:
         "cannot be reached"
     )
     assert loop.status["phase"] == "Live"
+
+
+@dataclass
+class Trouble:
+    """Lets every action of one kind fail while it lasts, and the world too where it is `blind`."""
+
+    loop: Loop
+    kind: type[Action]
+    lasts: bool = True
+    blind: bool = False
+    says: Callable[[], str] = lambda: "helm: the chart cannot be read"
+
+    def __post_init__(self) -> None:
+        self.loop.before_action = self.act
+        self.loop.before_look = self.look
+
+    def act(self, action: Action) -> None:
+        if self.lasts and isinstance(action, self.kind):
+            raise WorldError(self.says())
+
+    def look(self) -> None:
+        if self.blind:
+            raise WorldError("the ledger cannot be read")
+
+    def retry(self, seconds: int) -> list[dict[str, Any]]:
+        """Let time pass with a pass every 15 s; return `Stalled` as each write left it."""
+        seen, write = [], self.loop.rollouts.write_status
+
+        def watched(raw: Any, status: Any) -> Any:
+            seen.append(next(dict(c) for c in status["conditions"] if c["type"] == "Stalled"))
+            return write(raw, status)
+
+        self.loop.rollouts.write_status = watched  # type: ignore[method-assign]
+        for second in range(seconds):
+            if second % 15 == 0:
+                with suppress(WorldError):
+                    self.loop()
+            self.loop.sim.tick()
+        self.loop.rollouts.write_status = write  # type: ignore[method-assign]
+        return seen
+
+    def told(self, reason: str) -> int:
+        return sum(note.reason == reason for note in self.loop.notebook.notes)
+
+
+def test_a_failure_that_lasts_is_stalled_with_message_and_remedy(loop: Loop) -> None:
+    trouble = Trouble(loop, SetValues)
+    trouble.retry(240)
+    assert loop.condition("Stalled")["status"] == "False"
+    trouble.retry(240)
+    stalled = loop.condition("Stalled")
+    assert (stalled["status"], stalled["reason"]) == ("True", "ActionFailed")
+    assert "could not deliver the object storage backend at threshold -1" in stalled["message"]
+    assert "helm: the chart cannot be read" in stalled["message"]
+    assert "helm history airflow -n airflow" in stalled["message"]
+    RolloutStatus.model_validate(loop.status)
+
+
+def test_a_failure_is_written_and_told_once_and_once_more_when_it_lasts(loop: Loop) -> None:
+    trouble = Trouble(loop, SetValues)
+    trouble.retry(60)
+    assert loop.condition("Ready")["reason"] == "ActionFailed"
+    seen = trouble.retry(1800)
+    assert [entry["status"] for entry in seen] == ["True"]
+    assert (trouble.told("DeliveringReaders"), trouble.told("ActionFailed")) == (1, 2)
+
+
+def test_a_failure_whose_words_differ_each_time_is_stalled_without_a_break(loop: Loop) -> None:
+    trouble = Trouble(loop, SetValues, says=lambda: f"timeout at {loop.sim.now}")
+    trouble.retry(600)
+    told = trouble.told("ActionFailed")
+    seen = trouble.retry(600)
+    assert {entry["status"] for entry in seen} == {"True"}
+    assert trouble.told("ActionFailed") == told
+
+
+def test_a_stall_ends_as_soon_as_the_action_succeeds(loop: Loop) -> None:
+    trouble = Trouble(loop, SetValues)
+    trouble.retry(600)
+    assert loop.condition("Stalled")["status"] == "True"
+    trouble.lasts = False
+    loop()
+    assert loop.condition("Stalled")["status"] == "False"
+    assert loop.condition("Reconciling")["status"] == "True"
+    loop.run_until("Live")
+
+
+def test_a_success_in_between_lets_the_time_begin_anew(loop: Loop) -> None:
+    trouble = Trouble(loop, SetValues)
+    trouble.retry(240)
+    trouble.lasts = False
+    loop()
+    trouble.kind, trouble.lasts = ConfirmReaders, True
+    trouble.retry(240)
+    assert loop.condition("Ready")["reason"] == "ActionFailed"
+    assert loop.condition("Stalled")["status"] == "False"
+    trouble.retry(240)
+    assert loop.condition("Stalled")["status"] == "True"
+
+
+def test_a_world_that_cannot_be_seen_for_long_is_stalled_until_it_is_seen(loop: Loop) -> None:
+    trouble = Trouble(loop, SetValues, blind=True, lasts=False)
+    trouble.retry(600)
+    stalled = loop.condition("Stalled")
+    assert (stalled["status"], stalled["reason"]) == ("True", "ObserveFailed")
+    assert "the ledger cannot be read" in stalled["message"]
+    assert trouble.told("ObserveFailed") == 2
+    trouble.blind = False
+    loop()
+    assert loop.condition("Stalled")["status"] == "False"
+
+
+def test_failures_to_see_and_to_act_in_turns_are_one_failure(loop: Loop) -> None:
+    trouble = Trouble(loop, SetValues)
+    trouble.retry(30)
+    for _ in range(20):
+        trouble.blind = not trouble.blind
+        trouble.retry(15)
+    assert {entry["status"] for entry in trouble.retry(300)} <= {"True"}
+    assert loop.condition("Stalled")["status"] == "True"
+
+
+def test_in_a_kill_a_failure_is_stalled_sooner(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by":"ana","reason":"test"}')
+    trouble = Trouble(loop, SetValues)
+    trouble.retry(150)
+    assert loop.condition("Ready")["reason"] == "ActionFailed"
+    assert loop.condition("Stalled")["status"] == "False"
+    trouble.retry(60)
+    stalled = loop.condition("Stalled")
+    assert (stalled["status"], stalled["reason"]) == ("True", "ActionFailed")
+    assert "docs/runbooks/kill-switch.md" in stalled["message"]
+    trouble.lasts = False
+    loop.run_until("Reverted")
+
+
+def test_a_restart_keeps_a_stall_and_begins_the_count_of_a_younger_failure_anew(
+    loop: Loop,
+) -> None:
+    def restart() -> None:
+        loop.reconciler = replace(loop.reconciler, failures=Failures())
+
+    trouble = Trouble(loop, SetValues)
+    trouble.retry(240)
+    restart()
+    assert {entry["status"] for entry in trouble.retry(240)} == {"False"}
+    trouble.retry(240)
+    assert loop.condition("Stalled")["status"] == "True"
+    restart()
+    assert {entry["status"] for entry in trouble.retry(600)} <= {"True"}
+    trouble.lasts = False
+    restart()
+    loop()
+    assert loop.condition("Stalled")["status"] == "False"
+
+
+def test_a_stall_from_a_failure_ends_when_nothing_is_to_be_done_any_more(loop: Loop) -> None:
+    trouble = Trouble(loop, SetValues)
+    trouble.retry(600)
+    loop.rollouts.put("airflow", "demo", SPEC | {"suspend": True})
+    loop()
+    assert loop.condition("Stalled")["reason"] == "Suspended"
+    loop.rollouts.put("airflow", "demo", SPEC)
+    trouble.retry(30)
+    assert loop.condition("Ready")["reason"] == "ActionFailed"
+    assert loop.condition("Stalled")["status"] == "False"
+
+
+def test_a_cut_off_delivery_that_is_taken_back_each_time_is_a_failure_that_lasts() -> None:
+    failures: Failures[str] = Failures()
+    limit = timedelta(minutes=5)
+    lasting = []
+    for minute in range(7):
+        now = START + timedelta(minutes=minute)
+        lasting.append(failures.failed("demo", {}, now, limit, "deliver").lasting)
+        failures.succeeded("demo", ForgetDelivery(minute))
+    assert lasting == [False] * 5 + [True] * 2
+    failures.succeeded("demo", SetFinalizer(present=True))
+    assert failures.of("demo", {}, START) is None
+
+
+def test_what_only_looks_ends_a_failure_of_its_own_and_of_nothing_else() -> None:
+    failures: Failures[str] = Failures()
+    look = LookForBuild(BuildQuestion("0123456", (), (), (), (), "", ()))
+    failures.failed("demo", {}, START, timedelta(minutes=5), "deliver")
+    failures.succeeded("demo", look)
+    assert failures.of("demo", {}, START) is not None
+    failures.failed("demo", {}, START, timedelta(minutes=5), look.describe())
+    failures.succeeded("demo", look)
+    assert failures.of("demo", {}, START) is None
 
 
 def test_a_fault_of_our_own_is_told_too(loop: Loop) -> None:
