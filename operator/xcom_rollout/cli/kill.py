@@ -12,6 +12,7 @@ from xcom_rollout.cli.kill_state import (
     AFTER,
     STRATEGIES,
     KillState,
+    answered,
     asked_strategy,
     engage,
     kill_of,
@@ -230,8 +231,9 @@ class Engagement:
             lines += _paragraph(f"The operator has not begun it: {headline(self.raw)}")
         else:
             word = "is stalled" if self.state is KillState.STALLED else "goes on"
-            number = kill.get("attempt", "")
-            lines += _paragraph(f"Kill {number} {word}: {headline(self.raw)}")
+            # What stalls may keep the operator from seeing the request: it has no number then.
+            which = f"Kill {kill['attempt']}" if answered(self.raw) else "The kill"
+            lines += _paragraph(f"{which} {word}: {headline(self.raw)}")
         if self.written is not None and self.strategy is not self.before:
             lines.append(
                 f"{self.person.name} changes the strategy from {self.before} to {self.strategy}: "

@@ -9,6 +9,7 @@ from xcom_rollout.cli.output import read_time
 from xcom_rollout.cli.session import Person
 from xcom_rollout.cli.story import condition
 from xcom_rollout.decide.ledger import Strategy
+from xcom_rollout.decide.summarize import INVALID_SPEC, OBSERVE_FAILED
 from xcom_rollout.rollouts import Raw
 
 STRATEGIES: Final = tuple(str(strategy) for strategy in Strategy)
@@ -143,11 +144,17 @@ def finished(raw: Raw, after: int | None = None) -> bool:
     return state_of(raw, after) is KillState.FINISHED
 
 
+_BLIND: Final = (OBSERVE_FAILED, INVALID_SPEC)
+"""Reasons of a stall for which the operator sees nothing of a rollout."""
+
+
 def stalled(raw: Raw) -> bool:
     """Whether something stands still within the kill."""
-    # The operator shows this condition from the moment on at which it has seen the request.
-    seen = bool(condition(raw, Condition.REVERTED))
-    return seen and condition(raw, Condition.STALLED).get("status") == "True"
+    found = condition(raw, Condition.STALLED)
+    # The operator shows this condition from the moment on at which it has seen the request; while
+    # it sees nothing, it does not see the request either.
+    seen = bool(condition(raw, Condition.REVERTED)) or found.get("reason") in _BLIND
+    return seen and found.get("status") == "True"
 
 
 def back_already(raw: Raw, after: int | None = None) -> bool:

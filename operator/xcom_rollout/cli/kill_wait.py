@@ -18,6 +18,7 @@ from xcom_rollout.cli.kill_state import (
 from xcom_rollout.cli.options import EXIT_DONE, EXIT_GOING_ON, EXIT_STALLED
 from xcom_rollout.cli.output import lasting, width, wrapped
 from xcom_rollout.cli.story import condition, headline, troubled
+from xcom_rollout.decide.summarize import ACTION_FAILED, FAILED, OBSERVE_FAILED
 from xcom_rollout.rollouts import Raw
 
 PATIENCE: Final = 30.0
@@ -122,12 +123,16 @@ def stall(raw: Raw) -> list[str]:
     lines = [f"Stalled for {lasting(timedelta(seconds=PATIENCE))}: {reason}"]
     lines += [f"  {line}" for line in wrapped(str(found.get("message", "")), width() - 2)]
     lines += troubled(kill_of(raw), indent=2)
-    lines.append("The operator goes on with all the rest, and with this when its cause is gone.")
+    goes_on = "The operator goes on with all the rest, and with this when its cause is gone."
+    lines.append(_BLOCKED if reason in FAILED else goes_on)
     if command := _HELPS.get(reason):
         lines.append(f"Look:    {command.format(**_fields(raw))}")
     return [*lines, *_follow(raw)]
 
 
+_BLOCKED: Final = (
+    "Nothing of the kill goes on meanwhile. It is tried again by itself, until its cause is gone."
+)
 _HELPS: Final[Mapping[str, str]] = {
     "AirflowApiUnreachable": "kubectl get pods,services -n {namespace} -l release={release}",
     "CensusFailed": "kubectl get jobs,pods -n {namespace} -l {label}={name}",
@@ -138,7 +143,8 @@ _HELPS: Final[Mapping[str, str]] = {
     "-l release={release}",
     "PodNotConfirmed": "kubectl describe pods -n {namespace} -l release={release}",
     "ReleaseNotFound": "helm list -a -n {namespace}",
-    "ActionFailed": "helm history {release} -n {namespace}",
+    OBSERVE_FAILED: "kubectl logs -n xcom-rollout deploy/xcom-rollout --since=10m",
+    ACTION_FAILED: "helm history {release} -n {namespace}",
 }
 """Commands for reasons whose message names none: where the cause is to be seen."""
 

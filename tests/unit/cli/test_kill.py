@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from xcom_rollout.api.names import ANNOTATION_KILL
+from xcom_rollout.cli.kill import Engagement
 from xcom_rollout.cli.kill_state import (
     KillState,
     asked_strategy,
@@ -21,8 +23,9 @@ from xcom_rollout.cli.kill_state import (
 )
 from xcom_rollout.cli.kill_steps import steps
 from xcom_rollout.cli.kill_wait import PATIENCE, Outcome, Wait, report
-from xcom_rollout.cli.session import Person
+from xcom_rollout.cli.session import Person, Session
 from xcom_rollout.decide.ledger import FinishedRuns, Strategy
+from xcom_rollout.decide.summarize import failure
 
 ANA = Person("ana", datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC))
 BEN = Person("ben", datetime(2026, 1, 1, 13, 0, 0, tzinfo=UTC))
@@ -66,6 +69,13 @@ def rollout(
             **({"killSwitch": kill} if kill else {}),
         },
     }
+
+
+def dated(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the rollout with what the operator writes into each condition beside its state."""
+    for entry in raw["status"]["conditions"]:
+        entry |= {"observedGeneration": 1, "lastTransitionTime": "2026-01-01T12:00:00Z"}
+    return raw
 
 
 def request(**more: Any) -> dict[str, Any]:
@@ -218,6 +228,39 @@ def test_the_wait_ends_with_1_when_it_is_stalled_without_a_break(clock: Clock) -
     assert (wait.outcome, wait.outcome.exit_code) == (Outcome.STALLED, 1)
 
 
+@pytest.mark.parametrize("reason", ["ObserveFailed", "InvalidSpec"])
+def test_an_operator_that_cannot_see_the_request_ends_the_wait_with_1(
+    clock: Clock, reason: str
+) -> None:
+    wait = Wait(clock=clock)
+    blind = rollout(request(), stalled="True", reason=reason, seen=False)
+    assert not wait(blind)
+    clock.now = PATIENCE
+    assert wait(blind)
+    assert (wait.outcome, wait.outcome.exit_code) == (Outcome.STALLED, 1)
+    assert f"Stalled for 30 s: {reason}" in report(blind, wait.outcome)
+
+
+@pytest.mark.parametrize("reason", ["ActionFailed", "ObserveFailed"])
+def test_a_failure_that_lasts_ends_the_wait_with_1(clock: Clock, reason: str) -> None:
+    wait, raw = Wait(clock=clock), dated(rollout(request(), OPEN))
+
+    def over(*, lasting: bool) -> bool:
+        raw["status"] = failure(1, reason, "no", ANA.now, raw["status"], lasting=lasting)
+        return wait(raw)
+
+    for second in range(180):
+        clock.now = float(second)
+        assert not over(lasting=False), "a failure of a moment"
+    assert not over(lasting=True)
+    clock.now += PATIENCE
+    assert over(lasting=True)
+    assert (wait.outcome, wait.outcome.exit_code) == (Outcome.STALLED, 1)
+    text = "\n".join(report(raw, wait.outcome))
+    assert f"Stalled for 30 s: {reason}" in text
+    assert "Nothing of the kill goes on meanwhile" in text
+
+
 def test_a_drift_after_the_kill_ends_the_wait_with_1(clock: Clock) -> None:
     wait, drifted = Wait(clock=clock), rollout(request(), ENDED, stalled="True", reason="Drifted")
     assert not wait(drifted)
@@ -288,6 +331,8 @@ def test_a_stall_is_reported_with_reason_runs_and_what_helps() -> None:
         ("AirflowApiUnreachable", "kubectl get pods,services -n airflow -l release=af"),
         ("CensusFailed", "kubectl get jobs,pods -n airflow -l xcomrollout.dev/rollout=demo"),
         ("ReleaseNotFound", "helm list -a -n airflow"),
+        ("ActionFailed", "helm history af -n airflow"),
+        ("ObserveFailed", "kubectl logs -n xcom-rollout deploy/xcom-rollout"),
     ],
 )
 def test_a_stall_whose_message_names_no_command_gets_one(reason: str, command: str) -> None:
@@ -300,6 +345,14 @@ def test_who_stops_waiting_is_told_that_the_kill_goes_on(outcome: Outcome) -> No
     lines = report(rollout(request(), OPEN), outcome)
     assert "The kill goes on in the cluster by itself" in lines[0]
     assert outcome.exit_code == 3
+
+
+def test_a_kill_that_the_operator_cannot_see_has_no_number_yet() -> None:
+    blind = rollout(request(after=1), ENDED, stalled="True", reason="ObserveFailed")
+    session = cast(Session, SimpleNamespace(get=lambda _: blind))
+    engagement = Engagement(session, "demo", ANA, "S3 is down", None)
+    assert "The kill is stalled: Killing: m" in " ".join(engagement.lines())
+    assert engagement.exit_code == 1
 
 
 def in_words(strategy: Strategy, **more: Any) -> str:
