@@ -15,6 +15,7 @@ from standin.settings import DATABASE, OBJECT_STORAGE
 from standin.story import is_live
 
 from xcom_rollout.api.names import ANNOTATION_DIGEST, FINALIZER, LABEL_KIND
+from xcom_rollout.cli.kill_state import KillState, state_of
 from xcom_rollout.clients.ledger_codec import KEY, from_config_map
 from xcom_rollout.clients.object_names import ledger_name
 from xcom_rollout.decide.ledger import Ledger
@@ -327,6 +328,29 @@ def test_a_kill_that_the_version_before_began_is_carried_to_its_end(place: Place
     assert place.status()["killSwitch"]["attempt"] == 1
     assert [revision.offload for revision in place.revisions()[3:]] == [READERS, None]
     assert place.revision().values == VALUES
+
+
+def test_a_ledger_that_cannot_be_read_stalls_the_kill_until_it_can_be_read_again(
+    place: Place,
+) -> None:
+    place.declare()
+    driver = Driver(place)
+    driver.until("a rollout that was seen", lambda status: bool(status))
+    path = f"/api/v1/namespaces/{place.namespace}/configmaps/{ledger_name('demo')}"
+    good = place.kube.get(path)["data"]
+    place.kube.merge(path, {"data": {KEY: "{"}})
+    place.kill()
+    driver.turns(3)
+    assert place.conditions()["Stalled"] == "False (ObserveFailed)"
+    driver.ahead += timedelta(minutes=3)
+    driver.turns(3)
+    assert place.conditions()["Stalled"] == "True (ObserveFailed)"
+    rollout = place.rollout()
+    assert rollout is not None
+    assert state_of(rollout) is KillState.STALLED
+    place.kube.merge(path, {"data": {KEY: good[KEY]}})
+    driver.until("a kill that is over", lambda status: status.get("phase") == "Reverted")
+    assert place.conditions()["Stalled"].startswith("False")
 
 
 def kill_jobs(place: Place) -> list[str]:
