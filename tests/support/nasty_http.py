@@ -154,4 +154,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
         self.close_connection = True
 
-    do_GET = do_PATCH = do_POST = _handle  # noqa: N815 - names of the base class
+    do_DELETE = do_GET = do_PATCH = do_POST = _handle  # noqa: N815 - names of the base class
