@@ -97,6 +97,35 @@ def newest_attempt(
             after it doubles that.
         recorded: newest attempt on record; None: as the ledger says for this kind.
     """
+    jobs = _attempts(s, request, recorded)
+    if not jobs:
+        other = _running_for_another(s, request)
+        return Due() if other is None else Running(other)
+    newest = jobs[-1]
+    if newest.state is JobState.RUNNING:
+        return Running(newest)
+    found = newest.result
+    if isinstance(found, result) and found.is_answer:
+        return Answered(newest, found)
+    delay = min(retry * 2 ** min(len(jobs) - 1, 10), max(retry, LONGEST_RETRY))
+    again = (newest.finished_at or newest.created_at) + delay
+    if s.now >= again:
+        return Due()
+    return Failed(newest, _why(newest), again)
+
+
+def failed_since(s: Situation, request: ProbeRequest, result: type[ProbeResult]) -> list[str]:
+    """Return why each attempt failed that is newer than the last answer on record, oldest first."""
+    return [
+        _why(job)
+        for job in _attempts(s, request)
+        if job.state is not JobState.RUNNING
+        and not (isinstance(job.result, result) and job.result.is_answer)
+    ]
+
+
+def _attempts(s: Situation, request: ProbeRequest, recorded: int | None = None) -> list[ProbeJob]:
+    """Return the attempts that the ledger does not have yet, oldest first."""
     if recorded is None:
         recorded = recorded_attempt(s.ledger, request.kind, request.component)
     jobs = [
@@ -107,21 +136,12 @@ def newest_attempt(
         and job.digest == request.purpose
         and job.attempt > recorded
     ]
-    if not jobs:
-        other = _running_for_another(s, request)
-        return Due() if other is None else Running(other)
-    newest = max(jobs, key=lambda job: job.attempt)
-    if newest.state is JobState.RUNNING:
-        return Running(newest)
-    found = newest.result
-    if isinstance(found, result) and found.is_answer:
-        return Answered(newest, found)
-    delay = min(retry * 2 ** min(len(jobs) - 1, 10), max(retry, LONGEST_RETRY))
-    again = (newest.finished_at or newest.created_at) + delay
-    if s.now >= again:
-        return Due()
-    why = found.message if found is not None else newest.message
-    return Failed(newest, why or NO_RESULT, again)
+    return sorted(jobs, key=lambda job: job.attempt)
+
+
+def _why(job: ProbeJob) -> str:
+    said = job.message if job.result is None else job.result.message
+    return said or NO_RESULT
 
 
 def _running_for_another(s: Situation, request: ProbeRequest) -> ProbeJob | None:

@@ -1,7 +1,6 @@
 """The way to the object storage backend: proofs, rehearsal, readers first, cut-over, upkeep."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 from xcom_rollout.api.names import Condition
@@ -10,18 +9,7 @@ from xcom_rollout.decide.audits import audited
 from xcom_rollout.decide.builds import build_confirmed, build_still_confirmed
 from xcom_rollout.decide.calibration import calibrated
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.ledger import Component
-from xcom_rollout.decide.observed import CensusResult, JobKind
-from xcom_rollout.decide.probe_jobs import (
-    Answered,
-    Failed,
-    ProbeRequest,
-    Running,
-    census_arguments,
-    newest_attempt,
-    record_of,
-    request_job,
-)
+from xcom_rollout.decide.live_census import census_fresh
 from xcom_rollout.decide.proofs import proven
 from xcom_rollout.decide.release_steps import (
     fleet_confirmed,
@@ -34,12 +22,8 @@ from xcom_rollout.decide.release_steps import (
 )
 from xcom_rollout.decide.requests import InvalidAttestation, attestation
 from xcom_rollout.decide.situation import Situation
-from xcom_rollout.decide.table import UNTIL_CHANGED, Step, act, background, done, hold
+from xcom_rollout.decide.table import UNTIL_CHANGED, Step, act, done, hold
 from xcom_rollout.decide.way_back import armed, still_armed
-
-CENSUS_RETRY: Final = timedelta(seconds=15)
-LIVE: Final = "live"
-"""Digest of the census Jobs of a live rollout."""
 
 
 def not_suspended(s: Situation) -> Finding:
@@ -226,35 +210,6 @@ def cut_over_confirmed(s: Situation) -> Finding:
     return fleet_confirmed(s, s.target)
 
 
-def census_fresh(s: Situation) -> Finding:
-    """The in-flight runs with offloaded values were counted not long ago."""
-    record = s.ledger.census
-    request = ProbeRequest(JobKind.CENSUS, Component.SCHEDULER, LIVE)
-    match newest_attempt(s, request, CensusResult, retry=CENSUS_RETRY):
-        case Running():
-            return done("Live", _live(s), after=timedelta(seconds=10))
-        case Answered(job, result):
-            census = record_of(job, result)
-            return background(
-                "Live",
-                _live(s),
-                WriteLedger(
-                    replace(s.ledger, census=census),
-                    f"{len(census.runs)} in-flight runs hold offloaded values",
-                ),
-            )
-        case Failed(why=why):
-            return done(
-                "Live",
-                f"{_live(s)}; the last count of offloaded runs failed: {why}",
-                after=CENSUS_RETRY,
-            )
-    counted = record is not None and record.purpose in (LIVE, "")
-    if record is not None and counted and s.now < record.taken_at + s.spec.census_interval():
-        return done("Live", _live(s), after=record.taken_at + s.spec.census_interval() - s.now)
-    return background("Live", _live(s), request_job(s, request, census_arguments(s)))
-
-
 def _patient(s: Situation, finding: Finding) -> Finding:
     delivered = s.ledger.delivered
     return no_longer_patient(s, finding, delivered.at if delivered else None)
@@ -262,12 +217,6 @@ def _patient(s: Situation, finding: Finding) -> Finding:
 
 def _past_readers(s: Situation) -> bool:
     return s.release.settings.offloads
-
-
-def _live(s: Situation) -> str:
-    count = len(s.ledger.census.runs) if s.ledger.census else 0
-    seen = f", {count} in-flight runs hold offloaded values" if s.ledger.census else ""
-    return f"values of {s.target.threshold} bytes and more are offloaded{seen}"
 
 
 ROLLOUT_TABLE: Final = (

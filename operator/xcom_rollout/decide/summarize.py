@@ -250,7 +250,11 @@ def _of_findings(findings: Sequence[StepFinding], decision: Decision) -> tuple[s
         shown = decision.current if decision.current in open_findings else open_findings[0]
         return "False", shown.finding.reason, shown.finding.message
     last = findings[-1].finding
-    reached_end = decision.current.finding.progress is Progress.DONE
+    # A step that does not block may be held while all the later ones are done.
+    reached_end = Progress.DONE in (
+        decision.current.finding.progress,
+        decision.findings[-1].finding.progress,
+    )
     passed = reached_end or decision.findings[-1].condition != findings[-1].condition
     return _flag(passed), last.reason, last.message
 

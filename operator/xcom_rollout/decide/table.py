@@ -7,7 +7,7 @@ made from these tables.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -61,6 +61,11 @@ def evaluate(table: Sequence[Step], done_phase: str, situation: Situation) -> De
         ),
     )
     after = min(item[1].finding.after for item in pending)
+    upkeep = found[-1].finding.action
+    if entry.finding.action is None and upkeep is not None:
+        # The upkeep of a step that is done goes on; what is told is what holds.
+        entry = replace(entry, finding=replace(entry.finding, action=upkeep))
+        after = timedelta(0)
     return Decision(step.phase, tuple(found), entry, after)
 
 

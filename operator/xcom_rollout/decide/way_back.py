@@ -2,7 +2,8 @@
 
 Two things are asked. A census Job, for the pod that counts runs must reach the database through
 whatever stands between. And an effect that asks Airflow's API for its rights, and renders the
-chart that is kept in the cluster; what it finds missing is in the ledger.
+chart that is kept in the cluster; what it finds missing is in the ledger. While Live the census
+that is taken anyway shows the first (`live_census.py`).
 """
 
 from dataclasses import replace
@@ -10,7 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 from xcom_rollout.decide.actions import ProveWayBack, WriteLedger
-from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.decision import Finding, Progress
+from xcom_rollout.decide.live_census import LIVE_RETRY, census_trouble
 from xcom_rollout.decide.observed import CensusResult, JobKind
 from xcom_rollout.decide.probe_jobs import (
     JOB_RETRY,
@@ -43,8 +45,18 @@ def armed(s: Situation) -> Finding:
 
 
 def still_armed(s: Situation) -> Finding:
-    """It was shown again not long ago."""
-    return _asked(s)
+    """It was shown again not long ago, and the census of the live rollout succeeds."""
+    asked, trouble = _asked(s), census_trouble(s)
+    if not trouble or asked.progress is Progress.HELD:
+        return asked
+    return hold(
+        "CensusFailed",
+        f"a kill would stand still: {trouble}. See the log of the newest Job, whether its pod may "
+        "reach the database (NetworkPolicies, PgBouncer), and whether a quota of the namespace "
+        "refuses Jobs or pods. It is tried again, and a kill begins all the same",
+        after=LIVE_RETRY,
+        action=asked.action,
+    )
 
 
 def _asked(s: Situation) -> Finding:

@@ -11,7 +11,7 @@ from simulation import START, SimRun, Simulation, spec
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Drift, Ledger, NamedCheck, RunKey, Verdict
-from xcom_rollout.decide.observed import JobKind, ProofResult, Rival
+from xcom_rollout.decide.observed import JobKind, JobState, ProofResult, Rival
 from xcom_rollout.decide.summarize import summarize
 
 TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
@@ -213,3 +213,95 @@ def test_the_status_is_of_its_schema_and_unchanged_while_nothing_changes() -> No
     kinds = {c["type"]: c["status"] for c in status["conditions"]}
     assert kinds["Ready"] == kinds["Reverted"] == kinds["Recovered"] == "True"
     assert kinds["Offloading"] == kinds["Stalled"] == kinds["Reconciling"] == "False"
+
+
+def until(sim: Simulation, reason: str, seconds: int) -> None:
+    """Go on, a pass a second, until the rollout is about this."""
+    for _ in range(seconds):
+        if sim.step().current.finding.reason == reason:
+            return
+        sim.tick()
+    raise AssertionError(f"{reason} was not seen in {seconds} s")
+
+
+def conditions(sim: Simulation) -> dict[str, str]:
+    return {entry["type"]: entry["status"] for entry in sim.summarized(1)["conditions"]}
+
+
+def test_a_census_that_fails_twice_while_live_takes_armed_away_until_one_succeeds() -> None:
+    sim = Simulation([])
+    sim.run_until("Live")
+    delivered = values_set(sim)
+    sim.broken = {JobKind.CENSUS}
+    until(sim, "CensusFailed", 900)
+    finding = sim.peek().current.finding
+    for part in ("a kill would stand still", "OOMKilled", "NetworkPolicies", "quota"):
+        assert part in finding.message
+    seen = set()
+    for _ in range(1800):
+        seen.add(sim.step().current.finding.reason)
+        sim.tick()
+    assert seen == {"CensusFailed"}, "it is told all the while, whatever is tried in between"
+    told = conditions(sim)
+    assert (told["Armed"], told["Ready"], told["Stalled"]) == ("False", "False", "True")
+    assert told["Offloading"] == "True", "nothing is taken back"
+    sim.broken = set()
+    until(sim, "Live", 600)
+    told = conditions(sim)
+    assert (told["Armed"], told["Ready"], told["Stalled"]) == ("True", "True", "False")
+    assert values_set(sim) == delivered, "no delivery comes of it"
+
+
+def test_one_census_that_fails_while_live_is_tried_again_and_takes_nothing_away() -> None:
+    sim = Simulation([])
+    sim.run_until("Live")
+    sim.broken = {JobKind.CENSUS}
+    broken = 0
+    for _ in range(900):
+        decision = sim.step()
+        assert decision.current.finding.reason == "Live"
+        broken = sum(entry.job.state is JobState.BROKEN for entry in sim.jobs)
+        if broken:
+            sim.broken = set()
+        sim.tick()
+    assert broken == 1
+    assert "failed" not in sim.step().current.finding.message
+
+
+def test_a_census_that_cannot_even_be_asked_for_takes_armed_away_within_an_hour() -> None:
+    """A quota refuses the Job itself: no attempt is there that could fail."""
+    sim = Simulation([])
+    sim.run_until("Live")
+    until(sim, "Live", 1)
+    for _ in range(4000):
+        decision = sim.step(stop_before=True)
+        if not isinstance(decision.action, RunJob) and decision.action is not None:
+            sim.perform(decision.action)
+        sim.tick()
+    finding = sim.peek().current.finding
+    assert finding.reason == "CensusFailed"
+    assert "quota" in finding.message
+    until(sim, "Live", 60)
+
+
+def test_runs_are_counted_while_something_else_that_a_kill_needs_is_missing() -> None:
+    sim = Simulation([])
+    sim.run_until("Live")
+    sim.not_armed = ("the API is away",)
+    until(sim, "NotArmed", 4000)
+    before = len(sim.actions)
+    for _ in range(900):
+        assert sim.step().current.finding.reason == "NotArmed"
+        sim.tick()
+    jobs = [action for action in sim.actions[before:] if isinstance(action, RunJob)]
+    assert 2 <= len(jobs) <= 4, "every five minutes, as ever"
+
+
+def test_a_census_that_fails_while_live_keeps_no_kill_from_its_beginning() -> None:
+    sim = Simulation([])
+    sim.run_until("Live")
+    sim.broken = {JobKind.CENSUS}
+    until(sim, "CensusFailed", 900)
+    sim.kill()
+    sim.go(5)
+    assert values_set(sim)[-1] == "-1"
