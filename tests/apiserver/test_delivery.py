@@ -114,6 +114,44 @@ def test_another_chart_version_is_refused(bench: Bench) -> None:
         bench.delivery("1.0.1").apply(TARGET, 1)
 
 
+def test_a_way_back_is_delivered_with_the_chart_that_the_release_runs_not_that_of_the_spec(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.install()
+    bench.delivery().apply(TARGET, 1)
+    bench.helm(
+        *("pull", "small", "--repo", bench.repository, "--version", "1.0.1", "--untar"),
+        *("--untardir", str(tmp_path)),
+    )
+    chart = tmp_path / "small"
+    (chart / "file.txt").write_text("of 1.0.1")
+    bench.helm("upgrade", "rel", str(chart), "--no-hooks", "--reuse-values")
+    readers = replace(TARGET, threshold="-1")
+    with pytest.raises(ActionFailed, match=r"small 1\.0\.0 is not the chart.*small 1\.0\.1"):
+        bench.delivery().apply(readers, 3)
+    alone = after_a_restart(without_repository(bench))
+    alone.delivery().apply(readers, 3, way_back=True)
+    alone.delivery().apply(DATABASE, 4, way_back=True)
+    current = bench.delivery().current()
+    assert current is not None
+    assert (current.revision, current.status, current.settings) == (5, "deployed", DATABASE)
+    assert current.chart_version == "1.0.1"
+    assert bench.data()["file"] == "of 1.0.1", "nothing of the chart that the spec names"
+
+
+def test_a_way_back_without_the_chart_of_the_release_says_what_to_write(bench: Bench) -> None:
+    """Helm's record of a chart that depends on others is not complete."""
+    bench.install(chart="parent")
+    other = bench.delivery("1.0.1", chart="parent")
+    says = r"parent 1\.0\.1 is not the chart.*parent 1\.0\.0.*not kept.*write that one, and"
+    with pytest.raises(ActionFailed, match=says):
+        other.apply(TARGET, 1, way_back=True)
+    assert bench.revisions() == {1: "deployed"}
+    bench.delivery(chart="parent").keep_chart()
+    other.apply(TARGET, 1, way_back=True)
+    assert bench.data()["airflow.cfg"].startswith(CFG)
+
+
 def test_a_missing_release_is_named(bench: Bench) -> None:
     assert bench.delivery().current() is None
     with pytest.raises(ActionFailed, match=r"no Helm release 'rel'.*HELM_DRIVER is sql"):

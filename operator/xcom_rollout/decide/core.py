@@ -10,7 +10,7 @@ from xcom_rollout.decide.kill.table import FINISHED_TABLE, KILL_TABLE
 from xcom_rollout.decide.kill.writers import new_kill
 from xcom_rollout.decide.ledger import Kill, Ledger
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.decide.release_steps import release_found, sole_owner
+from xcom_rollout.decide.release_steps import release_exists, sole_owner
 from xcom_rollout.decide.rollout_table import ROLLOUT_TABLE
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import Step, act, done, evaluate
@@ -78,7 +78,7 @@ def _deleted(s: Situation) -> Finding:
 _RESUMED_TABLE = (Step("resumed", "Preparing", None, _resumed),)
 _ENGAGED_AGAIN_TABLE = (
     Step("sole-owner", "Refused", Condition.ACCEPTED, sole_owner),
-    Step("release-found", "Refused", Condition.ACCEPTED, release_found),
+    Step("release-found", "Refused", Condition.ACCEPTED, release_exists),
     Step("engaged-again", "Killing", Condition.REVERTED, _engaged_again),
 )
 _DELETED_TABLE = (Step("deleted", "Deleted", None, _deleted),)

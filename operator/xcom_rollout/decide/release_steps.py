@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery
-from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.observed import Maker
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
@@ -32,8 +32,12 @@ def sole_owner(s: Situation) -> Finding:
     return done("Accepted", "the spec is valid and no other rollout names the release")
 
 
-def release_found(s: Situation) -> Finding:
-    """The Helm release exists and runs the chart that the spec pins."""
+def release_exists(s: Situation) -> Finding:
+    """The Helm release exists, whatever chart it runs.
+
+    Enough for a kill: it delivers with the chart that the release runs, and a person who upgrades
+    that in the middle must not leave runs stopped.
+    """
     release = s.observed.release
     if release is None:
         return hold(
@@ -44,7 +48,18 @@ def release_found(s: Situation) -> Finding:
             "list them with: helm list -n "
             + s.observed.rollout.namespace,
         )
-    chart = s.spec.delivery.helm.chart
+    return done(
+        "Accepted",
+        f"release {s.spec.airflow.release} runs {release.chart_name} {release.chart_version}",
+    )
+
+
+def release_found(s: Situation) -> Finding:
+    """The Helm release exists and runs the chart that the spec pins."""
+    found = release_exists(s)
+    if found.progress is not Progress.DONE:
+        return found
+    release, chart = s.release, s.spec.delivery.helm.chart
     if (release.chart_name, release.chart_version) != (chart.name, chart.version):
         return hold(
             "ChartMismatch",
@@ -52,7 +67,7 @@ def release_found(s: Situation) -> Finding:
             f"release runs, {release.chart_name} {release.chart_version}; a flip never changes "
             "the chart, so write that one",
         )
-    return done("Accepted", f"release {s.spec.airflow.release} runs {chart.name} {chart.version}")
+    return found
 
 
 def _interrupted(s: Situation) -> Finding | None:

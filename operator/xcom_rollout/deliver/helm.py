@@ -161,11 +161,7 @@ class HelmDelivery:
             ActionFailed: there is no such chart, or it is not what the release was made of.
             HelmError: helm failed, or the repository cannot be reached.
         """
-        stored = self._deliverable()
-        state = self._shelf.state(stored)
-        if not state.kept:
-            self._shelf.put(stored, self._fitting_archive(stored))
-        return state.digest
+        return self._keep(self._deliverable())
 
     def forecast(self, settings: BackendSettings | None = None) -> tuple[str, ...]:
         """Return what would stop a delivery of `settings` now, in words.
@@ -210,8 +206,8 @@ class HelmDelivery:
         """Deliver `settings`; every other value of the release stays as it is.
 
         Does not wait for pods: the operator sees for itself how they come. On the way back a
-        secret that the chart makes at each upgrade stops nothing, and where `helm upgrade` cannot
-        deliver, `helm rollback` is tried.
+        secret that the chart makes at each upgrade stops nothing, the chart may be another one than
+        the spec names, and where `helm upgrade` cannot deliver, `helm rollback` is tried.
 
         Returns what people have to know of it, empty for a delivery like any other.
 
@@ -223,7 +219,7 @@ class HelmDelivery:
                 would change what is not the flip's.
             HelmError: helm failed.
         """
-        stored = self._deliverable()
+        stored = self._deliverable(way_back=way_back)
         self._expect(stored, from_revision)
         try:
             return self._upgrade(stored, settings, way_back=way_back)
@@ -246,7 +242,7 @@ class HelmDelivery:
             ActionFailed: no stored revision fits.
             HelmError: helm failed.
         """
-        stored = self._deliverable()
+        stored = self._deliverable(way_back=True)
         self._expect(stored, from_revision)
         target = self._earlier(stored, settings)
         self._remove_failed(keep=target)
@@ -293,9 +289,17 @@ class HelmDelivery:
     def _chart(self) -> HelmChart:
         return self.rollout.spec.delivery.helm.chart
 
-    def _deliverable(self) -> StoredRelease:
+    def _deliverable(self, *, way_back: bool = False) -> StoredRelease:
+        """Return the release as it can be delivered to.
+
+        Every delivery is made with the chart of the release. That the spec names it is asked of the
+        way there only: who upgrades the chart in the middle of a kill must not stop that.
+
+        Raises:
+            ActionFailed: it cannot.
+        """
         stored, namespace = self.stored(), self.rollout.namespace
-        release, chart = self.rollout.spec.airflow.release, self._chart
+        release = self.rollout.spec.airflow.release
         if stored is None:
             raise ActionFailed(self.missing())
         if stored.status.startswith("pending"):
@@ -304,13 +308,25 @@ class HelmDelivery:
                 "interrupted; it is never forced. If none is running, end it with: helm rollback "
                 f"{release} -n {namespace}"
             )
-        if (stored.chart_name, stored.chart_version) != (chart.name, chart.version):
-            raise ActionFailed(
-                f"spec.delivery.helm.chart: {chart.name} {chart.version} is not the chart that "
-                f"the release runs, {stored.chart_name} {stored.chart_version}; a flip never "
-                "changes the chart"
-            )
+        if not way_back and (other := self._other_chart(stored)):
+            raise ActionFailed(f"{other}; a flip never changes the chart")
         return stored
+
+    def _other_chart(self, stored: StoredRelease) -> str:
+        """Return how the chart of the spec is not that of the release; empty where it is."""
+        chart = self._chart
+        if (stored.chart_name, stored.chart_version) == (chart.name, chart.version):
+            return ""
+        return (
+            f"spec.delivery.helm.chart: {chart.name} {chart.version} is not the chart that the "
+            f"release runs, {stored.chart_name} {stored.chart_version}"
+        )
+
+    def _keep(self, stored: StoredRelease) -> str:
+        state = self._shelf.state(stored)
+        if not state.kept:
+            self._shelf.put(stored, self._fitting_archive(stored))
+        return state.digest
 
     def _expect(self, stored: StoredRelease, revision: int) -> None:
         if stored.revision != revision:
@@ -323,7 +339,7 @@ class HelmDelivery:
         """Return the kept chart of the release; the first time, keep it."""
         file = self._shelf.file(stored)
         if file is None:
-            self.keep_chart()
+            self._keep(stored)
             file = self._shelf.file(stored)
         if file is None:
             raise Conflict("the kept chart was removed while it was read")
@@ -337,6 +353,12 @@ class HelmDelivery:
             problem = self._unlike(stored, archive, "made from Helm's record of the release")
             if not problem:
                 return archive
+        if other := self._other_chart(stored):
+            raise ActionFailed(
+                f"{other}, which is not kept in the cluster, and "
+                + (problem or "Helm's record of it is not complete, for it depends on other charts")
+                + ": write that one, and its repository, into spec.delivery.helm.chart"
+            )
         # A chart may hold others that its Chart.yaml does not name.
         try:
             archive = pull(self.world.helm, self._chart, self.world.work / "charts")
@@ -515,7 +537,7 @@ class HelmDelivery:
     ) -> str:
         """Roll back where an upgrade failed; its own failed revision is no conflict."""
         try:
-            stored = self._deliverable()
+            stored = self._deliverable(way_back=True)
             ours = (
                 stored.revision == from_revision + 1
                 and maker_of(stored, self.world.instance) is Maker.SELF

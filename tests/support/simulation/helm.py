@@ -34,6 +34,8 @@ class Helm:
         self.on_delivery: Callable[[BackendSettings], None] = lambda _: None
         self.author = "operator"
         """As whom the operator delivers: an Immediate kill promises less."""
+        self.chart_version = "1.0"
+        """Of the chart that the release runs, and of the one kept in the cluster, which follows."""
 
     @property
     def newest(self) -> Revision:
@@ -95,6 +97,13 @@ class Helm:
         else:
             self.clock.after(half, change)
             self.clock.after(seconds, end)
+
+    def person_upgrades_chart(self, version: str) -> None:
+        """Somebody upgrades the release to another chart with the values that it has."""
+        if not self.pending:
+            self.chart_version = version
+            self.cluster.touch()
+            self.person_delivers(self.newest.settings)
 
     def set_at_once(self, settings: BackendSettings) -> None:
         """Let all of a delivery have happened."""

@@ -334,7 +334,7 @@ class Simulation:
                 revision=newest.number,
                 status=newest.status,
                 chart_name="airflow",
-                chart_version="1.0",
+                chart_version=self.helm.chart_version,
                 settings=newest.settings,
                 updated_at=moment(newest.updated),
                 maker=newest.maker,

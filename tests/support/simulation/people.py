@@ -29,6 +29,7 @@ class People:
                 replace(target_of(sim.spec), threshold=NEVER_OFFLOAD)
             ),
             "revert": lambda _: self._deliver(BackendSettings()),
+            "chart": sim.helm.person_upgrades_chart,
             "label": lambda _: sim.cluster.touch(),
             "option": lambda _: self._option(),
             "pause": self._pause,

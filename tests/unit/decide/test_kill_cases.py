@@ -92,6 +92,42 @@ def test_w2_a_flip_in_the_middle_begins_another_round(second: int) -> None:
     ended_well(plan(HOLDER, WRITER, busy, people=((KILL_AT + second, "reflip", ""),), weather=HELM))
 
 
+@pytest.mark.parametrize("second", [-5, -1, 2, 5, 8, 15, 25, 40, 60])
+def test_a_chart_that_somebody_upgrades_keeps_no_kill_from_its_beginning_and_its_end(
+    second: int,
+) -> None:
+    sim = ended_well(plan(HOLDER, WRITER, people=((KILL_AT + second, "chart", "2.0"),)))
+    assert run_of(sim, "dag0/run0").clears == 1
+    assert sim.helm.chart_version == "2.0"
+
+
+def test_a_chart_that_is_upgraded_before_a_second_kill_does_not_keep_that_from_its_beginning() -> (
+    None
+):
+    late = RunPlan("dag2", (SimTask(5, BIG), SimTask(300, SMALL), SimTask()), begins=1520)
+    people = ((1490, "chart", "2.0"), (1500, "reflip", ""))
+    sim = ended_well(plan(HOLDER, late, people=people, weather=HELM))
+    kill = sim.ledger.kill
+    assert kill is not None
+    assert kill.attempt == 2
+
+
+def test_a_chart_that_is_upgraded_without_a_kill_is_told_and_nothing_is_delivered() -> None:
+    sim = world(plan(HOLDER, people=((5, "chart", "2.0"),), kill_at=2 * HOUR))
+    sim.serve(sim.clock.now + 600)
+    assert outcome(sim) == "ChartMismatch"
+    assert sim.helm.deliveries == 0
+
+
+def test_after_a_kill_and_its_resumption_an_upgraded_chart_is_told() -> None:
+    people = ((HOUR, "chart", "2.0"), (HOUR + 60, "take-back", ""))
+    sim = world(plan(HOLDER, people=people))
+    sim.serve(sim.clock.now + HOUR + 30)
+    assert outcome(sim) == "Reverted", "a kill that has finished delivers nothing more"
+    sim.serve(sim.clock.now + 600)
+    assert outcome(sim) == "ChartMismatch"
+
+
 def test_w3_the_api_that_times_out_delays_the_runs_and_not_the_end_of_offloading() -> None:
     away = ((KILL_AT - 1, "api-down", ""), (KILL_AT + 300, "api-up", ""))
     sim = world(plan(HOLDER, people=away, weather=HELM))

@@ -28,6 +28,9 @@ a run in flight, and the backend is changed last, not first.
     census-last       For what this theory did not foresee: one run in flight with a path makes
                       every process able to read again, and begins another round.
 
+No step compares the chart of the spec with that of the release: each delivery of a kill is made
+with the chart that the release runs, so somebody who upgrades it meanwhile stops nothing.
+
 Every Job is bound to the kill, the round and the moment that it was sent for, so no clock is
 compared and no old answer counts. What an effect could leave unseen is on record before it: a run
 is `Stopping` before Airflow is asked to stop it, for a run that failed by itself looks the same.
@@ -74,7 +77,7 @@ from xcom_rollout.decide.kill.runs import (
 )
 from xcom_rollout.decide.kill.standby import standby
 from xcom_rollout.decide.kill.writers import begun, kept, writers_gone, writers_stopped
-from xcom_rollout.decide.release_steps import release_found, release_settled, sole_owner
+from xcom_rollout.decide.release_steps import release_exists, release_settled, sole_owner
 from xcom_rollout.decide.table import Step
 
 _REVERTED: Final = Condition.REVERTED
@@ -83,7 +86,7 @@ _RECOVERED: Final = Condition.RECOVERED
 # What has come furthest goes first: runs that cannot be stopped keep no other from its clear.
 KILL_TABLE: Final = (
     Step("sole-owner", "Refused", Condition.ACCEPTED, sole_owner),
-    Step("release-found", "Refused", Condition.ACCEPTED, release_found),
+    Step("release-found", "Refused", Condition.ACCEPTED, release_exists),
     Step("kill-begun", "Killing", _REVERTED, begun),
     Step("resource-kept", "Killing", _REVERTED, kept),
     Step("standby", "Killing", _REVERTED, standby, blocking=False),
@@ -118,7 +121,7 @@ KILL_TABLE: Final = (
 
 FINISHED_TABLE: Final = (
     Step("sole-owner", "Refused", Condition.ACCEPTED, sole_owner),
-    Step("release-found", "Refused", Condition.ACCEPTED, release_found),
+    Step("release-found", "Refused", Condition.ACCEPTED, release_exists),
     Step("still-reverted", "Drifted", _REVERTED, still_reverted),
     Step("finished", "Recovering", _RECOVERED, finished),
 )
