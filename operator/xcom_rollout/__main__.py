@@ -135,7 +135,7 @@ def run(configuration: Configuration) -> int:
         configuration.namespaces,
         queue,
         workers,
-        rollouts.metadata,
+        rollouts.listed,
         liveness=configuration.liveness,
     )
     log.info("stopped")

@@ -18,6 +18,7 @@ import kopf
 from xcom_rollout.api import names
 from xcom_rollout.queue import Workers, WorkQueue
 from xcom_rollout.reconcile import Key
+from xcom_rollout.rollouts import is_of_a_kill
 
 EVERY_NAMESPACE: Final = "*"
 WATCH_SECONDS: Final = 600
@@ -26,7 +27,7 @@ LIST_SECONDS: Final = 20.0
 """Time between two lists of all rollouts."""
 
 ListRollouts = Callable[[str], Iterable[Mapping[str, Any]]]
-"""The metadata of each rollout of a namespace, or of all for EVERY_NAMESPACE."""
+"""Each rollout of a namespace, or of all for EVERY_NAMESPACE, as the API server shows it."""
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Wakeups:
     """Decides which events are worth a pass.
 
     The operator's own status writes come back as events; a pass is asked for only when something
-    that people write has changed: the spec, or an annotation.
+    that people write has changed: the spec, or an annotation. A rollout with a kill is urgent.
     """
 
     def __init__(self, queue: WorkQueue[Key]) -> None:
@@ -43,12 +44,14 @@ class Wakeups:
         self._lock = threading.Lock()
         self._seen: dict[Key, tuple[object, ...]] = {}
 
-    def rollout(self, event_type: str | None, metadata: Mapping[str, Any]) -> None:
-        """Take an event of a rollout with this metadata."""
+    def rollout(self, event_type: str | None, raw: Mapping[str, Any]) -> None:
+        """Take an event of a rollout."""
+        metadata = raw["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
         if event_type == "DELETED":
             self._gone(key)
             return
+        self._queue.mark(key, urgent=is_of_a_kill(raw))
         written = (
             metadata["uid"],
             metadata.get("generation"),
@@ -62,11 +65,11 @@ class Wakeups:
         self._queue.add(key)
 
     def listed(self, namespace: str, rollouts: Iterable[Mapping[str, Any]]) -> None:
-        """Take the metadata of all rollouts that there are in a namespace, or in all."""
+        """Take all rollouts that there are in a namespace, or in all."""
         there = set()
-        for metadata in rollouts:
-            there.add(Key(metadata["namespace"], metadata["name"]))
-            self.rollout(None, metadata)
+        for raw in rollouts:
+            there.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
+            self.rollout(None, raw)
         with self._lock:
             known = [key for key in self._seen if namespace in (EVERY_NAMESPACE, key.namespace)]
         for key in known:
@@ -74,6 +77,7 @@ class Wakeups:
                 self._gone(key)
 
     def _gone(self, key: Key) -> None:
+        self._queue.mark(key, urgent=False)
         with self._lock:
             self._seen.pop(key, None)
             # A rollout that was refused because of this one may have its turn now.
@@ -105,8 +109,8 @@ def registry_for(wakeups: Wakeups, workers: Workers[Key]) -> kopf.OperatorRegist
         return kopf.login_with_kubeconfig(**arguments)
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
-    async def rollout_event(type: str | None, meta: kopf.Meta, **_: Any) -> None:  # noqa: A002
-        wakeups.rollout(type, meta)
+    async def rollout_event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
+        wakeups.rollout(type, body)
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     async def job_event(meta: kopf.Meta, **_: Any) -> None:

@@ -3,6 +3,10 @@
 A key stands for an object whose whole state is looked at again, so keys carry nothing else: adding
 one that already waits changes nothing, and one that is being worked on waits until that pass is
 over. Delays and the back-off after errors are the queue's, so that a pass never sleeps.
+
+Urgent keys, those of kills, are taken first. Neither they nor the others get the last worker: a
+kill waits for no slow pass over a rollout without one, and kills without end keep no other from its
+turn.
 """
 
 import heapq
@@ -57,7 +61,9 @@ class WorkQueue(Generic[K]):
         self._ready: deque[K] = deque()
         self._waiting: set[K] = set()
         """Keys that are ready, or will be as soon as their present pass is over."""
-        self._working: set[K] = set()
+        self._working: dict[K, bool] = {}
+        """Keys in work, and whether each was urgent when it was taken."""
+        self._urgent: set[K] = set()
         self._due: dict[K, float] = {}
         self._timers: list[tuple[float, int, K]] = []
         """A heap. An entry counts only while `_due` holds its time for the key."""
@@ -70,6 +76,15 @@ class WorkQueue(Generic[K]):
         with self._changed:
             self._add(key)
 
+    def mark(self, key: K, *, urgent: bool) -> None:
+        """Say whether `key` is taken before others, from now on."""
+        with self._changed:
+            if urgent:
+                self._urgent.add(key)
+            else:
+                self._urgent.discard(key)
+            self._changed.notify_all()
+
     def add_after(self, key: K, delay: timedelta) -> None:
         """Ask for a pass over `key` after `delay`, or earlier where one is already asked for."""
         with self._changed:
@@ -78,7 +93,7 @@ class WorkQueue(Generic[K]):
                 return
             self._due[key] = due
             heapq.heappush(self._timers, (due, next(self._numbers), key))
-            self._changed.notify()
+            self._changed.notify_all()
 
     def add_failed(self, key: K, longest: timedelta = LONGEST_RETRY) -> timedelta:
         """Ask for another pass over `key` after its back-off, and return that delay.
@@ -98,22 +113,26 @@ class WorkQueue(Generic[K]):
         with self._changed:
             self._failures.pop(key, None)
 
-    def get(self, *, wait: bool = True) -> K | None:
+    def get(self, *, wait: bool = True, most: int | None = None) -> K | None:
         """Return a key to work on; `done` must follow.
 
         Whatever was asked for `key` with a delay is dropped: the pass that begins sees all.
 
-        Args: `wait` whether to wait for a key; without it None means that none is ready.
+        Args:
+            wait: whether to wait for a key; without it None means that none can be taken.
+            most: urgent keys that may be in work at a time, and as many others.
+
         Returns None when the queue is closed, even where keys are left.
         """
         with self._changed:
             while not self._closed:
                 next_due = self._wake_due()
-                if self._ready:
-                    key = self._ready.popleft()
+                key = self._next(most)
+                if key is not None:
+                    self._ready.remove(key)
                     self._waiting.discard(key)
                     self._due.pop(key, None)
-                    self._working.add(key)
+                    self._working[key] = key in self._urgent
                     return key
                 if not wait:
                     return None
@@ -123,10 +142,10 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         """Say that the pass over `key` is over."""
         with self._changed:
-            self._working.discard(key)
+            self._working.pop(key, None)
             if key in self._waiting:
                 self._ready.append(key)
-                self._changed.notify()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Hand out no more keys and wake all who wait for one."""
@@ -149,7 +168,17 @@ class WorkQueue(Generic[K]):
         self._waiting.add(key)
         if key not in self._working:
             self._ready.append(key)
-            self._changed.notify()
+            self._changed.notify_all()
+
+    def _next(self, most: int | None) -> K | None:
+        """Return which ready key is next, None where none may be taken now."""
+        for urgent in (True, False):
+            taken = sum(was_urgent is urgent for was_urgent in self._working.values())
+            if most is None or taken < most:
+                for key in self._ready:
+                    if (key in self._urgent) is urgent:
+                        return key
+        return None
 
     def _wake_due(self) -> float | None:
         """Make ready what is due, and return when the next is, in the clock's seconds."""
@@ -177,12 +206,17 @@ class Workers(Generic[K]):
         *,
         count: int = 4,
     ) -> None:
-        """Args: `work` makes one pass and returns when to make the next; None means: when asked.
+        """Make the threads.
 
-        A pass that raises is made again after a back-off.
+        Args:
+            work: makes one pass and returns when to make the next; None means: when asked. A pass
+                that raises is made again after a back-off.
+            count: how many; at least two, so that one is left for urgent keys.
         """
         self._queue = queue
         self._work = work
+        count = max(count, 2)
+        self._most = count - 1
         self._threads = [
             threading.Thread(target=self._run, name=f"worker-{number}") for number in range(count)
         ]
@@ -210,7 +244,7 @@ class Workers(Generic[K]):
         return True
 
     def _run(self) -> None:
-        while (key := self._queue.get()) is not None:
+        while (key := self._queue.get(most=self._most)) is not None:
             self._pass(key)
 
     def _pass(self, key: K) -> None:

@@ -49,9 +49,9 @@ class ClusterRollouts:
                 return None
             raise
 
-    def metadata(self, namespace: str) -> list[Mapping[str, Any]]:
-        """Return the metadata of all rollouts of a namespace; `*` stands for every one."""
-        return [raw["metadata"] for raw in self._kube.list(RESOURCE, namespace=namespace)]
+    def listed(self, namespace: str) -> list[Mapping[str, Any]]:
+        """Return all rollouts of a namespace; `*` stands for every one."""
+        return list(self._kube.list(RESOURCE, namespace=namespace))
 
     def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
         metadata = raw["metadata"]
@@ -108,3 +108,10 @@ def is_deleting(metadata: Mapping[str, Any]) -> bool:
 def is_kept(metadata: Mapping[str, Any]) -> bool:
     """Whether the rollout carries the finalizer of a kill that goes on."""
     return names.FINALIZER in (metadata.get("finalizers") or ())
+
+
+def is_of_a_kill(raw: Mapping[str, Any]) -> bool:
+    """Whether a kill is asked for, or open; told by the object alone, before any pass over it."""
+    metadata, switch = raw["metadata"], (raw.get("spec") or {}).get("killSwitch") or {}
+    asked = names.ANNOTATION_KILL in (metadata.get("annotations") or {})
+    return asked or is_kept(metadata) or switch.get("engaged") is True

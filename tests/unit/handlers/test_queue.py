@@ -123,6 +123,62 @@ def test_a_closed_queue_hands_out_nothing_and_takes_nothing(queue: WorkQueue[str
     assert queue.get() is None
 
 
+def test_an_urgent_key_is_taken_before_those_that_have_waited_longer(
+    queue: WorkQueue[str],
+) -> None:
+    for key in ("a", "b", "kill"):
+        queue.add(key)
+    queue.mark("kill", urgent=True)
+    assert [take(queue) for _ in range(3)] == ["kill", "a", "b"]
+
+
+def test_a_key_that_is_urgent_no_more_waits_for_its_turn(queue: WorkQueue[str]) -> None:
+    queue.mark("b", urgent=True)
+    queue.mark("b", urgent=False)
+    queue.add("a")
+    queue.add("b")
+    assert [take(queue), take(queue)] == ["a", "b"]
+
+
+def test_one_worker_is_left_for_urgent_keys_however_many_others_wait(
+    queue: WorkQueue[str],
+) -> None:
+    for key in "abcde":
+        queue.add(key)
+    assert [queue.get(wait=False, most=3) for _ in range(4)] == ["a", "b", "c", None]
+    queue.add("kill")
+    queue.mark("kill", urgent=True)
+    assert queue.get(wait=False, most=3) == "kill"
+    queue.done("b")
+    assert queue.get(wait=False, most=3) == "d"
+    assert queue.get(wait=False, most=3) is None
+
+
+def test_a_pass_that_was_begun_before_its_key_became_urgent_takes_no_kills_worker(
+    queue: WorkQueue[str],
+) -> None:
+    for key in "abcd":
+        queue.add(key)
+    assert [queue.get(wait=False, most=3) for _ in range(3)] == ["a", "b", "c"]
+    queue.mark("a", urgent=True)
+    assert queue.get(wait=False, most=3) is None, "the last worker is for the next kill"
+
+
+def test_kills_without_end_leave_one_worker_to_the_others(queue: WorkQueue[str]) -> None:
+    kills = [f"kill{number}" for number in range(5)]
+    for key in kills:
+        queue.mark(key, urgent=True)
+        queue.add(key)
+    queue.add("a")
+    queue.add("b")
+    assert [queue.get(wait=False, most=3) for _ in range(4)] == [*kills[:3], "a"]
+    queue.add("kill0")
+    queue.done("kill0")
+    assert queue.get(wait=False, most=3) == "kill3", "kills have their turns in order"
+    queue.done("a")
+    assert queue.get(wait=False, most=3) == "b", "and take no worker from the others"
+
+
 def test_a_failing_pass_is_retried_and_a_good_one_asks_for_its_next(
     queue: WorkQueue[str], clock: Clock
 ) -> None:
@@ -185,3 +241,29 @@ def test_threads_never_share_a_key_and_stop_waits_for_the_running_pass() -> None
     assert "slow" in ended, "the running pass was not finished"
     assert not shared
     assert not workers.alive()
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize(("urgent", "late"), [(False, "kill"), (True, "another")])
+def test_a_kill_waits_for_no_slow_pass_over_another_rollout_and_no_other_for_kills_alone(
+    count: int, urgent: bool, late: str
+) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    may_end, worked_on = threading.Event(), threading.Event()
+
+    def work(key: str) -> None:
+        if key == late:
+            worked_on.set()
+        else:
+            may_end.wait(10)
+
+    workers = Workers(queue, work, count=count)
+    workers.start()
+    for key in (f"slow{number}" for number in range(6)):
+        queue.mark(key, urgent=urgent)
+        queue.add(key)
+    queue.mark(late, urgent=not urgent)
+    queue.add(late)
+    assert worked_on.wait(5), f"{late} waited for the others"
+    may_end.set()
+    workers.stop()

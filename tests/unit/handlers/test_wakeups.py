@@ -28,18 +28,29 @@ def drained(queue: WorkQueue[Key]) -> set[str]:
     return found
 
 
-def metadata(name: str = "demo", **changes: Any) -> dict[str, Any]:
-    return {"namespace": "airflow", "name": name, "uid": f"uid-{name}", "generation": 1} | changes
+def taken(queue: WorkQueue[Key]) -> list[str]:
+    """Return the names of what is ready, in the order in which it is taken."""
+    found = []
+    while (key := queue.get(wait=False)) is not None:
+        found.append(key)
+    for key in found:
+        queue.done(key)
+    return [key.name for key in found]
+
+
+def rollout(name: str = "demo", spec: Any = None, **changes: Any) -> dict[str, Any]:
+    metadata = {"namespace": "airflow", "name": name, "uid": f"uid-{name}", "generation": 1}
+    return {"metadata": metadata | changes, "spec": spec or {}}
 
 
 def test_the_first_sight_and_each_change_by_people_wakes(queue: WorkQueue[Key]) -> None:
     wakeups = Wakeups(queue)
     for seen in (
-        metadata(),
-        metadata(generation=2),
-        metadata(generation=2, annotations={"xcomrollout.dev/kill": "{}"}),
-        metadata(generation=2),
-        metadata(generation=2, uid="made anew"),
+        rollout(),
+        rollout(generation=2),
+        rollout(generation=2, annotations={"xcomrollout.dev/kill": "{}"}),
+        rollout(generation=2),
+        rollout(generation=2, uid="made anew"),
     ):
         wakeups.rollout("MODIFIED", seen)
         assert drained(queue) == {"airflow/demo"}, seen
@@ -47,34 +58,34 @@ def test_the_first_sight_and_each_change_by_people_wakes(queue: WorkQueue[Key]) 
 
 def test_a_status_write_of_our_own_wakes_nobody(queue: WorkQueue[Key]) -> None:
     wakeups = Wakeups(queue)
-    wakeups.rollout(None, metadata(resourceVersion="1"))
+    wakeups.rollout(None, rollout(resourceVersion="1"))
     drained(queue)
-    wakeups.rollout("MODIFIED", metadata(resourceVersion="2"))
+    wakeups.rollout("MODIFIED", rollout(resourceVersion="2"))
     assert not drained(queue)
 
 
 def test_a_deletion_wakes_the_others_of_the_namespace(queue: WorkQueue[Key]) -> None:
     wakeups = Wakeups(queue)
-    for seen in (metadata("a"), metadata("b"), metadata("c", namespace="elsewhere")):
+    for seen in (rollout("a"), rollout("b"), rollout("c", namespace="elsewhere")):
         wakeups.rollout(None, seen)
     drained(queue)
-    wakeups.rollout("DELETED", metadata("a"))
+    wakeups.rollout("DELETED", rollout("a"))
     assert drained(queue) == {"airflow/b"}
 
 
 def test_a_list_wakes_what_no_event_told_of(queue: WorkQueue[Key]) -> None:
     wakeups = Wakeups(queue)
-    known = [metadata("a"), metadata("b"), metadata("c", namespace="elsewhere")]
+    known = [rollout("a"), rollout("b"), rollout("c", namespace="elsewhere")]
     for seen in known:
         wakeups.rollout(None, seen)
     drained(queue)
     wakeups.listed("airflow", known[:2])
     assert not drained(queue), "nothing has changed"
-    wakeups.listed("airflow", [metadata("a", generation=2), known[1]])
+    wakeups.listed("airflow", [rollout("a", generation=2), known[1]])
     assert drained(queue) == {"airflow/a"}
     wakeups.listed("airflow", [known[1]])
     assert drained(queue) == {"airflow/b"}, "the other one is gone"
-    wakeups.listed("*", [known[1], known[2], metadata("d", namespace="third")])
+    wakeups.listed("*", [known[1], known[2], rollout("d", namespace="third")])
     assert drained(queue) == {"third/d"}
 
 
@@ -87,7 +98,7 @@ def test_a_namespace_that_cannot_be_listed_is_told_once_and_keeps_no_other_from_
         if namespace == "gone":
             raise PermissionError("no right")
         rounds.release()
-        return [metadata()]
+        return [rollout()]
 
     with listing(["gone", "airflow"], rollouts, Wakeups(queue), 0.01):
         for _ in range(3):
@@ -96,6 +107,42 @@ def test_a_namespace_that_cannot_be_listed_is_told_once_and_keeps_no_other_from_
     assert [record.getMessage() for record in caplog.records] == [
         "cannot list rollouts; it is tried again"
     ]
+
+
+@pytest.mark.parametrize(
+    "killed",
+    [
+        rollout("killed", annotations={"xcomrollout.dev/kill": "not json"}, generation=2),
+        rollout("killed", {"killSwitch": {"engaged": True}}, generation=2),
+        rollout("killed", finalizers=["xcomrollout.dev/kill"], generation=2),
+    ],
+    ids=["asked for", "engaged in the spec", "open"],
+)
+@pytest.mark.parametrize("told", ["an event", "a list"])
+def test_a_rollout_with_a_kill_is_taken_before_others_until_it_has_none(
+    queue: WorkQueue[Key], killed: dict[str, Any], told: str
+) -> None:
+    wakeups = Wakeups(queue)
+    for name in ("a", "b", "killed"):
+        wakeups.rollout(None, rollout(name))
+    if told == "an event":
+        wakeups.rollout("MODIFIED", killed)
+    else:
+        wakeups.listed("airflow", [rollout("a"), rollout("b"), killed])
+    assert taken(queue) == ["killed", "a", "b"]
+    wakeups.rollout("MODIFIED", rollout("a", generation=2))
+    wakeups.rollout("MODIFIED", rollout("killed", {"killSwitch": {}}, generation=3))
+    assert taken(queue) == ["a", "killed"]
+
+
+def test_a_kill_that_is_open_is_urgent_although_nothing_that_people_write_has_changed(
+    queue: WorkQueue[Key],
+) -> None:
+    wakeups = Wakeups(queue)
+    wakeups.rollout(None, rollout("a"))
+    wakeups.rollout(None, rollout("b"))
+    wakeups.rollout("MODIFIED", rollout("b", finalizers=["xcomrollout.dev/kill"]))
+    assert taken(queue) == ["b", "a"]
 
 
 def test_a_job_wakes_its_rollout(queue: WorkQueue[Key]) -> None:
