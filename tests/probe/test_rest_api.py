@@ -225,22 +225,22 @@ def test_runs_are_found_stopped_and_queued_again(asked: Asked) -> None:
     assert refused.value.fault is AirflowFault.RUN_NOT_FOUND
 
     client.set_paused(DAG_ID, True)
-    assert client.paused({DAG_ID, "gone"}) == {DAG_ID: True, "gone": None}
+    assert client.paused({DAG_ID, "gone"}).found == {DAG_ID: True, "gone": None}
     assert client.dag(DAG_ID) == DagInfo(DAG_ID, paused=True, active=True)
     client.set_paused(DAG_ID, False)
     client.set_paused("gone", False)
-    assert client.paused({DAG_ID}) == {DAG_ID: False}
+    assert client.paused({DAG_ID}).found == {DAG_ID: False}
     assert client.dag("gone") is None
 
 
 def test_watched_runs_are_seen_by_what_changed(asked: Asked) -> None:
     keys = {RUN, RunKey(GONE, RUN.run_id), RunKey(DAG_ID, "no"), RunKey(DAG_ID, "none")}
     client = asked.client
-    assert watched_runs(client, keys).keys() == {RUN, RunKey(GONE, RUN.run_id)}
+    assert watched_runs(client, keys).found.keys() == {RUN, RunKey(GONE, RUN.run_id)}
     client.fail(RUN)
-    assert watched_runs(client, keys)[RUN].state == "failed"
+    assert watched_runs(client, keys).found[RUN].state == "failed"
     client.clear(RUN)
-    assert watched_runs(client, keys)[RUN].state == "queued"
+    assert watched_runs(client, keys).found[RUN].state == "queued"
     assert client.memory.seen_until is not None
 
 

@@ -33,6 +33,10 @@ class Runs(NastyServer):
         self.now = START
         self.server_behind = self.scheduler_behind = timedelta()
         self.broken = False
+        self.refused: dict[str, int] = {}
+        """Runs that are answered so where they are read, and that lists leave out."""
+        self.list_refused = 0
+        """Status of the answer to a list; 0 for a list."""
         self.held: set[str] = set()
         """Runs whose change is written, and whose transaction has not ended."""
         self._written: dict[str, datetime] = {}
@@ -60,6 +64,8 @@ class Runs(NastyServer):
             return reply
         if self.broken:
             return Reply(500, "broken")
+        if request.path == V1_RUNS and self.list_refused:
+            return Reply(self.list_refused, "no list")
         if request.path == V1_RUNS:
             return self._list(parse_qs(request.query))
         if request.path == "/api/v1/dags/d":
@@ -69,6 +75,8 @@ class Runs(NastyServer):
         if request.method == "PATCH" and name in self.runs:
             self._patch(name)
             return Reply(500, "timed out") if name in self.held else Reply(body={"state": "failed"})
+        if request.method == "GET" and name in self.refused:
+            return Reply(self.refused[name], "not this one")
         return reply if run is None else Reply(body=_shown(name, run))
 
     def _patch(self, name: str) -> None:
@@ -86,7 +94,8 @@ class Runs(NastyServer):
         wanted = [
             (name, run)
             for name, run in self.runs.items()
-            if ("state" not in query or run.state in query["state"])
+            if name not in self.refused
+            and ("state" not in query or run.state in query["state"])
             and ("updated_at_gte" not in query or run.updated_at >= since)
         ]
         if query["order_by"] == ["-updated_at"]:

@@ -13,6 +13,7 @@ from xcom_rollout.clients.airflow_access import address, client_for, credentials
 from xcom_rollout.clients.airflow_rest import Rest, json_object, redirected, said, unreachable
 from xcom_rollout.clients.airflow_v1 import V1
 from xcom_rollout.clients.airflow_v2 import v2
+from xcom_rollout.clients.each import MOST_BY_NAME, Told, each_for_itself, is_of_one
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
@@ -110,28 +111,44 @@ class AirflowApi:
         member, gone = self._rest.dialect.gone
         return DagInfo(dag_id, bool(answer["is_paused"]), answer.get(member) is not gone)
 
-    def paused(self, dag_ids: Collection[str]) -> dict[str, bool | None]:
+    def paused(self, dag_ids: Collection[str]) -> Told[str, bool | None]:
         """Return whether each DAG is paused, None for one that Airflow does not have.
 
         A request costs Airflow 2 0.15 s of processor time, most of it to check the password. So
         it is asked for all its DAGs page by page, unless asking for each takes fewer requests.
+        What the pages lack is asked for by name: the list leaves out what the user may not read.
         """
         if not dag_ids:
-            return {}
-        found: dict[str, bool] = {}
+            return Told({}, {})
+        listed: dict[str, bool] = {}
+        problem: AirflowError | None = None
+        try:
+            for found in self._listed_dags(set(dag_ids)):
+                listed |= found
+        except AirflowError as error:
+            if not is_of_one(error) or len(dag_ids) > MOST_BY_NAME:
+                raise
+            problem = error
+        missing = sorted(set(dag_ids) - listed.keys())
+        asked = each_for_itself(self._paused, missing, answering=problem is None)
+        if problem is not None and not listed and not asked.found:
+            raise problem
+        known = {dag_id: listed[dag_id] for dag_id in dag_ids if dag_id in listed}
+        return Told({**known, **asked.found}, asked.refused)
+
+    def _listed_dags(self, dag_ids: set[str]) -> Iterator[dict[str, bool]]:
+        """Yield page by page whether DAGs are paused, until asking for the rest is cheaper."""
+        seen: set[str] = set()
         query = {**self._rest.dialect.every_dag, "order_by": "dag_id"}
         for page, _ in self._pages("/dags", query):
-            listed = page["dags"]
-            found |= {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in listed}
-            missing = sorted(set(dag_ids) - found.keys())
-            total = page.get("total_entries")
+            listed = {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in page["dags"]}
+            yield listed
+            seen |= listed.keys()
+            missing, total = len(dag_ids - seen), page.get("total_entries")
             if not missing:
-                break
-            if listed and total is not None and (total - len(found)) / len(listed) > len(missing):
-                asked = zip(missing, in_parallel(self._paused, missing), strict=True)
-                found |= {dag_id: paused for dag_id, paused in asked if paused is not None}
-                break
-        return {dag_id: found.get(dag_id) for dag_id in dag_ids}
+                return
+            if listed and total is not None and (total - len(seen)) / len(listed) > missing:
+                return
 
     def _paused(self, dag_id: str) -> bool | None:
         info = self.dag(dag_id)

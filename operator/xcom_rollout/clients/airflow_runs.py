@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from xcom_rollout.clients.airflow import IN_FLIGHT, AirflowApi
-from xcom_rollout.clients.parallel import in_parallel
+from xcom_rollout.clients.each import MOST_BY_NAME, Told, each_for_itself, is_of_one
+from xcom_rollout.clients.errors import AirflowError
 from xcom_rollout.clients.run_memory import RunMemory
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import DagRun
@@ -31,8 +32,11 @@ SKEW: Final = timedelta(minutes=5)
 
 def watched_runs(
     airflow: AirflowApi, keys: Collection[RunKey], *, since: datetime | None = None
-) -> dict[RunKey, DagRun]:
+) -> Told[RunKey, DagRun]:
     """Return the runs of these keys; what Airflow does not have is left out.
+
+    A run that Airflow refuses to tell of is no reason to know nothing of the others. Where it is
+    a list that is refused, one run in it may be what fails: then each is asked for by name.
 
     The first look costs the pages of what is in flight and of what changed since `since`, each
     further one the pages of what changed since the last look.
@@ -46,13 +50,40 @@ def watched_runs(
     """
     wanted = frozenset(keys)
     if len(wanted) <= FEW:
-        found = in_parallel(airflow.run, sorted(wanted))
-        return {run.key: run for run in found if run is not None}
+        return _there(_by_name(airflow, wanted))
     memory = airflow.memory
     with memory.lock:
         memory.keep_only(wanted)
-        _bring_up_to_date(airflow, memory, wanted, since)
-        return {key: memory.runs[key] for key in wanted if key in memory.runs}
+        try:
+            _bring_up_to_date(airflow, memory, wanted, since)
+        except AirflowError as problem:
+            if not is_of_one(problem) or len(wanted) > MOST_BY_NAME:
+                raise
+            # Nothing of it is kept: the lists that are missing would have been newer.
+            asked = _by_name(airflow, wanted)
+            if not asked.found:
+                raise
+            return _there(asked)
+        return Told(
+            {key: memory.runs[key] for key in wanted if key in memory.runs}, dict(memory.refused)
+        )
+
+
+def _by_name(airflow: AirflowApi, wanted: frozenset[RunKey]) -> Told[RunKey, DagRun | None]:
+    try:
+        return each_for_itself(airflow.run, sorted(wanted))
+    except AirflowError as error:
+        if len(wanted) > 1 or not is_of_one(error):
+            raise
+        # The only run there is fails alone or with all of Airflow: its DAG tells which.
+        (key,) = wanted
+        each_for_itself(airflow.dag, [key.dag_id])
+        return Told({}, {key: error})
+
+
+def _there(asked: Told[RunKey, DagRun | None]) -> Told[RunKey, DagRun]:
+    found = {key: run for key, run in asked.found.items() if run is not None}
+    return Told(found, asked.refused)
 
 
 def _bring_up_to_date(
@@ -79,11 +110,9 @@ def _bring_up_to_date(
         memory.seen_at(latest.server_time)
 
     def ask(key: RunKey) -> None:
-        run = airflow.run(key)
-        if run is None:
-            memory.absent.add(key)
-            memory.runs.pop(key, None)
-        else:
-            memory.runs[key] = run
+        memory.told(key, airflow.run(key))
 
-    in_parallel(ask, sorted({*memory.unknown(wanted), *memory.overdue()}))
+    by_name = {*memory.unknown(wanted), *memory.overdue(), *memory.refused_before()}
+    # A list was just answered, so what fails now is about a run.
+    for key, error in each_for_itself(ask, sorted(by_name), answering=True).refused.items():
+        memory.not_told(key, error)

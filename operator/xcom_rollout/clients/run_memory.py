@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from xcom_rollout.clients.errors import AirflowError
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import DagRun
 
@@ -40,6 +41,8 @@ class RunMemory:
 
     Attributes:
         absent: runs that Airflow did not have.
+        refused: runs that Airflow refused to tell of when they were asked for by name, and why.
+            Nothing else is kept of them: what was seen before may be so no more.
         changing: runs that were asked to change, and how each was seen before. A change is dated
             when its transaction begins to write and seen when that ends, so a late one would be
             missed by a look at what changed since.
@@ -48,6 +51,7 @@ class RunMemory:
 
     runs: dict[RunKey, DagRun] = field(default_factory=dict)
     absent: set[RunKey] = field(default_factory=set)
+    refused: dict[RunKey, AirflowError] = field(default_factory=dict)
     changing: dict[RunKey, DagRun | None] = field(default_factory=dict)
     seen_until: datetime | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -55,16 +59,16 @@ class RunMemory:
     _begun: float = 0.0
 
     def unknown(self, wanted: Collection[RunKey]) -> set[RunKey]:
-        """Return the runs of which nothing is known."""
-        return set(wanted) - self.runs.keys() - self.absent
+        """Return the runs of which nothing is known, and that were not asked for by name."""
+        return set(wanted) - self.runs.keys() - self.absent - self.refused.keys()
 
     def keep_only(self, wanted: Collection[RunKey]) -> None:
         """Forget what is not wanted, and everything where it is time to read it again."""
         if self.seen_until is None or time.monotonic() - self._begun > RELOAD:
-            self.runs, self.absent = {}, set()
+            self.runs, self.absent, self.refused = {}, set(), {}
             self.seen_until = self._decided = None
             self._begun = time.monotonic()
-        for kept in (self.runs, self.changing):
+        for kept in (self.runs, self.changing, self.refused):
             for key in kept.keys() - set(wanted):
                 del kept[key]
 
@@ -78,14 +82,36 @@ class RunMemory:
         seen = [
             key
             for key, before in self.changing.items()
-            if key in self.absent or self.runs.get(key) != before
+            if key in self.absent or (key not in self.refused and self.runs.get(key) != before)
         ]
         for key in seen:
             del self.changing[key]
-        due = list(self.changing)[:ASKED_AGAIN]
+        due = [key for key in self.changing if key not in self.refused][:ASKED_AGAIN]
         for key in due:
             self.changing[key] = self.changing.pop(key)
         return due
+
+    def refused_before(self) -> list[RunKey]:
+        """Return runs to ask for again that were refused, each time others."""
+        due = list(self.refused)[:ASKED_AGAIN]
+        for key in due:
+            self.refused[key] = self.refused.pop(key)
+        return due
+
+    def told(self, key: RunKey, run: DagRun | None) -> None:
+        """Keep what Airflow said of a run that it was asked for by name."""
+        self.refused.pop(key, None)
+        if run is None:
+            self.absent.add(key)
+            self.runs.pop(key, None)
+        else:
+            self.runs[key] = run
+
+    def not_told(self, key: RunKey, error: AirflowError) -> None:
+        """Keep that Airflow refused to tell of a run."""
+        self.refused[key] = error
+        self.runs.pop(key, None)
+        self.absent.discard(key)
 
     def note(self, seen: RunsSeen, wanted: Collection[RunKey]) -> None:
         """Keep of these runs what is wanted."""
@@ -93,6 +119,7 @@ class RunMemory:
             if run.key in wanted:
                 self.runs[run.key] = run
                 self.absent.discard(run.key)
+                self.refused.pop(run.key, None)
         self._decided = max((t for t in (self._decided, seen.decided) if t), default=None)
 
     def seen_at(self, server_time: datetime | None) -> None:

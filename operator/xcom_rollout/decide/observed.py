@@ -275,6 +275,10 @@ class AirflowView:
     """Of the same: those whose file Airflow does not find any more."""
     busy_dags: frozenset[str] = frozenset()
     """DAGs with runs in flight that are not paused; only where a kill is Immediate."""
+    unread: Mapping[RunKey, str] = field(default_factory=dict)
+    """Recorded runs that Airflow refuses to tell of, and why: each may be in any state, or gone."""
+    unread_dags: Mapping[str, str] = field(default_factory=dict)
+    """The same of DAGs: each may be paused or not, or gone."""
     major: int = 0
     """Airflow's major version; 0 where it is not known."""
     error: str = ""
@@ -285,6 +289,7 @@ class AirflowView:
         return {run.key: run for run in self.runs}
 
     def run(self, key: RunKey) -> DagRun | None:
+        """Return the run; None where Airflow has none, or it is among `unread`."""
         return self.by_key.get(key)
 
 

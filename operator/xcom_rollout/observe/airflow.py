@@ -2,6 +2,7 @@
 
 from xcom_rollout.clients.airflow import AirflowApi, open_airflow
 from xcom_rollout.clients.airflow_runs import watched_runs
+from xcom_rollout.clients.each import Told
 from xcom_rollout.clients.errors import WorldError
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import AirflowView, Rollout
@@ -31,16 +32,18 @@ def view(world: World, rollout: Rollout, ledger: Ledger) -> AirflowView:
 
 def _view(airflow: AirflowApi, kill: Kill | None) -> AirflowView:
     watched = _watched(kill)
-    runs = {} if kill is None else watched_runs(airflow, watched, since=kill.engaged_at)
+    runs = watched_runs(airflow, watched, since=kill.engaged_at) if kill else Told({}, {})
     busy: set[str] = set()
     if kill is None or (kill.strategy is Strategy.IMMEDIATE and not kill.reverting):
         busy = {run.key.dag_id for run in airflow.in_flight()}
     paused = airflow.paused({key.dag_id for key in watched} | _held(kill) | busy)
     return AirflowView(
-        runs=tuple(runs[key] for key in sorted(runs)),
-        paused_dags=frozenset(dag for dag, is_paused in paused.items() if is_paused),
-        missing_dags=frozenset(dag for dag, is_paused in paused.items() if is_paused is None),
-        busy_dags=frozenset(dag for dag in busy if paused.get(dag) is False),
+        runs=tuple(runs.found[key] for key in sorted(runs.found)),
+        unread={key: error.message for key, error in runs.refused.items()},
+        paused_dags=frozenset(dag for dag, is_paused in paused.found.items() if is_paused),
+        missing_dags=frozenset(dag for dag, said in paused.found.items() if said is None),
+        unread_dags={dag: error.message for dag, error in paused.refused.items()},
+        busy_dags=frozenset(dag for dag in busy if paused.found.get(dag) is False),
         major=airflow.major,
     )
 

@@ -197,23 +197,48 @@ def test_pausing_is_asked_of_all_dags_at_once(server: Server) -> None:
     server.airflow("2.11.2")
     server.answers["/api/v1/dags"] = (200, dags(True, False))
     seen = airflow(server.url).paused({"dag0", "dag1", "gone"})
-    assert seen == {"dag0": True, "dag1": False, "gone": None}
-    assert len(server.asked()) == 1
+    assert seen.found == {"dag0": True, "dag1": False, "gone": None}
+    assert len(server.asked()) == 2, "whether it is gone, or may not be seen, only it can tell"
 
 
 def test_pausing_is_asked_of_each_dag_where_that_is_cheaper(server: Server) -> None:
     server.airflow("2.11.2")
     server.answers["/api/v1/dags"] = (200, dags(*[True] * 100, total=5000))
     server.answers["/api/v1/dags/far"] = (200, '{"dag_id": "far", "is_paused": false}')
-    assert airflow(server.url).paused({"far", "gone"}) == {"far": False, "gone": None}
+    assert airflow(server.url).paused({"far", "gone"}).found == {"far": False, "gone": None}
     assert len(server.asked()) == 3
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_dag_that_may_not_be_seen_is_not_taken_for_one_that_is_gone(
+    server: Server, status: int
+) -> None:
+    """Airflow leaves it out of the list of all DAGs."""
+    server.airflow("2.11.2")
+    server.answers["/api/v1/dags"] = (200, dags(True))
+    server.answers["/api/v1/dags/secret"] = (status, "{}")
+    seen = airflow(server.url).paused({"dag0", "gone", "secret"})
+    assert seen.found == {"dag0": True, "gone": None}
+    assert {dag: error.status for dag, error in seen.refused.items()} == {"secret": status}
+
+
+def test_dags_are_asked_for_by_name_where_their_list_fails(server: Server) -> None:
+    server.airflow("2.11.2")
+    server.answers["/api/v1/dags"] = (500, "{}")
+    server.answers["/api/v1/dags/dag0"] = (200, '{"dag_id": "dag0", "is_paused": true}')
+    server.answers["/api/v1/dags/broken"] = (500, "{}")
+    seen = airflow(server.url).paused({"dag0", "broken"})
+    assert seen.found == {"dag0": True}
+    assert seen.refused.keys() == {"broken"}
+    with pytest.raises(AirflowError, match="answered 500"):
+        airflow(server.url).paused({"broken"})
 
 
 @pytest.mark.parametrize(("version", "option"), [("2.11.2", "only_active"), ("3.3.2", "exclude_")])
 def test_dags_whose_file_is_gone_are_listed_too(server: Server, version: str, option: str) -> None:
     server.airflow(version)
     server.answers |= {f"/api/{v}/dags": (200, dags(True)) for v in ("v1", "v2")}
-    assert airflow(server.url).paused({"dag0"}) == {"dag0": True}
+    assert airflow(server.url).paused({"dag0"}).found == {"dag0": True}
     assert f"{option}" in server.asked()[-1].query
     assert "=false" in server.asked()[-1].query
 

@@ -347,7 +347,7 @@ def _look(server: Runs, keys: Any, memo: Memo) -> tuple[float, float]:
     server.cost()
     airflow = opened(server, memo=memo)
     begin = time.monotonic()
-    found = watched_runs(airflow, keys)
+    found = watched_runs(airflow, keys).found
     took = time.monotonic() - begin
     assert len(found) == len(keys)
     return float(server.cost()), took

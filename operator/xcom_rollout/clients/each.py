@@ -1,0 +1,85 @@
+"""Ask Airflow for each of several things for itself: a refusal of one is not one of the others."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import httpx2
+
+from xcom_rollout.clients.errors import AirflowError, AirflowFault
+from xcom_rollout.clients.parallel import in_parallel
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MOST_BY_NAME: Final = 100
+"""Things that are asked for by name where Airflow refuses their list."""
+_OF_ALL: Final = frozenset(
+    {
+        httpx2.codes.UNAUTHORIZED,
+        httpx2.codes.PROXY_AUTHENTICATION_REQUIRED,
+        httpx2.codes.REQUEST_TIMEOUT,
+        httpx2.codes.TOO_MANY_REQUESTS,
+        httpx2.codes.BAD_GATEWAY,
+        httpx2.codes.SERVICE_UNAVAILABLE,
+        httpx2.codes.GATEWAY_TIMEOUT,
+    }
+)
+"""Answers of a server, or of what is in front of it, whatever was asked for."""
+
+
+@dataclass(frozen=True)
+class Told(Generic[K, V]):
+    """What Airflow told of several things.
+
+    Attributes:
+        found: those that it told of.
+        refused: those that it refused to tell of, and why. Nothing is known of them: such a thing
+            may be there or gone.
+    """
+
+    found: Mapping[K, V]
+    refused: Mapping[K, AirflowError]
+
+
+def is_of_one(error: AirflowError) -> bool:
+    """Whether a refusal may be about the one thing that was asked for, and not about the API."""
+    whole = (AirflowFault.UNREACHABLE, AirflowFault.UNAUTHORIZED)
+    return error.fault not in whole and error.status not in _OF_ALL
+
+
+def each_for_itself(
+    ask: Callable[[K], V], keys: Collection[K], *, answering: bool = False
+) -> Told[K, V]:
+    """Return what `ask` tells of each key, and for which of them it was refused.
+
+    Args:
+        answering: whether Airflow has just answered something else. If it has not, and fails at
+            all of these, that is about Airflow.
+
+    Raises:
+        AirflowError: the API as a whole refused, failed or could not be reached.
+    """
+
+    def attempt(key: K) -> V | AirflowError:
+        try:
+            return ask(key)
+        except AirflowError as error:
+            if not is_of_one(error):
+                raise
+            return error
+
+    found: dict[K, V] = {}
+    refused: dict[K, AirflowError] = {}
+    for key, outcome in zip(keys, in_parallel(attempt, keys), strict=True):
+        if isinstance(outcome, AirflowError):
+            refused[key] = outcome
+        else:
+            found[key] = outcome
+    if refused and not found and not answering and all(map(_is_failure, refused.values())):
+        raise next(iter(refused.values()))
+    return Told(found, refused)
+
+
+def _is_failure(error: AirflowError) -> bool:
+    return error.status >= httpx2.codes.INTERNAL_SERVER_ERROR
