@@ -350,10 +350,14 @@ class RecoveringRun:
     """Whether the last census found paths in it after its re-run."""
     stop_asked: bool = False
     """Whether Airflow may have been asked to stop it: when it ends, it has to be cleared."""
+    unread: bool = False
+    """Whether nothing but looks at it failed: the error is over as soon as it can be read."""
 
     def at(self, stage: RunStage) -> "RecoveringRun":
         """Return the run at a stage, with no failed try."""
-        return replace(self, stage=stage, error="", tries=0, failing_since=None, next_try=None)
+        return replace(
+            self, stage=stage, error="", tries=0, failing_since=None, next_try=None, unread=False
+        )
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,12 @@ from typing import Final
 from simulation.airflow import Airflow, SimRun
 from simulation.clock import Clock
 from simulation.weather import Dice, Weather
-from xcom_rollout.decide.ledger import Kill, RunKey
+from xcom_rollout.decide.ledger import Kill, RunKey, RunStage
 from xcom_rollout.decide.observed import AirflowView, DagRun
 
+FORBIDDEN: Final = "403 Forbidden: GET"
+BROKEN: Final = "500 Internal Server Error: GET"
+_OVER: Final = (RunStage.RECOVERED, RunStage.HEALED)
 TIMEOUT: Final = "timed out after 10 s"
 LATE: Final = 4
 """Seconds after which a request that timed out may still be done."""
@@ -27,36 +30,54 @@ class AirflowApi:
         """Why nothing can be asked; empty where it answers."""
         self.refused: dict[RunKey, str] = {}
         """Runs that the user may not change, with the answer."""
+        self.unread: dict[str, str] = {}
+        """Runs (DAG/RUN) and DAGs that cannot be read, with the answer."""
+        self.blind: frozenset[RunKey] = frozenset()
+        """Recorded runs that could not be read at the last look."""
         self.forbidden_to_pause = False
         self.dry_run = True
         """Whether the operator asks before a stop whether the run could be cleared."""
 
     def view(self, kill: Kill | None) -> AirflowView:
         """Return what a pass of the operator is told."""
+        self.blind = frozenset()
         if self.error:
             return AirflowView(error=self.error)
         if self.dice.chance(self.weather.rest_faults):
             return AirflowView(error=TIMEOUT)
         airflow = self.airflow
         recorded = {run.key for run in kill.runs} if kill else set()
+        watched = {run.key for run in kill.runs if run.stage not in _OVER} if kill else set()
+        unread = {key: self.unread[str(key)] for key in watched if str(key) in self.unread}
+        # With one run its DAG is asked, too, whether Airflow answers at all.
+        asked = {str(key) for key in watched}
+        asked |= {key.dag_id for key in watched} if len(watched) == 1 else set()
+        if asked and all(self.unread.get(name) == BROKEN for name in asked):
+            return AirflowView(error=BROKEN)  # as if nothing answered
+        self.blind = frozenset(unread)
         runs = tuple(
             DagRun(key, airflow.runs[key].state, airflow.runs[key].start_date)
-            for key in sorted(recorded)
+            for key in sorted(recorded - unread.keys())
             if key in airflow.runs
         )
         dags = {key.dag_id for key in recorded} | (set(kill.held_dags) if kill else set())
         busy = {run.key.dag_id for run in airflow.runs.values() if run.in_flight}
+        unread_dags = {dag: self.unread[dag] for dag in dags | busy if dag in self.unread}
+        told = dags - unread_dags.keys()
         return AirflowView(
             runs=runs,
-            paused_dags=frozenset(dags & airflow.paused),
-            missing_dags=frozenset(dags & airflow.missing),
-            busy_dags=frozenset(busy - airflow.paused),
+            paused_dags=frozenset(told & airflow.paused),
+            missing_dags=frozenset(told & airflow.missing),
+            busy_dags=frozenset(busy - airflow.paused - self.unread.keys()),
+            unread=unread,
+            unread_dags=unread_dags,
             major=self.airflow.major,
         )
 
     def stop(self, run: SimRun) -> str | None:
         """Set a run to failed, if a dry run says that it could be cleared; return what is wrong."""
-        wrong = self._refusal(run)
+        # Whether its file is there is asked of the DAG.
+        wrong = self._refusal(run) or self.unread.get(run.key.dag_id)
         if wrong is not None and (self.dry_run or self.error):
             return wrong
         return self._request(lambda: self._stop(run))

@@ -19,6 +19,8 @@ class Hazards:
     """In one round of one kill."""
     stopped_without_need: list[str] = field(default_factory=list)
     """It held no offloaded value and was not overdue, or could not be cleared."""
+    blind_deeds: list[str] = field(default_factory=list)
+    """Something was done to a run, or said of it, that could not be read at that moment."""
     paused_left: list[str] = field(default_factory=list)
     """A DAG that the operator paused and did not unpause."""
     unpaused_of_person: list[str] = field(default_factory=list)

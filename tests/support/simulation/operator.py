@@ -46,6 +46,7 @@ from xcom_rollout.decide.ledger import (
     Leg,
     Reader,
     RunKey,
+    RunStage,
     Strategy,
     Verdict,
     WayBack,
@@ -407,6 +408,9 @@ class Simulation:
             case WriteLedger(ledger=ledger):
                 self._write(ledger)
             case RunJob():
+                if action.kind is JobKind.EMPTY:
+                    for key in action.runs:
+                        self._look_at_deed(key, "emptied")
                 self.job_list.run(action)
             case EndStandby(jobs=names):
                 self.job_list.end_standby(names)
@@ -455,7 +459,25 @@ class Simulation:
         if kill is not None:
             self.cleared.round = (kill.attempt, kill.round)
         self.airflow.immediate = kill is not None and kill.strategy is Strategy.IMMEDIATE
+        if before is not None and kill is not None:
+            self._look_at_conclusions(before, kill)
         self.ledger = ledger
+
+    def _look_at_conclusions(self, before: Kill, kill: Kill) -> None:
+        known = {run.key: run.stage for run in before.runs}
+        concluded = {RunStage.CLEARED, RunStage.RECOVERED}
+        if kill.strategy is not Strategy.REHYDRATE:
+            concluded.add(RunStage.HEALED)
+        self.hazards.blind_deeds += [
+            f"{run.key} is taken for {run.stage}"
+            for run in kill.runs
+            if run.key in self.api.blind and run.stage in concluded
+            if known.get(run.key) is not run.stage
+        ]
+
+    def _look_at_deed(self, key: RunKey, deed: str) -> None:
+        if key in self.api.blind:
+            self.hazards.blind_deeds.append(f"{key} is {deed} at {self.clock.now}")
 
     def _note(
         self, errors: Mapping[RunKey, str], recorded: bool, asked: Collection[RunKey] = ()
@@ -469,6 +491,7 @@ class Simulation:
         asked, errors = set(), {}
         for key in keys:
             run = self.runs.get(key)
+            self._look_at_deed(key, "stopped")
             before = 0 if run is None else run.fails
             wrong = None if run is None else self.api.stop(run)
             if wrong is None:
@@ -496,6 +519,7 @@ class Simulation:
         errors = {}
         for key in keys:
             run = self.runs.get(key)
+            self._look_at_deed(key, "cleared")
             wrong = None if run is None else self.api.clear(run, self.cleared)
             if wrong is not None:
                 errors[key] = wrong
@@ -506,6 +530,8 @@ class Simulation:
         for pod in list(self.cluster.tasks):
             if pod.name in uids:
                 run = pod.run
+                if run is not None:
+                    self._look_at_deed(run.key, f"deprived of {pod.name}")
                 again = run is not None and run.in_flight and pod.attempt == run.attempt
                 if run is not None and again and not run.stopped_by_us:
                     self.hazards.stopped_without_need.append(

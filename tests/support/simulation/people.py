@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simulation.airflow import SimRun
+from simulation.airflow_api import BROKEN, FORBIDDEN
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings
 from xcom_rollout.decide.situation import target_of
@@ -51,6 +52,9 @@ class People:
             "dag-back": sim.airflow.missing.discard,
             "refuse": self._refuse,
             "allow": self._allow,
+            "hide": lambda what: self._unread(what, FORBIDDEN),
+            "break": lambda what: self._unread(what, BROKEN),
+            "show": lambda what: self._unread(what, ""),
             "restart": lambda number: sim.cluster.restart(int(number)),
             "new-operator": lambda _: sim.helm.another_pod(),
             "rollback": lambda _: sim.helm.roll_back(),
@@ -143,6 +147,12 @@ class People:
 
     def _allow(self, text: str) -> None:
         self.sim.api.refused.pop(RunKey(*text.split("/", 1)), None)
+
+    def _unread(self, what: str, answer: str) -> None:
+        """Let a run (DAG/RUN) or a DAG be refused when it is read, until it is shown again."""
+        self.sim.api.unread.pop(what, None)
+        if answer:
+            self.sim.api.unread[what] = answer
 
     def _accept(self) -> None:
         switch = self.sim.spec.kill_switch.model_copy(update={"finished_runs": "Accept"})

@@ -201,7 +201,7 @@ def draw(random: Random) -> Plan:
         "Retrigger", "Retrigger", "Retrigger", "Retrigger", "Rehydrate", "Drain", "Immediate"
     )
     finished = pick.of("Rehydrate", "Rehydrate", "Rehydrate", "Accept", "Hold")
-    return Plan(
+    plan = Plan(
         runs=runs,
         weather=_draw_weather(pick, nasty),
         kill_at=pick.count(3, 60),
@@ -215,6 +215,8 @@ def draw(random: Random) -> Plan:
             for _ in range(pick.of(0, 0, 0, 1, 3))
         ),
     )
+    # Drawn last, so that a world of before is the same but for this.
+    return replace(plan, people=tuple(sorted((*plan.people, *_draw_unread(pick, runs, nasty)))))
 
 
 def drawn(first: int, last: int) -> Iterator[Plan]:
@@ -318,6 +320,18 @@ def _draw_people(
     for _ in range(pick.of(0, 0, 1, 1, 2, 4) if nasty else pick.of(0, 0, 0, 1, 1)):
         events += _EVENTS[pick.count(0, len(_EVENTS) - 1)](pick, runs)
     return tuple(sorted(events))
+
+
+def _draw_unread(pick: _Pick, runs: tuple[RunPlan, ...], nasty: bool) -> list["Event"]:
+    """Draw runs and DAGs that Airflow refuses to tell of, for a time or for ever."""
+    events: list[Event] = []
+    for _ in range(pick.of(0, 0, 1, 2) if nasty else pick.of(0, 0, 0, 0, 0, 1)):
+        what = _any_run(pick, runs) if pick.chance(70) else pick.of(*DAGS)
+        begin = pick.count(0, 300)
+        events.append((begin, pick.of("hide", "hide", "break"), what))
+        if pick.chance(60):
+            events.append((begin + pick.of(5, 60, 600), "show", what))
+    return events
 
 
 def _any_run(pick: _Pick, runs: tuple[RunPlan, ...]) -> str:

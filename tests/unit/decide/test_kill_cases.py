@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import pytest
 from simulation import Plan, RunPlan, SimRun, SimTask, Simulation, Weather, play
+from simulation.clock import START
 from simulation.plan import BIG, HOUR, OTHER_BASE, SMALL, world
 
 from xcom_rollout.decide.decision import Progress
-from xcom_rollout.decide.ledger import RunKey, RunStage
+from xcom_rollout.decide.kill.outcomes import failed_try, unread_try
+from xcom_rollout.decide.ledger import RecoveringRun, RunKey, RunStage
 from xcom_rollout.decide.observed import JobKind, JobState
 
 KILL_AT = 20
@@ -402,3 +404,101 @@ def _queued_after(sim: Simulation) -> float:
     assert kill is not None
     assert kill.queued_at is not None
     return (kill.queued_at - kill.engaged_at).total_seconds()
+
+
+@pytest.mark.parametrize("verb", ["hide", "break"])
+@pytest.mark.parametrize("strategy", ["Retrigger", "Drain", "Immediate"])
+@pytest.mark.parametrize("second", [0, KILL_AT + 6, KILL_AT + 25, KILL_AT + 50])
+def test_a_run_that_cannot_be_read_starves_no_other_and_is_named(
+    second: int, strategy: str, verb: str
+) -> None:
+    """Airflow refuses to tell of it from then on, whatever stage it has come to."""
+    other = replace(HOLDER, dag="dag1")
+    plan_of = plan(HOLDER, other, strategy=strategy, people=((second, verb, "dag0/run0"),))
+    sim = play(plan_of)
+    assert sim.hazards.found() == {}
+    assert stage_of(sim, "dag1/run1") in (RunStage.RECOVERED, RunStage.HEALED)
+    assert run_of(sim, "dag1/run1").state == "success"
+    if outcome(sim) != "Reverted":
+        assert sim.last is not None
+        messages = " ".join(step.finding.message for step in sim.last.findings)
+        assert "dag0/run0" in messages
+        assert "GET" in messages
+
+
+@pytest.mark.parametrize("verb", ["hide", "break"])
+def test_a_run_that_cannot_be_read_is_stuck_after_some_tries_and_keeps_the_revert(
+    verb: str,
+) -> None:
+    busy = RunPlan("dag2", (SimTask(3, BIG), SimTask(6 * HOUR, SMALL)))
+    people = ((0, verb, "dag0/run0"),)
+    sim = held(plan(HOLDER, busy, strategy="Drain", people=people), "RunsStuck", "dag0/run0", "GET")
+    assert not sim.settings.is_database
+    assert not sim.settings.offloads
+    assert run_of(sim, "dag0/run0").fails == 0
+
+
+@pytest.mark.parametrize("verb", ["hide", "break"])
+@pytest.mark.parametrize("strategy", ["Retrigger", "Drain", "Rehydrate", "Immediate"])
+@pytest.mark.parametrize("second", [0, KILL_AT + 6, KILL_AT + 25, KILL_AT + 50])
+def test_a_run_that_can_be_read_again_is_healed(second: int, strategy: str, verb: str) -> None:
+    people = ((second, verb, "dag0/run0"), (second + 900, "show", "dag0/run0"))
+    sim = ended_well(plan(HOLDER, WRITER, strategy=strategy, people=people))
+    assert run_of(sim, "dag0/run0").state == "success"
+    kill = sim.ledger.kill
+    assert kill is not None
+    assert not [run for run in kill.runs if run.error or run.unread]
+
+
+def test_a_run_that_cannot_be_read_is_copied_back_all_the_same() -> None:
+    sim = ended_well(plan(HOLDER, strategy="Rehydrate", people=((0, "hide", "dag0/run0"),)))
+    assert stage_of(sim, "dag0/run0") is RunStage.HEALED
+
+
+def test_a_clear_whose_answer_was_lost_is_not_forgotten_by_a_refused_look() -> None:
+    run = RecoveringRun(RunKey("d", "r"), 1, stage=RunStage.EMPTIED)
+    tried = failed_try(run, "timed out", START)
+    seen = unread_try(tried, "403", START)
+    assert (seen.tries, seen.unread) == (2, False)
+    only_looks = unread_try(unread_try(run, "403", START), "403", START)
+    assert (only_looks.tries, only_looks.unread) == (2, True)
+    assert not failed_try(only_looks, "timed out", START).unread
+
+
+@pytest.mark.parametrize("verb", ["hide", "break"])
+def test_a_dag_that_cannot_be_read_is_unpaused_when_it_can(verb: str) -> None:
+    plain = RunPlan("dag1", (SimTask(300, SMALL),))
+    dag = plan(HOLDER, plain, strategy="Immediate", people=((KILL_AT + 3, verb, "dag1"),))
+    sim = held(dag, "DagsHeld", "dag1", "GET")
+    assert sim.paused == {"dag1"}
+    assert run_of(sim, "dag0/run0").state == "success", "the other DAG runs again"
+    seen = replace(dag, people=(*dag.people, (HOUR, "show", "dag1")))
+    assert ended_well(seen).paused == set()
+
+
+@pytest.mark.parametrize("verb", ["hide", "break"])
+def test_the_only_run_of_a_kill_that_cannot_be_read_keeps_no_other_dag_paused(verb: str) -> None:
+    plain = RunPlan("dag1", (SimTask(300, SMALL),))
+    the_plan = plan(HOLDER, plain, strategy="Immediate", people=((0, verb, "dag0/run0"),))
+    sim = held(the_plan, "RunsStuck", "dag0/run0", "GET")
+    assert sim.paused == {"dag0"}
+    assert run_of(sim, "dag1/run1").state == "success"
+
+
+def test_an_immediate_kill_pauses_no_dag_that_it_cannot_read_and_says_so() -> None:
+    """A person may have paused it."""
+    plain = RunPlan("dag1", (SimTask(300, SMALL),))
+    people = ((0, "hide", "dag1"), (1, "pause", "dag1"))
+    sim = play(plan(HOLDER, plain, strategy="Immediate", people=people))
+    kill = sim.ledger.kill
+    assert kill is not None
+    assert kill.hold_error == "dag1 not paused"
+    assert sim.hazards.found() == {}
+    assert sim.paused == {"dag1"}
+
+
+def test_a_rerun_that_is_not_scheduled_is_named_with_its_dag_that_cannot_be_read() -> None:
+    slow = RunPlan("dag1", (SimTask(300, BIG), SimTask(1, SMALL)))
+    people = ((KILL_AT, "pause", "dag0"), (KILL_AT + 100, "hide", "dag0"))
+    why = "dag0 cannot be read: 403"
+    held(plan(HOLDER, slow, people=people), "RunsNotScheduled", "dag0/run0", why)

@@ -134,6 +134,18 @@ def refused(plan: Plan) -> Plan:
     return replace(retriggered(plan), people=people, dry_run=False)
 
 
+def unread(plan: Plan) -> Plan:
+    """Return a world whose runs cannot be read from the kill on."""
+    people = tuple((plan.kill_at, "hide", f"{run.dag}/run{n}") for n, run in enumerate(plan.runs))
+    return replace(retriggered(plan), people=people)
+
+
+def refusals_forgotten(s: Situation) -> Situation:
+    view = s.observed.airflow
+    seen = replace(view, unread={}, unread_dags={}) if view is not None else None
+    return Situation(replace(s.observed, airflow=seen), s.now)
+
+
 MUTANTS = {
     "the database backend is delivered before the runs are healed": Mutant(
         (("all-safe", skipped),), ("path_reads", "exposed"), retriggered
@@ -180,6 +192,12 @@ MUTANTS = {
     ),
     "a run that is stuck is not reported": Mutant(
         (("none-stuck", skipped),), ("endless",), unfound
+    ),
+    "a run that cannot be read is taken for one that is gone": Mutant(
+        (("runs-chosen", seeing(refusals_forgotten)),), ("blind_deeds",), unread
+    ),
+    "a run that cannot be read is not reported": Mutant(
+        (("runs-read", skipped),), ("endless",), unread
     ),
     "a run is stopped that cannot be cleared": Mutant((), ("stopped_without_need",), refused),
 }

@@ -84,6 +84,15 @@ def staged(kill: Kill, *stages: RunStage) -> list[RecoveringRun]:
     return [run for run in kill.runs if run.stage in stages]
 
 
+def is_unread(s: Situation, run: RecoveringRun) -> bool:
+    """Whether Airflow refuses to tell of a run: nothing may be done to it, nor be concluded."""
+    return run.key in view_of(s).unread
+
+
+def readable(s: Situation, runs: Iterable[RecoveringRun]) -> list[RecoveringRun]:
+    return [run for run in runs if not is_unread(s, run)]
+
+
 def due(s: Situation, runs: Iterable[RecoveringRun]) -> list[RecoveringRun]:
     """Return the runs whose next try is not put off."""
     return [run for run in runs if run.next_try is None or run.next_try <= s.now]

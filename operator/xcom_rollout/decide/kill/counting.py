@@ -173,7 +173,8 @@ def _taken_up(
         return None
     now = view_of(s).run(known.key)
     if known.stage is RunStage.EMPTIED:
-        tried = known.error or (now is not None and was_cleared(known, now))
+        failed = known.error and not known.unread
+        tried = failed or (now is not None and was_cleared(known, now))
         return None if tried else known.at(RunStage.STOPPED)
     if known.stage is not RunStage.HEALED and now is not None and now.state not in IN_FLIGHT:
         return None  # its re-run has ended since

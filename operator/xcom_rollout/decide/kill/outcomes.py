@@ -30,12 +30,22 @@ def failed_try(
         transient: whether the failure says nothing about the run. Such a try does not count.
     """
     since = run.failing_since or now
+    run = replace(run, unread=False)
     if transient:
         return replace(run, error=why[:500], failing_since=since, next_try=now + FIRST_RETRY)
     delay = min(FIRST_RETRY * 2 ** min(run.tries, 10), LONGEST_RETRY)
     return replace(
         run, error=why[:500], failing_since=since, tries=run.tries + 1, next_try=now + delay
     )
+
+
+def unread_try(run: RecoveringRun, why: str, now: datetime) -> RecoveringRun:
+    """Return the run after another look at which Airflow refused to tell of it.
+
+    Where a try of something else had failed before, it stays known that something was tried.
+    """
+    only_looks = run.unread or not run.error
+    return replace(failed_try(run, f"it cannot be read: {why}", now), unread=only_looks)
 
 
 def asked_to_stop(ledger: Ledger, runs: Collection[RunKey], now: datetime) -> Ledger:

@@ -7,6 +7,7 @@ from typing import Final
 from xcom_rollout.decide.actions import SetFinalizer, SetValues, UnpauseDags, WriteLedger
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.kill.common import (
+    API_RETRY,
     BATCH,
     FINISHED,
     FROZEN,
@@ -14,11 +15,13 @@ from xcom_rollout.decide.kill.common import (
     api_unreachable,
     baseline_of,
     is_immediate,
+    is_unread,
     job,
     kill_of,
     names,
     nothing_delivered,
     purpose,
+    readable,
     record,
     staged,
     view_of,
@@ -182,7 +185,8 @@ def dags_released(s: Situation) -> Finding:
             after=timedelta(seconds=2),
         )
     unsafe = _dags_at_risk(s, kill, waiting)
-    safe = [dag for dag in waiting if dag not in unsafe]
+    blind = [dag for dag in waiting if dag in view.unread_dags]
+    safe = [dag for dag in waiting if dag not in unsafe and dag not in blind]
     paused = [dag for dag in safe if dag in view.paused_dags]
     if paused:
         return act("ReleasingDags", f"unpausing {some(paused)}", UnpauseDags(tuple(paused[:BATCH])))
@@ -195,6 +199,15 @@ def dags_released(s: Situation) -> Finding:
                 replace(kill, released_dags=(*kill.released_dags, *safe)),
                 f"{len(safe)} DAGs released",
             ),
+        )
+    if blind:
+        return hold(
+            "DagsHeld",
+            f"{len(blind)} DAGs that the operator paused cannot be read, so whether they still "
+            "are is not known: "
+            + some(blind, words=lambda dag: f"{dag} ({view.unread_dags[dag]})")
+            + "; they run again when they can be read",
+            after=API_RETRY,
         )
     since = kill.writers_stopped_at
     if since is not None and s.now - since >= HELD_PATIENCE:
@@ -225,7 +238,7 @@ def runs_recovered(s: Situation) -> Finding:
     watched = staged(kill, RunStage.CLEARED, RunStage.FAILED)
     if watched and view.error:
         return api_unreachable(s, watched)
-    marks = [marked for run in watched if (marked := _rerun(s, run)) is not None]
+    marks = [marked for run in readable(s, watched) if (marked := _rerun(s, run)) is not None]
     if marks:
         return act(
             "RunsEnded",
@@ -250,7 +263,12 @@ def runs_recovered(s: Situation) -> Finding:
             "RunsNotScheduled",
             f"{some(names(idle))} were cleared and have been queued since "
             f"{since:%H:%M:%SZ}: see whether Airflow's scheduler runs, and whether max_active_runs "
-            "of their DAGs is used up; they go on by themselves then",
+            "of their DAGs is used up; they go on by themselves then"
+            + "".join(
+                f". The DAG {dag} cannot be read: {why}"
+                for dag, why in sorted(view.unread_dags.items())
+                if dag in {run.key.dag_id for run in idle}
+            ),
         )
     if running and since is not None and s.now - since >= RERUN_PATIENCE:
         return hold(
@@ -348,6 +366,8 @@ def _is_queued(s: Situation, run: RecoveringRun) -> bool:
 def _waits(s: Situation, run: RecoveringRun, ours: frozenset[str]) -> bool:
     """Whether a cleared run waits for a person who paused its DAG; `ours` the operator paused."""
     dag = run.key.dag_id
+    if is_unread(s, run):
+        return False  # it may have run again, and failed
     return run.stage is RunStage.CLEARED and dag in view_of(s).paused_dags and dag not in ours
 
 

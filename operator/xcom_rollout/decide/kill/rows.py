@@ -17,6 +17,7 @@ from xcom_rollout.decide.kill.common import (
     kill_of,
     names,
     purpose,
+    readable,
     record,
     staged,
 )
@@ -61,7 +62,7 @@ def emptied(s: Situation) -> Finding:
                 f"again at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )
-    ready = [run for run in due(s, halted) if not s.task_pods_of(run.key)]
+    ready = [run for run in readable(s, due(s, halted)) if not s.task_pods_of(run.key)]
     if ready:
         batch = ready[:EMPTY_BATCH]
         keys = [run.key for run in batch]
@@ -71,7 +72,9 @@ def emptied(s: Situation) -> Finding:
             job(s, JobKind.EMPTY, EMPTY, ("forget", *base_arguments(s)), runs=keys),
         )
     if halted:
-        return wait("EmptyingRuns", f"{len(halted)} runs wait for their task pods to end")
+        return wait(
+            "EmptyingRuns", f"{len(halted)} runs wait for their task pods to end, or to be read"
+        )
     return done("RunsEmptied", "no stopped run holds a path")
 
 

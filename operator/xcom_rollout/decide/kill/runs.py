@@ -21,14 +21,16 @@ from xcom_rollout.decide.kill.common import (
     due,
     healed,
     is_immediate,
+    is_unread,
     kill_of,
     names,
     next_look,
+    readable,
     record,
     staged,
     view_of,
 )
-from xcom_rollout.decide.kill.outcomes import was_cleared
+from xcom_rollout.decide.kill.outcomes import unread_try, was_cleared
 from xcom_rollout.decide.kill.writers import is_stuck, stuck_pods
 from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunStage, Strategy
 from xcom_rollout.decide.observed import DagRun, Pod
@@ -61,6 +63,40 @@ def strategy_for(s: Situation, kill: Kill, run: RecoveringRun) -> tuple[Strategy
 def _is_old_backfill(s: Situation, run: RecoveringRun) -> bool:
     """Whether only the command that began the run would schedule it again after a clear."""
     return run.run_type == BACKFILL and view_of(s).major == 2
+
+
+def read(s: Situation) -> Finding:
+    """Airflow tells of each run; one that it refuses to tell of is put off as after a failed try.
+
+    The other steps leave such a run alone: it may run, have ended or be gone.
+    """
+    kill, view = kill_of(s), view_of(s)
+    if view.error:
+        return done("RunsRead", "no single run was asked for")
+    blind = [run for run in kill.runs if is_unread(s, run) and _has_to_be_read(kill, run)]
+    marks = [unread_try(run, view.unread[run.key], s.now) for run in due(s, blind)]
+    marks += [run.at(run.stage) for run in kill.runs if run.unread and not is_unread(s, run)]
+    if marks:
+        return act(
+            "RunsUnread",
+            some(marks, words=lambda run: f"{run.key}: {run.error or 'it can be read again'}"),
+            record(s, kill.with_runs(tuple(marks)), f"which of {len(marks)} runs can be read"),
+        )
+    if blind:
+        return wait(
+            "RunsUnread",
+            f"{len(blind)} runs cannot be read, and nothing is done to them: "
+            + some(blind, words=lambda run: f"{run.key} ({run.error})"),
+            seconds=next_look(s, blind),
+        )
+    return done("RunsRead", "Airflow tells of each run")
+
+
+def _has_to_be_read(kill: Kill, run: RecoveringRun) -> bool:
+    """Whether it matters: values of a run found are copied back without a word from Airflow."""
+    return run.stage not in (RunStage.RECOVERED, RunStage.HEALED) and not (
+        kill.strategy is Strategy.REHYDRATE and run.stage is RunStage.FOUND
+    )
 
 
 def none_stuck(s: Situation) -> Finding:
@@ -100,6 +136,8 @@ def _trouble(s: Situation, run: RecoveringRun) -> str:
     why = "Airflow accepts the stop and the run goes on"
     if dag in view.missing_dags:
         return f"{why}: it does not know the DAG {dag}; bring its file back, or delete the run"
+    if dag in view.unread_dags:
+        return f"{why}, and whether its DAG is paused cannot be read: {view.unread_dags[dag]}"
     if dag in view.paused_dags:
         return (
             f"{why}: it lets teardown tasks run first, and a person paused the DAG. Unpause it: "
@@ -118,7 +156,7 @@ def chosen(s: Situation) -> Finding:
     if view.error:
         return api_unreachable(s, [*found, *draining])
     marks: list[RecoveringRun] = []
-    for run in found:
+    for run in readable(s, found):
         way, why = strategy_for(s, kill, run)
         ended = _ended_by_itself(s, run)
         if ended is not None:
@@ -127,7 +165,8 @@ def chosen(s: Situation) -> Finding:
             marks.append(replace(run, stage=RunStage.DRAINING, message=why))
         elif way is Strategy.RETRIGGER:
             marks.append(replace(run, stage=RunStage.STOPPING, message=why, stop_asked=True))
-    marks += [ended for run in draining if (ended := _ended_by_itself(s, run)) is not None]
+    seen = readable(s, draining)
+    marks += [ended for run in seen if (ended := _ended_by_itself(s, run)) is not None]
     if marks:
         return act(
             "RunsChosen",
@@ -146,7 +185,7 @@ def stopped(s: Situation) -> Finding:
     if view.error:
         return api_unreachable(s, stopping)
     marks, active = [], []
-    for run in stopping:
+    for run in readable(s, stopping):
         seen = view.run(run.key)
         if seen is None:
             marks.append(healed(run, "deleted from Airflow"))
@@ -173,8 +212,10 @@ def stopped(s: Situation) -> Finding:
         )
     return wait(
         "StoppingRuns",
-        f"{len(active)} runs have not stopped yet: "
-        + some(active, words=lambda run: f"{run.key} ({run.error})" if run.error else str(run.key)),
+        f"{len(stopping)} runs have not stopped yet: "
+        + some(
+            stopping, words=lambda run: f"{run.key} ({run.error})" if run.error else str(run.key)
+        ),
         # Most stop at once; when to ask again is another matter.
         seconds=1,
     )
@@ -189,9 +230,10 @@ def attempts_ended(s: Situation) -> Finding:
     if view.error:
         # Its pods may be those of a run that somebody cleared.
         return api_unreachable(s, halted)
+    seen_now = readable(s, halted)
     again = [
         _cleared_by_somebody(kill, run)
-        for run in halted
+        for run in seen_now
         if (seen := view.run(run.key)) is not None and seen.state in IN_FLIGHT
     ]
     if again:
@@ -200,7 +242,7 @@ def attempts_ended(s: Situation) -> Finding:
             some(again, words=lambda run: f"{run.key}: somebody cleared it; {run.stage}"),
             record(s, kill.with_runs(tuple(again)), f"{len(again)} runs cleared by somebody"),
         )
-    pods = [pod for run in halted for pod in s.task_pods_of(run.key)]
+    pods = [pod for run in seen_now for pod in s.task_pods_of(run.key)]
     put_off = {run.key for run in halted} - {run.key for run in due(s, halted)}
     doomed = [pod for pod in pods if not pod.terminating and pod.run not in put_off]
     if doomed:
@@ -219,6 +261,12 @@ def attempts_ended(s: Situation) -> Finding:
             "outlives the clear would spoil the re-run",
             seconds=0.5,
         )
+    if len(seen_now) < len(halted):
+        return wait(
+            "OldAttemptsEnding",
+            f"stopped runs that cannot be read are left alone: {some(names(halted))}",
+            seconds=2,
+        )
     return done("OldAttemptsEnded", "no task pod of a stopped run is left")
 
 
@@ -233,7 +281,7 @@ def cleared(s: Situation) -> Finding:
     if is_immediate(kill) and not kill.reverting:
         return wait("RunsWaiting", f"{len(empty)} runs are cleared after the revert")
     marks, ready = [], []
-    for run in empty:
+    for run in readable(s, empty):
         seen = view.run(run.key)
         if seen is None:
             marks.append(healed(run, "deleted from Airflow"))
@@ -273,9 +321,9 @@ def cleared(s: Situation) -> Finding:
         )
     return wait(
         "ClearingRuns",
-        f"{len(ready)} runs could not be cleared yet: "
-        + some(ready, words=lambda run: f"{run.key} ({run.error})"),
-        seconds=next_look(s, ready),
+        f"{len(empty)} runs could not be cleared yet: "
+        + some(empty, words=lambda run: f"{run.key} ({run.error})"),
+        seconds=next_look(s, empty),
     )
 
 

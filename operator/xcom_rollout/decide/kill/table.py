@@ -22,7 +22,8 @@ a run in flight, and the backend is changed last, not first.
                       with paths removed (a clear removes none: a task that the re-run skips would
                       leave one), cleared. Drain: left to end. Rehydrate: values copied back.
                       A run that cannot be brought forward stays readable and keeps the revert
-                      waiting, not the other runs.
+                      waiting, not the other runs. So does one that Airflow refuses to tell of:
+                      nothing is done to it, nor concluded from what is not known.
     finished-values   Rows of finished runs are read across DAGs and by include_prior_dates.
     reverted          Nothing that runs, or can be started, reads a path now.
     census-last       For what this theory did not foresee: one run in flight with a path makes
@@ -73,6 +74,7 @@ from xcom_rollout.decide.kill.runs import (
     cleared,
     drained,
     none_stuck,
+    read,
     stopped,
 )
 from xcom_rollout.decide.kill.standby import standby
@@ -92,6 +94,7 @@ KILL_TABLE: Final = (
     Step("standby", "Killing", _REVERTED, standby, blocking=False),
     Step("release-settled", "Killing", _REVERTED, release_settled),
     Step("writers-stopped", "Killing", _REVERTED, writers_stopped),
+    Step("runs-read", "Recovering", _RECOVERED, read, blocking=False),
     Step("none-stuck", "Recovering", _RECOVERED, none_stuck, blocking=False),
     Step("attempts-ended", "Recovering", _RECOVERED, attempts_ended, blocking=False),
     Step("runs-emptied", "Recovering", _RECOVERED, emptied, blocking=False),

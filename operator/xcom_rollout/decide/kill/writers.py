@@ -281,7 +281,9 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
             WriteLedger(ledger, f"the revert in revision {s.release.revision}"),
         )
     if not kill.reverting:
-        why = view.error or (f"{some(running)} not paused" if running else "")
+        # Whether a DAG that cannot be read is paused, and by whom, is not known.
+        left = sorted({*running, *view.unread_dags})
+        why = view.error or (f"{some(left)} not paused" if left else "")
         return act(
             "Reverting",
             f"the {baseline.describe()} is delivered next" + (f"; {why}" if why else ""),
