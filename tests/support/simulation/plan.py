@@ -181,6 +181,9 @@ def judge(sim: Simulation) -> None:
 
 def _names_something(sim: Simulation, message: str) -> bool:
     words = {str(key) for key in sim.runs} | {key.dag_id for key in sim.runs}
+    # One that was removed while it cannot be read: the operator cannot know that it is gone.
+    kill = sim.ledger.kill
+    words |= {str(run.key) for run in kill.runs if run.unread} if kill is not None else set()
     words |= {pod.name for pod in (*sim.tasks, *sim.cluster.long_lived)}
     words |= {"release airflow", "API", "spec.killSwitch.finishedRuns", "xcom_backend"}
     return any(word in message for word in words)
