@@ -7,6 +7,7 @@ later one ends at once, so that a re-run shows its outcome soon.
 from __future__ import annotations
 
 import time
+from importlib.metadata import version
 from typing import Any
 
 import pendulum
@@ -16,6 +17,8 @@ from demo_payload import describe, make_value
 
 BYTES = 1_200_000
 """Size of a value that is offloaded: above the threshold of the demo (1 MiB)."""
+
+IS_3 = int(version("apache-airflow").split(".")[0]) >= 3
 
 DAG = {
     "schedule": None,
@@ -30,6 +33,15 @@ DAG = {
 def big(context: Any, name: str = "") -> list[str]:
     """Return a value that is offloaded and that every task of the run can make again."""
     return make_value(f"{context['run_id']} {name}", BYTES)
+
+
+def states(context: Any) -> dict[str, str | None]:
+    """Return the state of each task of the run, of those that have one by now."""
+    run = context["dag_run"]
+    if hasattr(run, "get_task_instances"):  # Airflow 2
+        return {ti.task_id: ti.state for ti in run.get_task_instances()}
+    found = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
+    return dict(found[run.run_id])
 
 
 def is_over(context: Any) -> bool:
