@@ -36,15 +36,16 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "no benchmark speed" in capsys.readouterr().err
 
 
-def test_the_kill_report_says_when_the_bound_is_not_kept() -> None:
-    quick, slow = kill.Outcome(10.0, "revert 1"), kill.Outcome(20.0, "revert 2")
-    assert "Median ratio: **0.50** (bound: 1.0, kept)" in kill.report([(quick, slow)])
-    assert "Median ratio: **2.00** (bound: 1.0, NOT kept)" in kill.report([(slow, quick)])
+def test_the_kill_report_says_when_the_goal_is_not_kept_which_is_lower_for_several_runs() -> None:
+    quick, slow = (kill.Outcome(s, {"writers stopped": s / 2}) for s in (8.0, 10.0))
+    assert "Median ratio: **0.80** (goal: 0.7, NOT kept)" in kill.report(3, [(quick, slow)])
+    assert "Median ratio: **0.80** (goal: 1.0, kept)" in kill.report(1, [(quick, slow)])
+    assert "| 1 | 10.0 | 8.0 | 1.25 | 5.0 | 4.0 |" in kill.report(1, [(slow, quick)])
 
 
 def test_the_steps_of_a_script_count_from_its_first_line() -> None:
     printed = "1700000000.5 pause\n1700000002.75 end-pods\n"
-    assert kill._steps_of_script(printed) == "pause 0.0, end pods 2.2"
+    assert kill._steps_of_script(printed) == {"pause": 0.0, "end pods": 2.25}
 
 
 def test_the_steps_of_the_operator_are_those_of_its_last_kill() -> None:
@@ -55,7 +56,7 @@ def test_the_steps_of_the_operator_are_those_of_its_last_kill() -> None:
         {"at": "2026-01-01T01:00:04Z", "event": "Reverting"},
         {"at": "2026-01-01T01:00:09Z", "event": "RunsCleared"},
     ]
-    assert kill._steps_of_history(history) == "engaged 0, revert 2, queued 9"
+    assert kill._steps_of_history(history) == {"engaged": 0, "revert": 2, "queued": 9}
 
 
 def test_the_probe_report_takes_the_medians_and_subtracts_s3() -> None:

@@ -139,6 +139,7 @@ helm get values "$RELEASE" --namespace "$NAMESPACE" --output json >"$folder/now.
 helm upgrade "$RELEASE" "$CHART" --namespace "$NAMESPACE" --no-hooks --reset-values \
   --values "$folder/now.json" \
   --set-string 'config.common\.io.xcom_objectstorage_threshold=-1' >/dev/null
+step writers-stopped
 # A pod that is made this soon may still mount the old configuration.
 sleep 3
 task_pods >"$folder/old"
