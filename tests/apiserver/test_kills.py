@@ -377,7 +377,7 @@ def test_the_questions_of_a_kill_are_put_to_a_pod_that_waits_and_is_ended_with_i
     place.kill()
     driver.until("the end of the kill", finished)
     assert outcome(run) == HEALED
-    # Copying values back may take minutes, and is a Job's; the first count does not wait for the pod.
+    # Copying values back may take minutes, and is a Job's; the first count waits for no pod.
     assert set(kill_jobs(place)) - {"census"} == {"rehydrate", "standby"}
     assert kill_jobs(place).count("census") <= 1
     assert any("forget" in words for words in place.probes)

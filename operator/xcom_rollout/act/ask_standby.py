@@ -6,7 +6,7 @@ from typing import Final
 from xcom_rollout.act.probe_job import PROBE_FOLDER, PROBE_KEY, runs_json
 from xcom_rollout.clients.errors import KubeError, Malformed
 from xcom_rollout.clients.in_pod import ask_probe_in_image
-from xcom_rollout.clients.object_names import PROBE_CONTAINER
+from xcom_rollout.clients.object_names import PROBE_CONTAINER, config_map_path, fitted, labels
 from xcom_rollout.clients.standby import StandbyAnswer, StandbyPod, keep_answer, standby_pods
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.observed import JobKind, Rollout
@@ -22,7 +22,8 @@ _LOG: Final = logging.getLogger(__name__)
 def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
     """Return whether a pod that waits has answered; its answer is kept for the next look.
 
-    Whatever is wrong with it, a Job is sent instead and says more.
+    Whatever is wrong with it, a Job is sent instead and says more. So it is where the question was
+    put before, and the process ended before the answer was on record: a Job keeps its own.
     """
     if action.kind not in ASKED:
         return False
@@ -36,7 +37,7 @@ def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
             ),
             None,
         )
-        if pod is None:
+        if pod is None or not _first_time(world, rollout, pod, action):
             return False
         asked_at = world.api.now()
         document = ask_probe_in_image(
@@ -62,3 +63,20 @@ def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
     answer = StandbyAnswer(pod.name, action.attempt, action.digest, asked_at, document)
     keep_answer(world.memo, rollout, action.kind, answer)
     return True
+
+
+def _first_time(world: World, rollout: Rollout, pod: StandbyPod, action: RunJob) -> bool:
+    """Put on record that a question is put to a pod; return whether it was not before."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": fitted(f"{pod.name}-{action.kind}-{action.attempt}"),
+            "namespace": rollout.namespace,
+            "labels": labels(rollout.name),
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Pod", "name": pod.name, "uid": pod.uid}
+            ],
+        },
+    }
+    return world.api.create(config_map_path(rollout.namespace), body)

@@ -1,6 +1,7 @@
 """A question of a kill is put to a pod that waits, and sent as a Job where that does not answer."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -37,6 +38,7 @@ class Cluster:
         self.answer = answer
         self.pods = [self.pod("running")]
         self.commands: list[tuple[tuple[str, ...], bytes]] = []
+        self.made: dict[str, Json] = {}
 
     def pod(self, state: str, **metadata: Any) -> Json:
         labels = {"batch.kubernetes.io/job-name": "j"}
@@ -47,6 +49,10 @@ class Cluster:
 
     def list(self, path: str, **_: Any) -> list[Json]:
         return [] if path.endswith("/jobs") else self.pods
+
+    def create(self, path: str, body: Json) -> bool:
+        assert path.endswith("/configmaps")
+        return self.made.setdefault(body["metadata"]["name"], body) is body
 
     def now(self) -> datetime:
         return NOW
@@ -111,6 +117,18 @@ def test_one_that_does_not_answer_is_not_asked_again(
     assert list_jobs(world.api, world.memo, ROLLOUT, Ledger()) == ()
     assert not ask_standby(world, ROLLOUT, CENSUS)
     assert len(cluster.commands) == 1
+
+
+def test_an_operator_that_ended_before_the_answer_was_on_record_sends_a_job_for_it() -> None:
+    """One that ends at each answer, for want of memory say, would ask for ever."""
+    cluster = Cluster({"verdict": "pass", "runs": []})
+    assert ask_standby(world_of(cluster), ROLLOUT, CENSUS)
+    assert not ask_standby(world_of(cluster), ROLLOUT, CENSUS), "the same attempt"
+    assert ask_standby(world_of(cluster), ROLLOUT, replace(CENSUS, attempt=8))
+    assert len(cluster.commands) == 2
+    (first, _) = cluster.made.values()
+    (owner,) = first["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Pod", "uid-running"), "it goes with the pod"
 
 
 def test_one_that_has_not_come_or_ends_is_not_asked() -> None:

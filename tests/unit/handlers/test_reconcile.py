@@ -1,7 +1,7 @@
 """The loop: what is written, told and done, in which order, and what happens when it fails."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from memory_rollouts import MemoryRollouts, Notebook
-from simulation import START, SimRun, Simulation
+from simulation import START, SimRun, Simulation, Weather
 from simulation import spec as simulated_spec
 
 from xcom_rollout.api.names import ANNOTATION_KILL, FINALIZER
@@ -23,6 +23,7 @@ from xcom_rollout.decide.actions import (
     LookForBuild,
     SetFinalizer,
     SetValues,
+    WriteLedger,
 )
 from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.ledger import BuildQuestion, RunKey
@@ -537,6 +538,45 @@ def test_what_becomes_of_runs_is_acted_on_without_another_look() -> None:
         assert place not in looks, f"{effect} took another look"
     delivered = [place for place, word in enumerate(words) if word == "SetValues"]
     assert set(delivered[-2:]) <= set(looks), "a delivery takes a look of its own"
+
+
+class EndedError(Exception):
+    """The operator's process is gone."""
+
+
+def test_an_operator_that_ends_at_every_write_gets_one_further_with_each() -> None:
+    """What a pod that waits has answered is in the process alone: a Job is sent the next time."""
+    loop = Loop(Simulation([], weather=Weather(standby=True)))
+    loop.run_until("Live")
+    run = SimRun(RunKey("etl", "a"), [(2, 5000), (60, 10), (1, 10)])
+    loop.sim.runs[run.key] = run
+    for _ in range(10):
+        loop.sim.tick()
+    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
+    write_status = loop.rollouts.write_status
+
+    def write_and_end(raw: dict[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+        write_status(raw, status)
+        raise EndedError
+
+    def record_and_end(observed: Observed, action: Action) -> None:
+        loop.perform(observed, action)
+        if isinstance(action, WriteLedger):
+            raise EndedError
+
+    loop.rollouts.write_status = write_and_end  # type: ignore[method-assign]
+    for _ in range(400):
+        loop.reconciler = replace(
+            loop.reconciler, perform=record_and_end, patience=Patience(), failures=Failures()
+        )
+        with suppress(EndedError):
+            loop()
+        loop.sim.job_list.forget_answers()
+        loop.sim.tick()
+        if loop.status["phase"] == "Reverted":
+            break
+    assert loop.status["phase"] == "Reverted"
+    assert (run.state, run.clears) == ("success", 1)
 
 
 def test_a_log_line_for_each_action_and_change(
