@@ -2,7 +2,9 @@
 
 import logging
 
-from xcom_rollout.decide.actions import SetValues
+from xcom_rollout.act.run_job import run_job
+from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.world import World
@@ -19,8 +21,23 @@ def set_values(world: World, rollout: Rollout, action: SetValues) -> None:
         Conflict: the release has moved on.
         WorldError: the delivery failed.
     """
+    if action.beside is not None:
+        _send(world, rollout, action.beside)
     said = delivery_for(world, rollout).apply(
         action.settings, action.from_revision, way_back=action.way_back
     )
     if said:
         log.warning(said, extra={"rollout": rollout.name, "namespace": rollout.namespace})
+
+
+def _send(world: World, rollout: Rollout, job: RunJob) -> None:
+    """Send a Job without which the delivery is as right: a quota must not keep a kill waiting."""
+    try:
+        run_job(world, rollout, job)
+    except WorldError as error:
+        log.warning(
+            "no %s pod is there to be asked, so Jobs will be sent: %s",
+            job.kind,
+            error.message,
+            extra={"rollout": rollout.name, "namespace": rollout.namespace},
+        )

@@ -80,6 +80,8 @@ class SetValues:
     """The revision this was decided on: a newer one means that somebody else was quicker."""
     way_back: bool = False
     """Whether a kill delivers: what would only block a flip does not block it."""
+    beside: RunJob | None = None
+    """A Job that is sent before, if the cluster takes it: nothing waits for it."""
 
     def describe(self) -> str:
         return f"deliver the {self.settings.describe()}"

@@ -97,6 +97,7 @@ def resumed(ledger: Ledger) -> Ledger:
         past_kills=_past_kills(ledger),
         baseline=None,
         delivered=None,
+        offloaded_by_others=False,
         proofs=(),
         audits=(),
         calibration=None,

@@ -455,6 +455,8 @@ class Ledger:
     delivered: Delivered | None = None
     bases: tuple[str, ...] = ()
     """Every base path that was ever delivered, oldest first: a census asks for all of them."""
+    offloaded_by_others: bool = False
+    """Whether somebody else offloaded while this rollout had delivered nothing."""
     proofs: tuple[Proof, ...] = ()
     audits: tuple[Audit, ...] = ()
     calibration: Calibration | None = None

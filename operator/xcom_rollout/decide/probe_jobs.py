@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
 from xcom_rollout.decide.actions import RunJob
+from xcom_rollout.decide.bases import base_arguments
 from xcom_rollout.decide.ledger import (
     Audit,
     AuditKind,
@@ -185,23 +186,6 @@ def request_job(
         samples=samples,
         runs=runs,
     )
-
-
-def bases_of(s: Situation) -> tuple[str, ...]:
-    """Return every base path that a row may hold: all that were delivered, and the present one."""
-    bases = list(s.ledger.bases)
-    if not bases and s.ledger.delivered is not None:
-        bases.append(s.spec.backend.object_storage.path)  # a ledger of the version before
-    release = s.observed.release
-    path = release.settings.path if release and release.settings.reads_offloaded else None
-    if path and path not in bases:
-        bases.append(path)
-    return tuple(bases)
-
-
-def base_arguments(s: Situation) -> tuple[str, ...]:
-    """Return the arguments of the probe that name every base path."""
-    return tuple(word for base in bases_of(s) for word in ("--base", base))
 
 
 def rehydrate_arguments(s: Situation) -> tuple[str, ...]:

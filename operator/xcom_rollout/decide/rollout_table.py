@@ -6,6 +6,7 @@ from typing import Final
 from xcom_rollout.api.names import Condition
 from xcom_rollout.decide.actions import SetValues, WriteLedger
 from xcom_rollout.decide.audits import audited
+from xcom_rollout.decide.bases import offloading_noted
 from xcom_rollout.decide.builds import build_confirmed, build_still_confirmed
 from xcom_rollout.decide.calibration import calibrated
 from xcom_rollout.decide.decision import Finding
@@ -47,7 +48,7 @@ def baseline_known(s: Situation) -> Finding:
             WriteLedger(replace(s.ledger, baseline=current), "the settings before the flip"),
         )
     if current.reads_offloaded:
-        return hold(
+        return offloading_noted(s) or hold(
             "AlreadyFlipped",
             f"the release already runs the {current.describe()}, and this rollout did not bring "
             "it there, so nothing is known of its runs; set config.core.xcom_backend back by "
@@ -112,7 +113,7 @@ def undisturbed(s: Situation) -> Finding:
             ),
         )
     was = last.describe() if last else "nothing"
-    return hold(
+    return offloading_noted(s) or hold(
         "Drifted",
         f"revision {s.release.revision} of the release holds the {current.describe()}, but the "
         f"{was} was delivered: somebody changed it. If that was a bare revert, runs in flight may "

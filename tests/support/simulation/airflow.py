@@ -9,7 +9,6 @@ from simulation.cluster import LOST_AFTER, Cluster, SimPod
 from simulation.hazards import Hazards
 from simulation.weather import Dice, Weather
 from xcom_rollout.decide.ledger import RunKey
-from xcom_rollout.decide.settings import BackendSettings
 
 INLINE: Final = ""
 """What a row is that holds its value; another row holds the base path of its object."""
@@ -67,6 +66,8 @@ class SimRun:
     attempt: int = 1
     rows: dict[int, str] = field(default_factory=dict)
     """Task number -> INLINE, or the base path of the object."""
+    authors: dict[int, str] = field(default_factory=dict)
+    """Task number -> who had delivered the settings under which its row was written."""
     clears: int = 0
     fails: int = 0
     run_type: str = "manual"
@@ -81,6 +82,7 @@ class SimRun:
     stopped_immediately: bool = False
     """Whether an Immediate kill ended it."""
     cleared_by_person: bool = False
+    cleared_at: int = -1
     stopping: bool = False
     """Set to failed, and waiting for its teardown."""
     held_until: int = -1
@@ -136,6 +138,8 @@ class Airflow:
         not held against it."""
         self.accepted = False
         """Whether the spec accepts that offloaded values of finished runs are read as paths."""
+        self.looked_at: int | None = None
+        """When runs in flight were counted last before that was accepted."""
         self.excused_reads: list[str] = []
         """Reads of paths that nobody promised to prevent."""
         self.excused_parents: list[str] = []
@@ -279,19 +283,30 @@ class Airflow:
             f"{run.key} task {number} read the path of task {n}{where} at {self.clock.now}, with "
             f"the {pod.settings.describe()} in {pod.name}"
         )
-        accepted = self.accepted and (owner is not run or run.cleared_by_person)
-        if pod.author == "immediate" or self._by_person(pod) or accepted:
+        accepted = self.accepted and (owner is not run or self._cleared_too_late(run))
+        if pod.author == "immediate" or self._by_person(pod, owner, n) or accepted:
             self.excused_reads.append(text)
         else:
             self.hazards.path_reads.append(text)
 
-    def _by_person(self, pod: SimPod) -> bool:
+    def _by_person(self, pod: SimPod, owner: SimRun, n: int) -> bool:
         """Whether a person delivered what makes this read wrong: the operator cannot prevent it."""
+        if pod.author == "person":
+            return True
+        if owner.authors.get(n) != "person":
+            return False
+        if pod.settings.reads_offloaded:
+            return True  # below another path, and a process reads one
         began = pod.created if pod.started is None else pod.started
-        return pod.author == "person" or any(
+        return any(
             author == "person" and settings.offloads and since >= began
             for since, settings, author in self.cluster.history
         )
+
+    def _cleared_too_late(self, run: SimRun) -> bool:
+        """Whether a person cleared it when nobody looked for such runs any more."""
+        looked_at = self.looked_at
+        return run.cleared_by_person and looked_at is not None and run.cleared_at >= looked_at
 
     def _defer(self, pod: SimPod, run: SimRun, number: int) -> None:
         if pod.gone or pod.lost:
@@ -311,7 +326,7 @@ class Airflow:
                 state.state = "scheduled"
                 return
             triggerer = self.cluster.triggerer
-            self._write(triggerer.settings, run, number, attempt)
+            self._write(triggerer, run, number, attempt)
             state.state = "success"
             self._advance(run)
 
@@ -373,21 +388,22 @@ class Airflow:
         if current and (task.fails or state.failed_tries < task.retries):
             self._fail(run, number, pod)
             return
-        if not self._write(pod.settings, run, number, pod.attempt):
+        if not self._write(pod, run, number, pod.attempt):
             self._fail(run, number, pod)
             return
         if current:
             state.state = "success"
             self._advance(run)
 
-    def _write(self, settings: BackendSettings, run: SimRun, number: int, attempt: int) -> bool:
-        task = run.tasks[number]
+    def _write(self, pod: SimPod, run: SimRun, number: int, attempt: int) -> bool:
+        task, settings = run.tasks[number], pod.settings
         limit = int(settings.threshold or -1)
         offloads = settings.reads_offloaded and 0 <= limit <= task.size
         if offloads and not self.store_up:
             return False
         if attempt != run.attempt and not run.cleared_by_person:
             self.hazards.spoilt_rows.append(f"{run.key} task {number} at {self.clock.now}")
+        run.authors[number] = pod.author
         self._set_row(run, number, (settings.path or "?") if offloads else INLINE)
         return True
 
@@ -410,7 +426,7 @@ class Airflow:
         if run.stopping or cluster.author != "operator":
             return
         text = f"{run.key} at {self.clock.now}"
-        if run.cleared_by_person and self.accepted:
+        if self.accepted and self._cleared_too_late(run):
             return
         self.hazards.exposed.append(text)
 
@@ -471,7 +487,7 @@ class Airflow:
         run.stage = 0
         run.states = [TaskState() for _ in run.tasks]
         run.stopped_by_us = False
-        run.cleared_by_person = by_person
+        run.cleared_by_person, run.cleared_at = by_person, self.clock.now
         self.look_for_exposure(run)
 
     def node_lost(self, hit: list[SimPod]) -> None:

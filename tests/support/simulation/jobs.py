@@ -60,6 +60,8 @@ class Jobs:
         self.jobs: list[SimJob] = []
         self.sent = 0
         """Of kills."""
+        self.asked: set[str] = set()
+        """What was put to a pod that waits: that is done once."""
 
     def run(self, request: RunJob) -> None:
         """Create the Job of an attempt, unless one of its name is there."""
@@ -80,8 +82,12 @@ class Jobs:
             self.jobs.append(entry)
             self.clock.after(STANDBY_ENDS, lambda: self._end(entry))
             return
-        if request.kind in ASKED and request.digest.startswith("kill") and self._waits():
+        of_a_kill = request.digest.startswith("kill")
+        if request.kind in ASKED and of_a_kill and name not in self.asked and self._waits():
             entry.at_hand = True
+            self.asked.add(name)
+            # One answer of a kind is kept, and for ever.
+            self.jobs = [e for e in self.jobs if not (e.at_hand and e.job.kind is request.kind)]
             self._work(entry)
             self._end(entry)
             self.jobs.append(entry)
@@ -128,7 +134,8 @@ class Jobs:
             result=None if broken else entry.result,
             message="OOMKilled" if broken else "",
         )
-        self.clock.after(KEPT, lambda: self.jobs.remove(entry) if entry in self.jobs else None)
+        if not entry.at_hand:
+            self.clock.after(KEPT, lambda: self.jobs.remove(entry) if entry in self.jobs else None)
 
     def _result(self, request: RunJob) -> ProbeResult:
         known = self.answer(request)
@@ -148,6 +155,8 @@ class Jobs:
 
     def _census(self, request: RunJob, bases: set[str]) -> CensusResult:
         wanted = set(request.runs)
+        if request.digest.endswith("-finished"):
+            self.airflow.looked_at = self.clock.now
         runs = []
         for run in self.airflow.runs.values():
             rows = _rows_below(run, bases)

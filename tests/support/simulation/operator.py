@@ -415,6 +415,8 @@ class Simulation:
             case EndStandby(jobs=names):
                 self.job_list.end_standby(names)
             case SetValues(settings=settings):
+                if action.beside is not None and self.weather.standby:
+                    self.job_list.run(action.beside)
                 self.helm.author = "immediate" if self.airflow.immediate else "operator"
                 self.helm.operator_delivers(settings, action.from_revision)
             case ForgetDelivery(revision=revision):

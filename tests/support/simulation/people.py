@@ -29,6 +29,10 @@ class People:
             "minus-one": lambda _: self._deliver(
                 replace(target_of(sim.spec), threshold=NEVER_OFFLOAD)
             ),
+            "other-path": lambda path: self._deliver(replace(target_of(sim.spec), path=path)),
+            "other-path-read": lambda path: self._deliver(
+                replace(target_of(sim.spec), path=path, threshold=NEVER_OFFLOAD)
+            ),
             "revert": lambda _: self._deliver(BackendSettings()),
             "chart": sim.helm.person_upgrades_chart,
             "label": lambda _: sim.cluster.touch(),

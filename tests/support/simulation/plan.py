@@ -376,6 +376,10 @@ def _made_again(pick: _Pick, _runs: tuple[RunPlan, ...]) -> list[Event]:
     return [(begin, "delete", ""), (begin + pick.of(10, 100, 1000), "create", path)]
 
 
+def _other_path(pick: _Pick, _runs: tuple[RunPlan, ...]) -> list[Event]:
+    return [(pick.count(0, 200), pick.of("other-path", "other-path-read"), OTHER_BASE)]
+
+
 _EVENTS: Final[tuple[Draw, ...]] = (
     _once("reflip"),
     _once("reflip", 600, 3000),
@@ -398,6 +402,7 @@ _EVENTS: Final[tuple[Draw, ...]] = (
     _between("refuse", "allow", _any_run),
     _second_kill,
     _made_again,
+    _other_path,
 )
 
 

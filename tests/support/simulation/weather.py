@@ -37,7 +37,8 @@ class Weather:
     jobs_lost_late: bool = False
     """Whether they have done their work before."""
     standby: bool = False
-    """Whether a pod comes that waits to be asked: what it is asked is answered at once."""
+    """Whether a pod comes that waits to be asked: what it is asked is answered at once. Else the
+    cluster refuses its Job."""
     heartbeat: int = 0
     """How soon a process notices that its run was failed, and ends; 0: never."""
     grace: int = 2

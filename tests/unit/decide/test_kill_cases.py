@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 from simulation import Plan, RunPlan, SimRun, SimTask, Simulation, Weather, play
 from simulation.clock import START
-from simulation.plan import BIG, HOUR, OTHER_BASE, SMALL, world
+from simulation.operator import spec
+from simulation.plan import BASE, BIG, HOUR, OTHER_BASE, SMALL, world
 
+from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.kill.outcomes import failed_try, unread_try
-from xcom_rollout.decide.ledger import RecoveringRun, RunKey, RunStage
-from xcom_rollout.decide.observed import JobKind, JobState
+from xcom_rollout.decide.ledger import OffloadedRun, RecoveringRun, RunKey, RunStage, Verdict
+from xcom_rollout.decide.observed import CensusResult, JobKind, JobState, ProbeResult
 
 KILL_AT = 20
 HOLDER = RunPlan("dag0", (SimTask(3, BIG), SimTask(40, SMALL), SimTask(1, SMALL)))
@@ -380,9 +382,8 @@ def test_questions_are_put_to_a_pod_that_waits_and_it_is_ended_with_the_kill() -
     kinds = {entry.request.kind for entry in asked.jobs if entry.at_hand}
     assert kinds == {JobKind.CENSUS, JobKind.EMPTY}
     assert _queued_after(asked) <= _queued_after(sent) - 20
-    for sim in (sent, asked):
-        waiting = [entry.job for entry in sim.jobs if entry.job.kind is JobKind.STANDBY]
-        assert [job.state for job in waiting] == [JobState.BROKEN], "started once, and ended"
+    waiting = [entry.job for entry in asked.jobs if entry.job.kind is JobKind.STANDBY]
+    assert [job.state for job in waiting] == [JobState.BROKEN], "started once, and ended"
 
 
 def test_answers_that_were_lost_with_the_operator_are_asked_for_again() -> None:
@@ -395,7 +396,11 @@ def test_a_run_that_has_ended_and_whose_old_pod_stays_is_looked_up_once_a_minute
     over = RunPlan("dag0", (SimTask(300), SimTask(3, fails=True, beside=True)))
     for standby in (True, False):
         sim = ended_well(plan(over, kill_at=2, stop_after=30, weather=Weather(standby=standby)))
-        questions = [entry for entry in sim.jobs if entry.job.digest.endswith("overdue")]
+        questions = [
+            action
+            for action in sim.actions
+            if isinstance(action, RunJob) and action.digest.endswith("overdue")
+        ]
         assert 3 <= len(questions) <= 6
 
 
@@ -404,6 +409,98 @@ def _queued_after(sim: Simulation) -> float:
     assert kill is not None
     assert kill.queued_at is not None
     return (kill.queued_at - kill.engaged_at).total_seconds()
+
+
+@pytest.mark.parametrize("strategy", ["Retrigger", "Drain", "Rehydrate"])
+@pytest.mark.parametrize("second", [15, 24])
+@pytest.mark.parametrize("verb", ["other-path", "other-path-read"])
+def test_a_path_that_somebody_else_delivered_is_set_back_by_a_kill(
+    strategy: str, second: int, verb: str
+) -> None:
+    """Before the kill or in its middle; a process reads below one path only."""
+    stages = (SimTask(3, BIG), SimTask(25, SMALL), SimTask(5, SMALL), SimTask(1, SMALL))
+    people = ((second, verb, OTHER_BASE),)
+    sim = ended_well(plan(RunPlan("dag0", stages), strategy=strategy, people=people))
+    assert sim.ledger.bases == (BASE, OTHER_BASE), "both are asked for"
+
+
+def test_values_below_a_path_that_somebody_else_delivered_are_healed_too() -> None:
+    late = RunPlan("dag1", (SimTask(3, BIG), SimTask(60, SMALL), SimTask(1, SMALL)), begins=10)
+    sim = ended_well(plan(late, people=((5, "other-path", OTHER_BASE),)))
+    assert stage_of(sim, "dag1/run0") is RunStage.RECOVERED
+
+
+@pytest.mark.parametrize(("times", "rounds", "told"), [(1, 2, False), (2, 2, True)])
+def test_a_run_that_holds_paths_at_the_last_count_is_healed_once_more_and_named_if_it_recurs(
+    times: int, rounds: int, told: bool
+) -> None:
+    sim = world(plan(RunPlan("dag0", (SimTask(3, BIG), SimTask(400, SMALL), SimTask(1)))))
+    run = run_of(sim, "dag0/run0")
+    asked: list[str] = []
+    answer = sim.job_list.answer
+
+    def one_more(request: RunJob) -> ProbeResult | None:
+        if request.digest.endswith("-last") and len(asked) < times:
+            if not asked:
+                run.rows[0] = BASE
+            asked.append(request.digest)
+            return CensusResult(Verdict.PASS, (OffloadedRun(run.key, 1, "running"),))
+        return answer(request)
+
+    sim.job_list.answer = one_more
+    sim.serve(sim.clock.now + HOUR)
+    assert sim.hazards.found() == {}
+    assert outcome(sim) == "Reverted"
+    assert sim.ledger.kill is not None
+    assert sim.ledger.kill.round == rounds
+    assert run.clears == rounds
+    assert stage_of(sim, "dag0/run0") is RunStage.RECOVERED
+    assert sim.last is not None
+    assert ("held paths again" in sim.last.current.finding.message) is told
+
+
+def test_offloading_that_others_began_and_ended_before_a_kill_is_not_taken_for_nothing() -> None:
+    """The operator has delivered nothing: it is held for a rehearsal, or made anew."""
+    sim = Simulation([], the_spec=spec(rehearsal={"required": True}))
+    sim.annotations.clear()
+    sim.run_until("AwaitingRehearsal")
+    begin = sim.clock.now
+    run = SimRun(RunKey("dag0", "run0"), [SimTask(3, BIG), SimTask(60, SMALL), SimTask(1)])
+    run.begins = begin + 20
+    sim.runs[run.key] = run
+    sim.clock.at(run.begins, lambda: None)
+    sim.people.will(begin + 5, "reflip")
+    sim.people.will(begin + 40, "revert")
+    sim.people.will(begin + 50, "kill", "")
+    sim.serve(begin + HOUR)
+    assert sim.hazards.found() == {}
+    assert outcome(sim) == "Reverted"
+    assert stage_of(sim, "dag0/run0") is RunStage.RECOVERED
+    assert run.rows[0] == ""
+
+
+def test_a_finished_run_that_a_person_clears_is_healed_before_the_rest_is_accepted() -> None:
+    old = RunPlan("dag1", (SimTask(1, BIG, only="first"), SimTask(300)), finished=True)
+    for second in range(21, 45):
+        people = ((second, "clear", "dag1/run1"),)
+        ended_well(plan(HOLDER, old, finished_runs="Accept", people=people))
+
+
+@pytest.mark.parametrize("standby", [False, True])
+def test_values_of_finished_runs_are_counted_again_while_a_kill_is_held_by_them(
+    standby: bool,
+) -> None:
+    old = RunPlan("dag1", (SimTask(1, BIG),), finished=True)
+    the_plan = plan(HOLDER, old, finished_runs="Hold", weather=Weather(standby=standby))
+    sim = world(the_plan)
+    begin = sim.clock.now
+    sim.serve(begin + HOUR)
+    assert outcome(sim) == "FinishedRunsRemain"
+    counted = sum(isinstance(a, RunJob) and a.digest.endswith("finished") for a in sim.actions)
+    assert 3 <= counted <= 8, "and not at every look"
+    run_of(sim, "dag1/run1").rows[0] = ""  # somebody has copied it back
+    sim.serve(begin + 2 * HOUR)
+    assert outcome(sim) == "Reverted"
 
 
 @pytest.mark.parametrize("verb", ["hide", "break"])

@@ -69,11 +69,15 @@ def purpose(kill: Kill, moment: str) -> str:
 
 
 def nothing_delivered(s: Situation) -> bool:
-    """Whether this rollout has not brought the object storage backend out, or not since a resume.
+    """Whether nobody has brought the object storage backend out, or not since a resume.
 
     Rows of before a resume were healed by the kill that came before it.
     """
-    return s.release.settings.is_database and s.ledger.delivered is None
+    return (
+        s.release.settings.is_database
+        and s.ledger.delivered is None
+        and not s.ledger.offloaded_by_others
+    )
 
 
 def is_immediate(kill: Kill) -> bool:

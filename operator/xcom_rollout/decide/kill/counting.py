@@ -185,33 +185,37 @@ def _taken_up(
             message="it was cleared, and a process that had not been replaced yet offloaded a "
             "value of it; it is left to end",
         )
-    return replace(new, cleared_round=known.cleared_round)
+    return replace(new, cleared_round=known.cleared_round, spoilt=known.spoilt)
 
 
 def _record_last(s: Situation, kill: Kill, answered: ProbeJob, result: CensusResult) -> Finding:
-    holding = [run for run in result.runs if run.rows and run.state in IN_FLIGHT]
-    by_key = {run.key: run for run in kill.runs}
-    rerun = (RunStage.CLEARED, RunStage.RECOVERED, RunStage.FAILED)
+    holding = {run.key: run for run in result.runs if run.rows and run.state in IN_FLIGHT}
+    rerun = [
+        run
+        for run in kill.runs
+        if run.key in holding
+        and run.stage in (RunStage.CLEARED, RunStage.RECOVERED, RunStage.FAILED)
+    ]
+    # Healed once more: a write may have come late. Twice is the run's own doing.
     spoilt = tuple(
         replace(
-            known,
+            run,
             stage=RunStage.FAILED,
-            spoilt=True,
-            message=f"it was emptied, ran again, and holds {run.rows} paths again; see whether its "
-            "own code returns such a string",
+            message=f"it was emptied twice, ran again, and holds {holding[run.key].rows} paths "
+            "again; see whether its own code returns such a string",
         )
-        for run in holding
-        if (known := by_key.get(run.key)) is not None and known.stage in rerun
+        for run in rerun
+        if run.spoilt
     )
-    spoilt_keys = {entry.key for entry in spoilt}
-    missed = [run for run in holding if run.key not in spoilt_keys]
+    missed = sorted(holding.keys() - {run.key for run in spoilt})
     census = record_of(answered, result)
     if missed:
-        again = next_round(kill)
+        marked = tuple(replace(run, spoilt=True) for run in rerun if not run.spoilt)
+        again = next_round(kill.with_runs(marked))
         return act(
             "RunsMissed",
-            f"{some([run.key for run in missed])} hold offloaded values that nobody knew of: "
-            "every process is made able to read them again, then they are healed",
+            f"{some(missed)} are in flight and hold offloaded values, which nobody foresaw: every "
+            "process is made able to read them again, then they are healed",
             WriteLedger(replace(s.ledger, census=census, kill=again), f"round {again.round}"),
         )
     checked = replace(kill.with_runs(spoilt), counted=(*kill.counted, LAST), verified=True)

@@ -35,7 +35,13 @@ from xcom_rollout.decide.ledger import (
     RecoveringRun,
     RunStage,
 )
-from xcom_rollout.decide.observed import CensusResult, JobKind, RehydrateResult
+from xcom_rollout.decide.observed import (
+    CensusResult,
+    FinishedValues,
+    JobKind,
+    ProbeJob,
+    RehydrateResult,
+)
 from xcom_rollout.decide.probe_jobs import (
     JOB_RETRY,
     Answered,
@@ -56,6 +62,11 @@ COPY_DEADLINE: Final = timedelta(hours=1)
 COPY_SECONDS: Final = "3000"
 COPY_RETRY: Final = timedelta(minutes=2)
 """How soon values that could not be copied are tried again."""
+COUNT_AGAIN: Final = {
+    FinishedRuns.HOLD: timedelta(minutes=10),
+    FinishedRuns.ACCEPT: timedelta(minutes=1),
+}
+"""How soon values of finished runs are counted again, while people may copy or clear them."""
 RERUN_PATIENCE: Final = timedelta(hours=2)
 """How long re-runs may take before that is reported."""
 HELD_PATIENCE: Final = timedelta(minutes=5)
@@ -85,8 +96,8 @@ def all_safe(s: Situation) -> Finding:
 def finished_values(s: Situation) -> Finding:
     """What becomes of offloaded values of finished runs is settled, as the spec says.
 
-    Rehydrate copies those of runs in flight back, too: a run that ended and that a person has
-    cleared meanwhile holds paths again, and nobody can write a new one by now.
+    A run that ended and that a person has cleared meanwhile is in flight and holds paths, and
+    nobody can write a new one by now: Rehydrate copies those back, too; the others count.
     """
     kill = kill_of(s)
     policy = FinishedRuns(s.spec.kill_switch.finished_runs)
@@ -95,10 +106,8 @@ def finished_values(s: Situation) -> Finding:
     if kill.reverting or kill.finished_values:
         left = "left as they are: the kill is Immediate" if is_immediate(kill) else "settled"
         return done("FinishedRunsSettled", kill.finished_values or left)
-    if policy is FinishedRuns.ACCEPT:
-        return _settle(s, kill, "accepted by spec.killSwitch.finishedRuns")
-    if policy is FinishedRuns.HOLD:
-        return _count_finished(s, kill)
+    if policy is not FinishedRuns.REHYDRATE:
+        return _count_finished(s, kill, policy)
     request = ProbeRequest.of_scheduler(JobKind.REHYDRATE, purpose(kill, FINISHED))
     match newest_attempt(
         s, request, RehydrateResult, retry=JOB_RETRY, recorded=kill.rehydrated_attempt
@@ -315,6 +324,7 @@ def finished(s: Situation) -> Finding:
     if s.observed.rollout.finalized:
         return act("KillFinished", "the resource may be deleted", SetFinalizer(False))
     queued = staged(kill, RunStage.CLEARED)
+    spoilt = [run for run in kill.runs if run.spoilt and run.message]
     took = int((kill.finished_at - kill.engaged_at).total_seconds())
     parents = sorted(
         {str(key) for run in kill.runs if run.cleared_round for key in run.waited_for_by}
@@ -323,6 +333,11 @@ def finished(s: Situation) -> Finding:
         "Reverted",
         f"the database backend is back and {len(kill.runs)} runs were healed, in {took} s"
         + (f"; see whether {some(parents)} failed with a run they waited for" if parents else "")
+        + (
+            f"; {some(names(spoilt))} held paths again and again: see what was handed on"
+            if spoilt
+            else ""
+        )
         + (f"; {some(names(queued))} are queued, a person paused their DAGs" if queued else "")
         + "; to flip again: kubectl xbr resume",
     )
@@ -347,9 +362,10 @@ def _rerun(s: Situation, run: RecoveringRun) -> RecoveringRun | None:
     seen = view_of(s).run(run.key)
     if seen is None:
         return replace(run, stage=RunStage.HEALED, message="deleted from Airflow")
+    beyond = run.spoilt and run.stage is RunStage.FAILED
     if seen.state == "success":
-        return replace(run, stage=RunStage.RECOVERED, message=run.message if run.spoilt else "")
-    if run.spoilt:
+        return replace(run, stage=RunStage.RECOVERED, message=run.message if beyond else "")
+    if beyond:
         return None
     if seen.state == "failed" and run.stage is RunStage.CLEARED:
         return replace(run, stage=RunStage.FAILED, message="the re-run ended as failed")
@@ -415,13 +431,12 @@ def _record_finished(s: Situation, kill: Kill, attempt: int, result: RehydrateRe
     )
 
 
-def _count_finished(s: Situation, kill: Kill) -> Finding:
+def _count_finished(s: Situation, kill: Kill, policy: FinishedRuns) -> Finding:
     request = ProbeRequest.of_scheduler(JobKind.CENSUS, purpose(kill, FINISHED))
     match newest_attempt(s, request, CensusResult, retry=JOB_RETRY):
         case Running():
             return wait("CountingFinishedRuns", "counting offloaded values of finished runs")
-        case Answered(result=result) if result.finished is not None:
-            seen = result.finished
+        case Answered(job=answered, result=result) if _counts(s, answered, result, policy):
             again = [run.key for run in result.runs if run.rows and run.state in IN_FLIGHT]
             if again:
                 return act(
@@ -430,6 +445,9 @@ def _count_finished(s: Situation, kill: Kill) -> Finding:
                     "that a person clears: they are healed first",
                     record(s, next_round(kill), f"round {kill.round + 1}: runs in flight again"),
                 )
+            if policy is FinishedRuns.ACCEPT:
+                return _settle(s, kill, "accepted by spec.killSwitch.finishedRuns")
+            seen = result.finished or FinishedValues(runs=0, rows=0)
             if not seen.rows:
                 return _settle(s, kill, "there are none")
             return hold(
@@ -439,8 +457,6 @@ def _count_finished(s: Situation, kill: Kill) -> Finding:
                 "process can read them, nothing more is offloaded: this is a safe place to stay. "
                 "To go back, set it to Rehydrate or Accept",
             )
-        case Answered():
-            return hold("CensusFailed", "the census did not count the values of finished runs")
         case Failed(why=why, again=again):
             return hold(
                 "CensusFailed",
@@ -448,8 +464,15 @@ def _count_finished(s: Situation, kill: Kill) -> Finding:
                 f"at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )
+    finished = ("--finished",) if policy is FinishedRuns.HOLD else ()
     return act(
         "CountingFinishedRuns",
         "counting offloaded values of finished runs",
-        job(s, JobKind.CENSUS, FINISHED, (*census_arguments(s), "--finished")),
+        job(s, JobKind.CENSUS, FINISHED, (*census_arguments(s), *finished)),
     )
+
+
+def _counts(s: Situation, answered: ProbeJob, result: CensusResult, policy: FinishedRuns) -> bool:
+    """Whether an answer says how it is now, of all that is asked."""
+    young = s.now < (answered.finished_at or answered.created_at) + COUNT_AGAIN[policy]
+    return young and (policy is FinishedRuns.ACCEPT or result.finished is not None)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from xcom_rollout.decide.bases import base_arguments
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.kill.common import (
     EMPTY_BATCH,
@@ -30,7 +31,6 @@ from xcom_rollout.decide.probe_jobs import (
     Failed,
     ProbeRequest,
     Running,
-    base_arguments,
     newest_attempt,
     rehydrate_arguments,
 )

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from xcom_rollout.decide.actions import EndStandby
+from xcom_rollout.decide.actions import EndStandby, RunJob
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.kill.common import LAST, job, kill_of, nothing_delivered, purpose
+from xcom_rollout.decide.kill.common import job, kill_of, purpose
 from xcom_rollout.decide.observed import JobKind, JobState
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import act, done
@@ -12,32 +12,25 @@ from xcom_rollout.decide.table import act, done
 STANDBY: Final = "standby"
 
 
-def standby(s: Situation) -> Finding:
-    """A pod like the scheduler's runs beside it, and is asked what a Job would be sent for.
+def standby(s: Situation) -> RunJob | None:
+    """Return the Job of a pod like the scheduler's that waits; None where this round has had one.
 
-    It is started once in a round, while Helm has yet to work. Where it does not come, or answers
-    no more, Jobs are sent instead: a kill never waits for it.
+    It is sent beside the delivery that stops the writers, and is there when Helm has worked. Where
+    it does not come, or answers no more, Jobs are sent instead: a kill never waits for it.
     """
-    kill = kill_of(s)
-    mine = [
-        entry
+    mine = purpose(kill_of(s), STANDBY)
+    if any(entry.kind is JobKind.STANDBY and entry.digest == mine for entry in s.observed.jobs):
+        return None
+    return job(s, JobKind.STANDBY, STANDBY, ("standby",))
+
+
+def standby_ended(s: Situation) -> Finding:
+    """No pod waits for questions any more: the last census has been taken."""
+    waiting = tuple(
+        entry.name
         for entry in s.observed.jobs
         if entry.kind is JobKind.STANDBY and entry.state is JobState.RUNNING
-    ]
-    if nothing_delivered(s) or LAST in kill.counted:
-        if mine:
-            return act(
-                "StandbyEnded", "nothing more is asked", EndStandby(tuple(e.name for e in mine))
-            )
-        return done("NoStandby", "nothing is asked")
-    if kill.writers_stopped_at is None and not any(
-        entry.digest == purpose(kill, STANDBY)
-        for entry in s.observed.jobs
-        if entry.kind is JobKind.STANDBY
-    ):
-        return act(
-            "StandbyStarted",
-            "a pod is started that questions can be put to",
-            job(s, JobKind.STANDBY, STANDBY, ("standby",)),
-        )
-    return done("Standby", "questions are put to a pod that waits, or sent as Jobs")
+    )
+    if waiting:
+        return act("StandbyEnded", "nothing more is asked", EndStandby(waiting))
+    return done("StandbyEnded", "nothing more is asked")

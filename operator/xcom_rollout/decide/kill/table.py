@@ -77,7 +77,7 @@ from xcom_rollout.decide.kill.runs import (
     read,
     stopped,
 )
-from xcom_rollout.decide.kill.standby import standby
+from xcom_rollout.decide.kill.standby import standby_ended
 from xcom_rollout.decide.kill.writers import begun, kept, writers_gone, writers_stopped
 from xcom_rollout.decide.release_steps import release_exists, release_settled, sole_owner
 from xcom_rollout.decide.table import Step
@@ -91,7 +91,6 @@ KILL_TABLE: Final = (
     Step("release-found", "Refused", Condition.ACCEPTED, release_exists),
     Step("kill-begun", "Killing", _REVERTED, begun),
     Step("resource-kept", "Killing", _REVERTED, kept),
-    Step("standby", "Killing", _REVERTED, standby, blocking=False),
     Step("release-settled", "Killing", _REVERTED, release_settled),
     Step("writers-stopped", "Killing", _REVERTED, writers_stopped),
     Step("runs-read", "Recovering", _RECOVERED, read, blocking=False),
@@ -115,6 +114,7 @@ KILL_TABLE: Final = (
     Step("pods-replaced", "Reverting", _REVERTED, pods_replaced),
     Step("pods-confirmed", "Reverting", _REVERTED, pods_confirmed),
     Step("census-last", "Reverting", _RECOVERED, last_counted),
+    Step("standby-ended", "Reverting", _RECOVERED, standby_ended, blocking=False),
     Step("all-recovered", "Recovering", _RECOVERED, runs_recovered),
     Step("all-released", "Recovering", _RECOVERED, dags_released),
     Step("nothing-lost", "Recovering", _RECOVERED, nothing_lost),

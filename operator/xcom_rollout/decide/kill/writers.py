@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from xcom_rollout.decide.actions import PauseDags, SetFinalizer, SetValues, WriteLedger
+from xcom_rollout.decide.bases import offloading_noted
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.kill.common import (
     BATCH,
@@ -15,6 +16,7 @@ from xcom_rollout.decide.kill.common import (
     record,
     view_of,
 )
+from xcom_rollout.decide.kill.standby import standby
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import Pod
 from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient
@@ -100,6 +102,9 @@ def writers_stopped(s: Situation) -> Finding:
     if kill.reverting and s.release.status == "deployed":
         # Intent without effect: the delivery is still to come, or somebody undid it.
         return done("WritersStopped", "nothing is offloaded, every process can read")
+    noted = offloading_noted(s)
+    if noted is not None:
+        return noted
     wanted = _readers(s)
     if current.is_database and kill.writers_stopped_at is not None:
         return _next_round(s, kill, "somebody delivered the database backend meanwhile")
@@ -113,8 +118,8 @@ def writers_stopped(s: Situation) -> Finding:
         return act(
             "StoppingWriters",
             f"delivering the {wanted.describe()}: nothing more is offloaded, and every process can "
-            "read what was",
-            SetValues(wanted, s.release.revision, way_back=True),
+            "read what was" + _other_path(s, wanted),
+            SetValues(wanted, s.release.revision, way_back=True, beside=standby(s)),
         )
     if kill.writers_stopped_at is None:
         return _record_stopped(s, kill, current)
@@ -196,16 +201,33 @@ def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
 
 
 def _readers(s: Situation) -> BackendSettings:
-    """Return what reads both kinds of rows and writes inline: of what runs, else of the ledger."""
-    current = s.release.settings
+    """Return what reads both kinds of rows and writes inline.
+
+    A process reads below one path only. Where somebody delivered another one than this rollout
+    did, that is set back: the rows of what was proven and offloaded for long lie below this
+    rollout's, and every process that starts on the other path is handed them as data.
+    """
+    current, delivered = s.release.settings, s.ledger.delivered
+    ours = delivered.settings if delivered and delivered.settings.reads_offloaded else None
     if current.reads_offloaded:
-        return replace(current, threshold=NEVER_OFFLOAD)
-    delivered = s.ledger.delivered
-    if delivered is not None and delivered.settings.reads_offloaded:
-        return replace(delivered.settings, threshold=NEVER_OFFLOAD)
+        path = ours.path if ours else current.path
+        return replace(current, path=path, threshold=NEVER_OFFLOAD)
+    if ours is not None:
+        return replace(ours, threshold=NEVER_OFFLOAD)
     compression = s.spec.backend.object_storage.compression
     path = s.ledger.bases[-1] if s.ledger.bases else s.spec.backend.object_storage.path
     return object_storage(path, NEVER_OFFLOAD, compression)
+
+
+def _other_path(s: Situation, wanted: BackendSettings) -> str:
+    current = s.release.settings
+    if not current.reads_offloaded or current.path == wanted.path:
+        return ""
+    return (
+        f". Revision {s.release.revision} has the path {current.path}, which somebody delivered, "
+        f"and runs in flight hold values below {wanted.path}: that path is set back. Values "
+        "offloaded meanwhile are counted and healed, and until then are read as paths"
+    )
 
 
 def _record_stopped(s: Situation, kill: Kill, current: BackendSettings) -> Finding:
