@@ -2,16 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
+
+import httpx2
 
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.clients.airflow import open_airflow
 from xcom_rollout.clients.airflow_rights import missing_rights
-from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
 from xcom_rollout.decide.actions import ProveWayBack
 from xcom_rollout.decide.ledger import WayBack
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.world import World
+
+TRIES: Final = 3
+"""How often Airflow is asked in one go. Several questions are, and a connection that is lost at one
+of them would hold the rollout for half a minute."""
 
 
 def prove_way_back(world: World, observed: Observed, action: ProveWayBack) -> None:
@@ -28,13 +35,25 @@ def prove_way_back(world: World, observed: Observed, action: ProveWayBack) -> No
     write_ledger(world, observed.rollout, replace(observed.ledger, way_back=found))
 
 
-def _of_airflow(world: World, rollout: Rollout) -> Iterator[str]:
-    try:
-        airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
-        for right in missing_rights(airflow):
-            yield str(right)
-    except WorldError as error:
-        yield f"spec.airflow.api: {error.message}"
+def _of_airflow(world: World, rollout: Rollout) -> list[str]:
+    problem = ""
+    for _ in range(TRIES):
+        try:
+            airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
+            return [str(right) for right in missing_rights(airflow)]
+        except WorldError as error:
+            problem = error.message
+            if not _is_of_a_moment(error):
+                break
+    return [f"spec.airflow.api: {problem}"]
+
+
+def _is_of_a_moment(error: WorldError) -> bool:
+    """Whether there was no answer, or a failure, which says nothing of the rights."""
+    return isinstance(error, AirflowError) and (
+        error.fault is AirflowFault.UNREACHABLE
+        or error.status >= httpx2.codes.INTERNAL_SERVER_ERROR
+    )
 
 
 def _of_delivery(world: World, rollout: Rollout, action: ProveWayBack) -> Iterator[str]:

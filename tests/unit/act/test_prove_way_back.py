@@ -1,0 +1,75 @@
+"""What a kill needs is asked for; a connection lost at one question is no right that is missing."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from xcom_rollout.act import prove_way_back as module
+from xcom_rollout.act.prove_way_back import TRIES, prove_way_back
+from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
+from xcom_rollout.decide.actions import ProveWayBack
+from xcom_rollout.decide.ledger import Ledger
+from xcom_rollout.decide.observed import Observed
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.world import World
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LOST = AirflowError("the connection was lost", fault=AirflowFault.UNREACHABLE)
+BROKEN = AirflowError("500 to PATCH /dags/x", status=500)
+REFUSED = AirflowError("401 to POST /auth/token", fault=AirflowFault.UNAUTHORIZED, status=401)
+
+
+class Asked:
+    """Airflow as it answers at each look at the rights, and what was found of that."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: WorldError | None) -> None:
+        self.answers = list(answers)
+        self.recorded: list[Ledger] = []
+        delivery = SimpleNamespace(keep_chart=lambda: "", forecast=lambda _: ())
+        anything: dict[str, Any] = dict.fromkeys(("http", "api", "memo", "airflow_url"))
+        anything["api"] = SimpleNamespace(now=lambda: NOW)
+        monkeypatch.setattr(module, "open_airflow", lambda *_: None)
+        monkeypatch.setattr(module, "missing_rights", self.missing_rights)
+        monkeypatch.setattr(module, "delivery_for", lambda *_: delivery)
+        monkeypatch.setattr(module, "write_ledger", lambda _w, _r, new: self.recorded.append(new))
+        observed = SimpleNamespace(rollout=None, ledger=Ledger())
+        prove_way_back(
+            cast("World", SimpleNamespace(**anything)),
+            cast("Observed", observed),
+            ProveWayBack(BackendSettings(), "d"),
+        )
+
+    def missing_rights(self, _airflow: object) -> tuple[str, ...]:
+        answer = self.answers.pop(0)
+        if answer is not None:
+            raise answer
+        return ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        (ledger,) = self.recorded
+        assert ledger.way_back is not None
+        return ledger.way_back.problems
+
+
+@pytest.mark.parametrize("trouble", [LOST, BROKEN])
+def test_a_failure_of_a_moment_is_asked_past(
+    monkeypatch: pytest.MonkeyPatch, trouble: AirflowError
+) -> None:
+    assert Asked(monkeypatch, trouble, trouble, None).problems == ()
+
+
+@pytest.mark.parametrize("trouble", [LOST, BROKEN])
+def test_one_that_stays_is_a_problem_with_its_words(
+    monkeypatch: pytest.MonkeyPatch, trouble: AirflowError
+) -> None:
+    asked = Asked(monkeypatch, *[trouble] * TRIES)
+    assert asked.problems == (f"spec.airflow.api: {trouble.message}",)
+
+
+def test_a_refusal_is_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(monkeypatch, REFUSED, None)
+    assert asked.problems == (f"spec.airflow.api: {REFUSED.message}",)
+    assert len(asked.answers) == 1
