@@ -171,9 +171,9 @@ class Driver:
         )
 
     def _pass(self) -> timedelta | None:
-        """Make passes until the operator rests; None where it was stopped, or failed and retries.
+        """Make passes until the operator rests; None where it was stopped.
 
-        Returns when it wants to look again.
+        Returns when it wants to look again: at once where a pass failed, which is no rest.
         """
         try:
             rest = self._operator.make_passes(Key(self.place.namespace, ROLLOUT))
@@ -188,5 +188,5 @@ class Driver:
             return None
         except (WorldError, ConflictError, ApiError, ConfigError, httpx2.HTTPError) as error:
             self.errors.append(f"{type(error).__name__}: {error}")
-            return timedelta(milliseconds=1)
+            return timedelta(0)
         return timedelta(0) if rest is None else rest
