@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-import httpx2
-
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.clients.airflow import open_airflow
 from xcom_rollout.clients.airflow_rights import missing_rights
@@ -51,8 +49,7 @@ def _of_airflow(world: World, rollout: Rollout) -> list[str]:
 def _is_of_a_moment(error: WorldError) -> bool:
     """Whether there was no answer, or a failure, which says nothing of the rights."""
     return isinstance(error, AirflowError) and (
-        error.fault is AirflowFault.UNREACHABLE
-        or error.status >= httpx2.codes.INTERNAL_SERVER_ERROR
+        error.fault is AirflowFault.UNREACHABLE or error.is_failure
     )
 
 

@@ -76,10 +76,11 @@ def each_for_itself(
             refused[key] = outcome
         else:
             found[key] = outcome
-    if refused and not found and not answering and all(map(_is_failure, refused.values())):
+    if (
+        refused
+        and not found
+        and not answering
+        and all(error.is_failure for error in refused.values())
+    ):
         raise next(iter(refused.values()))
     return Told(found, refused)
-
-
-def _is_failure(error: AirflowError) -> bool:
-    return error.status >= httpx2.codes.INTERNAL_SERVER_ERROR

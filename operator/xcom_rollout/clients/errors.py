@@ -68,6 +68,9 @@ class AirflowFault(StrEnum):
     OTHER = "Other"
 
 
+_SERVER_ERROR: Final = 500
+
+
 class AirflowError(WorldError):
     """Airflow's REST API refused, or could not be asked.
 
@@ -87,6 +90,11 @@ class AirflowError(WorldError):
         super().__init__(message, retry_after)
         self.fault = fault
         self.status = status
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether Airflow, or what is in front of it, failed at the request (5xx)."""
+        return self.status >= _SERVER_ERROR
 
 
 class ActionFailed(WorldError):  # noqa: N818 - named after what happened

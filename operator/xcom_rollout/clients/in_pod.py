@@ -11,9 +11,10 @@ CONCURRENCY: Final = 4
 TIMEOUT: Final = 60.0
 """Seconds for one pod; importing Airflow alone takes a few."""
 
-# Python reads the zipapp from its standard input into memory: the pod's file system may be
-# read-only, and nothing shall be left behind in it.
-BOOTSTRAP: Final = """
+# What a process in a pod is given comes by its standard input and stays in memory: the pod's file
+# system may be read-only, and nothing shall be left behind in it. The end of standard input cannot
+# be told there, so its length is told before.
+_READ: Final = """
 import os, runpy, sys
 size = int(sys.argv[1])
 data = sys.stdin.buffer.read(size)
@@ -22,24 +23,19 @@ if len(data) != size:
 fd = os.memfd_create("xcom_probe")
 with open(fd, "wb", closefd=False) as file:
     file.write(data)
-sys.argv = ["xcom_probe", *sys.argv[2:]]
-runpy.run_path("/proc/self/fd/%d" % fd, run_name="__main__")
+given = "/proc/self/fd/%d" % fd
 """
-
-
-# The end of standard input cannot be told to a process in a pod, so its length is told before.
-WITH_RUNS: Final = """
-import os, runpy, sys
-size, probe = int(sys.argv[1]), sys.argv[2]
-data = sys.stdin.buffer.read(size)
-if len(data) != size:
-    sys.exit("xcom_probe: %d of %d bytes arrived" % (len(data), size))
-fd = os.memfd_create("runs")
-with open(fd, "wb", closefd=False) as file:
-    file.write(data)
-sys.argv = [probe, *sys.argv[3:], "--runs-file", "/proc/self/fd/%d" % fd]
+BOOTSTRAP: Final = f"""{_READ}
+sys.argv = ["xcom_probe", *sys.argv[2:]]
+runpy.run_path(given, run_name="__main__")
+"""
+"""Runs the zipapp that it is given."""
+WITH_RUNS: Final = f"""{_READ}
+probe = sys.argv[2]
+sys.argv = [probe, *sys.argv[3:], "--runs-file", given]
 runpy.run_path(probe, run_name="__main__")
 """
+"""Runs a zipapp that is there, with the list of runs that it is given."""
 
 
 def ask_probe_in_image(

@@ -519,14 +519,20 @@ def test_a_kill_is_followed_to_its_end() -> None:
     assert not loop.sim.spoilt_rows
 
 
-def test_what_becomes_of_runs_is_acted_on_without_another_look() -> None:
-    loop = Loop()
+def killed_in_flight(loop: Loop) -> SimRun:
+    """Bring the rollout to Live, ask for a kill, and return a run that holds an offloaded value."""
     loop.run_until("Live")
     run = SimRun(RunKey("etl", "a"), [(2, 5000), (60, 10), (1, 10)])
     loop.sim.runs[run.key] = run
     for _ in range(10):
         loop.sim.tick()
     loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
+    return run
+
+
+def test_what_becomes_of_runs_is_acted_on_without_another_look() -> None:
+    loop = Loop()
+    run = killed_in_flight(loop)
     looks: list[int] = []
     loop.before_look = lambda: looks.append(len(loop.done))
     loop.run_until("Reverted")
@@ -547,12 +553,7 @@ class EndedError(Exception):
 def test_an_operator_that_ends_at_every_write_gets_one_further_with_each() -> None:
     """What a pod that waits has answered is in the process alone: a Job is sent the next time."""
     loop = Loop(Simulation([], weather=Weather(standby=True)))
-    loop.run_until("Live")
-    run = SimRun(RunKey("etl", "a"), [(2, 5000), (60, 10), (1, 10)])
-    loop.sim.runs[run.key] = run
-    for _ in range(10):
-        loop.sim.tick()
-    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
+    run = killed_in_flight(loop)
     write_status = loop.rollouts.write_status
 
     def write_and_end(raw: dict[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
