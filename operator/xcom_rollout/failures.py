@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from xcom_rollout.api.durations import format_duration
 from xcom_rollout.decide.actions import Action, ForgetDelivery, LookForBuild, SetValues
+from xcom_rollout.decide.aside import Asides, put_aside, taken_up
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.decide.requests import kill_request
 from xcom_rollout.decide.summarize import failure_lasts
@@ -48,6 +49,7 @@ class Failures(Generic[K]):
     def __init__(self) -> None:
         self._of: dict[K, Failing | None] = {}
         """None for a rollout whose last pass succeeded; without an entry none was made yet."""
+        self._asides: dict[K, Asides] = {}
 
     def of(self, key: K, previous: Mapping[str, Any], now: datetime) -> Failing | None:
         """Return the failure that goes on, None where there is none.
@@ -76,6 +78,19 @@ class Failures(Generic[K]):
         if own or not isinstance(action, NO_PROGRESS):
             self.over(key)
 
+    def asides_of(self, key: K) -> Asides:
+        """Return the steps that are put off, for their action failed."""
+        return self._asides.get(key, {})
+
+    def put_off(self, key: K, step: str, message: str, now: datetime) -> None:
+        """Say that the action of a step failed that no other step waits for."""
+        self._asides[key] = put_aside(self.asides_of(key), step, message, now)
+
+    def done(self, key: K, step: str) -> None:
+        """Say that the action of a step was done."""
+        if key in self._asides:
+            self._asides[key] = taken_up(self._asides[key], step)
+
     def over(self, key: K) -> None:
         """Say that a pass came to its end."""
         self._of[key] = None
@@ -83,6 +98,7 @@ class Failures(Generic[K]):
     def forget(self, key: K) -> None:
         """Keep nothing of a rollout that is gone."""
         self._of.pop(key, None)
+        self._asides.pop(key, None)
 
 
 def patience_for(rollout: Rollout, status: Mapping[str, Any]) -> timedelta:

@@ -1,7 +1,7 @@
 """One pass after the other: observe, decide, write what is known, act, until there is rest.
 
-Every pass starts from the world. What it does depends on nothing that a pass before remembers, so
-the operator may be stopped anywhere and go on from there.
+Every pass starts from the world. What is remembered of passes before is only what failed in them,
+and only delays another try, so the operator may be stopped anywhere and go on from there.
 """
 
 import logging
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from xcom_rollout.api.parse import SpecInvalidError
-from xcom_rollout.clients.errors import Conflict
+from xcom_rollout.clients.errors import Conflict, WorldError
 from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
@@ -156,7 +156,8 @@ class Reconciler:
         try:
             observed = seen or self.observe(rollout)
             now = self.now()
-            decision = decide(observed, now)
+            asides = self.failures.asides_of(key)
+            decision = decide(observed, now, asides)
             status = summarize(observed, decision, now, previous)
         except Conflict:
             raise
@@ -165,9 +166,10 @@ class Reconciler:
             raise
         failing = self.failures.of(key, previous, now)
         again = failing is not None and failing.tries_again(decision.action)
+        told = again or decision.current.step in asides
         if again or (failing is not None and failing.lasting and decision.action is not None):
             status = still_failing(status, previous, now)
-        raw = self._publish(key, raw, status, () if again else _announcement(decision))
+        raw = self._publish(key, raw, status, () if told else _announcement(decision))
         if decision.action is None:
             self.failures.over(key)
             progress = decision.current.finding.progress
@@ -184,9 +186,12 @@ class Reconciler:
         except Conflict:
             raise
         except Exception as error:
+            if self._put_off(key, decision, error):
+                return _Rest(over=False), raw, None
             self._try_to_tell(key, raw, rollout, error, decision.action)
             raise
         self.failures.succeeded(key, decision.action)
+        self.failures.done(key, decision.current.step)
         log.info(
             "action",
             extra={
@@ -199,6 +204,20 @@ class Reconciler:
         )
         recorded = isinstance(decision.action, WriteLedger)
         return _Rest(over=False), raw, self.same_look(observed) if recorded else None
+
+    def _put_off(self, key: Key, decision: Decision, error: Exception) -> bool:
+        """Put off an action that failed, where the steps after it wait for nothing of it.
+
+        A ledger that cannot be written, and a fault of our own, are failures of the whole pass.
+        """
+        current, action = decision.current, decision.action
+        mine = isinstance(error, WorldError) and not isinstance(action, WriteLedger)
+        if current.blocking or not mine or action is None:
+            return False
+        message = f"could not {action.describe()}: {error}"
+        self.failures.put_off(key, current.step, message, self.now())
+        log.warning("put off", extra={"rollout": str(key), "step": current.step, "why": message})
+        return True
 
     def _publish(
         self, key: Key, raw: Raw, status: Mapping[str, Any], notes: tuple[Note, ...] = ()

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from xcom_rollout.api.names import Condition
 from xcom_rollout.decide.actions import SetFinalizer, WriteLedger
+from xcom_rollout.decide.aside import Asides
 from xcom_rollout.decide.decision import Decision, Finding
 from xcom_rollout.decide.kill.table import FINISHED_TABLE, KILL_TABLE
 from xcom_rollout.decide.kill.writers import new_kill
@@ -18,14 +19,17 @@ from xcom_rollout.decide.table import Step, act, done, evaluate
 MOST_PAST_KILLS = 20
 
 
-def decide(observed: Observed, now: datetime) -> Decision:
+def decide(observed: Observed, now: datetime, asides: Asides | None = None) -> Decision:
     """Return what to do next about one rollout, and what to report.
+
+    Args:
+        asides: steps whose action failed lately.
 
     Pure: the same world and time give the same decision. A kill that has begun is carried to its
     end even if the request is taken back or the resource is deleted meanwhile; a finished one
     stays until then.
     """
-    situation = Situation(observed, now)
+    situation = Situation(observed, now, asides or {})
     rollout, kill = observed.rollout, observed.ledger.kill
     open_kill = kill is not None and kill.finished_at is None
     if rollout.deleting and (observed.namespace_terminating or not open_kill):

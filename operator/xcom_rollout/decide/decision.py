@@ -41,6 +41,8 @@ class StepFinding:
     step: str
     condition: str | None
     finding: Finding
+    blocking: bool = True
+    """Whether the steps after it wait for it."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """What the steps ask of one moment: the observed world, the time, and words derived from both."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final, TypeVar
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
+from xcom_rollout.decide.aside import Asides
 from xcom_rollout.decide.ledger import Delivered, Kill, Ledger, Reader, RunKey, RunStage
 from xcom_rollout.decide.observed import Observed, Pod, Release
 from xcom_rollout.decide.requests import KillRequest, kill_request
@@ -31,6 +32,8 @@ class Situation:
 
     observed: Observed
     now: datetime
+    asides: Asides = field(default_factory=dict)
+    """Steps whose action failed lately."""
 
     @property
     def spec(self) -> RolloutSpec:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from xcom_rollout.decide.actions import Action
+from xcom_rollout.decide.aside import put_off
 from xcom_rollout.decide.decision import Decision, Finding, Progress, StepFinding
 from xcom_rollout.decide.situation import Situation
 
@@ -40,7 +41,10 @@ def evaluate(table: Sequence[Step], done_phase: str, situation: Situation) -> De
     pending: list[tuple[Step, StepFinding]] = []
     for step in table:
         finding = step.check(situation)
-        entry = StepFinding(step.name, step.condition, finding)
+        aside = situation.asides.get(step.name)
+        if aside is not None and finding.action is not None and not step.blocking:
+            finding = put_off(finding, aside, situation.now)
+        entry = StepFinding(step.name, step.condition, finding, step.blocking)
         found.append(entry)
         if finding.progress is not Progress.DONE:
             pending.append((step, entry))

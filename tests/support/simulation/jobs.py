@@ -30,6 +30,10 @@ ASKED: Final = (JobKind.CENSUS, JobKind.EMPTY)
 OF_A_KILL: Final = (JobKind.EMPTY, JobKind.REHYDRATE, JobKind.CENSUS, JobKind.VERIFY)
 
 
+class RefusedError(Exception):
+    """The cluster did not take a Job."""
+
+
 @dataclass(eq=False)
 class SimJob:
     job: ProbeJob
@@ -60,6 +64,8 @@ class Jobs:
         self.jobs: list[SimJob] = []
         self.sent = 0
         """Of kills."""
+        self.refused: set[JobKind] = set()
+        """Kinds of Jobs that the cluster does not take, as under a quota."""
         self.asked: set[str] = set()
         """What was put to a pod that waits: that is done once."""
 
@@ -68,6 +74,8 @@ class Jobs:
         name = f"{request.kind}-{request.component}-{request.attempt}"
         if any(entry.job.name == name for entry in self.jobs):
             return
+        if request.kind in self.refused:
+            raise RefusedError(f"could not run the {request.kind} Job: exceeded quota")
         job = ProbeJob(
             name=name,
             kind=request.kind,

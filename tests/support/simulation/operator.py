@@ -11,7 +11,7 @@ from simulation.clock import START, Clock, moment
 from simulation.cluster import COMPONENTS, Cluster, SimPod
 from simulation.hazards import Hazards
 from simulation.helm import Helm, HelmFailedError
-from simulation.jobs import Jobs, SimJob
+from simulation.jobs import Jobs, RefusedError, SimJob
 from simulation.people import KILL, People
 from simulation.weather import Dice, Weather
 from xcom_rollout.api.status import RolloutStatus
@@ -34,6 +34,7 @@ from xcom_rollout.decide.actions import (
     UnpauseDags,
     WriteLedger,
 )
+from xcom_rollout.decide.aside import Asides, put_aside, taken_up
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.kill.outcomes import asked_to_stop, with_errors
 from xcom_rollout.decide.kill.same_look import serves_on
@@ -162,6 +163,8 @@ class Simulation:
         self.passes = 0
         self.acted = 0
         self.last: Decision | None = None
+        self.asides: Asides = {}
+        """Steps of the operator whose action failed: in the memory of its process."""
 
     # -- names that tests use ----------------------------------------------------------------
 
@@ -689,18 +692,18 @@ class Simulation:
                 self.hazards.endless.append(f"acts for ever: {reason}")
                 return
             observed = self.observe()
-            decision = self.last = decide(observed, self.seen_now)
+            decision = self.last = decide(observed, self.seen_now, self.asides)
             for _ in range(MOST_ON_ONE_LOOK - 1):
                 if decision.action is None:
                     break
                 before_it = self.ledger
-                self._act(decision.action)
+                self._act(decision)
                 recorded = isinstance(decision.action, WriteLedger)
                 if not (recorded and serves_on(before_it, self.ledger)):
                     break
                 # The same look serves once more; the world has gone on.
                 observed = replace(observed, ledger=self.ledger)
-                decision = self.last = decide(observed, self.seen_now)
+                decision = self.last = decide(observed, self.seen_now, self.asides)
             if decision.action is not None:
                 calm = 0
                 continue
@@ -749,7 +752,10 @@ class Simulation:
                 target = soonest
             self.clock.advance(target)
 
-    def _act(self, action: Action) -> None:
+    def _act(self, decision: Decision) -> None:
+        current, action = decision.current, decision.action
+        if action is None:
+            return
         if self.weather.latency:
             self.clock.advance(self.clock.now + self.dice.between((0, self.weather.latency)))
         self.acted += 1
@@ -761,9 +767,15 @@ class Simulation:
                 self.perform(action, 1, recorded=False)
             else:
                 self.perform(action, recorded=stop != "unrecorded")
-        except (ApiDownError, HelmFailedError):
-            self.clock.advance(self.clock.now + FAILED_PASS)
+        except (ApiDownError, HelmFailedError, RefusedError) as error:
+            if current.blocking or isinstance(action, WriteLedger):
+                self.clock.advance(self.clock.now + FAILED_PASS)
+            else:
+                self.asides = put_aside(self.asides, current.step, str(error), self.seen_now)
+        else:
+            self.asides = taken_up(self.asides, current.step)
         if stop:
+            self.asides = {}
             self.helm.another_pod()
             self.job_list.forget_answers()
             self.clock.advance(self.clock.now + AWAY)

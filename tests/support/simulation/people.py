@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from simulation.airflow import SimRun
 from simulation.airflow_api import BROKEN, FORBIDDEN
 from xcom_rollout.decide.ledger import RunKey
+from xcom_rollout.decide.observed import JobKind
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings
 from xcom_rollout.decide.situation import target_of
 
@@ -62,6 +63,8 @@ class People:
             "restart": lambda number: sim.cluster.restart(int(number)),
             "new-operator": lambda _: sim.helm.another_pod(),
             "rollback": lambda _: sim.helm.roll_back(),
+            "refuse-jobs": lambda kind: sim.job_list.refused.add(JobKind(kind)),
+            "take-jobs": lambda kind: sim.job_list.refused.discard(JobKind(kind)),
             "accept-finished": lambda _: self._accept(),
         }
 

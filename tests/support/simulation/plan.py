@@ -185,13 +185,14 @@ def _names_something(sim: Simulation, message: str) -> bool:
     kill = sim.ledger.kill
     words |= {str(run.key) for run in kill.runs if run.unread} if kill is not None else set()
     words |= {pod.name for pod in (*sim.tasks, *sim.cluster.long_lived)}
-    words |= {"release airflow", "API", "spec.killSwitch.finishedRuns", "xcom_backend"}
+    words |= {"quota", "release airflow", "API", "spec.killSwitch.finishedRuns", "xcom_backend"}
     return any(word in message for word in words)
 
 
 # -- drawing ---------------------------------------------------------------------------------
 
 DAGS: Final = ("dag0", "dag1", "dag2")
+JOBS: Final = ("census", "empty", "rehydrate")
 
 
 def draw(random: Random) -> Plan:
@@ -403,6 +404,7 @@ _EVENTS: Final[tuple[Draw, ...]] = (
     _second_kill,
     _made_again,
     _other_path,
+    _between("refuse-jobs", "take-jobs", lambda pick, _runs: pick.of(*JOBS)),
 )
 
 

@@ -21,13 +21,14 @@ from xcom_rollout.decide.actions import (
     ConfirmReaders,
     ForgetDelivery,
     LookForBuild,
+    RunJob,
     SetFinalizer,
     SetValues,
     WriteLedger,
 )
 from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.ledger import BuildQuestion, RunKey
-from xcom_rollout.decide.observed import Observed, Rollout
+from xcom_rollout.decide.observed import JobKind, Observed, Rollout
 from xcom_rollout.decide.table import AT_REST
 from xcom_rollout.events import Severity
 from xcom_rollout.failures import Failures
@@ -544,6 +545,39 @@ def test_what_becomes_of_runs_is_acted_on_without_another_look() -> None:
         assert place not in looks, f"{effect} took another look"
     delivered = [place for place, word in enumerate(words) if word == "SetValues"]
     assert set(delivered[-2:]) <= set(looks), "a delivery takes a look of its own"
+
+
+def test_an_action_that_no_other_step_waits_for_is_put_off_and_stalled_when_that_lasts() -> None:
+    loop = Loop()
+    loop.run_until("Live")
+    run = SimRun(RunKey("etl", "a"), [(2, 5000), (60, 10), (1, 10)])
+    loop.sim.runs[run.key] = run
+    for _ in range(10):
+        loop.sim.tick()
+    refused = [True]
+
+    def quota(action: Action) -> None:
+        if refused and isinstance(action, RunJob) and action.kind is JobKind.EMPTY:
+            raise WorldError("exceeded quota: count/jobs.batch")
+
+    loop.before_action = quota
+    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
+    stalled: list[str] = []
+    for _ in range(600):
+        loop()
+        loop.sim.tick()
+        entry = loop.condition("Stalled")
+        stalled.append(f"{entry['status']} {entry['reason']}")
+    kill = loop.sim.ledger.kill
+    assert kill is not None
+    assert kill.writers_gone, "the other steps had their turn"
+    first = stalled.index("True ActionPutOff")
+    assert 150 <= first <= 300, "a failure of a moment calls nobody"
+    assert set(stalled[first:]) == {"True ActionPutOff"}, "and one that lasts does not flap"
+    assert "exceeded quota" in loop.condition("Stalled")["message"]
+    refused.clear()
+    loop.run_until("Reverted")
+    assert (run.state, run.clears) == ("success", 1)
 
 
 class EndedError(Exception):

@@ -1,0 +1,71 @@
+"""Steps whose action failed: they are put off, so that the steps after them have their turn.
+
+Only of steps that do not block: what waits for them waits anyway, and the others must not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from xcom_rollout.decide.decision import Finding, Progress
+
+FIRST_RETRY: Final = timedelta(seconds=2)
+LONGEST_RETRY: Final = timedelta(minutes=1)
+LASTS: Final = timedelta(minutes=3)
+"""How long an action may fail before a person is asked for."""
+
+
+@dataclass(frozen=True)
+class Aside:
+    """The action of a step has failed at each of the last tries.
+
+    Attributes:
+        message: what the last try ended with.
+    """
+
+    message: str
+    since: datetime
+    tries: int
+    next_try: datetime
+
+
+Asides = Mapping[str, Aside]
+"""By the name of the step."""
+
+
+def put_aside(asides: Asides, step: str, message: str, now: datetime) -> Asides:
+    """Return what is put off after another failed try."""
+    before = asides.get(step)
+    tries = before.tries if before else 0
+    delay = min(FIRST_RETRY * 2 ** min(tries, 10), LONGEST_RETRY)
+    since = before.since if before else now
+    return {**asides, step: Aside(message, since, tries + 1, now + delay)}
+
+
+def taken_up(asides: Asides, step: str) -> Asides:
+    """Return what is put off once the action of a step was done."""
+    return {name: aside for name, aside in asides.items() if name != step}
+
+
+def put_off(finding: Finding, aside: Aside, now: datetime) -> Finding:
+    """Return what a step comes to whose action failed: it waits, and tries at its time."""
+    due = now >= aside.next_try
+    if now - aside.since < LASTS:
+        if due:
+            return finding
+        return Finding(
+            Progress.WAITING,
+            "ActionPutOff",
+            f"{aside.message}; it is tried again at {aside.next_try:%H:%M:%SZ}",
+            after=aside.next_try - now,
+        )
+    return replace(
+        finding,
+        progress=Progress.HELD,
+        reason="ActionPutOff",
+        message=f"{aside.message}. Each try since {aside.since:%H:%M:%SZ} has failed; it is tried "
+        "on, and whatever does not need it goes on",
+        action=finding.action if due else None,
+        after=timedelta(0) if due else aside.next_try - now,
+    )
