@@ -21,6 +21,7 @@ from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.observed import Maker
 from xcom_rollout.decide.settings import BackendSettings, object_storage
+from xcom_rollout.deliver.helm import HelmDelivery
 from xcom_rollout.deliver.release import decode_record
 
 TARGET = object_storage("s3://c@b/p", "1048576", "gzip")
@@ -79,6 +80,26 @@ def test_a_release_that_moved_on_is_left_alone(bench: Bench) -> None:
     current = bench.delivery().current()
     assert current is not None
     assert current.revision == 1
+
+
+@pytest.mark.parametrize("way_back", [False, True])
+def test_an_upgrade_that_somebody_makes_while_a_delivery_is_compared_is_not_undone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, way_back: bool
+) -> None:
+    bench.install()
+    compare = HelmDelivery._difference
+
+    def meddle(self: HelmDelivery, *words: Any) -> Any:
+        found = compare(self, *words)
+        repository = ("--repo", bench.repository, "--version", "1.0.0")
+        bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values={"size": 7})
+        return found
+
+    monkeypatch.setattr(HelmDelivery, "_difference", meddle)
+    with pytest.raises(Conflict, match="at revision 2, and this was decided on revision 1"):
+        bench.delivery().apply(TARGET, 1, way_back=way_back)
+    assert bench.values() == {"size": 7}
+    assert max(bench.revisions()) == 2
 
 
 def test_a_pending_release_is_never_forced(bench: Bench) -> None:

@@ -466,6 +466,12 @@ class HelmDelivery:
         if said:
             log.warning("delivered all the same, for it is the way back: %s", said)
         self._remove_failed()
+        # To compare took seconds, and Helm takes no revision that it should find: an upgrade that
+        # somebody made meanwhile would be undone.
+        newest = self.stored()
+        if newest is None:
+            raise ActionFailed(self.missing())
+        self._expect(newest, stored.revision)
         note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"
         mark = mark_of(self.world.instance, stored.revision + 1)
         self._helm_upgrade(
