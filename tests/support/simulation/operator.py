@@ -67,6 +67,7 @@ from xcom_rollout.decide.observed import (
 )
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.summarize import Status, summarize
+from xcom_rollout.failures import PATIENCE_IN_KILL
 from xcom_rollout.reconcile import MOST_ON_ONE_LOOK
 
 BUILD: Final = "0123456789abcdef0123456789abcdef01234567"
@@ -165,6 +166,8 @@ class Simulation:
         self.last: Decision | None = None
         self.asides: Asides = {}
         """Steps of the operator whose action failed: in the memory of its process."""
+        self.failing_since: int | None = None
+        """Since when an action fails that all else waits for."""
 
     # -- names that tests use ----------------------------------------------------------------
 
@@ -707,6 +710,7 @@ class Simulation:
             if decision.action is not None:
                 calm = 0
                 continue
+            self.failing_since = None
             seen = self._signature()
             calm = calm + 1 if seen == before else 0
             before = seen
@@ -769,11 +773,14 @@ class Simulation:
                 self.perform(action, recorded=stop != "unrecorded")
         except (ApiDownError, HelmFailedError, RefusedError) as error:
             if current.blocking or isinstance(action, WriteLedger):
+                if self.failing_since is None:
+                    self.failing_since = self.clock.now
                 self.clock.advance(self.clock.now + FAILED_PASS)
             else:
                 self.asides = put_aside(self.asides, current.step, str(error), self.seen_now)
         else:
             self.asides = taken_up(self.asides, current.step)
+            self.failing_since = None
         if stop:
             self.asides = {}
             self.helm.another_pod()
@@ -786,8 +793,13 @@ class Simulation:
         return kill if kill is not None and kill.finished_at is None else None
 
     def held(self) -> bool:
-        """Whether the last pass found that a person is needed."""
-        return self.last is not None and self.last.current.finding.progress is Progress.HELD
+        """Whether a person was told to be needed: by what was found, or since all passes fail."""
+        found = self.last is not None and self.last.current.finding.progress is Progress.HELD
+        return found or self.fails_for_long()
+
+    def fails_for_long(self) -> bool:
+        since = self.failing_since
+        return since is not None and self.clock.now - since >= PATIENCE_IN_KILL.total_seconds()
 
     def at_rest(self) -> bool:
         """Whether the last pass found all done."""

@@ -175,7 +175,7 @@ def judge(sim: Simulation) -> None:
     )
     if asked and not held:
         hazards.endless.append(f"{last.current.step}: {finding.reason}: {finding.message}")
-    elif asked and not _names_something(sim, finding.message):
+    elif asked and not sim.fails_for_long() and not _names_something(sim, finding.message):
         hazards.endless.append(f"nothing is named: {finding.reason}: {finding.message}")
 
 
