@@ -1,7 +1,9 @@
 """The chart values that a flip owns, and their meaning."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 OBJECT_STORAGE_CLASS: Final = "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
@@ -20,6 +22,9 @@ _OWNED: Final = (
     ("common.io", "xcom_objectstorage_compression"),
 )
 
+_CONFIG: Final = "config"
+_NAMES: Final = tuple(dict.fromkeys(section for section, _ in _OWNED))
+
 
 @dataclass(frozen=True)
 class BackendSettings:
@@ -29,6 +34,12 @@ class BackendSettings:
     path: str | None = None
     threshold: str | None = None
     compression: str | None = None
+    hollow: dict[str, str] = field(default_factory=dict, compare=False)
+    """Sections without content where these settings were read, by their place (`config.core`): an
+    empty map, or null, as JSON. Where the settings are written again, so are these."""
+    as_written: dict[str, tuple[str | None, str]] = field(default_factory=dict, compare=False)
+    """Settings that stood there in another form (a number, null, a template), by their place
+    (`config.core.xcom_backend`): the setting, and what stood there, as JSON."""
 
     @property
     def is_database(self) -> bool:
@@ -53,53 +64,130 @@ class BackendSettings:
         return f"object storage backend at threshold {threshold}"
 
 
+class ValuesError(ValueError):
+    """The values of a release have a form in which the settings cannot be written."""
+
+
 def object_storage(path: str, threshold: str, compression: str | None) -> BackendSettings:
     """Return the settings of the object storage backend at `threshold` bytes (a string)."""
     return BackendSettings(OBJECT_STORAGE_CLASS, path, threshold, compression)
 
 
-def read_settings(values: Mapping[str, Any]) -> BackendSettings:
+def read_settings(
+    values: Mapping[str, Any], rendered: Mapping[str, str] = MappingProxyType({})
+) -> BackendSettings:
     """Return the owned settings found in the chart values of a release.
 
     A number is rendered the way the chart does it (`toString` of a YAML number of 1e6 and more
     gives `1.048576e+06`), so that a value written without quotes is seen as Airflow sees it.
+
+    Args:
+        rendered: what the chart made of a value that is a template (`tpl`), by its place.
     """
-    config = values.get("config")
+    config = _section(values, _CONFIG)
     found: list[str | None] = []
+    hollow: dict[str, str] = {}
+    as_written: dict[str, tuple[str | None, str]] = {}
+    for outer, name, where in (
+        (values, _CONFIG, _CONFIG),
+        *((config, name, f"{_CONFIG}.{name}") for name in _NAMES),
+    ):
+        if name in outer and not outer[name] and not isinstance(outer[name], (str, int)):
+            hollow[where] = json.dumps(outer[name])
     for section, option in _OWNED:
-        options = config.get(section) if isinstance(config, Mapping) else None
-        value = options.get(option) if isinstance(options, Mapping) else None
-        found.append(None if value is None or value == "" else _to_string(value))
-    return BackendSettings(*found)
+        where, options = f"{_CONFIG}.{section}.{option}", _section(config, section)
+        value = rendered.get(where, options.get(option))
+        text = None if value is None or value == "" else _to_string(value)
+        if option in options and (text is None or options[option] != text):
+            as_written[where] = (text, json.dumps(options[option]))
+        found.append(text)
+    backend, path, threshold, compression = found
+    return BackendSettings(backend, path, threshold, compression, hollow, as_written)
 
 
-def write_settings(values: Mapping[str, Any], settings: BackendSettings) -> dict[str, Any]:
+def templated(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the places of owned settings that are templates: the chart makes their value."""
+    config = _section(values, _CONFIG)
+    return tuple(
+        f"{_CONFIG}.{section}.{option}"
+        for section, option in _OWNED
+        if "{{" in str(_section(config, section).get(option, ""))
+    )
+
+
+def write_settings(
+    values: Mapping[str, Any],
+    settings: BackendSettings,
+    defaults: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Return chart values with the owned settings replaced and everything else as it was.
 
-    A setting of None removes its key; a section that becomes empty that way, and the `config`
-    that becomes empty, are removed too, so that writing what `read_settings` gave restores the
+    A setting of None removes its key. A section that becomes empty that way is removed, or is as
+    hollow as it was where `settings` were read: writing what `read_settings` gave restores the
     values that were there.
+
+    Args:
+        defaults: names of the options that the chart itself sets, by section. Helm takes null for
+            "without these", so they are taken out one by one where a null section gets a setting.
+
+    Raises:
+        ValuesError: `config`, or a section of it, is no map. Nothing in it is lost.
     """
-    result = dict(values)
-    config = {
-        name: dict(section) if isinstance(section, Mapping) else section
-        for name, section in dict(result.get("config") or {}).items()
-    }
+    whole = _writable(values, _CONFIG, _CONFIG)
+    bare = dict.fromkeys(defaults)
+    config = dict(bare if whole is None and _CONFIG in values else whole or {})
+    was_null = settings.hollow.get(_CONFIG) == "null"
     new = (settings.backend, settings.path, settings.threshold, settings.compression)
-    for (section, option), value in zip(_OWNED, new, strict=True):
-        options = config.get(section)
-        if value is not None:
-            options = config.setdefault(section, {}) if options is None else options
-            options[option] = value
-        elif options is not None and option in options:
-            del options[option]
-            if not options:
-                del config[section]
-    if config:
-        result["config"] = config
-    else:
-        result.pop("config", None)
+    for name in _NAMES:
+        where = f"{_CONFIG}.{name}"
+        given = _writable(config, name, where)
+        without: dict[str, Any] = dict.fromkeys(defaults.get(name, ()))
+        options = dict(without if given is None and name in config else given or {})
+        for (section, option), value in zip(_OWNED, new, strict=True):
+            if section != name:
+                continue
+            meant, stood = settings.as_written.get(f"{where}.{option}", ("", ""))
+            if meant == value:
+                options[option] = json.loads(stood)
+            elif value is not None:
+                options[option] = value
+            else:
+                options.pop(option, None)
+        emptied = options == without and (was_null or settings.hollow.get(where) == "null")
+        _put(config, name, {} if emptied else options, where, settings)
+    if was_null and not any(section is not None for section in config.values()):
+        config = {}
+    result = dict(values)
+    _put(result, _CONFIG, config, _CONFIG, settings)
     return result
+
+
+def _put(
+    outer: dict[str, Any], name: str, inner: dict[str, Any], where: str, settings: BackendSettings
+) -> None:
+    """Put a section where it was; an empty one as it was."""
+    if inner:
+        outer[name] = inner
+    elif where in settings.hollow:
+        outer[name] = json.loads(settings.hollow[where])
+    else:
+        outer.pop(name, None)
+
+
+def _section(outer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = outer.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _writable(outer: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any] | None:
+    found = outer.get(name)
+    if found is None or isinstance(found, Mapping):
+        return found
+    kind = {list: "a list", str: "a text", bool: "true or false"}.get(type(found), "a number")
+    raise ValuesError(
+        f"{where} is {kind} in the values of the release, and Airflow's chart takes a map there: "
+        "write option: value, or take it out"
+    )
 
 
 def _to_string(value: object) -> str:

@@ -39,15 +39,15 @@ from xcom_rollout.clients.errors import (
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.object_names import config_map_path
-from xcom_rollout.clients.yaml_text import parse_documents
 from xcom_rollout.decide.observed import Maker, Release, Rollout
-from xcom_rollout.decide.settings import BackendSettings, read_settings, write_settings
+from xcom_rollout.decide.settings import BackendSettings, ValuesError, write_settings
 from xcom_rollout.deliver.chart import archive_of, content_digest
 from xcom_rollout.deliver.kept_chart import ChartShelf, ChartState, write_whole
 from xcom_rollout.deliver.manifests import Difference, blocking, differences, name_some, rotated
 from xcom_rollout.deliver.owners import foreign_owner
 from xcom_rollout.deliver.release import (
     StoredRelease,
+    config_maps,
     decode_record,
     decode_release,
     list_revisions,
@@ -92,7 +92,7 @@ class HelmDelivery:
             status=stored.status,
             chart_name=stored.chart_name,
             chart_version=stored.chart_version,
-            settings=read_settings(stored.values),
+            settings=stored.settings,
             updated_at=stored.updated_at,
             maker=maker_of(stored, self.world.instance),
         )
@@ -174,7 +174,7 @@ class HelmDelivery:
             owner = self.foreign_owner()
             found += [owner] if owner else []
             stored = self._deliverable()
-            wanted = read_settings(stored.values) if settings is None else settings
+            wanted = stored.settings if settings is None else settings
             self._check(stored, self._difference(stored, wanted), way_back=False)
         except (ActionFailed, HelmError, Malformed) as error:
             found.append(error.message)
@@ -378,7 +378,7 @@ class HelmDelivery:
             file = Path(folder) / "chart.tgz"
             write_whole(file, archive)
             try:
-                rendered = self._rendered(stored, file, read_settings(stored.values))
+                rendered = self._rendered(stored, file, stored.settings)
             except HelmError as error:
                 return f"spec.delivery.helm.chart: {chart} cannot be rendered: {error.message}"
         if rendered.chart_digest != stored.chart_digest:
@@ -488,7 +488,10 @@ class HelmDelivery:
     def _helm_upgrade(
         self, stored: StoredRelease, chart: Path, settings: BackendSettings, extra: Sequence[str]
     ) -> str:
-        values = json.dumps(write_settings(stored.values, settings))
+        try:
+            values = json.dumps(write_settings(stored.values, settings, stored.options))
+        except ValuesError as error:
+            raise ActionFailed(f"release {stored.name}: {error}") from error
         try:
             return self._run(
                 upgrade_arguments(stored.name, chart, self.rollout.namespace, extra), values
@@ -572,7 +575,7 @@ class HelmDelivery:
             if secret is None:
                 continue
             candidate = decode_release(secret)
-            if read_settings(candidate.values) != settings or (
+            if candidate.settings != settings or (
                 candidate.chart_name,
                 candidate.chart_version,
             ) != (stored.chart_name, stored.chart_version):
@@ -686,20 +689,3 @@ def pull(helm: HelmRunner, chart: HelmChart, folder: Path) -> bytes:
                 f"the repository gave {found}"
             )
         return got.read_bytes()
-
-
-def config_maps(manifest: str) -> Mapping[str, Json]:
-    """Return the ConfigMaps of a rendered manifest by name.
-
-    Raises:
-        ValueError: the manifest is not YAML.
-    """
-    try:
-        documents = parse_documents(manifest)
-    except ValueError as error:
-        raise ValueError(f"the rendered manifest is not YAML: {error}") from error
-    return {
-        document["metadata"]["name"]: document
-        for document in documents
-        if isinstance(document, dict) and document.get("kind") == "ConfigMap"
-    }

@@ -10,11 +10,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from xcom_rollout.api import names
+from xcom_rollout.clients.airflow_cfg import parsed_options
+from xcom_rollout.clients.airflow_objects import CONFIG_KEY
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.times import parse_time
+from xcom_rollout.clients.yaml_text import parse_documents
+from xcom_rollout.decide.settings import BackendSettings, read_settings, templated
 from xcom_rollout.deliver.chart import content_digest, dependencies
 
 _UNREADABLE: Final = (
@@ -53,6 +57,15 @@ class StoredRelease:
     """Names of the enabled charts that it depends on."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of the Secret."""
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the options that the chart itself sets in `config`, by section."""
+    rendered: Mapping[str, str] = field(default_factory=dict)
+    """What the chart made of those owned settings that are templates, by place."""
+
+    @property
+    def settings(self) -> BackendSettings:
+        """The owned settings."""
+        return read_settings(self.values, self.rendered)
 
 
 def newest_release(api: KubeApi, memo: Memo, namespace: str, name: str) -> StoredRelease | None:
@@ -136,9 +149,56 @@ def decode_release(secret: Json) -> StoredRelease:
             chart_digest=content_digest(release["chart"]),
             dependencies=dependencies(release["chart"]),
             labels=secret["metadata"].get("labels") or {},
+            options=_options(release["chart"]),
+            rendered=_rendered(release),
         )
     except _UNREADABLE as error:
         raise _malformed(secret, error) from error
+
+
+def config_maps(manifest: str) -> Mapping[str, Json]:
+    """Return the ConfigMaps of a rendered manifest by name.
+
+    Raises:
+        ValueError: the manifest is not YAML.
+    """
+    try:
+        documents = parse_documents(manifest)
+    except ValueError as error:
+        raise ValueError(f"the rendered manifest is not YAML: {error}") from error
+    return {
+        document["metadata"]["name"]: document
+        for document in documents
+        if isinstance(document, dict) and document.get("kind") == "ConfigMap"
+    }
+
+
+def _options(chart: Json) -> dict[str, tuple[str, ...]]:
+    config = (chart.get("values") or {}).get("config")
+    sections = config.items() if isinstance(config, Mapping) else ()
+    return {name: tuple(options) for name, options in sections if isinstance(options, Mapping)}
+
+
+def _rendered(release: Json) -> dict[str, str]:
+    """Return what the chart made of the owned settings that are templates.
+
+    Its own airflow.cfg tells, as the manifest of the release has it. One that is not found there
+    stays what it is: a text that names no backend.
+    """
+    places = templated(release.get("config") or {})
+    if not places:
+        return {}
+    found: dict[str, str] = {}
+    for item in config_maps(str(release.get("manifest") or "")).values():
+        sections = parsed_options((item.get("data") or {}).get(CONFIG_KEY) or "")
+        if isinstance(sections, str):
+            continue
+        for place in places:
+            section, _, option = place.removeprefix("config.").rpartition(".")
+            value = sections.get(section, {}).get(option)
+            if value is not None:
+                found[place] = value
+    return found
 
 
 def _malformed(secret: Json, error: Exception) -> Malformed:

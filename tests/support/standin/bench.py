@@ -30,7 +30,7 @@ data:
     {{- range $section, $options := .Values.config }}
     [{{ $section }}]
     {{- range $option, $value := $options }}
-    {{ $option }} = {{ $value }}
+    {{ $option }} = {{ tpl ($value | toString) $ }}
     {{- end }}
     {{- end }}
   size: {{ .Values.size | toString | quote }}
@@ -50,6 +50,11 @@ metadata:
 spec:
   template: {spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}
 {{- if lookup "v1" "ConfigMap" .Release.Namespace "stop" }}{{ fail "stopped" }}{{ end }}
+"""
+VALUES = """size: 5
+jwtSecret: k
+word: airflow.models.xcom.BaseXCom
+config: {core: {dags_folder: /dags}}
 """
 CHILD = """apiVersion: v1
 kind: ConfigMap
@@ -81,7 +86,7 @@ def small_charts(folder: Path) -> Iterator[str]:
                 "size: 3\n",
                 CHILD,
             )
-        write_chart(chart, metadata, "size: 5\njwtSecret: k\n", CONFIG)
+        write_chart(chart, metadata, VALUES, CONFIG)
         (chart / "file.txt").write_text("a file: \u00fc\r\n")
         run(tools.tool("helm"), "package", chart, "--destination", folder)
     run(tools.tool("helm"), "repo", "index", folder, "--url", url)

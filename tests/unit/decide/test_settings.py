@@ -1,13 +1,20 @@
 """Chart values in and out."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xcom_rollout.clients.ledger_codec import decode, encode
+from xcom_rollout.decide.ledger import Ledger
 from xcom_rollout.decide.settings import (
     OBJECT_STORAGE_CLASS,
     BackendSettings,
+    ValuesError,
     object_storage,
     read_settings,
+    templated,
     write_settings,
 )
 
@@ -34,6 +41,99 @@ def test_a_flip_and_its_revert_leave_values_without_config_as_they_were(
     values: dict[str, object],
 ) -> None:
     assert write_settings(write_settings(values, NEW), BackendSettings()) == values
+
+
+OWNED = {
+    "core": ["xcom_backend"],
+    "common.io": [
+        "xcom_objectstorage_path",
+        "xcom_objectstorage_threshold",
+        "xcom_objectstorage_compression",
+    ],
+}
+ODD: st.SearchStrategy[object] = st.sampled_from(
+    [None, "", 0, 1048576, 1.5, True, "{{ .Values.x }}", "text", []]
+)
+
+
+def section(name: str) -> st.SearchStrategy[object]:
+    keys = st.sampled_from([*OWNED[name], "parallelism", "dags_folder"])
+    return st.none() | st.dictionaries(keys, ODD, max_size=4)
+
+
+CONFIG = st.none() | st.fixed_dictionaries(
+    {}, optional={"core": section("core"), "common.io": section("common.io"), "api": st.none()}
+)
+DEFAULTS = st.fixed_dictionaries(
+    {}, optional={"core": st.just(["dags_folder"]), "common.io": st.just([])}
+)
+
+
+@given(values=VALUES, config=CONFIG, defaults=DEFAULTS)
+def test_a_flip_and_its_revert_give_back_the_document_that_people_wrote(
+    values: dict[str, object], config: object, defaults: dict[str, list[str]]
+) -> None:
+    before = values | {"config": config}
+    found = read_settings(before)
+    flipped = write_settings(before, NEW, defaults)
+    assert read_settings(flipped) == NEW
+    stopped = write_settings(flipped, replace(NEW, threshold="-1"), defaults)
+    assert write_settings(stopped, found, defaults) == before
+    assert write_settings(before, found, defaults) == before, "a delivery that changes nothing"
+
+
+@given(values=VALUES, config=CONFIG)
+def test_a_setting_that_is_changed_is_written_as_it_is_now(
+    values: dict[str, object], config: object
+) -> None:
+    changed = replace(read_settings(values | {"config": config}), threshold="-1", path="s3://c@b/q")
+    written = write_settings(values | {"config": config}, changed)
+    now = read_settings(written)
+    assert (now.threshold, now.path) == ("-1", "s3://c@b/q")
+
+
+def test_a_null_section_keeps_the_defaults_of_the_chart_out() -> None:
+    written = write_settings({"config": {"core": None}}, NEW, {"core": ["dags_folder"]})
+    assert written["config"]["core"] == {
+        "dags_folder": None,
+        "xcom_backend": OBJECT_STORAGE_CLASS,
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"config": {"core": ["a"]}}, "config.core is a list"),
+        ({"config": {"common.io": "text"}}, "config.common.io is a text"),
+        ({"config": [1]}, "config is a list"),
+        ({"config": 3}, "config is a number"),
+        ({"config": {"core": True}}, "config.core is true or false"),
+    ],
+)
+def test_a_section_that_is_no_map_is_refused_with_what_to_write(
+    values: dict[str, object], words: str
+) -> None:
+    assert read_settings(values).is_database
+    with pytest.raises(ValuesError, match=words) as refused:
+        write_settings(values, NEW)
+    assert "write option: value" in str(refused.value)
+
+
+def test_a_template_is_what_the_chart_made_of_it_and_is_written_back_as_it_was() -> None:
+    before = {"config": {"core": {"xcom_backend": "{{ .Values.x }}"}}}
+    (place,) = templated(before)
+    assert place == "config.core.xcom_backend"
+    assert not read_settings(before).is_database
+    found = read_settings(before, {place: "airflow.models.xcom.BaseXCom"})
+    assert found.is_database
+    assert write_settings(write_settings(before, NEW), found) == before
+
+
+def test_the_form_in_which_settings_stood_outlives_the_ledger() -> None:
+    before = {"config": {"core": None, "common.io": {"xcom_objectstorage_threshold": 5}}}
+    kept = decode(encode(Ledger(baseline=read_settings(before)))).baseline
+    assert kept is not None
+    assert write_settings(write_settings(before, NEW), kept) == before
 
 
 def test_an_unquoted_threshold_is_seen_as_the_chart_renders_it() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from xcom_rollout.clients.errors import HelmError
 from xcom_rollout.clients.helm import HelmRunner
-from xcom_rollout.deliver.helm import config_maps, upgrade_arguments
+from xcom_rollout.deliver.helm import upgrade_arguments
+from xcom_rollout.deliver.release import config_maps
 
 MANIFEST = """---
 # Source: airflow/templates/configmap.yaml
