@@ -66,7 +66,7 @@ format: venv ## Format the code and apply ruff's safe fixes
 
 .PHONY: unit
 unit: venv ## Unit and property tests (seconds; Python only)
-	@$(call pytest,tests/unit,unit)
+	@$(call pytest,tests/unit $(side-by-side),unit)
 
 .PHONY: test-long
 test-long: venv ## 100,000 simulated kills (WORLDS=...), and one with every kind of run on a cluster

@@ -9,6 +9,7 @@ import pytest
 from xcom_probe.roundtrip.leftovers import ABANDONED_AFTER, abandoned, new_run_id
 
 NOW = datetime(2024, 2, 29, 12, 30, tzinfo=UTC)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def test_a_folder_is_abandoned_only_when_no_round_trip_can_still_be_running() -> None:
@@ -38,8 +39,9 @@ def test_run_ids_are_unique_and_of_the_characters_of_real_ones() -> None:
         "xcom_probe__",
         "xcom_probe__0123456789abcdef0123456789abcdef",
         "xcom_probe__2020-13-41T00:00:00.000000+00:00_0123456789abcdef0123456789abcdef",
-        new_run_id(datetime(2020, 1, 1, tzinfo=UTC)) + "-of-somebody",
-        "x" + new_run_id(datetime(2020, 1, 1, tzinfo=UTC)),
+        # An id has a random part: without a name of its own, a test has another in each process.
+        pytest.param(new_run_id(LONG_AGO) + "-of-somebody", id="more behind it"),
+        pytest.param("x" + new_run_id(LONG_AGO), id="more before it"),
         "",
     ],
 )
