@@ -41,6 +41,12 @@ class OperatorInstall:
         Raises:
             HarnessError: a step failed; what was last seen is in the message.
         """
+        namespaces = self._namespaces()
+        if not namespaces:
+            # The last Airflow is gone: there is nothing to watch.
+            where = ("--namespace", OPERATOR_NAMESPACE, "--ignore-not-found")
+            self.cluster.helm("uninstall", "xcom-rollout", *where, "--wait")
+            return
         repository, _, tag = self.cluster.load_image("operator").rpartition(":")
         with step("the operator by Helm"):
             crds = "".join(
@@ -52,7 +58,7 @@ class OperatorInstall:
                 *("--namespace", OPERATOR_NAMESPACE, "--create-namespace"),
                 *("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}"),
                 *("--set", "image.pullPolicy=IfNotPresent"),
-                *("--set", f"watchNamespaces={{{','.join(self._namespaces())}}}"),
+                *("--set", f"watchNamespaces={{{','.join(namespaces)}}}"),
                 *("--wait", "--timeout", "120s"),
             )
 
