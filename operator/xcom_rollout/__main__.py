@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ from xcom_rollout.logs import configure
 
 if TYPE_CHECKING:
     from lightkube import Client
+
+    from xcom_rollout.decide.observed import Observed, Rollout
 
 log = logging.getLogger("xcom_rollout")
 
@@ -94,13 +96,14 @@ def run(configuration: Configuration) -> int:
 
     from xcom_rollout.act import perform
     from xcom_rollout.api import names
+    from xcom_rollout.cache import Cache, CachedKube
     from xcom_rollout.events import ClusterRecorder
-    from xcom_rollout.handlers import EVERY_NAMESPACE, serve
+    from xcom_rollout.handlers import EVERY_NAMESPACE, Wakeups, serve
     from xcom_rollout.observe import observe, same_look
     from xcom_rollout.queue import Workers, WorkQueue
     from xcom_rollout.reconcile import Key, Reconciler
     from xcom_rollout.rollouts import ClusterRollouts
-    from xcom_rollout.world import open_world
+    from xcom_rollout.world import open_world, watching
 
     try:
         kube = Client(field_manager=names.MANAGER)
@@ -112,18 +115,27 @@ def run(configuration: Configuration) -> int:
 
     world = open_world(kube, probe=configuration.probe, helm=configuration.helm)
     queue: WorkQueue[Key] = WorkQueue()
-    rollouts = ClusterRollouts(kube)
+    everywhere = EVERY_NAMESPACE in configuration.namespaces
+    wakeups = Wakeups(queue, world.api.versions)
+    cache = Cache(watching(kube), wakeups.changed, everywhere=everywhere)
+    cached = replace(world, api=CachedKube(world.api, cache))
+    rollouts = ClusterRollouts(kube, cached.api)
+
+    def look(rollout: "Rollout") -> "Observed":
+        cache.begin(rollout.namespace)
+        return observe(world, rollout)
+
     reconciler = Reconciler(
         rollouts=rollouts,
         recorder=ClusterRecorder(kube),
-        observe=lambda rollout: observe(world, rollout),
+        observe=look,
         perform=lambda observed, action: perform(world, observed, action),
         same_look=lambda observed: same_look(world, observed),
+        glance=lambda rollout: observe(cached, rollout),
         now=world.api.now,
         stopping=queue.closed,
     )
     workers = Workers(queue, reconciler, count=configuration.workers)
-    everywhere = EVERY_NAMESPACE in configuration.namespaces
     log.info(
         "started",
         extra={
@@ -133,7 +145,7 @@ def run(configuration: Configuration) -> int:
     )
     serve(
         configuration.namespaces,
-        queue,
+        wakeups,
         workers,
         rollouts.listed,
         liveness=configuration.liveness,

@@ -1,7 +1,9 @@
-"""What wakes the operator: watch events through kopf, onto the work queue, and a list now and then.
+"""What wakes the operator: watch events, onto the work queue, and a list now and then.
 
-kopf (1.45) gives a watch up for good when its stream tells of an error, such as a change of etcd's
-leader. Without the list nobody would look there any more.
+kopf tells of rollouts and Jobs. kopf (1.45) gives a watch up for good when its stream tells of an
+error, such as a change of etcd's leader, so the watches of the cache tell of them too, and of what
+else a rollout at rest should see at once. The list is made from the cache; only where that is lost
+is it a request.
 
 Handlers only add keys. No finalizer is set, nothing of kopf's is written to the resource.
 """
@@ -9,19 +11,21 @@ Handlers only add keys. No finalizer is set, nothing of kopf's is written to the
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import kopf
 
 from xcom_rollout.api import names
+from xcom_rollout.cache.collections import JOBS, OF_A_RELEASE, ROLLOUTS, Collection
+from xcom_rollout.clients.kube import Versions, version_of
 from xcom_rollout.queue import Workers, WorkQueue
 from xcom_rollout.reconcile import Key
-from xcom_rollout.rollouts import is_of_a_kill
+from xcom_rollout.rollouts import is_of_a_kill, release_of, rollout_path
 
 EVERY_NAMESPACE: Final = "*"
-WATCH_SECONDS: Final = 600
+WATCH_SECONDS: Final = 1800
 """How long a watch lasts before the API server ends it and it is begun again."""
 LIST_SECONDS: Final = 20.0
 """Time between two lists of all rollouts."""
@@ -39,15 +43,24 @@ class Wakeups:
     that people write has changed: the spec, or an annotation. A rollout with a kill is urgent.
     """
 
-    def __init__(self, queue: WorkQueue[Key]) -> None:
+    def __init__(self, queue: WorkQueue[Key], versions: Versions | None = None) -> None:
+        """Make it.
+
+        Args:
+            versions: what this process has seen. A glance in the pass that an event asks for must
+                not show what was before the event, from a cache that is yet to hear of it.
+        """
         self._queue = queue
+        self._versions = versions or Versions()
         self._lock = threading.Lock()
         self._seen: dict[Key, tuple[object, ...]] = {}
+        self._releases: dict[Key, str] = {}
 
     def rollout(self, event_type: str | None, raw: Mapping[str, Any]) -> None:
         """Take an event of a rollout."""
         metadata = raw["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
+        self._versions.note(rollout_path(key.namespace), version_of(raw))
         if event_type == "DELETED":
             self._gone(key)
             return
@@ -62,6 +75,7 @@ class Wakeups:
             if self._seen.get(key) == written:
                 return
             self._seen[key] = written
+            self._releases[key] = release_of(raw)
         self._queue.add(key)
 
     def listed(self, namespace: str, rollouts: Iterable[Mapping[str, Any]]) -> None:
@@ -80,13 +94,42 @@ class Wakeups:
         self._queue.mark(key, urgent=False)
         with self._lock:
             self._seen.pop(key, None)
+            self._releases.pop(key, None)
             # A rollout that was refused because of this one may have its turn now.
             woken = [other for other in self._seen if other.namespace == key.namespace]
         for each in woken:
             self._queue.add(each)
 
-    def job(self, metadata: Mapping[str, Any]) -> None:
+    def changed(self, collection: Collection, kind: str, item: Mapping[str, Any]) -> None:
+        """Take an event of the cache."""
+        metadata = item["metadata"]
+        if collection == ROLLOUTS:
+            self.rollout(kind if kind == "DELETED" else None, item)
+        elif collection == JOBS:
+            self.job(item)
+        elif collection in OF_A_RELEASE:
+            labels = metadata.get("labels") or {}
+            # Helm's own records have the release in `name`, the chart's objects in `release`.
+            helm = labels.get("owner") == "helm"
+            self.release(metadata["namespace"], labels.get("name" if helm else "release", ""))
+
+    def release(self, namespace: str, name: str) -> None:
+        """Take a change of what a release is made of: a revert by hand is seen at once."""
+        if not name:
+            return
+        with self._lock:
+            woken = [
+                key
+                for key, release in self._releases.items()
+                if key.namespace == namespace and release == name
+            ]
+        for key in woken:
+            self._queue.add(key)
+
+    def job(self, raw: Mapping[str, Any]) -> None:
         """Take an event of a Job that belongs to a rollout."""
+        metadata = raw["metadata"]
+        self._versions.note(JOBS.path(metadata["namespace"]), version_of(raw))
         name = (metadata.get("labels") or {}).get(names.LABEL_ROLLOUT)
         if name:
             self._queue.add(Key(metadata["namespace"], name))
@@ -113,8 +156,8 @@ def registry_for(wakeups: Wakeups, workers: Workers[Key]) -> kopf.OperatorRegist
         wakeups.rollout(type, body)
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
-    async def job_event(meta: kopf.Meta, **_: Any) -> None:
-        wakeups.job(meta)
+    async def job_event(body: kopf.Body, **_: Any) -> None:
+        wakeups.job(body)
 
     @kopf.on.probe(registry=registry, id="workers")
     async def workers_alive(**_: Any) -> str:
@@ -150,7 +193,7 @@ def configure_kopf(settings: kopf.OperatorSettings) -> None:
 
 @contextmanager
 def listing(
-    namespaces: Collection[str],
+    namespaces: Iterable[str],
     list_rollouts: ListRollouts,
     wakeups: Wakeups,
     seconds: float = LIST_SECONDS,
@@ -184,8 +227,8 @@ def listing(
 
 
 def serve(
-    namespaces: Collection[str],
-    queue: WorkQueue[Key],
+    namespaces: Iterable[str],
+    wakeups: Wakeups,
     workers: Workers[Key],
     list_rollouts: ListRollouts,
     *,
@@ -198,7 +241,6 @@ def serve(
         liveness: address to answer liveness probes at, such as http://0.0.0.0:8080/healthz.
     """
     everywhere = EVERY_NAMESPACE in namespaces
-    wakeups = Wakeups(queue)
     workers.start()
     try:
         with listing(namespaces, list_rollouts, wakeups):

@@ -1,7 +1,9 @@
 """One pass after the other: observe, decide, write what is known, act, until there is rest.
 
-Every pass starts from the world. What is remembered of passes before is only what failed in them,
-and only delays another try, so the operator may be stopped anywhere and go on from there.
+Every pass starts from the world. Where one came to rest, a glance at a cache is enough to see that
+nothing is to be done since; an effect is decided on a look at the API server itself. What is
+remembered of passes before is only what failed in them, and only delays another try, so the
+operator may be stopped anywhere and go on from there.
 """
 
 import logging
@@ -109,8 +111,12 @@ class Reconciler:
     same_look: Callable[[Observed], Observed | None] = lambda _: None
     """Returns what was observed with the ledger as it is by now; None where that takes another
     look at the world."""
+    glance: Callable[[Rollout], Observed] | None = None
+    """Returns what a cache shows, which may be behind by moments; without it, none is taken."""
     patience: Patience = field(default_factory=Patience)
     failures: Failures[Key] = field(default_factory=Failures)
+    settled: set[Key] = field(default_factory=set)
+    """Rollouts over which the last pass found nothing to do."""
 
     def __call__(self, key: Key) -> timedelta | None:
         """Make passes over the rollout until it rests.
@@ -120,8 +126,13 @@ class Reconciler:
         Raises whatever went wrong on the way, after having told it in the status.
         """
         for _ in range(MOST_PASSES):
+            if key in self.settled and (rest := self._glance(key)) is not None:
+                if rest.over:
+                    return rest.look_again
+                continue
+            self.settled.discard(key)
             raw = self.rollouts.get(key.namespace, key.name)
-            if raw is None or (is_deleting(raw["metadata"]) and not is_kept(raw["metadata"])):
+            if raw is None or _is_gone(raw):
                 self.failures.forget(key)
                 return None
             try:
@@ -129,10 +140,40 @@ class Reconciler:
             except (ConflictError, Conflict):
                 continue  # somebody else was quicker: look again
             if rest.over:
+                self.settled.add(key)
                 return rest.look_again
             if self.stopping():
                 break
         return timedelta(0)
+
+    def _glance(self, key: Key) -> "_Rest | None":
+        """Return the rest that the cache shows; None where the world has to be looked at.
+
+        A cache that is behind is never a reason to act. Nor is it to report trouble: what a glance
+        cannot see, or finds to be wrong, is looked at. Only the upkeep of what is done is begun at
+        a glance, such as a census while all is well: it changes nothing of Airflow's.
+        """
+        if self.glance is None:
+            return None
+        try:
+            raw = self.rollouts.get(key.namespace, key.name, glance=True)
+            if raw is None or _is_gone(raw):
+                return None
+            rollout = read_rollout(raw)
+            observed = self.glance(rollout)
+            decision = decide(observed, self.now(), self.failures.asides_of(key))
+        except (SpecInvalidError, WorldError):
+            return None
+        upkeep = decision.current.finding.progress is Progress.DONE
+        if decision.action is not None and not upkeep:
+            return None
+        try:
+            return self._decide_and_act(key, raw, rollout, observed)[0]
+        except (ConflictError, Conflict):
+            return None
+        except Exception:
+            self.settled.discard(key)
+            raise
 
     def _pass(self, key: Key, raw: Raw) -> "_Rest":
         try:
@@ -171,15 +212,8 @@ class Reconciler:
             status = still_failing(status, previous, now)
         raw = self._publish(key, raw, status, () if told else _announcement(decision))
         if decision.action is None:
-            self.failures.over(key)
-            progress = decision.current.finding.progress
-            killing = observed.ledger.kill is not None
-            # The way back is in a hurry; what it waits for may take hours all the same.
-            waits = progress is Progress.HELD or (killing and progress is Progress.WAITING)
-            calm = waits and not differs(previous, status)
-            longest = LONGEST_IN_KILL if killing else LONGEST_HELD
-            after = self.patience.after(key, decision.requeue_after, calm=calm, longest=longest)
-            return _Rest(over=True, look_again=after), raw, None
+            rest = self._rest(key, observed, decision, calm=not differs(previous, status))
+            return rest, raw, None
         started = self.now()
         try:
             self.perform(observed, decision.action)
@@ -204,6 +238,22 @@ class Reconciler:
         )
         recorded = isinstance(decision.action, WriteLedger)
         return _Rest(over=False), raw, self.same_look(observed) if recorded else None
+
+    def _rest(self, key: Key, observed: Observed, decision: Decision, *, calm: bool) -> "_Rest":
+        """Return when to look again, where nothing is to be done now.
+
+        Args:
+            calm: whether nothing has changed since the pass before.
+        """
+        self.failures.over(key)
+        progress = decision.current.finding.progress
+        killing = observed.ledger.kill is not None
+        # The way back is in a hurry; what it waits for may take hours all the same.
+        waits = progress is Progress.HELD or (killing and progress is Progress.WAITING)
+        longest = LONGEST_IN_KILL if killing else LONGEST_HELD
+        asked = decision.requeue_after
+        after = self.patience.after(key, asked, calm=waits and calm, longest=longest)
+        return _Rest(over=True, look_again=after)
 
     def _put_off(self, key: Key, decision: Decision, error: Exception) -> bool:
         """Put off an action that failed, where the steps after it wait for nothing of it.
@@ -301,6 +351,11 @@ class _Rest:
 
     over: bool
     look_again: timedelta | None = None
+
+
+def _is_gone(raw: Raw) -> bool:
+    """Whether the rollout is being deleted, and nothing of it is waited for."""
+    return is_deleting(raw["metadata"]) and not is_kept(raw["metadata"])
 
 
 def _announcement(decision: Decision) -> tuple[Note, ...]:

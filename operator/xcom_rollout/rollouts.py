@@ -9,6 +9,8 @@ from lightkube.generic_resource import create_namespaced_resource
 
 from xcom_rollout.api import names
 from xcom_rollout.api.parse import parse_spec
+from xcom_rollout.clients.kube import KubeApi, version_of
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.observed import Rollout
 
 RESOURCE: Final = create_namespaced_resource(names.GROUP, names.VERSION, names.KIND, names.PLURAL)
@@ -24,8 +26,12 @@ class ConflictError(Exception):
 class Rollouts(Protocol):
     """What the loop asks of the API server about the resource itself."""
 
-    def get(self, namespace: str, name: str) -> Raw | None:
-        """Return the rollout as it is now, None where there is none."""
+    def get(self, namespace: str, name: str, *, glance: bool = False) -> Raw | None:
+        """Return the rollout as it is now, None where there is none.
+
+        Args:
+            glance: whether a cache will do, which is behind by moments, and costs no request.
+        """
 
     def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
         """Replace the status of `raw`, provided nobody changed the object since it was read.
@@ -38,19 +44,27 @@ class Rollouts(Protocol):
 class ClusterRollouts:
     """The rollouts of a cluster."""
 
-    def __init__(self, kube: Client) -> None:
+    def __init__(self, kube: Client, cached: KubeApi | None = None) -> None:
         self._kube = kube
+        self._cached = cached
 
-    def get(self, namespace: str, name: str) -> Raw | None:
+    def get(self, namespace: str, name: str, *, glance: bool = False) -> Raw | None:
+        if glance and self._cached is not None:
+            return self._cached.find(rollout_path(namespace, name))
         try:
-            return dict(self._kube.get(RESOURCE, name, namespace=namespace))
+            found = dict(self._kube.get(RESOURCE, name, namespace=namespace))
         except ApiError as error:
             if error.status.code == 404:
                 return None
             raise
+        return self._noted(found)
 
     def listed(self, namespace: str) -> list[Mapping[str, Any]]:
         """Return all rollouts of a namespace; `*` stands for every one."""
+        if self._cached is not None:
+            everywhere = f"apis/{names.API_VERSION}/{names.PLURAL}"
+            path = everywhere if namespace == "*" else rollout_path(namespace)
+            return list(self._cached.list(path))
         return list(self._kube.list(RESOURCE, namespace=namespace))
 
     def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
@@ -77,7 +91,18 @@ class ClusterRollouts:
             if error.status.code in (404, 409):
                 raise ConflictError(str(error)) from error
             raise
-        return dict(answer)
+        return self._noted(dict(answer))
+
+    def _noted(self, raw: Raw) -> Raw:
+        """Let no later glance show an older state than this."""
+        if self._cached is not None:
+            path = rollout_path(raw["metadata"]["namespace"])
+            self._cached.versions.note(path, version_of(raw))
+        return raw
+
+
+def rollout_path(namespace: str, name: str | None = None) -> str:
+    return object_path(namespace, names.PLURAL, name, version=names.API_VERSION)
 
 
 def read_rollout(raw: Mapping[str, Any]) -> Rollout:
@@ -98,6 +123,14 @@ def read_rollout(raw: Mapping[str, Any]) -> Rollout:
         deleting=is_deleting(metadata),
         finalized=is_kept(metadata),
     )
+
+
+def release_of(raw: Mapping[str, Any]) -> str:
+    """Return the release that a rollout names; empty where its spec is not valid."""
+    spec = raw.get("spec")
+    airflow = spec.get("airflow") if isinstance(spec, Mapping) else None
+    release = airflow.get("release") if isinstance(airflow, Mapping) else None
+    return release if isinstance(release, str) else ""
 
 
 def is_deleting(metadata: Mapping[str, Any]) -> bool:

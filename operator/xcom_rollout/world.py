@@ -8,13 +8,14 @@ import socket
 import tempfile
 import uuid
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import httpx2
 import lightkube
+from lightkube.config.client_adapter import verify_cluster
 from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ConfigError
 
 from xcom_probe.build import build
 from xcom_rollout.clients.airflow_access import airflow_http
@@ -31,7 +32,8 @@ class World:
     """Connections and fixed inputs. Safe for use by several threads.
 
     Attributes:
-        kube: the cluster.
+        kube: the connection to the cluster.
+        api: the cluster as plain JSON.
         helm: the helm command.
         probe: the zipapp that runs inside Airflow's pods.
         probe_digest: its sha256 in hex.
@@ -44,6 +46,7 @@ class World:
     """
 
     kube: lightkube.Client
+    api: KubeApi
     helm: HelmRunner
     probe: bytes
     probe_digest: str
@@ -52,11 +55,6 @@ class World:
     instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     http: httpx2.Client = field(default_factory=airflow_http)
     memo: Memo = field(default_factory=Memo)
-
-    @cached_property
-    def api(self) -> KubeApi:
-        """The cluster as plain JSON."""
-        return KubeApi(self.kube)
 
     @classmethod
     def in_cluster_or_kubeconfig(
@@ -99,6 +97,7 @@ def open_world(
     outside = config.fname is not None
     return World(
         kube=kube,
+        api=KubeApi(kube),
         helm=HelmRunner(
             binary=helm or os.environ.get("HELM_BIN") or "helm",
             home=work / "helm",
@@ -111,6 +110,20 @@ def open_world(
         airflow_url=os.environ.get("XBR_AIRFLOW_API_URL") or AIRFLOW_URL,
         instance=_instance(in_pod=not outside),
     )
+
+
+def watching(kube: lightkube.Client) -> KubeApi:
+    """Return a connection for watches: as many as there are, and each of its own.
+
+    Those that requests share are limited, and watches would use them up.
+    """
+    config = kube.config
+    if config.user is None:
+        raise ConfigError("the kubeconfig names no user")
+    verify = verify_cluster(config.cluster, config.user, config.abs_file)
+    unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+    transport = httpx2.HTTPTransport(verify=verify, limits=unlimited)
+    return KubeApi(lightkube.Client(config=config, transport=transport))
 
 
 def _instance(*, in_pod: bool) -> str:

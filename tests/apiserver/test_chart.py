@@ -10,6 +10,7 @@ import yaml
 from harness import tools
 from harness.apiserver import ApiServer
 from harness.shell import CommandError, run
+from xcom_rollout.cache.collections import WATCHED, Collection
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/xcom-rollout"
@@ -59,7 +60,7 @@ def test_no_right_is_a_wildcard() -> None:
 def test_without_helm_delivery_no_secret_can_be_written() -> None:
     (role,) = of_kind(render("--set", "rbac.helmDelivery.enabled=false"), "Role")
     secrets = [rule for rule in role["rules"] if "secrets" in rule["resources"]]
-    assert [sorted(rule["verbs"]) for rule in secrets] == [["get", "list"]]
+    assert [sorted(rule["verbs"]) for rule in secrets] == [["get", "list", "watch"]]
 
 
 def test_alerts_are_rendered_where_they_are_wanted_as_they_stand_in_the_rule_files() -> None:
@@ -102,6 +103,11 @@ def test_the_pod_fits_the_restricted_standard(server: ApiServer) -> None:
     assert deployment["spec"]["strategy"]["type"] == "Recreate"
 
 
+def group_of(collection: Collection) -> str:
+    """Return the API group; empty for the core."""
+    return collection.api_version.rpartition("/")[0]
+
+
 def test_the_api_server_takes_all_of_it(server: ApiServer) -> None:
     server.kubectl("create", "namespace", "ops")
     for found in render("--set", "rbac.aggregateToDefaultRoles=true"):
@@ -141,14 +147,13 @@ def test_the_rights_of_the_operator_are_enough_to_look(server: ApiServer, namesp
 
     for verb, resource in (
         ("list", "xcombackendrollouts.xcomrollout.dev"),
-        ("watch", "xcombackendrollouts.xcomrollout.dev"),
         ("patch", "xcombackendrollouts.xcomrollout.dev"),
         ("update", "xcombackendrollouts.xcomrollout.dev/status"),
         ("list", "secrets"),
         ("create", "secrets"),
         ("update", "secrets"),
         ("delete", "secrets"),
-        ("watch", "jobs.batch"),
+        *(("watch", f"{each.plural}.{group_of(each)}".rstrip(".")) for each in WATCHED),
         ("create", "jobs.batch"),
         ("create", "pods/exec"),
         ("get", "pods/log"),

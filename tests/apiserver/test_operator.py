@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
+from standin.bench import Bench
 
 from harness import tools
 from harness.apiserver import ApiServer
@@ -182,6 +183,20 @@ def test_two_rollouts_for_one_release_and_the_second_goes_on_when_the_first_is_g
     wait_for("refusal", lambda: reason_of_second() == "ReleaseOwnedByAnother", 5)
     server.kubectl("-n", namespace, "delete", "xbr", "demo")
     wait_for("its turn", lambda: reason_of_second() == "ReleaseNotFound", 5)
+
+
+@pytest.mark.usefixtures("operator")
+def test_what_happens_to_a_release_is_seen_at_once_by_a_rollout_that_waits(
+    server: ApiServer, namespace: str, bench: Bench
+) -> None:
+    api = {"service": "web", "credentialsSecretRef": {"name": "airflow-api"}}
+    declare(server, namespace, airflow={"release": "rel", "api": api})
+    wait_for_reason(server, namespace, "ReleaseNotFound", 20)
+    # A rollout that is held is looked at after half a minute, and later and later.
+    bench.install()
+    wait_for_reason(server, namespace, "ChartMismatch", 5)
+    bench.helm("uninstall", "rel")
+    wait_for_reason(server, namespace, "ReleaseNotFound", 5)
 
 
 def test_without_the_crd_it_says_so_and_ends(probe: Path, tmp_path: Path) -> None:

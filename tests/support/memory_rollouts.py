@@ -17,6 +17,8 @@ class MemoryRollouts:
         self.writes = 0
         self.conflicts = 0
         """Number of status writes to come that meet a change by somebody else."""
+        self.cached: dict[tuple[str, str], Raw] = {}
+        """What a cache shows that is behind; it keeps up with a rollout that is not in here."""
 
     def put(self, namespace: str, name: str, spec: object) -> Raw:
         key = (namespace, name)
@@ -42,8 +44,10 @@ class MemoryRollouts:
         metadata["annotations"][annotation] = value
         metadata["resourceVersion"] = str(self.version)
 
-    def get(self, namespace: str, name: str) -> Raw | None:
-        return copy.deepcopy(self.objects.get((namespace, name)))
+    def get(self, namespace: str, name: str, *, glance: bool = False) -> Raw | None:
+        key = (namespace, name)
+        there = self.cached.get(key) if glance and key in self.cached else self.objects.get(key)
+        return copy.deepcopy(there)
 
     def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
         metadata = raw["metadata"]

@@ -4,8 +4,11 @@ Pod templates are cloned and hashed here, so objects stay the dictionaries that 
 sent: a typed model would drop fields that it does not know.
 """
 
+import json
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -16,11 +19,13 @@ from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
 from lightkube.core.generic_client import BasicRequest
 
 from xcom_rollout.api import names
-from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Forbidden, KubeError
+from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Expired, Forbidden, KubeError
 from xcom_rollout.clients.kube_path import checked, object_path
 from xcom_rollout.clients.upgraded import close_orderly
 
 Json = dict[str, Any]
+Listed = tuple[list[Json], int]
+"""Objects, and the resourceVersion of the list."""
 
 PAGE: Final = 500
 """Objects asked for at a time, as kubectl does."""
@@ -29,7 +34,33 @@ _PAUSES: Final = (0.5, 2.0)
 _ROUNDING: Final = timedelta(seconds=2)
 """Difference of clocks that a header in whole seconds, and a slow answer, cannot tell from none."""
 _MERGE_PATCH: Final = "application/merge-patch+json"
-_METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+
+
+class Versions:
+    """The newest resourceVersion of each collection that this process has read or written.
+
+    A cache that is older would show what is known to be over.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: dict[tuple[str, str], int] = {}
+
+    def note(self, path: str, version: int, labels: str = "") -> None:
+        """Take the version of an object below `path`, or of a list by a label selector."""
+        with self._lock:
+            self._seen[path, labels] = max(self._seen.get((path, labels), 0), version)
+
+    def seen(self, path: str, labels: str = "") -> int:
+        """Return how new a list by a label selector has to be; 0 where nothing was seen of it.
+
+        It may not be older than any object that the last such list held, or that was read or
+        written. Not than the list itself: its version is that of all the cluster, and a watch hears
+        of that once a minute. So a deletion may be seen a moment later than a list had shown it.
+        """
+        with self._lock:
+            return max(self._seen.get((path, ""), 0), self._seen.get((path, labels), 0))
 
 
 class KubeApi:
@@ -39,11 +70,17 @@ class KubeApi:
     asked or refuses, and `Forbidden` when a right is missing.
     """
 
-    def __init__(self, client: lightkube.Client) -> None:
+    def __init__(self, client: lightkube.Client, versions: "Versions | None" = None) -> None:
         self._client = client
         self._ahead = timedelta(0)
+        self.versions = versions or Versions()
         hooks = client._client._client.event_hooks["response"]
         hooks += [hook for hook in (_read_refusal, close_orderly) if hook not in hooks]
+
+    @property
+    def client(self) -> lightkube.Client:
+        """The connection."""
+        return self._client
 
     def now(self) -> datetime:
         """Return the time by the API server's clock, as its last answer told it.
@@ -56,7 +93,9 @@ class KubeApi:
     def find(self, path: str) -> Json | None:
         """Return the object, None where there is none."""
         response = self._send("GET", path)
-        return None if response.status_code == httpx2.codes.NOT_FOUND else _json(response, path)
+        if response.status_code == httpx2.codes.NOT_FOUND:
+            return None
+        return self._noted(path.rpartition("/")[0], _json(response, path))
 
     def list(
         self, path: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
@@ -66,6 +105,15 @@ class KubeApi:
         With `metadata_only` the server leaves out everything but `metadata`: a Helm release
         weighs up to a megabyte.
         """
+        return self.list_at(path, labels=labels, fields=fields, metadata_only=metadata_only)[0]
+
+    def list_at(
+        self, path: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> Listed:
+        """Return all objects below `path`, and the resourceVersion at which they were so.
+
+        The version is 0 where the server's is no number: nothing can be compared with it then.
+        """
         items: list[Json] = []
         params: dict[str, str] = {"limit": str(PAGE)}
         if labels:
@@ -73,20 +121,67 @@ class KubeApi:
         if fields:
             params["fieldSelector"] = fields
         while True:
-            headers = {"Accept": _METADATA_ONLY} if metadata_only else None
+            headers = {"Accept": _METADATA_ONLY.format("List")} if metadata_only else None
             answer = _json(self._send("GET", path, params=params, headers=headers), path)
             items += answer.get("items") or []
             more = (answer.get("metadata") or {}).get("continue")
             if not more:
-                return items
+                self.versions.note(path, max(map(version_of, items), default=0), labels)
+                return items, version_of(answer)
             params["continue"] = more
+
+    def watch(
+        self,
+        path: str,
+        since: int,
+        *,
+        labels: str = "",
+        metadata_only: bool = False,
+        seconds: int,
+        silence: float,
+    ) -> Iterator[Json]:
+        """Yield what happens to the objects below `path`: `type` and `object`, bookmarks too.
+
+        Args:
+            since: resourceVersion of a list, or of the last event.
+            seconds: after which the server ends the watch.
+            silence: seconds without a word after which the connection is taken for lost.
+
+        Raises:
+            Expired: the server has forgotten what happened since; list again.
+        """
+        params = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": str(since),
+            "timeoutSeconds": str(seconds),
+            **({"labelSelector": labels} if labels else {}),
+        }
+        headers = {"Accept": _METADATA_ONLY.format("")} if metadata_only else None
+        with self._stream(path, params, headers, silence) as lines:
+            for line in lines:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    if status.get("code") == httpx2.codes.GONE:
+                        raise Expired(f"watching {path}: {status.get('message')}", RETRY_SOON)
+                    raise KubeError(f"watching {path}: {status.get('message')}", RETRY_SOON)
+                yield event
+
+    def known_version(self, path: str) -> str | None:
+        """Return the resourceVersion of the object where it is known without asking.
+
+        Empty where there surely is no such object; None where it is not known.
+        """
+        del path
+        return None
 
     def create(self, path: str, body: Json) -> bool:
         """Create the object; return False where one of its name is there already."""
         response = self._send("POST", path, body=body)
         if _reason(response) == "AlreadyExists":
             return False
-        _json(response, path)
+        self._noted(path, _json(response, path))
         return True
 
     def replace(self, path: str, body: Json) -> None:
@@ -98,7 +193,7 @@ class KubeApi:
         response = self._send("PUT", path, body=body)
         if response.status_code in (httpx2.codes.CONFLICT, httpx2.codes.NOT_FOUND):
             raise Conflict(f"{path} was changed by somebody else: {_message(response)}")
-        _json(response, path)
+        self._noted(path.rpartition("/")[0], _json(response, path))
 
     def patch(self, path: str, body: Json) -> None:
         """Merge `body` into the object.
@@ -109,7 +204,7 @@ class KubeApi:
         response = self._send("PATCH", path, body=body, headers={"Content-Type": _MERGE_PATCH})
         if response.status_code in (httpx2.codes.CONFLICT, httpx2.codes.NOT_FOUND):
             raise Conflict(f"{path} was changed by somebody else: {_message(response)}")
-        _json(response, path)
+        self._noted(path.rpartition("/")[0], _json(response, path))
 
     def delete(self, path: str, *, uid: str, grace_seconds: int | None) -> None:
         """Delete the object if it still has this UID; one that is gone is deleted.
@@ -127,7 +222,7 @@ class KubeApi:
         response = self._send("DELETE", path, body=body)
         # Conflict: the precondition failed, so the object of this UID is gone.
         if response.status_code not in (httpx2.codes.NOT_FOUND, httpx2.codes.CONFLICT):
-            _json(response, path)
+            self._noted(path.rpartition("/")[0], _json(response, path))
 
     def log(self, namespace: str, pod: str, container: str) -> str | None:
         """Return the whole log of the container; None where there is none to be had."""
@@ -196,13 +291,60 @@ class KubeApi:
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Response:
+        request = self._request(method, path, params=params, body=body, headers=headers)
+        try:
+            response: httpx2.Response = self._client._client.send(request)
+        except httpx2.HTTPError as error:
+            raise _unreachable(method, path, error) from error
+        self._ahead = _ahead(response)
+        if _lacks_right(response):
+            raise _refused(response, path)
+        return response
+
+    @contextmanager
+    def _stream(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str] | None,
+        silence: float,
+    ) -> Iterator[Iterator[str]]:
+        """Yield the lines of an answer as they come."""
+        request = self._request("GET", path, params=params, headers=headers)
+        request.extensions["timeout"] = {**request.extensions["timeout"], "read": silence}
+        try:
+            response: httpx2.Response = self._client._client.send(request, stream=True)
+            try:
+                if response.is_error:
+                    response.read()
+                    if response.status_code == httpx2.codes.GONE:
+                        raise Expired(f"watching {path}: {_message(response)}", RETRY_SOON)
+                    raise _refused(response, path)
+                yield response.iter_lines()
+            finally:
+                response.close()
+        except httpx2.HTTPError as error:
+            raise _unreachable("WATCH", path, error) from error
+
+    def _noted(self, path: str, answer: Json) -> Json:
+        self.versions.note(path, version_of(answer))
+        return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx2.Request:
         query = dict(params or {})
         if method in ("POST", "PUT", "PATCH"):
             query["fieldManager"] = names.MANAGER
         path = checked(path)
         # lightkube's public methods know neither metadata-only lists nor delete preconditions.
-        generic = self._client._client
-        request = generic.build_adapter_request(
+        return self._client._client.build_adapter_request(
             BasicRequest(
                 method=method,
                 url=path,
@@ -211,17 +353,22 @@ class KubeApi:
                 headers=dict(headers) if headers else None,
             )
         )
-        try:
-            response: httpx2.Response = generic.send(request)
-        except httpx2.HTTPError as error:
-            raise KubeError(
-                f"the Kubernetes API server cannot be asked ({method} {path}): {_words(error)}",
-                RETRY_SOON,
-            ) from error
-        self._ahead = _ahead(response)
-        if _lacks_right(response):
-            raise _refused(response, path)
-        return response
+
+
+def version_of(item: Mapping[str, Any]) -> int:
+    """Return the resourceVersion of an object or a list; 0 where it is no number.
+
+    Versions of one collection can be compared as numbers (Kubernetes API concepts, "Resource
+    versions").
+    """
+    text = str((item.get("metadata") or {}).get("resourceVersion") or "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _unreachable(method: str, path: str, error: Exception) -> KubeError:
+    return KubeError(
+        f"the Kubernetes API server cannot be asked ({method} {path}): {_words(error)}", RETRY_SOON
+    )
 
 
 def _ahead(response: httpx2.Response) -> timedelta:

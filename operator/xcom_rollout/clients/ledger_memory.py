@@ -22,6 +22,7 @@ class LedgerMemory:
 
     listed_for: str = ""
     _last: tuple[Json, Ledger] | None = None
+    _version: str = ""
 
     @property
     def ledger(self) -> Ledger | None:
@@ -33,6 +34,10 @@ class LedgerMemory:
         """Return the memory of a ConfigMap; an empty one where it was forgotten."""
         return memo.get(("ledger", namespace, name), cls)
 
+    def at(self, resource_version: str) -> Ledger | None:
+        """Return the ledger of this version, None where it was not read at it."""
+        return self.ledger if resource_version and resource_version == self._version else None
+
     def read(self, config_map: Json) -> Ledger:
         """Return the ledger in a ConfigMap.
 
@@ -40,14 +45,19 @@ class LedgerMemory:
             Malformed: the ConfigMap holds no ledger that can be read.
         """
         last, content = self._last, _content(config_map)
+        version = str(config_map["metadata"]["resourceVersion"])
         if last is not None and last[0] == content:
-            return replace(last[1], resource_version=str(config_map["metadata"]["resourceVersion"]))
-        ledger = from_config_map(config_map)
-        self._last, self.listed_for = (content, ledger), ""
+            ledger = replace(last[1], resource_version=version)
+            self._last = (last[0], ledger)
+        else:
+            ledger = from_config_map(config_map)
+            self._last, self.listed_for = (content, ledger), ""
+        self._version = version
         return ledger
 
     def wrote(self, config_map: Json, ledger: Ledger, listed_for: str) -> None:
-        """Remember what was written, for it is what will be read."""
+        """Remember what was written, for it is what will be read, at a version to be seen."""
+        self._version = ""
         self._last, self.listed_for = (_content(config_map), ledger), listed_for
 
 

@@ -15,7 +15,12 @@ def read_ledger(api: KubeApi, memo: Memo, namespace: str, rollout: str) -> Ledge
         Malformed: there is a ledger and it cannot be read.
     """
     name = ledger_name(rollout)
-    config_map = api.find(config_map_path(namespace, name))
-    if config_map is None:
+    memory = LedgerMemory.of(memo, namespace, name)
+    path = config_map_path(namespace, name)
+    version = api.known_version(path)
+    if version == "":
         return Ledger()
-    return LedgerMemory.of(memo, namespace, name).read(config_map)
+    if version is not None and (unchanged := memory.at(version)) is not None:
+        return unchanged
+    config_map = api.find(path)
+    return Ledger() if config_map is None else memory.read(config_map)

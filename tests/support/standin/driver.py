@@ -21,14 +21,15 @@ from standin.place import ROLLOUT, Place
 from standin.wire import Faults, Stopped, Watched, Wire, watched_helm
 from xcom_rollout.act import perform
 from xcom_rollout.api import names
+from xcom_rollout.cache import Cache, CachedKube
 from xcom_rollout.clients.errors import WorldError
 from xcom_rollout.decide.actions import Action, WriteLedger
-from xcom_rollout.decide.observed import Observed
+from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.events import ClusterRecorder
 from xcom_rollout.observe import observe, same_look
 from xcom_rollout.reconcile import Key, Reconciler, utc_now
 from xcom_rollout.rollouts import ClusterRollouts, ConflictError
-from xcom_rollout.world import open_world
+from xcom_rollout.world import open_world, watching
 
 _PAUSE = 0.05
 """Seconds between two looks at a world in which only the clock can change something."""
@@ -40,9 +41,12 @@ class Operator:
 
     make_passes: Reconciler
     connections: tuple[httpx2.Client, ...]
+    cache: Cache | None = None
 
     def end(self) -> None:
         """Close its connections, as the end of a process does."""
+        if self.cache is not None:
+            self.cache.stop()
         for connection in self.connections:
             connection.close()
 
@@ -52,8 +56,14 @@ def start_operator(
     wire: Wire,
     faults: Faults | None = None,
     now: Callable[[], datetime] = utc_now,
+    *,
+    cached: bool = False,
 ) -> Operator:
-    """Return an operator that remembers nothing, with all its connections over `wire`."""
+    """Return an operator that remembers nothing, with all its connections over `wire`.
+
+    Args:
+        cached: whether it glances at a cache, whose watches are over no wire.
+    """
     kube = client_of(place.site.kubeconfig)
     kube._client._field_manager = names.MANAGER
     http = kube._client._client
@@ -75,15 +85,25 @@ def start_operator(
         perform(world, observed, action)
         wire.doing = ""
 
+    beside = watching(kube)
+    cache = Cache(beside, lambda *_: None) if cached else None
+    glanced = replace(world, api=CachedKube(world.api, cache)) if cache else None
+
+    def look(rollout: Rollout) -> Observed:
+        if cache is not None:
+            cache.begin(rollout.namespace)
+        return observe(world, rollout)
+
     reconciler = Reconciler(
-        rollouts=ClusterRollouts(kube),
+        rollouts=ClusterRollouts(kube, glanced.api if glanced else None),
         recorder=ClusterRecorder(kube),
-        observe=lambda rollout: observe(world, rollout),
+        observe=look,
+        glance=(lambda rollout: observe(glanced, rollout)) if glanced else None,
         perform=act,
         same_look=lambda observed: same_look(world, observed),
         now=now,
     )
-    return Operator(reconciler, (http, world.http))
+    return Operator(reconciler, (http, world.http, beside.client._client._client), cache)
 
 
 @dataclass(frozen=True)
@@ -105,14 +125,21 @@ NEVER = Stops()
 class Driver:
     """Makes passes and lets time pass, in turns, until something is to be seen."""
 
-    def __init__(self, place: Place, stops: Stops = NEVER, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        stops: Stops = NEVER,
+        faults: Faults | None = None,
+        *,
+        cached: bool = False,
+    ) -> None:
         self.place = place
         self.errors: list[str] = []
         """What passes ended with; the operator tries again after these."""
         self.stopped_after: list[str] = []
         self.ahead = timedelta(0)
         """How far the clock of its decisions is ahead, so that nobody waits for a next try."""
-        self._stops, self._faults = stops, faults
+        self._stops, self._faults, self._cached = stops, faults, cached
         self._lives: list[Wire] = []
         self._start()
 
@@ -167,7 +194,11 @@ class Driver:
         after = next((stop - sent for stop in self._stops.after if stop > sent), None)
         self._lives.append(Wire(after))
         self._operator = start_operator(
-            self.place, self._lives[-1], self._faults, lambda: utc_now() + self.ahead
+            self.place,
+            self._lives[-1],
+            self._faults,
+            lambda: utc_now() + self.ahead,
+            cached=self._cached,
         )
 
     def _pass(self) -> timedelta | None:

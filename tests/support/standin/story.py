@@ -86,12 +86,14 @@ def tell(
     stops: Stops = NEVER,
     storm: Storm | None = None,
     strategy: str = "Retrigger",
+    cached: bool = False,
 ) -> Told[Outcome]:
     """Let the story take place in a new namespace.
 
     Args:
         strategy: how the kill heals runs. Where it leaves them alone, they end by themselves as
             soon as it has found both that offloaded.
+        cached: whether the operator rests on what its cache shows.
 
     Raises:
         AssertionError: it came to no end; what was seen last is in the message.
@@ -99,7 +101,7 @@ def tell(
     faults = Faults(storm) if storm else None
     with Place(site, node, namespace) as place:
         place.declare()
-        driver = Driver(place, stops, faults)
+        driver = Driver(place, stops, faults, cached=cached)
         driver.until("a live rollout", is_live)
         live = seen(place)
         early, late = _put_runs_in_flight(place)
@@ -197,7 +199,7 @@ class Tellers:
         self._pool.shutdown(cancel_futures=True)
 
     def tell(
-        self, story: Callable[..., T], namespace: str, **disturbed: Stops | Storm | str
+        self, story: Callable[..., T], namespace: str, **disturbed: Stops | Storm | str | bool
     ) -> Future[T]:
         """Tell a story in another process, as soon as one is free.
 
@@ -221,7 +223,7 @@ def _prepare(site: Site) -> None:
 
 
 def _tell(
-    story: Callable[..., T], namespace: str, disturbed: Mapping[str, Stops | Storm | str]
+    story: Callable[..., T], namespace: str, disturbed: Mapping[str, Stops | Storm | str | bool]
 ) -> T:
     site, node = _here[0]
     return story(site, node, namespace, **disturbed)

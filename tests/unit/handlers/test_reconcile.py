@@ -1,5 +1,6 @@
 """The loop: what is written, told and done, in which order, and what happens when it fails."""
 
+import copy
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,7 +28,7 @@ from xcom_rollout.decide.actions import (
     WriteLedger,
 )
 from xcom_rollout.decide.kill.same_look import serves_on
-from xcom_rollout.decide.ledger import BuildQuestion, RunKey
+from xcom_rollout.decide.ledger import BuildQuestion, Ledger, RunKey
 from xcom_rollout.decide.observed import JobKind, Observed, Rollout
 from xcom_rollout.decide.table import AT_REST
 from xcom_rollout.events import Severity
@@ -50,6 +51,10 @@ class Loop:
     before_look: Callable[[], None] = lambda: None
     done: list[Action] = field(default_factory=list)
     same_looks: int = 0
+    looks: int = 0
+    glances: int = 0
+    cached: Callable[[Observed], Observed] = lambda observed: observed
+    """Makes of what there is what a cache shows."""
 
     def __post_init__(self) -> None:
         self.rollouts.put("airflow", "demo", SPEC)
@@ -63,10 +68,19 @@ class Loop:
             self.perform,
             now=lambda: self.sim.now,
             same_look=self.same_look,
+            glance=self.glance,
         )
 
     def observe(self, rollout: Rollout) -> Observed:
         self.before_look()
+        self.looks += 1
+        return self.seen(rollout)
+
+    def glance(self, rollout: Rollout) -> Observed:
+        self.glances += 1
+        return self.cached(self.seen(rollout))
+
+    def seen(self, rollout: Rollout) -> Observed:
         self.sim.annotations = dict(rollout.annotations)
         return replace(self.sim.observe(), rollout=rollout)
 
@@ -130,6 +144,84 @@ def test_at_rest_nothing_is_written(loop: Loop) -> None:
         assert after >= timedelta(seconds=2)
     assert loop.rollouts.writes == writes
     assert len(loop.notebook.notes) == told
+
+
+def test_at_rest_a_glance_is_enough(loop: Loop) -> None:
+    loop.run_until("Live")
+    for _ in range(10):  # the first census ends
+        loop.sim.tick()
+        loop()
+    loop()
+    looks, glances = loop.looks, loop.glances
+    for _ in range(20):
+        loop()
+    assert (loop.looks, loop.glances) == (looks, glances + 20)
+
+
+def test_the_upkeep_of_a_live_rollout_needs_a_glance_only(loop: Loop) -> None:
+    loop.run_until("Live")
+    for _ in range(10):
+        loop.sim.tick()
+        loop()
+    looks, done = loop.looks, len(loop.done)
+    for _ in range(900):  # seconds: the censuses of some intervals
+        loop.sim.tick()
+        loop()
+    upkeep = loop.done[done:]
+    assert {type(action) for action in upkeep} == {RunJob, WriteLedger}
+    assert len([action for action in upkeep if isinstance(action, RunJob)]) >= 2
+    assert loop.looks == looks
+
+
+def test_what_a_cache_shows_is_never_acted_on(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop()
+    done, status, looks = list(loop.done), loop.status, loop.looks
+    loop.cached = lambda observed: replace(observed, ledger=Ledger())
+    loop()
+    assert loop.done == done
+    assert loop.status == status, "nor is it told"
+    assert loop.looks == looks + 1
+
+
+def test_what_a_glance_finds_to_do_is_done_after_a_look(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop()
+    looks = loop.looks
+    loop.before_action = lambda _: looked.append(loop.looks)
+    looked: list[int] = []
+    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
+    loop()
+    assert looked
+    assert min(looked) > looks
+
+
+def test_trouble_at_a_glance_is_looked_at_and_not_told(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop()
+    told, looks = len(loop.notebook.notes), loop.looks
+
+    def refuse(_: Observed) -> Observed:
+        raise WorldError("the cache is away")
+
+    loop.cached = refuse
+    loop()
+    assert (len(loop.notebook.notes), loop.looks) == (told, looks + 1)
+
+
+def test_a_glance_at_a_rollout_that_is_older_than_its_status_writes_nothing_old(
+    loop: Loop,
+) -> None:
+    loop.run_until("Live")
+    loop()
+    key = ("airflow", "demo")
+    loop.rollouts.cached[key] = copy.deepcopy(loop.rollouts.objects[key])
+    loop.rollouts.cached[key]["status"]["phase"] = "Proving"
+    loop.rollouts.cached[key]["metadata"]["resourceVersion"] = "1"
+    status, looks = loop.status, loop.looks
+    loop()
+    assert loop.status == status
+    assert loop.looks == looks + 1
 
 
 def test_a_held_step_that_looks_again_is_told_once(loop: Loop) -> None:

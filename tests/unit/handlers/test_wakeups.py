@@ -10,9 +10,20 @@ import pytest
 
 from xcom_rollout.__main__ import ConfigurationError, read_configuration
 from xcom_rollout.api.names import LABEL_ROLLOUT
+from xcom_rollout.cache.collections import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    JOBS,
+    RELEASES,
+    ROLLOUTS,
+    STATEFUL_SETS,
+    Collection,
+)
+from xcom_rollout.clients.kube import Versions
 from xcom_rollout.handlers import Backoffs, Wakeups, configure_kopf, listing
 from xcom_rollout.queue import WorkQueue
 from xcom_rollout.reconcile import Key
+from xcom_rollout.rollouts import rollout_path
 
 
 @pytest.fixture
@@ -71,6 +82,58 @@ def test_a_deletion_wakes_the_others_of_the_namespace(queue: WorkQueue[Key]) -> 
     drained(queue)
     wakeups.rollout("DELETED", rollout("a"))
     assert drained(queue) == {"airflow/b"}
+
+
+def airflow(name: str = "demo", release: str = "airflow", **changes: Any) -> dict[str, Any]:
+    return rollout(name, {"airflow": {"release": release}}, **changes)
+
+
+@pytest.mark.parametrize(
+    ("collection", "labels", "woken"),
+    [
+        (RELEASES, {"owner": "helm", "name": "airflow"}, {"airflow/demo"}),
+        (RELEASES, {"owner": "helm", "name": "another"}, {"airflow/other"}),
+        (RELEASES, {"name": "airflow"}, set()),
+        (CONFIG_MAPS, {"release": "airflow"}, {"airflow/demo"}),
+        (CONFIG_MAPS, {}, set()),
+        (DEPLOYMENTS, {"release": "airflow"}, {"airflow/demo"}),
+        (STATEFUL_SETS, {"release": "airflow"}, {"airflow/demo"}),
+        (Collection("pods", labels="tier=airflow"), {"release": "airflow"}, set()),
+        (JOBS, {LABEL_ROLLOUT: "demo"}, {"airflow/demo"}),
+    ],
+)
+def test_what_a_release_is_made_of_wakes_its_rollout(
+    queue: WorkQueue[Key], collection: Collection, labels: dict[str, str], woken: set[str]
+) -> None:
+    wakeups = Wakeups(queue)
+    for seen in (airflow(), airflow("other", "another"), airflow(namespace="elsewhere")):
+        wakeups.changed(ROLLOUTS, "ADDED", seen)
+    drained(queue)
+    metadata = {"namespace": "airflow", "name": "x", "labels": labels}
+    wakeups.changed(collection, "MODIFIED", {"metadata": metadata})
+    assert drained(queue) == woken
+
+
+def test_an_event_of_both_watches_wakes_once_and_a_deletion_ends_it(
+    queue: WorkQueue[Key],
+) -> None:
+    wakeups = Wakeups(queue)
+    wakeups.rollout(None, airflow())
+    drained(queue)
+    wakeups.changed(ROLLOUTS, "ADDED", airflow())
+    assert not drained(queue)
+    wakeups.changed(ROLLOUTS, "DELETED", airflow())
+    wakeups.release("airflow", "airflow")
+    assert not drained(queue)
+
+
+def test_after_an_event_a_cache_must_be_as_new_as_it(queue: WorkQueue[Key]) -> None:
+    versions = Versions()
+    wakeups = Wakeups(queue, versions)
+    wakeups.rollout("MODIFIED", rollout(resourceVersion="41"))
+    wakeups.job({"metadata": {"namespace": "airflow", "resourceVersion": "43"}})
+    assert versions.seen(rollout_path("airflow")) == 41
+    assert versions.seen("apis/batch/v1/namespaces/airflow/jobs") == 43
 
 
 def test_a_list_wakes_what_no_event_told_of(queue: WorkQueue[Key]) -> None:
@@ -147,9 +210,9 @@ def test_a_kill_that_is_open_is_urgent_although_nothing_that_people_write_has_ch
 
 def test_a_job_wakes_its_rollout(queue: WorkQueue[Key]) -> None:
     wakeups = Wakeups(queue)
-    wakeups.job({"namespace": "airflow", "name": "x", "labels": {LABEL_ROLLOUT: "demo"}})
-    wakeups.job({"namespace": "airflow", "name": "y", "labels": {}})
-    wakeups.job({"namespace": "airflow", "name": "z"})
+    wakeups.job({"metadata": {"namespace": "airflow", "labels": {LABEL_ROLLOUT: "demo"}}})
+    wakeups.job({"metadata": {"namespace": "airflow", "labels": {}}})
+    wakeups.job({"metadata": {"namespace": "airflow"}})
     assert drained(queue) == {"airflow/demo"}
 
 

@@ -37,7 +37,7 @@ from xcom_probe.build import build
 from xcom_rollout.clients.ledger_codec import to_config_map
 from xcom_rollout.clients.object_names import ledger_name
 from xcom_rollout.clients.times import parse_time
-from xcom_rollout.decide.ledger import CensusRecord, Delivered, Ledger, Reader
+from xcom_rollout.decide.ledger import CensusRecord, Delivered, Ledger, Reader, WayBack
 from xcom_rollout.decide.settings import BackendSettings, object_storage
 
 ROLLOUTS = int(os.environ.get("BENCH_ROLLOUTS", "100"))
@@ -189,7 +189,7 @@ class RestBenchmark:
         environment = {
             **os.environ,
             "KUBECONFIG": str(self.server.kubeconfig),
-            "XBR_NAMESPACES": ",".join(spaces),
+            "XBR_NAMESPACES": "*",
             "XBR_PROBE": str(self.probe),
             "XBR_WORK_DIR": str(self.folder / "work"),
             "HELM_BIN": str(tools.tool("helm")),
@@ -268,6 +268,8 @@ class RestBenchmark:
             readers=tuple(readers),
             # Spread over an interval, as rollouts that began at different times are.
             census=CensusRecord("earlier", 1, moment - timedelta(seconds=INTERVAL * phase), ()),
+            # Asked once an hour, of an Airflow that is not here: the window has none of it.
+            way_back=WayBack("shown", moment),
         )
         api.create(
             f"/api/v1/namespaces/{space}/configmaps",

@@ -1,0 +1,162 @@
+"""Which collections are watched, where, and who is told of their changes."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from xcom_rollout.api import names
+from xcom_rollout.cache.reflector import Reflector
+from xcom_rollout.cache.selectors import Selector, covers, parse_selector
+from xcom_rollout.cache.store import Store
+from xcom_rollout.clients.kube import KubeApi, Listed
+from xcom_rollout.clients.kube_path import object_path
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Objects of a kind that the operator reads again and again.
+
+    Attributes:
+        labels: selector of the watch: what else there is of the kind is never asked for.
+        metadata_only: whether only metadata is kept; contents are read when they are new.
+    """
+
+    plural: str
+    api_version: str = "v1"
+    labels: str = ""
+    metadata_only: bool = False
+
+    @property
+    def selector(self) -> Selector:
+        return parse_selector(self.labels)
+
+    def path(self, namespace: str | None) -> str:
+        """Return the path of the collection in a namespace; None: in all."""
+        path = object_path(namespace or "all", self.plural, version=self.api_version)
+        return path if namespace else path.replace("/namespaces/all/", "/")
+
+
+ROLLOUTS: Final = Collection(names.PLURAL, names.API_VERSION)
+RELEASES: Final = Collection("secrets", metadata_only=True)
+CONFIG_MAPS: Final = Collection("configmaps", metadata_only=True)
+DEPLOYMENTS: Final = Collection("deployments", "apps/v1", "tier=airflow")
+STATEFUL_SETS: Final = Collection("statefulsets", "apps/v1", "tier=airflow")
+JOBS: Final = Collection("jobs", "batch/v1", names.LABEL_ROLLOUT)
+OF_A_RELEASE: Final = (RELEASES, CONFIG_MAPS, DEPLOYMENTS, STATEFUL_SETS)
+WATCHED: Final = (
+    ROLLOUTS,
+    JOBS,
+    Collection("pods", labels="tier=airflow"),
+    # KubernetesExecutor puts this on every pod of a task, whatever its template says.
+    Collection("pods", labels="kubernetes_executor=True"),
+    DEPLOYMENTS,
+    STATEFUL_SETS,
+    CONFIG_MAPS,
+    RELEASES,
+)
+
+OnChange = Callable[[Collection, str, Json], None]
+"""Called with the collection, `ADDED`, `MODIFIED` or `DELETED`, and the object."""
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A collection of the API server."""
+
+    api: KubeApi
+    collection: Collection
+    path: str
+
+    def listed(self) -> Listed:
+        return self.api.list_at(
+            self.path,
+            labels=self.collection.labels,
+            metadata_only=self.collection.metadata_only,
+        )
+
+    def events(self, since: int, seconds: int, silence: float) -> Iterator[Json]:
+        return self.api.watch(
+            self.path,
+            since,
+            labels=self.collection.labels,
+            metadata_only=self.collection.metadata_only,
+            seconds=seconds,
+            silence=silence,
+        )
+
+
+class Cache:
+    """The watched collections of namespaces.
+
+    A namespace is watched from the first look at it on: one without a rollout costs nothing.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        on_change: OnChange,
+        *,
+        everywhere: bool = False,
+    ) -> None:
+        """Make the cache. Nobody is asked anything yet.
+
+        Args:
+            api: a connection of its own: each watch keeps one open.
+            on_change: called in the threads of the watches.
+            everywhere: whether one watch serves all namespaces; else each has its own.
+        """
+        self._api = api
+        self._everywhere = everywhere
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._reflectors: dict[tuple[Collection, str | None], Reflector] = {}
+
+    def begin(self, namespace: str) -> None:
+        """Watch all collections of a namespace, if that has not begun yet."""
+        for collection in WATCHED:
+            self.watch(collection, namespace)
+
+    def watch(self, collection: Collection, namespace: str) -> Store | None:
+        """Return the store of a collection; the first time, begin to watch it.
+
+        None where it is asked for in all namespaces (an empty one) and each is watched for itself.
+        """
+        if not namespace and not self._everywhere:
+            return None
+        place = None if self._everywhere else namespace
+        with self._lock:
+            found = self._reflectors.get((collection, place))
+            if found is None:
+                path = collection.path(place)
+                found = Reflector(
+                    f"{path}?{collection.labels}".rstrip("?"),
+                    _Watched(self._api, collection, path),
+                    lambda kind, item: self._on_change(collection, kind, item),
+                )
+                self._reflectors[collection, place] = found
+                found.start()
+        return found.store
+
+    def troubles(self) -> tuple[str, ...]:
+        """Return which watches are lost, and why."""
+        with self._lock:
+            reflectors = tuple(self._reflectors.values())
+        return tuple(f"{each.name}: {each.trouble}" for each in reflectors if each.trouble)
+
+    def stop(self) -> None:
+        """End all watches, as soon as they say a word."""
+        with self._lock:
+            for reflector in self._reflectors.values():
+                reflector.stop()
+
+
+def serving(plural: str, api_version: str, selector: Selector) -> Collection | None:
+    """Return the watched collection that holds all that a selector selects; None without one."""
+    for collection in WATCHED:
+        same = (collection.plural, collection.api_version) == (plural, api_version)
+        if same and covers(collection.selector, selector):
+            return collection
+    return None

@@ -1,0 +1,153 @@
+"""Keeps a store up to date: a list, then a watch from there, for ever."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+
+from xcom_rollout.cache.store import SILENCE, Store
+from xcom_rollout.clients.errors import Expired, Forbidden, WorldError
+from xcom_rollout.clients.kube import version_of
+
+Json = dict[str, Any]
+
+WATCH_SECONDS: Final = (1800, 3600)
+"""How long a watch lasts, at least and at most: watches that began together do not end so."""
+FIRST_RETRY: Final = 1.0
+LONGEST_RETRY: Final = 30.0
+LONGEST_WITHOUT_RIGHT: Final = 300.0
+"""The same where a right is missing: it is asked for by everything else meanwhile."""
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """A collection of the API server."""
+
+    def listed(self) -> tuple[list[Json], int]:
+        """Return the objects, and the resourceVersion at which they were so; 0 where it is none.
+
+        Raises:
+            WorldError: they cannot be listed.
+        """
+
+    def events(self, since: int, seconds: int, silence: float) -> Iterator[Json]:
+        """Yield what happens since a resourceVersion: `type` and `object`, and bookmarks.
+
+        Raises:
+            Expired: that is too long ago.
+            WorldError: the watch is refused or lost.
+        """
+
+
+class Reflector:
+    """A thread that lists and watches one collection.
+
+    A watch that is lost is begun again where it ended. Until it is heard again the store serves
+    nobody, who then asks the API server instead: slower, and as right.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        on_change: Callable[[str, Json], None],
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        """Make the reflector; `start` begins.
+
+        Args:
+            name: of the collection, for people.
+            source: what to watch.
+            on_change: called with `ADDED`, `MODIFIED` or `DELETED` and the object, in the
+                reflector's thread; after a list for each object of it as `ADDED`.
+            pause: waits a number of seconds; tests do not wait.
+        """
+        self.store = Store()
+        self.name = name
+        self._source = source
+        self._on_change = on_change
+        self._ended = threading.Event()
+        self._pause = pause or self._ended.wait
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name=f"watch {name}", daemon=True)
+        self.trouble = ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for the end; the thread is a daemon, for a watch cannot be interrupted."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                if self.store.version or self._list():
+                    self._watch()
+            except Expired:
+                self.store.lost()
+                self.store.version = 0
+            except WorldError as error:
+                self._failed(error)
+            except Exception as error:
+                log.exception("a watch failed; it is begun again", extra={"watch": self.name})
+                self._failed(error)
+
+    def _list(self) -> bool:
+        """Return whether there is a version to watch from."""
+        items, version = self._source.listed()
+        if version == 0:
+            # Nothing could be compared; all is read from the API server itself.
+            self._pause(LONGEST_RETRY)
+            return False
+        self.store.replace(items, version)
+        self._heard()
+        for item in items:
+            self._on_change("ADDED", item)
+        return True
+
+    def _watch(self) -> None:
+        began = time.monotonic()
+        seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - no secret
+        for event in self._source.events(self.store.version, seconds, SILENCE):
+            self._heard()
+            self._take(event["type"], event["object"])
+            if self._ended.is_set():
+                return
+        if time.monotonic() - began < FIRST_RETRY:
+            # Ended at once: a proxy that cannot stream, or a server that goes away.
+            self._pause(FIRST_RETRY)
+
+    def _take(self, kind: str, item: Json) -> None:
+        version = version_of(item)
+        if kind == "BOOKMARK":
+            self.store.bookmark(version)
+        elif kind == "DELETED":
+            self.store.remove(item, version)
+            self._on_change(kind, item)
+        elif kind in ("ADDED", "MODIFIED"):
+            self.store.put(item, version)
+            self._on_change(kind, item)
+
+    def _heard(self) -> None:
+        if self._failures:
+            log.info("watched again", extra={"watch": self.name})
+        self._failures, self.trouble = 0, ""
+
+    def _failed(self, error: Exception) -> None:
+        self.store.lost()
+        self._failures += 1
+        self.trouble = str(error)
+        if self._failures == 1:
+            remedy = "grant the verb watch in the Role of the operator's chart; until then "
+            log.warning(
+                "a watch was lost; %severy pass asks the API server instead",
+                remedy if isinstance(error, Forbidden) else "until it is back ",
+                extra={"watch": self.name, "error": str(error)},
+            )
+        longest = LONGEST_WITHOUT_RIGHT if isinstance(error, Forbidden) else LONGEST_RETRY
+        delay = min(FIRST_RETRY * 2.0 ** min(self._failures - 1, 10), longest)
+        self._pause(delay * random.uniform(0.8, 1.2))  # noqa: S311 - no secret

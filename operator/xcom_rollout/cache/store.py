@@ -1,0 +1,101 @@
+"""The objects of one collection, as its watch told them last."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+SILENCE: Final = 150.0
+"""Seconds without a word after which a watch is not believed any more; the API server sends a
+bookmark about every minute."""
+
+
+class Store:
+    """Objects by namespace and name. Safe for several threads; what it gives out is not changed.
+
+    Attributes:
+        version: the resourceVersion up to which the store is complete; 0 before the first list.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._items: dict[str, dict[str, Json]] = {}
+        self._heard = float("-inf")
+        self.version = 0
+
+    def replace(self, items: Iterable[Json], version: int) -> None:
+        """Take a list of the whole collection."""
+        found: dict[str, dict[str, Json]] = {}
+        for item in items:
+            metadata = item["metadata"]
+            found.setdefault(metadata.get("namespace", ""), {})[metadata["name"]] = _slim(item)
+        with self._lock:
+            self._items, self.version, self._heard = found, version, self._clock()
+
+    def put(self, item: Json, version: int) -> None:
+        """Take an object that was made or changed."""
+        metadata = item["metadata"]
+        with self._lock:
+            self._items.setdefault(metadata.get("namespace", ""), {})[metadata["name"]] = _slim(
+                item
+            )
+            self.version, self._heard = max(self.version, version), self._clock()
+
+    def remove(self, item: Json, version: int) -> None:
+        """Take the end of an object."""
+        metadata = item["metadata"]
+        with self._lock:
+            there = self._items.get(metadata.get("namespace", ""), {})
+            there.pop(metadata["name"], None)
+            if not there:
+                self._items.pop(metadata.get("namespace", ""), None)
+            self.version, self._heard = max(self.version, version), self._clock()
+
+    def bookmark(self, version: int) -> None:
+        """Take the word that nothing else has happened up to `version`."""
+        with self._lock:
+            self.version, self._heard = max(self.version, version), self._clock()
+
+    def lost(self) -> None:
+        """Believe nothing until the watch, or a list, is heard again."""
+        with self._lock:
+            self._heard = float("-inf")
+
+    def read(self, namespace: str, at_least: int) -> list[Json] | None:
+        """Return the objects of a namespace, of all for an empty one.
+
+        None where the store may be behind `at_least`.
+        """
+        with self._lock:
+            if not self._serves(at_least):
+                return None
+            places = [self._items.get(namespace, {})] if namespace else self._items.values()
+            return [item for place in places for item in place.values()]
+
+    def find(self, namespace: str, name: str, at_least: int) -> tuple[bool, Json | None]:
+        """Return whether the store knows, and the object; None where there is none."""
+        with self._lock:
+            if not self._serves(at_least):
+                return False, None
+            return True, self._items.get(namespace, {}).get(name)
+
+    def _serves(self, at_least: int) -> bool:
+        heard = self._clock() - self._heard <= SILENCE
+        return heard and self.version > 0 and self.version >= at_least
+
+
+def _slim(item: Json) -> Json:
+    """Return a pod without what nobody reads of it here: it is most of its weight."""
+    spec = item.get("spec")
+    if not isinstance(spec, dict) or "containers" not in spec:
+        return item
+    metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    containers = [
+        {key: container[key] for key in ("name", "image") if key in container}
+        for container in spec["containers"]
+    ]
+    slim = {key: spec[key] for key in ("nodeName",) if key in spec}
+    return {**item, "metadata": metadata, "spec": {**slim, "containers": containers}}
