@@ -75,6 +75,18 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             id="path without a scheme",
         ),
         pytest.param(
+            "s3://aws_default@airflow-xcom/xcom",
+            "s3://user:t0ps3cret@airflow-xcom/xcom",
+            ["spec.backend.objectStorage.path", "may hold no user and password"],
+            id="path with a password",
+        ),
+        pytest.param(
+            "s3://aws_default@airflow-xcom/xcom",
+            "S3://aws_default@airflow-xcom/xcom",
+            ["spec.backend.objectStorage.path", "with a scheme in small letters"],
+            id="path with a scheme in capitals",
+        ),
+        pytest.param(
             "airflow-xcom/xcom",
             "airflow-xcom/xcom/",
             ["spec.backend.objectStorage.path", "without a trailing slash"],

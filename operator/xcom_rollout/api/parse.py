@@ -29,6 +29,8 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "string_too_long": "must have at most {max_length} characters",
     "tuple_type": "must be a list",
 }
+_PASSWORD: Final = re.compile(r"(://[^@/:\s\"]*:)[^@/\s\"]+@")
+"""A password in an address: a message that shows the value ends up in logs."""
 _PREFIXED: Final = re.compile(r"([A-Za-z0-9.]+): (.*)", re.DOTALL)
 """A validator of a whole object names the field within it in front of its message."""
 
@@ -166,4 +168,4 @@ def _path(location: Sequence[int | str]) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _PASSWORD.sub(r"\1***@", json.dumps(value, ensure_ascii=False, default=str))

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -62,15 +63,13 @@ _THRESHOLD_RULE = {
         ),
     ),
 }
-_PATH_RULE = cel(
-    "self.matches('^[a-z][a-z0-9+.-]*://([^@/]+@)?[^@/]+/.+[^/]$')",
-    "must be scheme://connection@bucket/prefix without a trailing slash",
-    expression=(
-        '"\'" + self + "\' is not an object storage path; write scheme://connection@bucket/prefix '
-        "without a trailing slash, for example s3://aws_default@my-bucket/xcom: Airflow takes a "
-        'path without a scheme for a local directory and hands the path to tasks as data"'
-    ),
+_HAS_PASSWORD: Final = "[^/]*//[^@/]*:[^@/]*@.*"
+_PASSWORD_IN_PATH: Final = (
+    "may hold no user and password before the @, for the path is stored with every value; write "
+    "the id of an Airflow connection there, as in s3://aws_default@my-bucket/xcom, and change the "
+    "password: it may be known now"
 )
+_NO_PASSWORD = cel(f"!self.matches('^{_HAS_PASSWORD}$')", _PASSWORD_IN_PATH)
 _IMMUTABLE_PATH = cel(
     "self == oldSelf",
     "is immutable: rows already offloaded under the old path would be read as plain path strings "
@@ -170,6 +169,7 @@ class _Named:
         remedy: what to write instead.
         longest: most characters.
         further: schema extensions with more rules.
+        unless: pattern of values that another rule refuses, in words that do not show the value.
     """
 
     pattern: str
@@ -177,6 +177,7 @@ class _Named:
     remedy: str
     longest: int = 253
     further: tuple[dict[str, Any], ...] = ()
+    unless: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -187,8 +188,9 @@ class _Named:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
+        another = f" || self.matches('^({self.unless})$')" if self.unless else ""
         rule = cel(
-            f"self.matches('^({self.pattern})$')",
+            f"self.matches('^({self.pattern})$'){another}",
             f"must be {self.what}; {self.remedy}",
             expression=f'"\'" + self + "\' is not {self.what}; {self.remedy}"',
         )
@@ -199,6 +201,28 @@ class _Named:
             raise ValueError(f"{value!r} is not {self.what}; {self.remedy}")
         return value
 
+
+def _without_password(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(_HAS_PASSWORD, value):
+        # Without the value: the message ends up in logs.
+        raise ValueError(_PASSWORD_IN_PATH)
+    return value
+
+
+StoragePath = Annotated[
+    str,
+    _Named(
+        "[a-z][a-z0-9+.-]*://([^@/]+@)?[^@/]+/(.*[^/])",
+        "an object storage path",
+        "write scheme://connection@bucket/prefix with a scheme in small letters and without a "
+        "trailing slash, for example s3://aws_default@my-bucket/xcom: Airflow takes a path without "
+        "a scheme for a local directory and hands the path to tasks as data",
+        longest=1024,
+        further=(_NO_PASSWORD, _IMMUTABLE_PATH),
+        unless=_HAS_PASSWORD,
+    ),
+    BeforeValidator(_without_password),
+]
 
 LABEL_PATTERN: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 """RFC 1035, as Kubernetes wants the name of a Service."""
@@ -356,10 +380,8 @@ class Airflow(Model):
 class ObjectStorage(Model):
     """Settings of Airflow's object storage XCom backend (provider common.io)."""
 
-    path: str = Field(
-        max_length=1024,
-        description="Where values are offloaded to: scheme://connection@bucket/prefix.",
-        json_schema_extra=_all_of(_PATH_RULE, _IMMUTABLE_PATH),
+    path: StoragePath = Field(
+        description="Where values are offloaded to: scheme://connection@bucket/prefix."
     )
     compression: Literal["gzip", "zip", "bz2", "lzma", "xz", "snappy"] | None = Field(
         default=None, description="Compression of offloaded objects. None when absent."
@@ -738,18 +760,6 @@ class RolloutSpec(Model):
             raise ValueError(
                 f"bytes: {value.bytes!r} is not a whole number of bytes; write it in quotes "
                 "without a unit, for example '1048576' for 1 MiB"
-            )
-        return value
-
-    @field_validator("backend")
-    @classmethod
-    def _path_has_a_scheme(cls, value: Backend) -> Backend:
-        path = value.object_storage.path
-        scheme, separator, rest = path.partition("://")
-        if not separator or not scheme or "/" not in rest or path.endswith("/"):
-            raise ValueError(
-                f"objectStorage.path: {path!r} is not an object storage path; write "
-                "scheme://connection@bucket/prefix, for example s3://aws_default@my-bucket/xcom"
             )
         return value
 

@@ -71,6 +71,25 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             id="path without a scheme",
         ),
         pytest.param(
+            lambda s: s["backend"]["objectStorage"].update(path="S3://bucket/x"),
+            *("spec.backend.objectStorage.path", '"S3://bucket/x"', "a scheme in small letters"),
+            id="path with a scheme in capitals",
+        ),
+        pytest.param(
+            lambda s: s["backend"]["objectStorage"].update(path="s3://user:secret@bucket/x"),
+            *(
+                "spec.backend.objectStorage.path",
+                '"s3://user:***@bucket/x"',
+                "may hold no user and",
+            ),
+            id="path with a password",
+        ),
+        pytest.param(
+            lambda s: s["backend"]["objectStorage"].update(path="S3://user:secret@bucket"),
+            *("spec.backend.objectStorage.path", '"S3://user:***@bucket"', "may hold no user and"),
+            id="path with a password and another fault",
+        ),
+        pytest.param(
             lambda s: s["airflow"].pop("release"),
             *("spec.airflow.release", "", "is required: add it"),
             id="missing release",
