@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from xcom_rollout.api.durations import format_duration
 from xcom_rollout.decide.actions import Action, ForgetDelivery, LookForBuild, SetValues
-from xcom_rollout.decide.aside import Asides, put_aside, taken_up
+from xcom_rollout.decide.aside import Asides, put_aside, still_wanted, taken_up
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.decide.requests import kill_request
 from xcom_rollout.decide.summarize import failure_lasts
@@ -78,13 +78,13 @@ class Failures(Generic[K]):
         if own or not isinstance(action, NO_PROGRESS):
             self.over(key)
 
-    def asides_of(self, key: K) -> Asides:
-        """Return the steps that are put off, for their action failed."""
-        return self._asides.get(key, {})
+    def asides_of(self, key: K, now: datetime) -> Asides:
+        """Return the steps that are put off, for their action failed and may be tried again."""
+        return still_wanted(self._asides.get(key, {}), now)
 
     def put_off(self, key: K, step: str, message: str, now: datetime) -> None:
         """Say that the action of a step failed that no other step waits for."""
-        self._asides[key] = put_aside(self.asides_of(key), step, message, now)
+        self._asides[key] = put_aside(self.asides_of(key, now), step, message, now)
 
     def done(self, key: K, step: str) -> None:
         """Say that the action of a step was done."""

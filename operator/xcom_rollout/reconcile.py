@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from xcom_rollout.api.names import Condition
 from xcom_rollout.api.parse import SpecInvalidError
 from xcom_rollout.clients.errors import Conflict, WorldError
 from xcom_rollout.decide.actions import Action, WriteLedger
@@ -46,6 +47,8 @@ MOST_PASSES: Final = 50
 
 PATIENT_PASSES: Final = 4
 """Passes over a held rollout before they become rarer."""
+LONGEST_UNSEEN: Final = timedelta(hours=1)
+"""Longest time for which glances at the cache are enough: no cache is believed for ever."""
 LONGEST_HELD: Final = timedelta(minutes=1)
 """Longest time between passes over a held rollout."""
 LONGEST_IN_KILL: Final = timedelta(seconds=10)
@@ -115,8 +118,8 @@ class Reconciler:
     """Returns what a cache shows, which may be behind by moments; without it, none is taken."""
     patience: Patience = field(default_factory=Patience)
     failures: Failures[Key] = field(default_factory=Failures)
-    settled: set[Key] = field(default_factory=set)
-    """Rollouts over which the last pass found nothing to do."""
+    settled: dict[Key, datetime] = field(default_factory=dict)
+    """When a look found nothing to do, for rollouts over which no pass has found anything since."""
 
     def __call__(self, key: Key) -> timedelta | None:
         """Make passes over the rollout until it rests.
@@ -126,11 +129,11 @@ class Reconciler:
         Raises whatever went wrong on the way, after having told it in the status.
         """
         for _ in range(MOST_PASSES):
-            if key in self.settled and (rest := self._glance(key)) is not None:
+            if self._may_glance(key) and (rest := self._glance(key)) is not None:
                 if rest.over:
                     return rest.look_again
                 continue
-            self.settled.discard(key)
+            self.settled.pop(key, None)
             raw = self.rollouts.get(key.namespace, key.name)
             if raw is None or _is_gone(raw):
                 self.failures.forget(key)
@@ -140,11 +143,15 @@ class Reconciler:
             except (ConflictError, Conflict):
                 continue  # somebody else was quicker: look again
             if rest.over:
-                self.settled.add(key)
+                self.settled[key] = self.now()
                 return rest.look_again
             if self.stopping():
                 break
         return timedelta(0)
+
+    def _may_glance(self, key: Key) -> bool:
+        looked = self.settled.get(key)
+        return looked is not None and timedelta(0) <= self.now() - looked < LONGEST_UNSEEN
 
     def _glance(self, key: Key) -> "_Rest | None":
         """Return the rest that the cache shows; None where the world has to be looked at.
@@ -160,19 +167,25 @@ class Reconciler:
             if raw is None or _is_gone(raw):
                 return None
             rollout = read_rollout(raw)
-            observed = self.glance(rollout)
-            decision = decide(observed, self.now(), self.failures.asides_of(key))
+            observed, now = self.glance(rollout), self.now()
+            decision = decide(observed, now, self.failures.asides_of(key, now))
         except (SpecInvalidError, WorldError):
             return None
-        upkeep = decision.current.finding.progress is Progress.DONE
-        if decision.action is not None and not upkeep:
+        except Exception:
+            # Whatever it is, a look finds it too and reports it, or shows that it is the cache's.
+            log.exception("a glance failed", extra={"rollout": str(key)})
+            return None
+        progress = decision.current.finding.progress
+        if decision.action is not None and progress is not Progress.DONE:
+            return None
+        if progress is Progress.HELD and not _shows(raw, decision):
             return None
         try:
-            return self._decide_and_act(key, raw, rollout, observed)[0]
+            return self._decide_and_act(key, raw, rollout, (observed, decision, now))[0]
         except (ConflictError, Conflict):
             return None
         except Exception:
-            self.settled.discard(key)
+            self.settled.pop(key, None)
             raise
 
     def _pass(self, key: Key, raw: Raw) -> "_Rest":
@@ -190,15 +203,28 @@ class Reconciler:
         return rest
 
     def _decide_and_act(
-        self, key: Key, raw: Raw, rollout: Rollout, seen: Observed | None
+        self,
+        key: Key,
+        raw: Raw,
+        rollout: Rollout,
+        seen: Observed | tuple[Observed, Decision, datetime] | None,
     ) -> tuple["_Rest", Raw, Observed | None]:
-        """Return whether there is rest, the resource, and a look that serves once more."""
+        """Return whether there is rest, the resource, and a look that serves once more.
+
+        Args:
+            seen: a look that serves here too; or one with what was decided on it, and when: at
+                another time it could decide otherwise.
+        """
         previous = raw.get("status") or {}
         try:
-            observed = seen or self.observe(rollout)
-            now = self.now()
-            asides = self.failures.asides_of(key)
-            decision = decide(observed, now, asides)
+            if isinstance(seen, tuple):
+                observed, decision, now = seen
+                asides = self.failures.asides_of(key, now)
+            else:
+                observed = seen or self.observe(rollout)
+                now = self.now()
+                asides = self.failures.asides_of(key, now)
+                decision = decide(observed, now, asides)
             status = summarize(observed, decision, now, previous)
         except Conflict:
             raise
@@ -351,6 +377,13 @@ class _Rest:
 
     over: bool
     look_again: timedelta | None = None
+
+
+def _shows(raw: Raw, decision: Decision) -> bool:
+    """Whether the status says already what holds the rollout."""
+    conditions = (raw.get("status") or {}).get("conditions") or []
+    shown = {condition["type"]: condition.get("reason") for condition in conditions}
+    return shown.get(Condition.READY) == decision.current.finding.reason
 
 
 def _is_gone(raw: Raw) -> bool:

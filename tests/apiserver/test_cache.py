@@ -140,6 +140,27 @@ def test_a_glance_shows_what_a_look_shows_and_asks_nothing(bench: Bench, seen: W
     assert glanced[-1] == look
 
 
+def test_a_line_separator_in_an_object_breaks_no_watch(
+    namespace: str, seen: Watching, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unicode has more ends of lines than JSON: U+0085, U+2028, U+2029, and the API server's
+    encoder leaves the first as it is."""
+    path = maps(namespace)
+    wait_for("the watch", lambda: seen.is_served(path, metadata_only=True), 20, interval=0.1)
+    odd = config_map("odd", "1")
+    odd["metadata"]["annotations"] = {"said": "one\x85two\u2028three\u2029four\x0b\x1c"}
+    seen.api.create(path, odd)
+    wait_for("the event", lambda: ("configmaps", "ADDED", "odd") in seen.changes, SOON)
+    assert seen.is_served(path, metadata_only=True)
+    (found,) = [
+        item
+        for item in seen.cached.list(path, metadata_only=True)
+        if item["metadata"]["name"] == "odd"
+    ]
+    assert found["metadata"]["annotations"] == odd["metadata"]["annotations"]
+    assert not caplog.records
+
+
 def test_one_watch_of_all_namespaces_serves_each(
     server: ApiServer, namespace: str, new_namespace: Any
 ) -> None:

@@ -26,6 +26,7 @@ from xcom_rollout.deliver.release import decode_record
 
 TARGET = object_storage("s3://c@b/p", "1048576", "gzip")
 DATABASE = BackendSettings()
+BASE_XCOM = "airflow.models.xcom.BaseXCom"
 CFG = """[common.io]
 xcom_objectstorage_compression = gzip
 xcom_objectstorage_path = s3://c@b/p
@@ -420,6 +421,45 @@ def test_a_way_back_that_cannot_be_rendered_is_a_rollback(bench: Bench) -> None:
     assert bench.api.list(f"apis/batch/v1/namespaces/{bench.namespace}/jobs") == []
     (first,) = bench.secrets("owner=helm,name=rel,version=1")
     assert "xcomrollout.dev/delivery" not in first["metadata"]["labels"]
+
+
+def test_an_upgrade_that_somebody_makes_while_a_revision_is_looked_for_is_not_rolled_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.install()
+    bench.delivery().apply(TARGET, 1)
+    look_for = HelmDelivery._earlier
+
+    def meddle(self: HelmDelivery, *words: Any) -> Any:
+        found = look_for(self, *words)
+        repository = ("--repo", bench.repository, "--version", "1.0.0")
+        bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values={"size": 7})
+        return found
+
+    monkeypatch.setattr(HelmDelivery, "_earlier", meddle)
+    with pytest.raises(Conflict, match="at revision 3, and this was decided on revision 2"):
+        bench.delivery().roll_back(DATABASE, 2)
+    assert bench.data()["size"] == "7"
+    assert max(bench.revisions()) == 3
+
+
+def test_a_template_that_means_another_backend_by_now_is_no_way_back(bench: Bench) -> None:
+    bench.install({"config": {"core": {"xcom_backend": "{{ .Values.word }}"}}})
+    delivery = bench.delivery()
+    found = delivery.current()
+    assert found is not None
+    delivery.apply(TARGET, 1)
+    values = bench.values()
+    assert isinstance(values, dict)
+    repository = ("--repo", bench.repository, "--version", "1.0.0")
+    changed = {**values, "word": TARGET.backend}
+    bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values=changed)
+    delivery.apply(found.settings, 3, way_back=True)
+    current = delivery.current()
+    assert current is not None
+    assert current.settings == found.settings
+    assert f"xcom_backend = {found.settings.backend}\n" in bench.data()["airflow.cfg"]
+    assert bench.values() == {**changed, "config": {"core": {"xcom_backend": BASE_XCOM}}}
 
 
 def test_a_rollback_takes_back_nothing_else(bench: Bench) -> None:

@@ -3,12 +3,11 @@
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 from xcom_rollout.cache.store import SILENCE, Store
-from xcom_rollout.clients.errors import Expired, Forbidden, WorldError
+from xcom_rollout.clients.errors import Forbidden, KubeError, WorldError
 from xcom_rollout.clients.kube import version_of
 
 Json = dict[str, Any]
@@ -45,8 +44,9 @@ class Source(Protocol):
 class Reflector:
     """A thread that lists and watches one collection.
 
-    A watch that is lost is begun again where it ended. Until it is heard again the store serves
-    nobody, who then asks the API server instead: slower, and as right.
+    After a watch that was lost the collection is listed again, for what a watch goes on from may be
+    of another time: an etcd that was restored counts from an earlier version. Until then the store
+    serves nobody, who then asks the API server instead: slower, and as right.
     """
 
     def __init__(
@@ -87,9 +87,6 @@ class Reflector:
             try:
                 if self.store.version or self._list():
                     self._watch()
-            except Expired:
-                self.store.lost()
-                self.store.version = 0
             except WorldError as error:
                 self._failed(error)
             except Exception as error:
@@ -104,22 +101,22 @@ class Reflector:
             self._pause(LONGEST_RETRY)
             return False
         self.store.replace(items, version)
-        self._heard()
         for item in items:
             self._on_change("ADDED", item)
         return True
 
     def _watch(self) -> None:
-        began = time.monotonic()
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - no secret
+        heard = False
         for event in self._source.events(self.store.version, seconds, SILENCE):
+            heard = True
             self._heard()
             self._take(event["type"], event["object"])
             if self._ended.is_set():
                 return
-        if time.monotonic() - began < FIRST_RETRY:
-            # Ended at once: a proxy that cannot stream, or a server that goes away.
-            self._pause(FIRST_RETRY)
+        if not heard:
+            # A proxy that cannot stream, or a server that goes away: a bookmark comes each minute.
+            raise KubeError("the watch ended without a word")
 
     def _take(self, kind: str, item: Json) -> None:
         version = version_of(item)
@@ -139,6 +136,7 @@ class Reflector:
 
     def _failed(self, error: Exception) -> None:
         self.store.lost()
+        self.store.version = 0
         self._failures += 1
         self.trouble = str(error)
         if self._failures == 1:

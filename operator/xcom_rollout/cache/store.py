@@ -7,6 +7,7 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
+_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 SILENCE: Final = 150.0
 """Seconds without a word after which a watch is not believed any more; the API server sends a
 bookmark about every minute."""
@@ -88,11 +89,24 @@ class Store:
 
 
 def _slim(item: Json) -> Json:
-    """Return a pod without what nobody reads of it here: it is most of its weight."""
+    """Return an object without what nobody reads of it here, which is most of its weight.
+
+    Nor is what `kubectl apply` leaves on a Secret kept: all of its content.
+    """
+    metadata = dict(item["metadata"])
+    if "annotations" in metadata:
+        metadata["annotations"] = {
+            key: value for key, value in metadata["annotations"].items() if key != _APPLIED
+        }
+    if "managedFields" in metadata:
+        metadata["managedFields"] = [
+            {key: entry[key] for key in ("manager", "time") if key in entry}
+            for entry in metadata["managedFields"]
+        ]
     spec = item.get("spec")
     if not isinstance(spec, dict) or "containers" not in spec:
-        return item
-    metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+        return {**item, "metadata": metadata}
+    metadata.pop("managedFields", None)
     containers = [
         {key: container[key] for key in ("name", "image") if key in container}
         for container in spec["containers"]

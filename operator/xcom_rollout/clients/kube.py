@@ -46,10 +46,16 @@ class Versions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, str], int] = {}
+        self._wanted: set[tuple[str, str]] = set()
 
     def note(self, path: str, version: int, labels: str = "") -> None:
-        """Take the version of an object below `path`, or of a list by a label selector."""
+        """Take the version of an object below `path`, or of a list by a label selector.
+
+        Of lists only those are kept that a cache has been asked for: others are without end.
+        """
         with self._lock:
+            if labels and (path, labels) not in self._wanted:
+                return
             self._seen[path, labels] = max(self._seen.get((path, labels), 0), version)
 
     def seen(self, path: str, labels: str = "") -> int:
@@ -60,6 +66,7 @@ class Versions:
         of that once a minute. So a deletion may be seen a moment later than a list had shown it.
         """
         with self._lock:
+            self._wanted.add((path, labels))
             return max(self._seen.get((path, ""), 0), self._seen.get((path, labels), 0))
 
 
@@ -308,7 +315,7 @@ class KubeApi:
         params: Mapping[str, str],
         headers: Mapping[str, str] | None,
         silence: float,
-    ) -> Iterator[Iterator[str]]:
+    ) -> Iterator[Iterator[bytes]]:
         """Yield the lines of an answer as they come."""
         request = self._request("GET", path, params=params, headers=headers)
         request.extensions["timeout"] = {**request.extensions["timeout"], "read": silence}
@@ -320,7 +327,7 @@ class KubeApi:
                     if response.status_code == httpx2.codes.GONE:
                         raise Expired(f"watching {path}: {_message(response)}", RETRY_SOON)
                     raise _refused(response, path)
-                yield response.iter_lines()
+                yield _lines(response)
             finally:
                 response.close()
         except httpx2.HTTPError as error:
@@ -363,6 +370,14 @@ def version_of(item: Mapping[str, Any]) -> int:
     """
     text = str((item.get("metadata") or {}).get("resourceVersion") or "")
     return int(text) if text.isdecimal() else 0
+
+
+def _lines(response: httpx2.Response) -> Iterator[bytes]:
+    """Yield the lines of a watch, each a JSON document: they end with \\n and nothing else."""
+    rest = b""
+    for piece in response.iter_bytes():
+        *lines, rest = (rest + piece).split(b"\n") if b"\n" in piece else (rest + piece,)
+        yield from (line for line in lines if line)
 
 
 def _unreachable(method: str, path: str, error: Exception) -> KubeError:

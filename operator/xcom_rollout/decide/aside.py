@@ -48,6 +48,16 @@ def taken_up(asides: Asides, step: str) -> Asides:
     return {name: aside for name, aside in asides.items() if name != step}
 
 
+def still_wanted(asides: Asides, now: datetime) -> Asides:
+    """Return what is put off without what nobody has tried again: its cause went away otherwise.
+
+    A later failure of the same step is another one.
+    """
+    return {
+        name: aside for name, aside in asides.items() if now - aside.next_try < 2 * LONGEST_RETRY
+    }
+
+
 def put_off(finding: Finding, aside: Aside, now: datetime) -> Finding:
     """Return what a step comes to whose action failed: it waits, and tries at its time."""
     due = now >= aside.next_try

@@ -82,6 +82,10 @@ class Workload:
     rolled: bool
     """Whether all its pods are of the newest template, ready, and no other pod is left."""
     progress: str
+    restless_since: datetime | None = None
+    """Since when its pods are as they are: when the newest that is not ready was made, told to end,
+    or stopped being ready without trouble, or when the Deployment last made progress. None where
+    that is not known."""
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,12 @@ def no_longer_patient(
         since: when the configuration was delivered.
         otherwise: what else may help, in words.
     """
-    if finding.reason != "PodsBeingReplaced" or since is None or s.now - since < ROLL_PATIENCE:
+    if finding.reason != "PodsBeingReplaced" or since is None:
+        return finding
+    # A pod that is drained, restarted or scaled long after the delivery has its own time.
+    moved = [each.restless_since for each in s.observed.workloads if not each.rolled]
+    since = max([since, *filter(None, moved)])
+    if s.now - since < ROLL_PATIENCE:
         return finding
     seconds = int((s.now - since).total_seconds())
     return hold(

@@ -138,6 +138,7 @@ def write_settings(
     config = dict(bare if whole is None and _CONFIG in values else whole or {})
     was_null = settings.hollow.get(_CONFIG) == "null"
     new = (settings.backend, settings.path, settings.threshold, settings.compression)
+    left = {}
     for name in _NAMES:
         where = f"{_CONFIG}.{name}"
         given = _writable(config, name, where)
@@ -153,9 +154,12 @@ def write_settings(
                 options[option] = value
             else:
                 options.pop(option, None)
-        emptied = options == without and (was_null or settings.hollow.get(where) == "null")
+        emptied = options == without and settings.hollow.get(where) == "null"
         _put(config, name, {} if emptied else options, where, settings)
-    if was_null and not any(section is not None for section in config.values()):
+        left[name] = without
+    if was_null and all(
+        section is None or section == left.get(name) for name, section in config.items()
+    ):
         config = {}
     result = dict(values)
     _put(result, _CONFIG, config, _CONFIG, settings)

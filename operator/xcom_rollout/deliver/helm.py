@@ -22,7 +22,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +52,7 @@ from xcom_rollout.deliver.release import (
     decode_release,
     list_revisions,
     newest_release,
+    rendered_options,
     revision_of,
     secrets_path,
 )
@@ -246,6 +247,7 @@ class HelmDelivery:
         self._expect(stored, from_revision)
         target = self._earlier(stored, settings)
         self._remove_failed(keep=target)
+        self._expect_still(stored)
         with self._marked(target, mark_of(self.world.instance, stored.revision + 1)):
             self._run(
                 (
@@ -334,6 +336,17 @@ class HelmDelivery:
                 f"release {stored.name} is at revision {stored.revision}, and this was decided on "
                 f"revision {revision}"
             )
+
+    def _expect_still(self, stored: StoredRelease) -> None:
+        """Raise `Conflict` where the release has moved on since it was read.
+
+        To compare takes seconds, and Helm takes no revision that it should find: what somebody did
+        meanwhile would be undone.
+        """
+        newest = self.stored()
+        if newest is None:
+            raise ActionFailed(self.missing())
+        self._expect(newest, stored.revision)
 
     def _chart_file(self, stored: StoredRelease) -> Path:
         """Return the kept chart of the release; the first time, keep it."""
@@ -461,17 +474,13 @@ class HelmDelivery:
     # -- helm ----------------------------------------------------------------------------------
 
     def _upgrade(self, stored: StoredRelease, settings: BackendSettings, *, way_back: bool) -> str:
+        settings = self._as_meant(stored, settings)
         found = self._difference(stored, settings)
         said = self._check(stored, found, way_back=way_back)
         if said:
             log.warning("delivered all the same, for it is the way back: %s", said)
         self._remove_failed()
-        # To compare took seconds, and Helm takes no revision that it should find: an upgrade that
-        # somebody made meanwhile would be undone.
-        newest = self.stored()
-        if newest is None:
-            raise ActionFailed(self.missing())
-        self._expect(newest, stored.revision)
+        self._expect_still(stored)
         note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"
         mark = mark_of(self.world.instance, stored.revision + 1)
         self._helm_upgrade(
@@ -484,6 +493,25 @@ class HelmDelivery:
             ),
         )
         return said
+
+    def _as_meant(self, stored: StoredRelease, settings: BackendSettings) -> BackendSettings:
+        """Return the settings with no template that the chart makes something else of by now.
+
+        Its value is written in its place, or the way back would lead elsewhere.
+        """
+        templates = {
+            place: meant for place, (meant, stood) in settings.as_written.items() if "{{" in stood
+        }
+        if not templates:
+            return settings
+        rendered = self._rendered(stored, self._chart_file(stored), settings)
+        made = rendered_options(rendered.manifest, templates)
+        if all((made.get(place) or None) == meant for place, meant in templates.items()):
+            return settings
+        kept = {
+            place: entry for place, entry in settings.as_written.items() if place not in templates
+        }
+        return replace(settings, as_written=kept)
 
     def _helm_upgrade(
         self, stored: StoredRelease, chart: Path, settings: BackendSettings, extra: Sequence[str]

@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -182,14 +182,17 @@ def _options(chart: Json) -> dict[str, tuple[str, ...]]:
 def _rendered(release: Json) -> dict[str, str]:
     """Return what the chart made of the owned settings that are templates.
 
-    Its own airflow.cfg tells, as the manifest of the release has it. One that is not found there
-    stays what it is: a text that names no backend.
+    One that is not found stays what it is: a text that names no backend.
     """
     places = templated(release.get("config") or {})
-    if not places:
-        return {}
+    return rendered_options(str(release.get("manifest") or ""), places) if places else {}
+
+
+def rendered_options(manifest: str, places: Collection[str]) -> dict[str, str]:
+    """Return what the airflow.cfg of a manifest says at these places, such as
+    `config.core.xcom_backend`."""
     found: dict[str, str] = {}
-    for item in config_maps(str(release.get("manifest") or "")).values():
+    for item in config_maps(manifest).values():
         sections = parsed_options((item.get("data") or {}).get(CONFIG_KEY) or "")
         if isinstance(sections, str):
             continue

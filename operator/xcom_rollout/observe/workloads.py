@@ -1,10 +1,12 @@
 """How far a Deployment or StatefulSet has replaced its pods."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from xcom_rollout.clients.airflow_objects import component_of
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.pod_objects import has_ended, is_ready, is_terminating, run_of, trouble
+from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.observed import Workload
 
 
@@ -26,7 +28,40 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
         replicas=replicas,
         rolled=not waits,
         progress="; ".join(waits) or f"{replicas} of {replicas} pods replaced",
+        restless_since=max(
+            [*map(_on_the_way_since, filter(_is_on_the_way, alive)), *_progressed(status)],
+            default=None,
+        ),
     )
+
+
+def _progressed(status: Json) -> list[datetime]:
+    """Return when a Deployment last made progress; a StatefulSet does not tell."""
+    return [
+        parse_time(entry["lastUpdateTime"])
+        for entry in status.get("conditions") or []
+        if entry["type"] == "Progressing" and entry.get("lastUpdateTime")
+    ]
+
+
+def _is_on_the_way(pod: Json) -> bool:
+    return is_terminating(pod) or not is_ready(pod)
+
+
+def _on_the_way_since(pod: Json) -> datetime:
+    metadata = pod["metadata"]
+    moments = [parse_time(metadata["creationTimestamp"])]
+    if is_terminating(pod):
+        grace = timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
+        moments.append(parse_time(metadata["deletionTimestamp"]) - grace)
+    elif not trouble(pod):
+        # One that crashes again and again is ready now and then, and gets nowhere.
+        moments += [
+            parse_time(entry["lastTransitionTime"])
+            for entry in (pod.get("status") or {}).get("conditions") or []
+            if entry["type"] == "Ready" and entry.get("lastTransitionTime")
+        ]
+    return max(moments)
 
 
 def _waits(metadata: Json, replicas: int, status: Json, alive: Sequence[Json]) -> list[str]:

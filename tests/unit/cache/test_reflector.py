@@ -81,28 +81,59 @@ def test_it_lists_once_and_watches_from_there() -> None:
     assert changes == ["ADDED a", "ADDED b", "DELETED a"]
 
 
-def test_a_watch_that_breaks_is_begun_where_it_was_and_is_told_once(
+def test_after_a_watch_that_broke_all_is_listed_again_and_it_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     lost = KubeError("connection reset")
     script = Script(
-        [([], 5)], [[event("ADDED", "a", 6), lost], [lost], [lost], [event("ADDED", "b", 8)]]
+        [([], 5), ([item("a", 6)], 7), ([item("a", 6)], 7), ([item("a", 6), item("b", 8)], 8)],
+        [[event("ADDED", "a", 6), lost], [lost], [lost], [event("BOOKMARK", "", 9)]],
     )
     pauses: list[float] = []
     reflector, _ = told(script, pauses)
-    assert script.asked == ["list", "watch 5", "watch 6", "watch 6", "watch 6", "watch 8"]
+    assert script.asked == [
+        *("list", "watch 5", "list", "watch 7", "list", "watch 7", "list", "watch 8", "watch 9")
+    ]
     assert names(reflector) == ["a", "b"]
-    waits = [pause for pause in pauses if pause != 1.0]
-    assert waits == sorted(waits), "each try waits for longer"
+    assert pauses == sorted(pauses), "each try waits for longer"
+    assert len(pauses) == 3
     assert [record.message.split(";")[0] for record in caplog.records] == [
         "a watch was lost",
         "watched again",
     ]
 
 
+def test_an_etcd_that_was_restored_counts_from_an_earlier_version() -> None:
+    script = Script([([item("lost", 90)], 100), ([item("kept", 40)], 50)], [[KubeError("reset")]])
+    reflector, _ = told(script)
+    assert names(reflector) == ["kept"]
+    assert reflector.store.version == 50
+
+
+def test_a_watch_that_ends_without_a_word_is_lost_and_begun_more_and_more_rarely(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rounds = 8
+    script = Script([([], 5)] * (rounds + 1), [[] for _ in range(rounds)])
+    pauses: list[float] = []
+    told(script, pauses)
+    assert len(pauses) == rounds
+    assert pauses[-1] > 20, "seconds"
+    assert "ended without a word" in caplog.records[0].__dict__["error"]
+
+
+def test_a_server_that_has_always_forgotten_is_not_listed_without_a_pause() -> None:
+    rounds = 8
+    script = Script([([], 5)] * (rounds + 1), [[Expired("too old")] for _ in range(rounds)])
+    pauses: list[float] = []
+    told(script, pauses)
+    assert len(pauses) == rounds
+    assert pauses[-1] > 20, "seconds"
+
+
 def test_while_it_is_lost_nobody_is_served_and_the_trouble_is_known() -> None:
-    script = Script([([item("a", 3)], 5)], [[KubeError("no route")]])
+    script = Script([([item("a", 3)], 5), ([], 6)], [[KubeError("no route")]])
     seen: list[tuple[object, str]] = []
     reflector = Reflector(
         "pods",
@@ -148,7 +179,7 @@ def test_versions_that_are_no_numbers_are_never_compared() -> None:
 
 
 def test_a_fault_of_our_own_ends_no_watch(caplog: pytest.LogCaptureFixture) -> None:
-    script = Script([([], 5)], [[ZeroDivisionError("oops")], [event("ADDED", "a", 6)]])
+    script = Script([([], 5), ([], 5)], [[ZeroDivisionError("oops")], [event("ADDED", "a", 6)]])
     reflector, _ = told(script)
     assert names(reflector) == ["a"]
     assert "oops" in caplog.text

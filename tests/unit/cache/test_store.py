@@ -78,6 +78,24 @@ def test_a_lost_watch_is_not_believed_until_it_is_heard() -> None:
     assert names(store) == ["a", "b"]
 
 
+def test_what_kubectl_leaves_on_a_secret_is_not_kept() -> None:
+    store = Store()
+    secret = item("s")
+    secret["metadata"] |= {
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "s3cr3t", "a": "b"},
+        "managedFields": [{"manager": "helm", "time": "t", "fieldsV1": {"f:data": {}}}],
+    }
+    store.replace([secret], 7)
+    assert store.find("n", "s", 0)[1] == {
+        "metadata": {
+            "name": "s",
+            "namespace": "n",
+            "annotations": {"a": "b"},
+            "managedFields": [{"manager": "helm", "time": "t"}],
+        }
+    }
+
+
 def test_of_a_pod_only_what_a_look_reads_is_kept() -> None:
     store = Store()
     containers = [{"name": "base", "image": "airflow:2", "env": [{"name": "A"}]}]

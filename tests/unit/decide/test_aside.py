@@ -8,7 +8,15 @@ from simulation import Plan, RunPlan, SimTask, play
 from simulation.plan import BIG, HOUR, SMALL, world
 
 from xcom_rollout.decide.actions import SetFinalizer
-from xcom_rollout.decide.aside import LASTS, LONGEST_RETRY, Asides, put_aside, put_off, taken_up
+from xcom_rollout.decide.aside import (
+    LASTS,
+    LONGEST_RETRY,
+    Asides,
+    put_aside,
+    put_off,
+    still_wanted,
+    taken_up,
+)
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.ledger import RunKey, RunStage
 from xcom_rollout.decide.table import act
@@ -28,6 +36,16 @@ def after(tries: int, *, every: timedelta = timedelta(seconds=1)) -> Asides:
 
 def seen(asides: Asides, now: datetime) -> Finding:
     return put_off(FOUND, asides["runs-emptied"], now)
+
+
+def test_what_nobody_tried_again_is_over_and_a_later_failure_is_another_one() -> None:
+    once = put_aside({}, "runs-cleared", "503", NOW)
+    assert still_wanted(once, NOW + LONGEST_RETRY) == once
+    days_later = NOW + timedelta(days=2)
+    assert still_wanted(once, days_later) == {}
+    again = put_aside(still_wanted(once, days_later), "runs-cleared", "403", days_later)
+    assert again["runs-cleared"].since == days_later
+    assert again["runs-cleared"].tries == 1
 
 
 def test_it_waits_for_its_next_try_and_says_why() -> None:

@@ -100,6 +100,14 @@ def test_a_null_section_keeps_the_defaults_of_the_chart_out() -> None:
     }
 
 
+def test_defaults_stay_out_after_the_revert_where_somebody_added_a_section() -> None:
+    before, defaults = {"config": None}, {"core": ["dags_folder"], "logging": ["level"]}
+    flipped = write_settings(before, NEW, defaults)
+    flipped["config"]["api"] = {"x": "y"}
+    left = write_settings(flipped, read_settings(before), defaults)
+    assert left == {"config": {"core": {"dags_folder": None}, "logging": None, "api": {"x": "y"}}}
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [

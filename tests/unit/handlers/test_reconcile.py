@@ -29,7 +29,8 @@ from xcom_rollout.decide.actions import (
 )
 from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.ledger import BuildQuestion, Ledger, RunKey
-from xcom_rollout.decide.observed import JobKind, Observed, Rollout
+from xcom_rollout.decide.observed import JobKind, Maker, Observed, Rollout
+from xcom_rollout.decide.release_steps import DELIVERY_LIMIT
 from xcom_rollout.decide.table import AT_REST
 from xcom_rollout.events import Severity
 from xcom_rollout.failures import Failures
@@ -194,6 +195,66 @@ def test_what_a_glance_finds_to_do_is_done_after_a_look(loop: Loop) -> None:
     loop()
     assert looked
     assert min(looked) > looks
+
+
+def test_no_time_passes_between_what_a_glance_decides_and_what_is_done(loop: Loop) -> None:
+    """A delivery of an earlier pod may be taken back from one moment on; only the cache has it."""
+    loop.run_until("Live")
+    loop()
+    moment = loop.sim.now
+    clock = iter([moment, moment])
+
+    def pending(observed: Observed) -> Observed:
+        assert observed.release is not None
+        cut_off = replace(
+            observed.release,
+            status="pending-upgrade",
+            maker=Maker.OPERATOR,
+            updated_at=moment - DELIVERY_LIMIT + timedelta(milliseconds=1),
+        )
+        return replace(observed, release=cut_off)
+
+    loop.cached = pending
+    replace(loop.reconciler, now=lambda: next(clock, moment + timedelta(seconds=1)))(KEY)
+    assert not [action for action in loop.done if isinstance(action, ForgetDelivery)]
+
+
+def test_any_fault_at_a_glance_is_looked_at_so_that_a_kill_begins(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop()
+
+    def fail(_: Observed) -> Observed:
+        raise ValueError("a fault of the cache")
+
+    loop.cached = fail
+    looks = loop.looks
+    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
+    loop()
+    assert loop.looks > looks
+    assert loop.sim.ledger.kill is not None
+
+
+def test_what_holds_a_rollout_is_told_after_a_look_only(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop()
+    looks, told = loop.looks, len(loop.notebook.notes)
+    loop.cached = lambda observed: replace(observed, unseen_tasks="a namespace")
+    loop()
+    assert loop.looks == looks + 1
+    assert loop.condition("Ready")["status"] == "True"
+    assert len(loop.notebook.notes) == told
+
+
+def test_however_calm_the_glances_are_the_world_is_looked_at_each_hour(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop()
+    looks = loop.looks
+    start = loop.sim.now
+    hours = replace(loop.reconciler, now=lambda: start + timedelta(minutes=59))
+    hours(KEY)
+    assert loop.looks == looks
+    replace(loop.reconciler, now=lambda: start + timedelta(minutes=61))(KEY)
+    assert loop.looks > looks
 
 
 def test_trouble_at_a_glance_is_looked_at_and_not_told(loop: Loop) -> None:

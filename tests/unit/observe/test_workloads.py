@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.times import parse_time
 from xcom_rollout.observe.workloads import workload_of
 
 LABELS = {"tier": "airflow", "component": "scheduler", "release": "airflow"}
@@ -25,9 +26,14 @@ def workload(replicas: int = 1, generation: int = 2, **status: int) -> Json:
     }
 
 
+LONG_AGO = "2026-01-01T00:00:00Z"
+LATELY = "2026-03-01T10:00:00Z"
+
+
 def pod(name: str = "a", *, ready: bool = True, phase: str = "Running", **metadata: Any) -> Json:
+    made = {"name": name, "labels": LABELS, "creationTimestamp": LONG_AGO}
     return {
-        "metadata": {"name": name, "labels": LABELS, **metadata},
+        "metadata": {**made, **metadata},
         "status": {
             "phase": phase,
             "conditions": [{"type": "Ready", "status": str(ready)}],
@@ -35,7 +41,7 @@ def pod(name: str = "a", *, ready: bool = True, phase: str = "Running", **metada
     }
 
 
-TASK = pod("task", annotations={"dag_id": "d", "run_id": "r"}, deletionTimestamp="now")
+TASK = pod("task", annotations={"dag_id": "d", "run_id": "r"}, deletionTimestamp=LATELY)
 GONE = pod("evicted", phase="Failed", ready=False)
 OTHER = pod("other") | {"metadata": {"name": "other", "labels": {**LABELS, "component": "worker"}}}
 
@@ -59,7 +65,7 @@ def test_rolled(item: Json, pods: list[Json]) -> None:
         (workload(generation=3), [pod()], "has not been taken up yet"),
         (workload(2, updatedReplicas=1), [pod("a"), pod("b")], "1 of 2 pods replaced"),
         (workload(readyReplicas=0), [pod(ready=False)], "0 of 1 new pods ready; a is not ready"),
-        (workload(), [pod("a"), pod("b", deletionTimestamp="now")], "b is terminating"),
+        (workload(), [pod("a"), pod("b", deletionTimestamp=LATELY)], "b is terminating"),
         (workload(), [pod("a"), pod("b")], "1 pods are wanted, 2 are there"),
         (workload(), [], "0 are there, 1 are counted"),
         (workload(unavailableReplicas=1), [pod()], "1 are unavailable"),
@@ -78,3 +84,35 @@ def test_what_keeps_a_new_pod_from_running_is_told() -> None:
     stuck["status"]["containerStatuses"] = [{"name": "scheduler", "state": {"waiting": waiting}}]
     seen = workload_of(workload(updatedReplicas=1, readyReplicas=0), [stuck])
     assert "new is not ready (ImagePullBackOff: no such image)" in seen.progress
+
+
+def unready(since: str, **state: Any) -> Json:
+    item = pod(ready=False)
+    item["status"]["conditions"][0]["lastTransitionTime"] = since
+    item["status"]["containerStatuses"] = [{"name": "scheduler", "state": state}]
+    return item
+
+
+@pytest.mark.parametrize(
+    ("pods", "since"),
+    [
+        ([pod()], None),
+        ([pod(), pod("new", ready=False, creationTimestamp=LATELY)], LATELY),
+        ([unready(LATELY)], LATELY),
+        ([unready(LATELY, waiting={"reason": "CrashLoopBackOff"})], LONG_AGO),
+        (
+            [pod(deletionTimestamp="2026-03-01T10:00:30Z", deletionGracePeriodSeconds=30)],
+            LATELY,
+        ),
+    ],
+    ids=["all ready", "a new one", "restarted", "crashing", "asked to end"],
+)
+def test_since_when_its_pods_are_on_the_way(pods: list[Json], since: str | None) -> None:
+    found = workload_of(workload(), pods).restless_since
+    assert found == (None if since is None else parse_time(since))
+
+
+def test_a_deployment_without_pods_to_see_tells_when_it_last_made_progress() -> None:
+    item = workload(2, updatedReplicas=1)
+    item["status"]["conditions"] = [{"type": "Progressing", "lastUpdateTime": LATELY}]
+    assert workload_of(item, []).restless_since == parse_time(LATELY)
