@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcom_rollout import __version__
-from xcom_rollout.logs import configure
+from xcom_rollout.controller.logs import configure
 
 if TYPE_CHECKING:
     from lightkube import Client
@@ -97,12 +97,12 @@ def run(configuration: Configuration) -> int:
     from xcom_rollout.act import perform
     from xcom_rollout.api import names
     from xcom_rollout.cache import Cache, CachedKube
-    from xcom_rollout.events import ClusterRecorder
-    from xcom_rollout.handlers import EVERY_NAMESPACE, Wakeups, serve
+    from xcom_rollout.controller.events import ClusterRecorder
+    from xcom_rollout.controller.handlers import EVERY_NAMESPACE, Wakeups, serve
+    from xcom_rollout.controller.reconcile import Key, Reconciler
+    from xcom_rollout.controller.workqueue import Workers, WorkQueue
     from xcom_rollout.observe import observe, same_look
-    from xcom_rollout.queue import Workers, WorkQueue
-    from xcom_rollout.reconcile import Key, Reconciler
-    from xcom_rollout.rollouts import ClusterRollouts
+    from xcom_rollout.stored.rollouts import ClusterRollouts
     from xcom_rollout.world import open_world, watching
 
     try:
@@ -162,7 +162,7 @@ def _may_begin(kube: "Client", namespaces: tuple[str, ...]) -> bool:
     import httpx2
 
     from xcom_rollout.api import names
-    from xcom_rollout.rollouts import RESOURCE
+    from xcom_rollout.stored.rollouts import RESOURCE
 
     refused = {}
     for namespace in namespaces:

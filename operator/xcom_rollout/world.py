@@ -18,7 +18,7 @@ from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
 from xcom_probe.build import build
-from xcom_rollout.clients.airflow_access import airflow_http
+from xcom_rollout.airflow_api.access import airflow_http
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.memo import Memo

@@ -16,9 +16,9 @@ from standin.story import is_live
 
 from xcom_rollout.api.names import ANNOTATION_DIGEST, FINALIZER, LABEL_KIND
 from xcom_rollout.cli.kill_state import KillState, state_of
-from xcom_rollout.clients.ledger_codec import KEY, from_config_map
-from xcom_rollout.clients.object_names import ledger_name
 from xcom_rollout.decide.ledger import Ledger
+from xcom_rollout.stored.ledger_codec import KEY, from_config_map
+from xcom_rollout.stored.names import ledger_name
 
 pytestmark = pytest.mark.timeout(300)
 

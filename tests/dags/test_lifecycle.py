@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore, free_port
 
+from xcom_rollout.bucket_lifecycle.bucket import Bucket, BucketError, ChangedMeanwhileError
+from xcom_rollout.bucket_lifecycle.document import expiry_rule, rules
 from xcom_rollout.cli import main
-from xcom_rollout.lifecycle.bucket import Bucket, BucketError, ChangedMeanwhileError
-from xcom_rollout.lifecycle.document import expiry_rule, rules
 
 pytestmark = pytest.mark.airflow
 

@@ -21,7 +21,7 @@ from harness.waiting import NotYetError, wait_for
 from xcom_dags.stamp import write_stamp
 from xcom_rollout import __version__
 from xcom_rollout.cli.vendor import one_file
-from xcom_rollout.clients import ledger_codec
+from xcom_rollout.stored import ledger_codec
 
 Manifest = dict[str, Any]
 SLOW, LATE, BYSTANDER = "offload_slow", "late_return", "bystander"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from probe_world import PATH, THRESHOLD, Answer, Pod
 
-from xcom_rollout.clients.in_pod import BOOTSTRAP
+from xcom_rollout.probe.exec import BOOTSTRAP
 
 pytestmark = pytest.mark.airflow
 

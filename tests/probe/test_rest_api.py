@@ -19,12 +19,12 @@ import pytest
 from probe_world import Environment, ObjectStore, Postgres, free_port, right_environment
 
 from harness.waiting import NotYetError, wait_for
+from xcom_rollout.airflow_api.access import airflow_http
+from xcom_rollout.airflow_api.airflow import AirflowApi, DagInfo, open_airflow
+from xcom_rollout.airflow_api.login import TokenAuth
+from xcom_rollout.airflow_api.rights import missing_rights
+from xcom_rollout.airflow_api.runs import watched_runs
 from xcom_rollout.api.v1alpha1 import AirflowApi as ApiSpec
-from xcom_rollout.clients.airflow import AirflowApi, DagInfo, open_airflow
-from xcom_rollout.clients.airflow_access import airflow_http
-from xcom_rollout.clients.airflow_login import TokenAuth
-from xcom_rollout.clients.airflow_rights import missing_rights
-from xcom_rollout.clients.airflow_runs import watched_runs
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.memo import Memo

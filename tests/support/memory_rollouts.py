@@ -4,8 +4,8 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xcom_rollout.events import Note
-from xcom_rollout.rollouts import ConflictError, Raw
+from xcom_rollout.controller.events import Note
+from xcom_rollout.stored.rollouts import ConflictError, Raw
 
 
 class MemoryRollouts:

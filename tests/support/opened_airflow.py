@@ -10,9 +10,9 @@ from typing import Any, cast
 import httpx2
 from nasty_http import NastyServer, Received, Reply
 
+from xcom_rollout.airflow_api.access import airflow_http
+from xcom_rollout.airflow_api.airflow import AirflowApi, open_airflow
 from xcom_rollout.api.v1alpha1 import AirflowApi as ApiSpec
-from xcom_rollout.clients.airflow import AirflowApi, open_airflow
-from xcom_rollout.clients.airflow_access import airflow_http
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.observed import Rollout

@@ -3,13 +3,13 @@
 import logging
 from typing import Final
 
-from xcom_rollout.act.probe_job import PROBE_FOLDER, PROBE_KEY, runs_json
 from xcom_rollout.clients.errors import KubeError, Malformed
-from xcom_rollout.clients.in_pod import ask_probe_in_image
-from xcom_rollout.clients.object_names import PROBE_CONTAINER, config_map_path, fitted, labels
-from xcom_rollout.clients.standby import StandbyAnswer, StandbyPod, keep_answer, standby_pods
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.observed import JobKind, Rollout
+from xcom_rollout.probe.exec import ask_probe_in_image
+from xcom_rollout.probe.job import PROBE_FOLDER, PROBE_KEY, runs_json
+from xcom_rollout.probe.standby import StandbyAnswer, StandbyPod, keep_answer, standby_pods
+from xcom_rollout.stored.names import PROBE_CONTAINER, config_map_path, fitted, labels
 from xcom_rollout.world import World
 
 ASKED: Final = frozenset({JobKind.CENSUS, JobKind.EMPTY})

@@ -3,7 +3,7 @@
 from functools import partial
 
 from xcom_rollout.act.outcomes import each_run
-from xcom_rollout.clients.airflow import AirflowApi, open_airflow
+from xcom_rollout.airflow_api.airflow import AirflowApi, open_airflow
 from xcom_rollout.decide.actions import ClearRuns
 from xcom_rollout.decide.kill.outcomes import was_cleared
 from xcom_rollout.decide.ledger import RecoveringRun, RunKey

@@ -6,11 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
-from xcom_rollout.clients import probe_output
-from xcom_rollout.clients.airflow import in_parallel
-from xcom_rollout.clients.airflow_objects import component_of, main_container, release_selector
+from xcom_rollout.airflow_api.airflow import in_parallel
 from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed
-from xcom_rollout.clients.in_pod import CONCURRENCY, ask_probe
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.times import parse_time
@@ -18,6 +15,9 @@ from xcom_rollout.decide.actions import ConfirmReaders
 from xcom_rollout.decide.ledger import Reader
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.probe import result as probe_output
+from xcom_rollout.probe.exec import CONCURRENCY, ask_probe
+from xcom_rollout.release.objects import component_of, main_container, release_selector
 from xcom_rollout.world import World
 
 ARGUMENTS: Final = ("inspect", "--markers")

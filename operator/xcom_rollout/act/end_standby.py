@@ -1,9 +1,9 @@
 """End pods that wait to be asked."""
 
 from xcom_rollout.clients.kube_path import object_path
-from xcom_rollout.clients.standby import standby_pods
 from xcom_rollout.decide.actions import EndStandby
 from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.probe.standby import standby_pods
 from xcom_rollout.world import World
 
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.decide.actions import LookForBuild
+from xcom_rollout.decide.build_verdict import Reading, verdict
 from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, Leg
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.provenance.look import Names, Sight, look
-from xcom_rollout.provenance.verdict import Reading, verdict
+from xcom_rollout.probe.builds import Names, Sight, look
 from xcom_rollout.world import World
 
 MOST_READINGS: Final = 20

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from xcom_rollout.clients.airflow import in_parallel, open_airflow
+from xcom_rollout.airflow_api.airflow import in_parallel, open_airflow
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.world import World
 

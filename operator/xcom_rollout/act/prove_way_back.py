@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
-from xcom_rollout.clients.airflow import open_airflow
-from xcom_rollout.clients.airflow_rights import missing_rights
+from xcom_rollout.airflow_api.airflow import open_airflow
+from xcom_rollout.airflow_api.rights import missing_rights
 from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
 from xcom_rollout.decide.actions import ProveWayBack
 from xcom_rollout.decide.ledger import WayBack

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from xcom_rollout.act.ask_standby import ask_standby
-from xcom_rollout.act.probe_job import PROBE_KEY, RUNS_KEY, Mounts, RunsFile, probe_job, runs_json
-from xcom_rollout.clients.airflow_objects import (
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.decide.actions import RunJob
+from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.deliver import delivery_for
+from xcom_rollout.probe.job import PROBE_KEY, RUNS_KEY, Mounts, RunsFile, probe_job, runs_json
+from xcom_rollout.release.catalog import Catalog, config_maps
+from xcom_rollout.release.objects import (
     PodTemplate,
     environment_config_maps,
     list_workloads,
     mounted_config_maps,
     template_of,
 )
-from xcom_rollout.clients.catalog import Catalog, config_maps
-from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.kube_path import object_path
-from xcom_rollout.clients.object_names import config_map_path, fitted, labels, owner
-from xcom_rollout.clients.packing import LIMIT, pack
-from xcom_rollout.decide.actions import RunJob
-from xcom_rollout.decide.observed import Rollout
-from xcom_rollout.decide.settings import BackendSettings
-from xcom_rollout.deliver import delivery_for
+from xcom_rollout.stored.names import config_map_path, fitted, labels, owner
+from xcom_rollout.stored.packing import LIMIT, pack
 from xcom_rollout.world import World
 
 

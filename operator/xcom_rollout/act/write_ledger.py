@@ -5,14 +5,14 @@ from typing import Final
 
 from xcom_rollout.clients.errors import Conflict
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.ledger_codec import to_config_map
-from xcom_rollout.clients.ledger_memory import LedgerMemory
-from xcom_rollout.clients.object_names import config_map_path, labels, ledger_name, owner
-from xcom_rollout.clients.packing import pack
 from xcom_rollout.decide.actions import Report, reports_name
 from xcom_rollout.decide.ledger import CensusRecord, Kill, Ledger
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.decide.summarize import kill_runs_name, offloaded_runs_name
+from xcom_rollout.stored.ledger_codec import to_config_map
+from xcom_rollout.stored.ledger_memory import LedgerMemory
+from xcom_rollout.stored.names import config_map_path, labels, ledger_name, owner
+from xcom_rollout.stored.packing import pack
 from xcom_rollout.world import World
 
 RUNS_KEY: Final = "runs.json"

@@ -10,7 +10,7 @@ from xcom_rollout.api.parse import SpecInvalidError, parse_spec
 from xcom_rollout.cli.options import Duration, Target, common_options
 from xcom_rollout.cli.output import print_json
 from xcom_rollout.cli.session import open_session
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 
 @click.command()

@@ -13,7 +13,7 @@ from xcom_rollout.cli.plan import observed
 from xcom_rollout.cli.session import Session, Unreachable
 from xcom_rollout.decide.ledger import OffloadedRun, Strategy
 from xcom_rollout.decide.situation import some
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 _LISTED: Final = 10
 """Runs of a kind that are named; with -o json all are."""

@@ -10,7 +10,7 @@ import click
 
 from xcom_rollout.cli.session import Session, Unreachable
 from xcom_rollout.cli.story import progress
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 
 def follow(

@@ -34,7 +34,7 @@ from xcom_rollout.cli.plan import InvalidSpec, released
 from xcom_rollout.cli.session import Person, Session, Unreachable, open_session
 from xcom_rollout.cli.story import condition, headline, tell
 from xcom_rollout.decide.ledger import FinishedRuns, Strategy
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 
 @click.command()

@@ -10,7 +10,7 @@ from xcom_rollout.cli.session import Person
 from xcom_rollout.cli.story import condition
 from xcom_rollout.decide.ledger import Strategy
 from xcom_rollout.decide.summarize import INVALID_SPEC, OBSERVE_FAILED
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 STRATEGIES: Final = tuple(str(strategy) for strategy in Strategy)
 AFTER: Final = "after"

@@ -19,7 +19,7 @@ from xcom_rollout.cli.options import EXIT_DONE, EXIT_GOING_ON, EXIT_STALLED
 from xcom_rollout.cli.output import lasting, width, wrapped
 from xcom_rollout.cli.story import condition, headline, troubled
 from xcom_rollout.decide.summarize import ACTION_FAILED, FAILED, OBSERVE_FAILED
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 PATIENCE: Final = 30.0
 """Seconds for which a kill may stand still while it is waited for."""

@@ -11,6 +11,8 @@ from xml.dom import minidom
 import click
 
 from xcom_rollout.api.durations import parse_duration
+from xcom_rollout.bucket_lifecycle.bucket import Bucket, BucketError, is_there
+from xcom_rollout.bucket_lifecycle.document import DocumentError, Rule, expiry_rule, merged, sooner
 from xcom_rollout.cli.options import (
     EXIT_STALLED,
     EXIT_UNREACHABLE,
@@ -19,8 +21,6 @@ from xcom_rollout.cli.options import (
     common_options,
 )
 from xcom_rollout.cli.output import print_json
-from xcom_rollout.lifecycle.bucket import Bucket, BucketError, is_there
-from xcom_rollout.lifecycle.document import DocumentError, Rule, expiry_rule, merged, sooner
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DAY: Final = 86400

@@ -27,7 +27,7 @@ from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.ledger import Ledger
 from xcom_rollout.decide.observed import Observed, Release, Rollout
-from xcom_rollout.rollouts import RESOURCE, Raw, read_rollout
+from xcom_rollout.stored.rollouts import RESOURCE, Raw, read_rollout
 
 if TYPE_CHECKING:
     from xcom_rollout.world import World

@@ -6,7 +6,7 @@ from xcom_rollout.api.names import ANNOTATION_PROVE
 from xcom_rollout.cli.options import Target, common_options
 from xcom_rollout.cli.output import print_json
 from xcom_rollout.cli.session import open_session
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 
 @click.command()

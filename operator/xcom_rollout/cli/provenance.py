@@ -24,9 +24,9 @@ from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, wrap
 from xcom_rollout.cli.session import Session, Unreachable, open_session
 from xcom_rollout.clients.errors import Forbidden, WorldError
 from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.decide.build_verdict import COMMIT, Verdict, short, verdict
 from xcom_rollout.decide.ledger import Freshness, Leg
-from xcom_rollout.provenance.look import Names, Sight, look
-from xcom_rollout.provenance.verdict import COMMIT, Verdict, short, verdict
+from xcom_rollout.probe.builds import Names, Sight, look
 
 _EXIT: Final = {
     Freshness.FRESH: EXIT_DONE,

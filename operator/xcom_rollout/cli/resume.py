@@ -7,7 +7,7 @@ from xcom_rollout.cli.kill_state import concluded
 from xcom_rollout.cli.options import EXIT_STALLED, Target, common_options
 from xcom_rollout.cli.output import print_json
 from xcom_rollout.cli.session import open_session
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 
 class Refused(click.ClickException):

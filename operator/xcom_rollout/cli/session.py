@@ -20,7 +20,7 @@ from lightkube.types import OnErrorAction, OnErrorResult, PatchType
 
 from xcom_rollout.api import names
 from xcom_rollout.cli.options import EXIT_UNREACHABLE, Target
-from xcom_rollout.rollouts import RESOURCE, Raw
+from xcom_rollout.stored.rollouts import RESOURCE, Raw
 
 _MOST_WATCH_ERRORS: Final = 30
 _RETRY_SECONDS: Final = 1.0

@@ -7,7 +7,7 @@ from xcom_rollout.cli.options import EXIT_GOING_ON, Target, common_options
 from xcom_rollout.cli.output import echo_lines, print_json, utc_now
 from xcom_rollout.cli.session import open_session
 from xcom_rollout.cli.story import exit_code, tell
-from xcom_rollout.rollouts import Raw
+from xcom_rollout.stored.rollouts import Raw
 
 
 @click.command()

@@ -21,7 +21,7 @@ from lightkube.core.generic_client import BasicRequest
 from xcom_rollout.api import names
 from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Expired, Forbidden, KubeError
 from xcom_rollout.clients.kube_path import checked, object_path
-from xcom_rollout.clients.upgraded import close_orderly
+from xcom_rollout.clients.websocket import close_orderly
 
 Json = dict[str, Any]
 Listed = tuple[list[Json], int]

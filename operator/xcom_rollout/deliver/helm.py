@@ -28,7 +28,6 @@ from typing import Final
 
 from xcom_rollout.api import names
 from xcom_rollout.api.v1alpha1 import HelmChart
-from xcom_rollout.clients.airflow_objects import list_workloads
 from xcom_rollout.clients.errors import (
     ActionFailed,
     Conflict,
@@ -38,7 +37,6 @@ from xcom_rollout.clients.errors import (
 )
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.object_names import config_map_path
 from xcom_rollout.decide.observed import Maker, Release, Rollout
 from xcom_rollout.decide.settings import BackendSettings, ValuesError, write_settings
 from xcom_rollout.deliver.chart import archive_of, content_digest
@@ -56,6 +54,8 @@ from xcom_rollout.deliver.release import (
     revision_of,
     secrets_path,
 )
+from xcom_rollout.release.objects import list_workloads
+from xcom_rollout.stored.names import config_map_path
 from xcom_rollout.world import World
 
 HISTORY: Final = 10

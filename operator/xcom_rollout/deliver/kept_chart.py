@@ -16,9 +16,9 @@ from typing import Final
 from xcom_rollout.api import names
 from xcom_rollout.clients.errors import ActionFailed
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.object_names import fitted, labels, selector
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.deliver.release import StoredRelease
+from xcom_rollout.stored.names import fitted, labels, selector
 from xcom_rollout.world import World
 
 PART: Final = 900 * 1024

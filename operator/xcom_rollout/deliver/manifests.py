@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from xcom_rollout.clients.airflow_cfg import OWNED_VARIABLES, without_owned_options
-from xcom_rollout.clients.airflow_objects import CONFIG_KEY
 from xcom_rollout.clients.yaml_text import parse_yaml
+from xcom_rollout.release.airflow_cfg import OWNED_VARIABLES, without_owned_options
+from xcom_rollout.release.objects import CONFIG_KEY
 
 What = Literal["added", "removed", "changed"]
 

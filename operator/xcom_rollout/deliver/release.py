@@ -10,8 +10,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from xcom_rollout.api import names
-from xcom_rollout.clients.airflow_cfg import parsed_options
-from xcom_rollout.clients.airflow_objects import CONFIG_KEY
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
@@ -20,6 +18,8 @@ from xcom_rollout.clients.times import parse_time
 from xcom_rollout.clients.yaml_text import parse_documents
 from xcom_rollout.decide.settings import BackendSettings, read_settings, templated
 from xcom_rollout.deliver.chart import content_digest, dependencies
+from xcom_rollout.release.airflow_cfg import parsed_options
+from xcom_rollout.release.objects import CONFIG_KEY
 
 _UNREADABLE: Final = (
     AttributeError,

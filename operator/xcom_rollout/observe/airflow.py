@@ -1,8 +1,8 @@
 """What Airflow's REST API says while the kill-switch is at work."""
 
-from xcom_rollout.clients.airflow import AirflowApi, open_airflow
-from xcom_rollout.clients.airflow_runs import watched_runs
-from xcom_rollout.clients.each import Told
+from xcom_rollout.airflow_api.airflow import AirflowApi, open_airflow
+from xcom_rollout.airflow_api.each import Told
+from xcom_rollout.airflow_api.runs import watched_runs
 from xcom_rollout.clients.errors import WorldError
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import AirflowView, Rollout

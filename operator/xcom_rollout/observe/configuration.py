@@ -6,21 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from xcom_rollout.clients import catalog
-from xcom_rollout.clients.airflow_cfg import OWNED_OPTIONS, OWNED_VARIABLES, parsed_options
-from xcom_rollout.clients.airflow_objects import (
-    CONFIG_KEY,
-    PodTemplate,
-    component_of,
-    environment_config_maps,
-    mounted_config_maps,
-    secrets,
-    template_of,
-)
-from xcom_rollout.clients.catalog import Catalog
 from xcom_rollout.clients.errors import ActionFailed, KubeError
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.pod_objects import container_status
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS
 from xcom_rollout.decide.observed import Release, Rollout
@@ -31,6 +18,19 @@ from xcom_rollout.observe.digest import (
     digest,
     secret_hash,
 )
+from xcom_rollout.release import catalog
+from xcom_rollout.release.airflow_cfg import OWNED_OPTIONS, OWNED_VARIABLES, parsed_options
+from xcom_rollout.release.catalog import Catalog
+from xcom_rollout.release.objects import (
+    CONFIG_KEY,
+    PodTemplate,
+    component_of,
+    environment_config_maps,
+    mounted_config_maps,
+    secrets,
+    template_of,
+)
+from xcom_rollout.release.pods import container_status
 from xcom_rollout.world import World
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from xcom_rollout.api import names
-from xcom_rollout.clients.airflow_cfg import without_owned_options
-from xcom_rollout.clients.airflow_objects import CONFIG_KEY, POD_TEMPLATE_KEY, PodTemplate
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.release.airflow_cfg import without_owned_options
+from xcom_rollout.release.objects import CONFIG_KEY, POD_TEMPLATE_KEY, PodTemplate
 
 _IGNORED_ANNOTATIONS: Final = ("checksum/", "kubectl.kubernetes.io/restartedAt")
 """Beginnings of annotations that only make pods be replaced."""

@@ -2,11 +2,8 @@
 
 from dataclasses import replace
 
-from xcom_rollout.clients.airflow_objects import list_workloads
-from xcom_rollout.clients.catalog import config_maps
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import segment
-from xcom_rollout.clients.pod_objects import list_pods
 from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
@@ -18,6 +15,9 @@ from xcom_rollout.observe.pods import pods_of
 from xcom_rollout.observe.rivals import list_rivals
 from xcom_rollout.observe.task_pods import task_pods
 from xcom_rollout.observe.workloads import workload_of
+from xcom_rollout.release.catalog import config_maps
+from xcom_rollout.release.objects import list_workloads
+from xcom_rollout.release.pods import list_pods
 from xcom_rollout.world import World
 
 

@@ -6,19 +6,19 @@ from functools import partial
 from typing import Any, Final
 
 from xcom_rollout.api import names
-from xcom_rollout.clients import probe_output
-from xcom_rollout.clients.audit_output import audit_result
 from xcom_rollout.clients.errors import KubeError, Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
-from xcom_rollout.clients.pod_objects import trouble
-from xcom_rollout.clients.standby import JOB_LABEL, kept_answer
 from xcom_rollout.clients.times import parse_time, time_or_none
 from xcom_rollout.decide.ledger import AuditKind, Component, Ledger
 from xcom_rollout.decide.observed import JobKind, JobState, ProbeJob, ProbeResult, Rollout
 from xcom_rollout.decide.probe_jobs import recorded_attempt
+from xcom_rollout.probe import result as probe_output
+from xcom_rollout.probe.audit_result import audit_result
+from xcom_rollout.probe.standby import JOB_LABEL, kept_answer
+from xcom_rollout.release.pods import trouble
+from xcom_rollout.stored.names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
 
 _READ: Final[Mapping[JobKind, Callable[[Mapping[str, Any]], ProbeResult]]] = {
     JobKind.PROOF: probe_output.proof_result,

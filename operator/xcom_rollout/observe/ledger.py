@@ -1,10 +1,10 @@
 """The ledger of a rollout, read."""
 
 from xcom_rollout.clients.kube import KubeApi
-from xcom_rollout.clients.ledger_memory import LedgerMemory
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.clients.object_names import config_map_path, ledger_name
 from xcom_rollout.decide.ledger import Ledger
+from xcom_rollout.stored.ledger_memory import LedgerMemory
+from xcom_rollout.stored.names import config_map_path, ledger_name
 
 
 def read_ledger(api: KubeApi, memo: Memo, namespace: str, rollout: str) -> Ledger:

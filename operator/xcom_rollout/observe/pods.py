@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 
-from xcom_rollout.clients.airflow_objects import component_of
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.pod_objects import (
+from xcom_rollout.clients.times import parse_time, time_or_none
+from xcom_rollout.decide.observed import Pod
+from xcom_rollout.release.objects import component_of
+from xcom_rollout.release.pods import (
     container_status,
     has_ended,
     is_ready,
     is_terminating,
     run_of,
 )
-from xcom_rollout.clients.times import parse_time, time_or_none
-from xcom_rollout.decide.observed import Pod
 
 
 def pods_of(items: Iterable[Json]) -> tuple[Pod, ...]:

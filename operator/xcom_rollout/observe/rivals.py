@@ -3,7 +3,7 @@
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.observed import Rival, Rollout
-from xcom_rollout.rollouts import release_of, rollout_path
+from xcom_rollout.stored.rollouts import release_of, rollout_path
 
 
 def list_rivals(api: KubeApi, rollout: Rollout) -> tuple[Rival, ...]:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from xcom_rollout.clients.airflow_cfg import parsed_options
-from xcom_rollout.clients.airflow_objects import CONFIG_KEY
-from xcom_rollout.clients.catalog import Catalog
 from xcom_rollout.clients.errors import Forbidden
 from xcom_rollout.clients.kube import Json, KubeApi
-from xcom_rollout.clients.pod_objects import list_task_pods
+from xcom_rollout.release.airflow_cfg import parsed_options
+from xcom_rollout.release.catalog import Catalog
+from xcom_rollout.release.objects import CONFIG_KEY
+from xcom_rollout.release.pods import list_task_pods
 
 _SECTIONS: Final = ("kubernetes_executor", "kubernetes")
 

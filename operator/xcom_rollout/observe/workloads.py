@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from xcom_rollout.clients.airflow_objects import component_of
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.pod_objects import has_ended, is_ready, is_terminating, run_of, trouble
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.observed import Workload
+from xcom_rollout.release.objects import component_of
+from xcom_rollout.release.pods import has_ended, is_ready, is_terminating, run_of, trouble
 
 
 def workload_of(item: Json, pods: Sequence[Json]) -> Workload:

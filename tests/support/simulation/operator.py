@@ -16,6 +16,8 @@ from simulation.people import KILL, People
 from simulation.weather import Dice, Weather
 from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.api.v1alpha1 import RolloutSpec
+from xcom_rollout.controller.failures import PATIENCE_IN_KILL
+from xcom_rollout.controller.reconcile import MOST_ON_ONE_LOOK
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import (
     Action,
@@ -67,8 +69,6 @@ from xcom_rollout.decide.observed import (
 )
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.summarize import Status, summarize
-from xcom_rollout.failures import PATIENCE_IN_KILL
-from xcom_rollout.reconcile import MOST_ON_ONE_LOOK
 
 BUILD: Final = "0123456789abcdef0123456789abcdef01234567"
 ATTESTATION: Final = (

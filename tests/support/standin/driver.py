@@ -23,12 +23,12 @@ from xcom_rollout.act import perform
 from xcom_rollout.api import names
 from xcom_rollout.cache import Cache, CachedKube
 from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.controller.events import ClusterRecorder
+from xcom_rollout.controller.reconcile import Key, Reconciler, utc_now
 from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.observed import Observed, Rollout
-from xcom_rollout.events import ClusterRecorder
 from xcom_rollout.observe import observe, same_look
-from xcom_rollout.reconcile import Key, Reconciler, utc_now
-from xcom_rollout.rollouts import ClusterRollouts, ConflictError
+from xcom_rollout.stored.rollouts import ClusterRollouts, ConflictError
 from xcom_rollout.world import open_world, watching
 
 _PAUSE = 0.05

@@ -12,11 +12,11 @@ from xcom_rollout.act.ask_standby import ask_standby
 from xcom_rollout.clients.errors import KubeError
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.clients.probe_output import BEGIN, END
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.ledger import Component, Ledger, RunKey
 from xcom_rollout.decide.observed import CensusResult, EmptyResult, JobKind, JobState, Rollout
 from xcom_rollout.observe.jobs import list_jobs
+from xcom_rollout.probe.result import BEGIN, END
 from xcom_rollout.world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from xcom_probe.build import build
 from xcom_rollout.act.confirm_readers import Target, merged
-from xcom_rollout.clients.in_pod import BOOTSTRAP
 from xcom_rollout.decide.ledger import Reader
 from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.probe.exec import BOOTSTRAP
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from xcom_rollout.act.look_for_build import MOST_READINGS, answer
+from xcom_rollout.decide.build_verdict import Reading
 from xcom_rollout.decide.ledger import BuildQuestion, Freshness, Leg
-from xcom_rollout.provenance.look import PodSeen, Sight
-from xcom_rollout.provenance.verdict import Reading
+from xcom_rollout.probe.builds import PodSeen, Sight
 
 OLD, NEW = "0" * 40, "1" * 40
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from xcom_rollout.cache.collections import WATCHED, serving
 from xcom_rollout.cache.selectors import covers, matches, parse_selector
-from xcom_rollout.clients.airflow_objects import release_selector
-from xcom_rollout.clients.object_names import selector
+from xcom_rollout.release.objects import release_selector
+from xcom_rollout.stored.names import selector
 
 
 @pytest.mark.parametrize(

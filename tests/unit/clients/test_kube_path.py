@@ -13,7 +13,7 @@ from nasty_http import NastyServer, Reply
 from xcom_rollout.clients.errors import KubeError
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import checked, object_path, segment
-from xcom_rollout.clients.object_names import config_map_path
+from xcom_rollout.stored.names import config_map_path
 
 HOSTILE = (
     "../../other/secrets/db",

@@ -6,12 +6,12 @@ from dataclasses import replace
 import large_kill as large
 
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.ledger_codec import encode, to_config_map
-from xcom_rollout.clients.packing import LIMIT
 from xcom_rollout.decide.actions import ClearRuns, StopRuns, WriteLedger
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.ledger import Kill, RunStage
 from xcom_rollout.decide.summarize import summarize
+from xcom_rollout.stored.ledger_codec import encode, to_config_map
+from xcom_rollout.stored.packing import LIMIT
 
 MANY = 10_000
 ENDED = (*[RunStage.RECOVERED] * 8, RunStage.HEALED, RunStage.FAILED)

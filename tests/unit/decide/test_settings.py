@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcom_rollout.clients.ledger_codec import decode, encode
 from xcom_rollout.decide.ledger import Ledger
 from xcom_rollout.decide.settings import (
     OBJECT_STORAGE_CLASS,
@@ -17,6 +16,7 @@ from xcom_rollout.decide.settings import (
     templated,
     write_settings,
 )
+from xcom_rollout.stored.ledger_codec import decode, encode
 
 SCALAR = st.one_of(st.text(max_size=5), st.integers(), st.booleans(), st.none())
 VALUES = st.dictionaries(

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from xcom_rollout.clients.airflow_cfg import without_owned_options
-from xcom_rollout.clients.airflow_objects import PodTemplate
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.observe.digest import (
     Desired,
@@ -19,6 +17,8 @@ from xcom_rollout.observe.digest import (
     secret_hash,
 )
 from xcom_rollout.observe.digest import digest as digest_of
+from xcom_rollout.release.airflow_cfg import without_owned_options
+from xcom_rollout.release.objects import PodTemplate
 
 CFG = """
 [core]

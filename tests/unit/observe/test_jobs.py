@@ -9,10 +9,10 @@ import pytest
 from xcom_rollout.api import names
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.clients.object_names import ANNOTATION_ATTEMPT
 from xcom_rollout.decide.ledger import CensusRecord, Ledger
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.observe.jobs import ended_at, list_jobs
+from xcom_rollout.stored.names import ANNOTATION_ATTEMPT
 
 AT = "2026-01-01T00:00:09Z"
 MOMENT = datetime(2026, 1, 1, 0, 0, 9, tzinfo=UTC)

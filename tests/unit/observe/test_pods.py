@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.pod_objects import trouble
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.observe.pods import pods_of
+from xcom_rollout.release.pods import trouble
 
 STARTED = {"running": {"startedAt": "2026-01-01T00:00:05Z"}}
 

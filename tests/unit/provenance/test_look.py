@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from xcom_rollout.decide.build_verdict import Reading
 from xcom_rollout.decide.ledger import Leg
-from xcom_rollout.provenance.look import stamp_readings, tag_readings
-from xcom_rollout.provenance.verdict import Reading
+from xcom_rollout.probe.builds import stamp_readings, tag_readings
 
 SHA = "1" * 40
 

@@ -7,14 +7,14 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcom_rollout.decide.ledger import Freshness, Leg
-from xcom_rollout.provenance.verdict import (
+from xcom_rollout.decide.build_verdict import (
     COMMIT,
     Reading,
     reading,
     same_build,
     verdict,
 )
+from xcom_rollout.decide.ledger import Freshness, Leg
 
 OLD, NEW = "0" * 40, "1" * 40
 COMMITS = (OLD, NEW, OLD[:7], NEW[:7], NEW[:12], "2" * 64)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from xcom_rollout.clients.in_pod import WITH_RUNS
+from xcom_rollout.probe.exec import WITH_RUNS
 
 ECHO = """
 import json, sys

@@ -28,18 +28,18 @@ from simulation import spec
 from harness.bench import page
 from harness.say import step
 from xcom_rollout.act.write_ledger import write_ledger
-from xcom_rollout.clients.airflow_runs import watched_runs
+from xcom_rollout.airflow_api.runs import watched_runs
 from xcom_rollout.clients.errors import Conflict
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.ledger_codec import decode, encode, to_config_map
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.clients.packing import LIMIT
 from xcom_rollout.decide.actions import ClearRuns, DeletePods, RunJob, StopRuns, WriteLedger
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision
 from xcom_rollout.decide.ledger import Ledger, RunStage, Strategy
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.decide.summarize import summarize
+from xcom_rollout.stored.ledger_codec import decode, encode, to_config_map
+from xcom_rollout.stored.packing import LIMIT
 from xcom_rollout.world import World
 
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "7"))

@@ -34,11 +34,11 @@ from harness.shell import HarnessError, run
 from harness.stack import CHART, LOCAL_CHART, RELEASE, STACK, merge, object_storage_values
 from harness.waiting import NotYetError, wait_for
 from xcom_probe.build import build
-from xcom_rollout.clients.ledger_codec import to_config_map
-from xcom_rollout.clients.object_names import ledger_name
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.ledger import CensusRecord, Delivered, Ledger, Reader, WayBack
 from xcom_rollout.decide.settings import BackendSettings, object_storage
+from xcom_rollout.stored.ledger_codec import to_config_map
+from xcom_rollout.stored.names import ledger_name
 
 ROLLOUTS = int(os.environ.get("BENCH_ROLLOUTS", "100"))
 INTERVAL = 300

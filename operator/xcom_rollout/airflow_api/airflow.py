@@ -1,0 +1,363 @@
+"""Airflow as the kill-switch needs it: DAGs and DAG runs, asked and changed by its REST API."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx2
+
+from xcom_rollout.airflow_api.access import address, client_for, credentials
+from xcom_rollout.airflow_api.each import MOST_BY_NAME, Told, each_for_itself, is_of_one
+from xcom_rollout.airflow_api.rest import Rest, json_object, redirected, said, unreachable
+from xcom_rollout.airflow_api.run_memory import RunMemory, RunsSeen
+from xcom_rollout.airflow_api.v1 import V1
+from xcom_rollout.airflow_api.v2 import v2
+from xcom_rollout.clients.errors import AirflowError, AirflowFault
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.memo import Memo
+from xcom_rollout.clients.parallel import CONCURRENCY, in_parallel
+from xcom_rollout.clients.times import time_or_none
+from xcom_rollout.decide.ledger import RunKey
+from xcom_rollout.decide.observed import DagRun, Rollout
+
+__all__ = [
+    "CONCURRENCY",
+    "AirflowApi",
+    "DagInfo",
+    "airflow_version",
+    "in_parallel",
+    "open_airflow",
+]
+
+IN_FLIGHT: Final = ("running", "queued")
+LARGEST_PAGE: Final = 1000
+"""Entries asked for at once. Airflow gives [api] maximum_page_limit at most, 100 by default, and
+does not say so: how many it gives is seen in its answer."""
+OLDEST: Final = (2, 9)
+"""Major and minor number of the oldest Airflow that is known here."""
+NEWEST_MAJOR: Final = 3
+_VERSION: Final = re.compile(r"([0-9]+)\.([0-9]+)")
+_ELSEWHERE: Final = "not at this location"
+"""What Airflow 2 says outside the path of its [webserver] base_url."""
+
+
+@dataclass(frozen=True)
+class DagInfo:
+    """A DAG as Airflow knows it.
+
+    Attributes:
+        active: whether its file is there; nothing of a DAG without one is scheduled.
+    """
+
+    dag_id: str
+    paused: bool
+    active: bool
+
+
+class AirflowApi:
+    """Asks and changes DAGs and DAG runs. Every method raises `AirflowError`."""
+
+    def __init__(self, rest: Rest, memory: RunMemory | None = None) -> None:
+        """Ask by `rest`; `memory` is what was seen of this Airflow's runs before."""
+        self._rest = rest
+        self.memory = memory or RunMemory()
+
+    @property
+    def rest(self) -> Rest:
+        """The requests below this API."""
+        return self._rest
+
+    @property
+    def major(self) -> int:
+        """Airflow's major version."""
+        return self._rest.dialect.major
+
+    def in_flight(self) -> list[DagRun]:
+        """Return every run that is running or queued."""
+        return list(self.list_runs({"state": list(IN_FLIGHT)}).runs)
+
+    def changed_since(self, moment: datetime) -> list[DagRun]:
+        """Return every run that Airflow has changed since `moment`."""
+        return list(self.list_runs({"updated_at_gte": moment.isoformat()}).runs)
+
+    def list_runs(self, filters: Mapping[str, Any]) -> RunsSeen:
+        """Return the runs of all DAGs that the filters of the API match.
+
+        A run that moves between pages may come twice, or at the next look.
+        """
+        # In order of id, new runs come last and no page shifts.
+        pages = list(self._pages("/dags/~/dagRuns", {**filters, "order_by": "id"}))
+        return _runs_seen([page for page, _ in pages], pages[0][1])
+
+    def latest_runs(self) -> RunsSeen:
+        """Return the runs that were changed last, a small page of them: for the clocks in it."""
+        query = {"order_by": "-updated_at", "limit": 20}
+        page, clock = self._rest.listed("/dags/~/dagRuns", query)
+        return _runs_seen([page], clock)
+
+    def run(self, key: RunKey) -> DagRun | None:
+        """Return one run, None where Airflow has none of this key."""
+        answer = self._rest.ask("GET", _run_path(key))
+        return None if answer is None else _dag_run(answer)
+
+    def dag(self, dag_id: str) -> DagInfo | None:
+        """Return what Airflow knows of a DAG, None for one that it does not have."""
+        answer = self._rest.ask("GET", _dag_path(dag_id))
+        if answer is None:
+            return None
+        member, gone = self._rest.dialect.gone
+        return DagInfo(dag_id, bool(answer["is_paused"]), answer.get(member) is not gone)
+
+    def paused(self, dag_ids: Collection[str]) -> Told[str, bool | None]:
+        """Return whether each DAG is paused, None for one that Airflow does not have.
+
+        A request costs Airflow 2 0.15 s of processor time, most of it to check the password. So
+        it is asked for all its DAGs page by page, unless asking for each takes fewer requests.
+        What the pages lack is asked for by name: the list leaves out what the user may not read.
+        """
+        if not dag_ids:
+            return Told({}, {})
+        listed: dict[str, bool] = {}
+        problem: AirflowError | None = None
+        try:
+            for found in self._listed_dags(set(dag_ids)):
+                listed |= found
+        except AirflowError as error:
+            if not is_of_one(error) or len(dag_ids) > MOST_BY_NAME:
+                raise
+            problem = error
+        missing = sorted(set(dag_ids) - listed.keys())
+        asked = each_for_itself(self._paused, missing, answering=problem is None)
+        if problem is not None and not listed and not asked.found:
+            raise problem
+        known = {dag_id: listed[dag_id] for dag_id in dag_ids if dag_id in listed}
+        return Told({**known, **asked.found}, asked.refused)
+
+    def _listed_dags(self, dag_ids: set[str]) -> Iterator[dict[str, bool]]:
+        """Yield page by page whether DAGs are paused, until asking for the rest is cheaper."""
+        seen: set[str] = set()
+        query = {**self._rest.dialect.every_dag, "order_by": "dag_id"}
+        for page, _ in self._pages("/dags", query):
+            listed = {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in page["dags"]}
+            yield listed
+            seen |= listed.keys()
+            missing, total = len(dag_ids - seen), page.get("total_entries")
+            if not missing:
+                return
+            if listed and total is not None and (total - len(seen)) / len(listed) > missing:
+                return
+
+    def _paused(self, dag_id: str) -> bool | None:
+        info = self.dag(dag_id)
+        return None if info is None else info.paused
+
+    def set_paused(self, dag_id: str, paused: bool) -> None:
+        """Pause or unpause the DAG; one that is gone is left alone."""
+        self._rest.ask(
+            "PATCH", _dag_path(dag_id), {"update_mask": "is_paused"}, {"is_paused": paused}
+        )
+
+    def fail(self, key: RunKey) -> str | None:
+        """Set the run to failed, and return the state that it has then.
+
+        That is another one than `failed` while a teardown is pending: Airflow ends the other
+        tasks and lets the run end by itself.
+
+        Returns:
+            None for a run that is gone.
+
+        Raises:
+            AirflowError: also where Airflow does nothing because the DAG's file is gone.
+        """
+        answer = self._change(key, "PATCH", "", {"state": "failed"})
+        state = None if answer is None else str(answer.get("state", "failed"))
+        # Airflow 2 answers 200 and does nothing without the DAG's file.
+        if state in IN_FLIGHT and not self._is_active(key.dag_id):
+            raise _dag_is_gone(key)
+        return state
+
+    def clear(self, key: RunKey) -> None:
+        """Queue the whole run again; one that is gone is left alone.
+
+        Raises:
+            AirflowError: also where the DAG's file is gone.
+        """
+        self._change(key, "POST", "/clear", self._rest.dialect.clear)
+
+    def can_clear(self, key: RunKey) -> None:
+        """Return if a clear of the run would do what it should; changes nothing.
+
+        Raises:
+            AirflowError: it would not: the run or its DAG is gone (the run would be queued for
+                ever), no version of the DAG is left, a right is missing.
+        """
+        answer = self._change(key, "POST", "/clear", {**self._rest.dialect.clear, "dry_run": True})
+        if answer is None:
+            raise AirflowError(
+                f"Airflow has no run {key} any more: there is nothing to clear",
+                fault=AirflowFault.RUN_NOT_FOUND,
+                status=404,
+            )
+        if not self._is_active(key.dag_id):
+            raise _dag_is_gone(key)
+
+    def _is_active(self, dag_id: str) -> bool:
+        info = self.dag(dag_id)
+        return info is not None and info.active
+
+    def _change(self, key: RunKey, method: str, path: str, body: Json) -> Json | None:
+        if not body.get("dry_run"):
+            self.memory.asked_to_change(key)
+        try:
+            answer = self._rest.ask(method, f"{_run_path(key)}{path}", None, body)
+        except AirflowError as error:
+            # Airflow 2 fails with 500 at a clear without the DAG's file.
+            if error.status >= httpx2.codes.INTERNAL_SERVER_ERROR and not self._is_active(
+                key.dag_id
+            ):
+                raise _dag_is_gone(key) from error
+            raise
+        if answer is None and self.run(key) is not None:
+            raise _dag_is_gone(key)
+        return answer
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[tuple[Json, datetime | None]]:
+        """Yield the pages of a list, as large as Airflow gives them, with the server's clock.
+
+        Airflow 2.9 leaves `total_entries` out where certain fields are asked for: then the list
+        ends with an empty page.
+        """
+        offset = 0
+        while True:
+            asked = {**query, "limit": LARGEST_PAGE, "offset": offset}
+            page, clock = self._rest.listed(path, asked)
+            yield page, clock
+            length = max(len(value) for value in page.values() if isinstance(value, list))
+            offset += length
+            total = page.get("total_entries")
+            if not length or (total is not None and offset >= total):
+                return
+
+
+def airflow_version(http: httpx2.Client, base: str) -> tuple[int, int]:
+    """Return major and minor version of the Airflow at `base`, as it says itself.
+
+    It is asked each time: asked by the wrong version of the API, an Airflow that was upgraded
+    would answer 404, which would be taken for runs that are gone.
+
+    Raises:
+        AirflowError: it does not say, or it is a version that is not known here.
+    """
+    hint = ""
+    for path in ("/api/v1/version", "/api/v2/version"):
+        try:
+            response = http.get(f"{base}{path}", follow_redirects=False)
+        except httpx2.HTTPError as error:
+            raise unreachable(base, error) from error
+        if response.is_redirect:
+            raise redirected(base, f"GET {path}", path, response)
+        if response.status_code == httpx2.codes.NOT_FOUND:
+            if _ELSEWHERE in response.text:
+                hint = (
+                    "; it says that Airflow is below another path: write the path of its "
+                    "[webserver] base_url in spec.airflow.api.path"
+                )
+            continue
+        if response.is_error:
+            raise AirflowError(
+                f"{base} answered {response.status_code} to GET {path}, so the version of Airflow "
+                f"is not known and nothing is asked of it: {said(response)}",
+                fault=AirflowFault.UNREACHABLE,
+                status=response.status_code,
+            )
+        text = str(json_object(base, f"GET {path}", response).get("version"))
+        found = _VERSION.match(text)
+        version = (int(found[1]), int(found[2])) if found else (0, 0)
+        if OLDEST <= version < (NEWEST_MAJOR + 1, 0):
+            return version
+        raise AirflowError(
+            f"{base} says it is Airflow {text!r}; how to pause, stop and clear runs is known for "
+            f"Airflow {OLDEST[0]}.{OLDEST[1]} to {NEWEST_MAJOR}.x only"
+        )
+    raise AirflowError(
+        f"there is no Airflow API at {base}: it has neither /api/v1/version nor /api/v2/version"
+        + (
+            hint
+            or "; check that spec.airflow.api.service and port name Airflow's web server "
+            "(Airflow 3: its API server), and path the path that it is below"
+        ),
+        fault=AirflowFault.UNREACHABLE,
+        status=404,
+    )
+
+
+def open_airflow(
+    http: httpx2.Client, api: KubeApi, memo: Memo, url: str, rollout: Rollout
+) -> AirflowApi:
+    """Return the API that `spec.airflow.api` names, in the version that Airflow has.
+
+    Args:
+        memo: keeps what a login gave, what was seen of runs, and the client of an authority of
+            its own.
+        url: address with the fields {scheme}, {service}, {namespace} and {port}.
+
+    Raises:
+        AirflowError: the address is wrong, the Secret is missing or incomplete, or Airflow's
+            version cannot be told.
+        KubeError: the Secret, or the certificates, cannot be read.
+    """
+    spec, namespace = rollout.spec.airflow.api, rollout.namespace
+    base = address(url, namespace, spec)
+    client = client_for(http, api, memo, namespace, spec)
+    version = airflow_version(client, base)
+    known = credentials(api, memo, namespace, spec, base, version)
+    dialect = V1 if version[0] == OLDEST[0] else v2(version)
+    key = ("airflow runs", base, namespace, known.secret, dialect.prefix)
+    return AirflowApi(Rest(client, base, dialect, known), memo.get(key, RunMemory))
+
+
+def _dag_is_gone(key: RunKey) -> AirflowError:
+    return AirflowError(
+        f"Airflow has the run {key} and does not know the DAG {key.dag_id} any more: its file is "
+        "gone, so the run can be neither stopped nor queued again; bring the file back, or delete "
+        "the run",
+        fault=AirflowFault.DAG_NOT_FOUND,
+        status=404,
+    )
+
+
+def _segment(name: str) -> str:
+    if name in ("", ".", ".."):
+        # No quoting helps: the path would be that of something else.
+        raise AirflowError(f"a DAG or run named {name!r} cannot be asked for by the REST API")
+    return quote(name, safe="")
+
+
+def _dag_path(dag_id: str) -> str:
+    return f"/dags/{_segment(dag_id)}"
+
+
+def _run_path(key: RunKey) -> str:
+    return f"{_dag_path(key.dag_id)}/dagRuns/{_segment(key.run_id)}"
+
+
+def _runs_seen(pages: list[Json], server_time: datetime | None) -> RunsSeen:
+    listed = [run for page in pages for run in page["dag_runs"]]
+    decided = (time_or_none(run.get("last_scheduling_decision")) for run in listed)
+    return RunsSeen(
+        tuple(map(_dag_run, listed)), server_time, max((t for t in decided if t), default=None)
+    )
+
+
+def _dag_run(run: Mapping[str, Any]) -> DagRun:
+    try:
+        return DagRun(
+            RunKey(str(run["dag_id"]), str(run["dag_run_id"])),
+            str(run["state"]),
+            None if run.get("start_date") is None else str(run["start_date"]),
+        )
+    except KeyError as error:
+        raise AirflowError(f"a DAG run in Airflow's answer lacks {error}") from error

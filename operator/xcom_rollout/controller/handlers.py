@@ -1,0 +1,255 @@
+"""What wakes the operator: watch events, onto the work queue, and a list now and then.
+
+kopf tells of rollouts and Jobs. kopf (1.45) gives a watch up for good when its stream tells of an
+error, such as a change of etcd's leader, so the watches of the cache tell of them too, and of what
+else a rollout at rest should see at once. The list is made from the cache; only where that is lost
+is it a request.
+
+Handlers only add keys. No finalizer is set, nothing of kopf's is written to the resource.
+"""
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import kopf
+
+from xcom_rollout.api import names
+from xcom_rollout.cache.collections import JOBS, OF_A_RELEASE, ROLLOUTS, Collection
+from xcom_rollout.clients.kube import Versions, version_of
+from xcom_rollout.controller.reconcile import Key
+from xcom_rollout.controller.workqueue import Workers, WorkQueue
+from xcom_rollout.stored.rollouts import is_of_a_kill, release_of, rollout_path
+
+EVERY_NAMESPACE: Final = "*"
+WATCH_SECONDS: Final = 1800
+"""How long a watch lasts before the API server ends it and it is begun again."""
+LIST_SECONDS: Final = 20.0
+"""Time between two lists of all rollouts."""
+
+ListRollouts = Callable[[str], Iterable[Mapping[str, Any]]]
+"""Each rollout of a namespace, or of all for EVERY_NAMESPACE, as the API server shows it."""
+
+log = logging.getLogger(__name__)
+
+
+class Wakeups:
+    """Decides which events are worth a pass.
+
+    The operator's own status writes come back as events; a pass is asked for only when something
+    that people write has changed: the spec, or an annotation. A rollout with a kill is urgent.
+    """
+
+    def __init__(self, queue: WorkQueue[Key], versions: Versions | None = None) -> None:
+        """Make it.
+
+        Args:
+            versions: what this process has seen. A glance in the pass that an event asks for must
+                not show what was before the event, from a cache that is yet to hear of it.
+        """
+        self._queue = queue
+        self._versions = versions or Versions()
+        self._lock = threading.Lock()
+        self._seen: dict[Key, tuple[object, ...]] = {}
+        self._releases: dict[Key, str] = {}
+
+    def rollout(self, event_type: str | None, raw: Mapping[str, Any]) -> None:
+        """Take an event of a rollout."""
+        metadata = raw["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        self._versions.note(rollout_path(key.namespace), version_of(raw))
+        if event_type == "DELETED":
+            self._gone(key)
+            return
+        self._queue.mark(key, urgent=is_of_a_kill(raw))
+        written = (
+            metadata["uid"],
+            metadata.get("generation"),
+            metadata.get("deletionTimestamp"),
+            hash(frozenset((metadata.get("annotations") or {}).items())),
+        )
+        with self._lock:
+            if self._seen.get(key) == written:
+                return
+            self._seen[key] = written
+            self._releases[key] = release_of(raw)
+        self._queue.add(key)
+
+    def listed(self, namespace: str, rollouts: Iterable[Mapping[str, Any]]) -> None:
+        """Take all rollouts that there are in a namespace, or in all."""
+        there = set()
+        for raw in rollouts:
+            there.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
+            self.rollout(None, raw)
+        with self._lock:
+            known = [key for key in self._seen if namespace in (EVERY_NAMESPACE, key.namespace)]
+        for key in known:
+            if key not in there:
+                self._gone(key)
+
+    def _gone(self, key: Key) -> None:
+        self._queue.mark(key, urgent=False)
+        with self._lock:
+            self._seen.pop(key, None)
+            self._releases.pop(key, None)
+            # A rollout that was refused because of this one may have its turn now.
+            woken = [other for other in self._seen if other.namespace == key.namespace]
+        for each in woken:
+            self._queue.add(each)
+
+    def changed(self, collection: Collection, kind: str, item: Mapping[str, Any]) -> None:
+        """Take an event of the cache."""
+        metadata = item["metadata"]
+        if collection == ROLLOUTS:
+            self.rollout(kind if kind == "DELETED" else None, item)
+        elif collection == JOBS:
+            self.job(item)
+        elif collection in OF_A_RELEASE:
+            labels = metadata.get("labels") or {}
+            # Helm's own records have the release in `name`, the chart's objects in `release`.
+            helm = labels.get("owner") == "helm"
+            self.release(metadata["namespace"], labels.get("name" if helm else "release", ""))
+
+    def release(self, namespace: str, name: str) -> None:
+        """Take a change of what a release is made of: a revert by hand is seen at once."""
+        if not name:
+            return
+        with self._lock:
+            woken = [
+                key
+                for key, release in self._releases.items()
+                if key.namespace == namespace and release == name
+            ]
+        for key in woken:
+            self._queue.add(key)
+
+    def job(self, raw: Mapping[str, Any]) -> None:
+        """Take an event of a Job that belongs to a rollout."""
+        metadata = raw["metadata"]
+        self._versions.note(JOBS.path(metadata["namespace"]), version_of(raw))
+        name = (metadata.get("labels") or {}).get(names.LABEL_ROLLOUT)
+        if name:
+            self._queue.add(Key(metadata["namespace"], name))
+
+
+def registry_for(wakeups: Wakeups, workers: Workers[Key]) -> kopf.OperatorRegistry:
+    """Return the handlers, registered."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=registry)
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure_kopf(settings)
+
+    @kopf.on.login(registry=registry, id="service-account", errors=kopf.ErrorsMode.IGNORED)
+    async def in_cluster(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**arguments)
+
+    @kopf.on.login(registry=registry, id="kubeconfig", errors=kopf.ErrorsMode.IGNORED)
+    async def from_outside(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_kubeconfig(**arguments)
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
+    async def rollout_event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
+        wakeups.rollout(type, body)
+
+    @kopf.on.event("batch", "v1", "jobs", registry=registry)
+    async def job_event(body: kopf.Body, **_: Any) -> None:
+        wakeups.job(body)
+
+    @kopf.on.probe(registry=registry, id="workers")
+    async def workers_alive(**_: Any) -> str:
+        if not workers.alive():
+            raise kopf.PermanentError("a worker thread has ended")
+        return "alive"
+
+    return registry
+
+
+class Backoffs:
+    """Seconds before each next try of a request, without end.
+
+    By default kopf gives up after a minute, for good: where a right is missing until somebody has
+    mended the Role, or a namespace is made later than the operator.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0), itertools.repeat(30.0))
+
+
+def configure_kopf(settings: kopf.OperatorSettings) -> None:
+    """Make kopf a source of events and nothing else."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.client_timeout = WATCH_SECONDS + 60
+    settings.watching.connect_timeout = 30
+    settings.networking.error_backoffs = Backoffs()
+    settings.watching.label_selectors["batch", "v1", "jobs"] = names.LABEL_ROLLOUT
+
+
+@contextmanager
+def listing(
+    namespaces: Iterable[str],
+    list_rollouts: ListRollouts,
+    wakeups: Wakeups,
+    seconds: float = LIST_SECONDS,
+) -> Iterator[None]:
+    """Give `wakeups` what there is in each namespace, again and again, in a thread of its own."""
+    ended = threading.Event()
+
+    def run() -> None:
+        # What was said of a namespace that cannot be listed; once is enough.
+        told: dict[str, str] = {}
+        while not ended.wait(seconds):
+            for namespace in namespaces:
+                try:
+                    wakeups.listed(namespace, list_rollouts(namespace))
+                except Exception as problem:  # noqa: BLE001 - the others are listed all the same
+                    if told.get(namespace) != str(problem):
+                        log.warning(
+                            "cannot list rollouts; it is tried again",
+                            extra={"namespace": namespace, "error": str(problem)},
+                        )
+                    told[namespace] = str(problem)
+                else:
+                    told.pop(namespace, None)
+
+    thread = threading.Thread(target=run, name="listing", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def serve(
+    namespaces: Iterable[str],
+    wakeups: Wakeups,
+    workers: Workers[Key],
+    list_rollouts: ListRollouts,
+    *,
+    liveness: str | None,
+) -> None:
+    """Watch `namespaces` and work until SIGTERM or SIGINT, then let running passes end.
+
+    Args:
+        namespaces: names, or EVERY_NAMESPACE alone.
+        liveness: address to answer liveness probes at, such as http://0.0.0.0:8080/healthz.
+    """
+    everywhere = EVERY_NAMESPACE in namespaces
+    workers.start()
+    try:
+        with listing(namespaces, list_rollouts, wakeups):
+            kopf.run(
+                registry=registry_for(wakeups, workers),
+                standalone=True,
+                clusterwide=everywhere,
+                namespaces=() if everywhere else tuple(namespaces),
+                liveness_endpoint=liveness,
+            )
+    finally:
+        workers.stop()

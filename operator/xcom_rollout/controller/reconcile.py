@@ -1,0 +1,402 @@
+"""One pass after the other: observe, decide, write what is known, act, until there is rest.
+
+Every pass starts from the world. Where one came to rest, a glance at a cache is enough to see that
+nothing is to be done since; an effect is decided on a look at the API server itself. What is
+remembered of passes before is only what failed in them, and only delays another try, so the
+operator may be stopped anywhere and go on from there.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from xcom_rollout.api.names import Condition
+from xcom_rollout.api.parse import SpecInvalidError
+from xcom_rollout.clients.errors import Conflict, WorldError
+from xcom_rollout.controller.events import Note, Recorder, Severity, notes_of
+from xcom_rollout.controller.failures import Failures, of_lasting, patience_for
+from xcom_rollout.controller.status_diff import differs, transitions, without_nulls, worth_telling
+from xcom_rollout.decide.actions import Action, WriteLedger
+from xcom_rollout.decide.core import decide
+from xcom_rollout.decide.decision import Decision, Progress
+from xcom_rollout.decide.observed import Observed, Rollout
+from xcom_rollout.decide.summarize import (
+    ACTION_FAILED,
+    INVALID_SPEC,
+    OBSERVE_FAILED,
+    failure,
+    failure_lasts,
+    still_failing,
+    summarize,
+)
+from xcom_rollout.stored.rollouts import (
+    ConflictError,
+    Raw,
+    Rollouts,
+    is_deleting,
+    is_kept,
+    read_rollout,
+)
+
+MOST_ON_ONE_LOOK: Final = 4
+"""Decisions that one look at the world may serve."""
+MOST_PASSES: Final = 50
+"""Passes in a row over one rollout before the others get their turn."""
+
+PATIENT_PASSES: Final = 4
+"""Passes over a held rollout before they become rarer."""
+LONGEST_UNSEEN: Final = timedelta(hours=1)
+"""Longest time for which glances at the cache are enough: no cache is believed for ever."""
+LONGEST_HELD: Final = timedelta(minutes=1)
+"""Longest time between passes over a held rollout."""
+LONGEST_IN_KILL: Final = timedelta(seconds=10)
+"""The same while a kill waits, such as for a task that takes hours."""
+
+log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """Names a rollout."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Patience:
+    """Looks less often at what has been held for long.
+
+    A remedy that causes no event is seen by looking. Somebody who has just been told acts within
+    minutes; a rollout that is held for hours need not cost as much as one that moves. Kept in
+    memory: losing it costs a few requests.
+    """
+
+    def __init__(self) -> None:
+        self._calm: dict[Key, int] = {}
+
+    def after(
+        self, key: Key, asked: timedelta, *, calm: bool, longest: timedelta = LONGEST_HELD
+    ) -> timedelta:
+        """Return when to look again.
+
+        Args:
+            calm: whether this pass found the rollout waiting, as the one before, with nothing new.
+            longest: time between passes that is not exceeded for that.
+        """
+        if not calm:
+            self._calm.pop(key, None)
+            return asked
+        passes = self._calm[key] = self._calm.get(key, 0) + 1
+        slower = min(asked * max(1.0, passes / PATIENT_PASSES), longest)
+        return max(asked, slower)
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Brings rollouts forward. Safe to use from several threads, for different keys."""
+
+    rollouts: Rollouts
+    recorder: Recorder
+    observe: Callable[[Rollout], Observed]
+    perform: Callable[[Observed, Action], None]
+    now: Callable[[], datetime] = utc_now
+    stopping: Callable[[], bool] = lambda: False
+    """Whether to leave further passes to the next start of the operator."""
+    same_look: Callable[[Observed], Observed | None] = lambda _: None
+    """Returns what was observed with the ledger as it is by now; None where that takes another
+    look at the world."""
+    glance: Callable[[Rollout], Observed] | None = None
+    """Returns what a cache shows, which may be behind by moments; without it, none is taken."""
+    patience: Patience = field(default_factory=Patience)
+    failures: Failures[Key] = field(default_factory=Failures)
+    settled: dict[Key, datetime] = field(default_factory=dict)
+    """When a look found nothing to do, for rollouts over which no pass has found anything since."""
+
+    def __call__(self, key: Key) -> timedelta | None:
+        """Make passes over the rollout until it rests.
+
+        Returns when to look again; None when only a change of the resource can matter.
+
+        Raises whatever went wrong on the way, after having told it in the status.
+        """
+        for _ in range(MOST_PASSES):
+            if self._may_glance(key) and (rest := self._glance(key)) is not None:
+                if rest.over:
+                    return rest.look_again
+                continue
+            self.settled.pop(key, None)
+            raw = self.rollouts.get(key.namespace, key.name)
+            if raw is None or _is_gone(raw):
+                self.failures.forget(key)
+                return None
+            try:
+                rest = self._pass(key, raw)
+            except (ConflictError, Conflict):
+                continue  # somebody else was quicker: look again
+            if rest.over:
+                self.settled[key] = self.now()
+                return rest.look_again
+            if self.stopping():
+                break
+        return timedelta(0)
+
+    def _may_glance(self, key: Key) -> bool:
+        looked = self.settled.get(key)
+        return looked is not None and timedelta(0) <= self.now() - looked < LONGEST_UNSEEN
+
+    def _glance(self, key: Key) -> "_Rest | None":
+        """Return the rest that the cache shows; None where the world has to be looked at.
+
+        A cache that is behind is never a reason to act. Nor is it to report trouble: what a glance
+        cannot see, or finds to be wrong, is looked at. Only the upkeep of what is done is begun at
+        a glance, such as a census while all is well: it changes nothing of Airflow's.
+        """
+        if self.glance is None:
+            return None
+        try:
+            raw = self.rollouts.get(key.namespace, key.name, glance=True)
+            if raw is None or _is_gone(raw):
+                return None
+            rollout = read_rollout(raw)
+            observed, now = self.glance(rollout), self.now()
+            decision = decide(observed, now, self.failures.asides_of(key, now))
+        except (SpecInvalidError, WorldError):
+            return None
+        except Exception:
+            # Whatever it is, a look finds it too and reports it, or shows that it is the cache's.
+            log.exception("a glance failed", extra={"rollout": str(key)})
+            return None
+        progress = decision.current.finding.progress
+        if decision.action is not None and progress is not Progress.DONE:
+            return None
+        if progress is Progress.HELD and not _shows(raw, decision):
+            return None
+        try:
+            return self._decide_and_act(key, raw, rollout, (observed, decision, now))[0]
+        except (ConflictError, Conflict):
+            return None
+        except Exception:
+            self.settled.pop(key, None)
+            raise
+
+    def _pass(self, key: Key, raw: Raw) -> "_Rest":
+        try:
+            rollout = read_rollout(raw)
+        except SpecInvalidError as invalid:
+            self.failures.over(key)
+            self._tell_failure(key, raw, INVALID_SPEC, str(invalid), accepted=False)
+            return _Rest(over=True)
+        rest, raw, seen = self._decide_and_act(key, raw, rollout, None)
+        for _ in range(MOST_ON_ONE_LOOK - 1):
+            if seen is None or self.stopping():
+                break
+            rest, raw, seen = self._decide_and_act(key, raw, rollout, seen)
+        return rest
+
+    def _decide_and_act(
+        self,
+        key: Key,
+        raw: Raw,
+        rollout: Rollout,
+        seen: Observed | tuple[Observed, Decision, datetime] | None,
+    ) -> tuple["_Rest", Raw, Observed | None]:
+        """Return whether there is rest, the resource, and a look that serves once more.
+
+        Args:
+            seen: a look that serves here too; or one with what was decided on it, and when: at
+                another time it could decide otherwise.
+        """
+        previous = raw.get("status") or {}
+        try:
+            if isinstance(seen, tuple):
+                observed, decision, now = seen
+                asides = self.failures.asides_of(key, now)
+            else:
+                observed = seen or self.observe(rollout)
+                now = self.now()
+                asides = self.failures.asides_of(key, now)
+                decision = decide(observed, now, asides)
+            status = summarize(observed, decision, now, previous)
+        except Conflict:
+            raise
+        except Exception as error:
+            self._try_to_tell(key, raw, rollout, error)
+            raise
+        failing = self.failures.of(key, previous, now)
+        again = failing is not None and failing.tries_again(decision.action)
+        told = again or decision.current.step in asides
+        if again or (failing is not None and failing.lasting and decision.action is not None):
+            status = still_failing(status, previous, now)
+        raw = self._publish(key, raw, status, () if told else _announcement(decision))
+        if decision.action is None:
+            rest = self._rest(key, observed, decision, calm=not differs(previous, status))
+            return rest, raw, None
+        started = self.now()
+        try:
+            self.perform(observed, decision.action)
+        except Conflict:
+            raise
+        except Exception as error:
+            if self._put_off(key, decision, error):
+                return _Rest(over=False), raw, None
+            self._try_to_tell(key, raw, rollout, error, decision.action)
+            raise
+        self.failures.succeeded(key, decision.action)
+        self.failures.done(key, decision.current.step)
+        log.info(
+            "action",
+            extra={
+                "rollout": str(key),
+                "step": decision.current.step,
+                "action": type(decision.action).__name__,
+                "what": decision.action.describe(),
+                "seconds": round((self.now() - started).total_seconds(), 3),
+            },
+        )
+        recorded = isinstance(decision.action, WriteLedger)
+        return _Rest(over=False), raw, self.same_look(observed) if recorded else None
+
+    def _rest(self, key: Key, observed: Observed, decision: Decision, *, calm: bool) -> "_Rest":
+        """Return when to look again, where nothing is to be done now.
+
+        Args:
+            calm: whether nothing has changed since the pass before.
+        """
+        self.failures.over(key)
+        progress = decision.current.finding.progress
+        killing = observed.ledger.kill is not None
+        # The way back is in a hurry; what it waits for may take hours all the same.
+        waits = progress is Progress.HELD or (killing and progress is Progress.WAITING)
+        longest = LONGEST_IN_KILL if killing else LONGEST_HELD
+        asked = decision.requeue_after
+        after = self.patience.after(key, asked, calm=waits and calm, longest=longest)
+        return _Rest(over=True, look_again=after)
+
+    def _put_off(self, key: Key, decision: Decision, error: Exception) -> bool:
+        """Put off an action that failed, where the steps after it wait for nothing of it.
+
+        A ledger that cannot be written, and a fault of our own, are failures of the whole pass.
+        """
+        current, action = decision.current, decision.action
+        mine = isinstance(error, WorldError) and not isinstance(action, WriteLedger)
+        if current.blocking or not mine or action is None:
+            return False
+        message = f"could not {action.describe()}: {error}"
+        self.failures.put_off(key, current.step, message, self.now())
+        log.warning("put off", extra={"rollout": str(key), "step": current.step, "why": message})
+        return True
+
+    def _publish(
+        self, key: Key, raw: Raw, status: Mapping[str, Any], notes: tuple[Note, ...] = ()
+    ) -> Raw:
+        """Write the status if it says anything new, then tell of it."""
+        previous = raw.get("status") or {}
+        changes = transitions(previous, status)
+        if differs(previous, status):
+            wanted = without_nulls(status)
+            raw = self.rollouts.write_status(raw, wanted)
+            if differs(raw.get("status"), wanted):
+                log.error(
+                    "the installed CRD drops parts of the status: install the CRD of this version",
+                    extra={"rollout": str(key)},
+                )
+        for change in worth_telling(changes):
+            log.info(
+                "condition",
+                extra={
+                    "rollout": str(key),
+                    "condition": change.type,
+                    "status": change.status,
+                    "reason": change.reason,
+                    "what": change.message,
+                },
+            )
+        told = {(note.reason, note.message): note for note in (*notes, *notes_of(changes))}
+        self.recorder.record(raw, told.values())
+        return raw
+
+    def _tell_failure(
+        self,
+        key: Key,
+        raw: Raw,
+        reason: str,
+        message: str,
+        *,
+        accepted: bool = True,
+        lasting: bool = False,
+    ) -> None:
+        previous = raw.get("status") or {}
+        status = failure(
+            raw["metadata"]["generation"],
+            reason,
+            message,
+            self.now(),
+            previous,
+            accepted=accepted,
+            lasting=lasting,
+        )
+        # Of one that lasts the status has the newest words; a person was told already.
+        news = differs(previous, status) and not (lasting and failure_lasts(previous))
+        notes = (Note(Severity.WARNING, reason, message),) if news else ()
+        self._publish(key, raw, status, notes)
+
+    def _try_to_tell(
+        self, key: Key, raw: Raw, rollout: Rollout, error: Exception, action: Action | None = None
+    ) -> None:
+        """Tell a failure in the status, if that can be written; the error is raised anyway."""
+        reason, message, tried = OBSERVE_FAILED, str(error) or type(error).__name__, ""
+        if action is not None:
+            reason, tried = ACTION_FAILED, action.describe()
+            message = f"could not {tried}: {message}"
+        previous = raw.get("status") or {}
+        patience = patience_for(rollout, previous)
+        failing = self.failures.failed(key, previous, self.now(), patience, tried)
+        if failing.lasting:
+            message = of_lasting(message, rollout, patience, action)
+        try:
+            self._tell_failure(key, raw, reason, message, lasting=failing.lasting)
+        except Exception as second:
+            log.exception(
+                "a failure could not be told in the status",
+                extra={"rollout": str(key), "failure": message, "error": str(second)},
+            )
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """Whether the passes are over for now, and when to look again."""
+
+    over: bool
+    look_again: timedelta | None = None
+
+
+def _shows(raw: Raw, decision: Decision) -> bool:
+    """Whether the status says already what holds the rollout."""
+    conditions = (raw.get("status") or {}).get("conditions") or []
+    shown = {condition["type"]: condition.get("reason") for condition in conditions}
+    return shown.get(Condition.READY) == decision.current.finding.reason
+
+
+def _is_gone(raw: Raw) -> bool:
+    """Whether the rollout is being deleted, and nothing of it is waited for."""
+    return is_deleting(raw["metadata"]) and not is_kept(raw["metadata"])
+
+
+def _announcement(decision: Decision) -> tuple[Note, ...]:
+    """Return what to tell about the action to come.
+
+    Upkeep of a live rollout is not told, and what is held was told when it began to be.
+    """
+    finding = decision.current.finding
+    if finding.action is None or finding.progress in (Progress.DONE, Progress.HELD):
+        return ()
+    return (Note(Severity.NORMAL, finding.reason, finding.message),)

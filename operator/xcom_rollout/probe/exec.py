@@ -1,0 +1,90 @@
+"""The probe as a process inside a pod that runs already."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.probe.result import find_result
+
+CONCURRENCY: Final = 4
+"""Pods to look into at a time."""
+TIMEOUT: Final = 60.0
+"""Seconds for one pod; importing Airflow alone takes a few."""
+
+# What a process in a pod is given comes by its standard input and stays in memory: the pod's file
+# system may be read-only, and nothing shall be left behind in it. The end of standard input cannot
+# be told there, so its length is told before.
+_READ: Final = """
+import os, runpy, sys
+size = int(sys.argv[1])
+data = sys.stdin.buffer.read(size)
+if len(data) != size:
+    sys.exit("xcom_probe: %d of %d bytes arrived" % (len(data), size))
+fd = os.memfd_create("xcom_probe")
+with open(fd, "wb", closefd=False) as file:
+    file.write(data)
+given = "/proc/self/fd/%d" % fd
+"""
+BOOTSTRAP: Final = f"""{_READ}
+sys.argv = ["xcom_probe", *sys.argv[2:]]
+runpy.run_path(given, run_name="__main__")
+"""
+"""Runs the zipapp that it is given."""
+WITH_RUNS: Final = f"""{_READ}
+probe = sys.argv[2]
+sys.argv = [probe, *sys.argv[3:], "--runs-file", given]
+runpy.run_path(probe, run_name="__main__")
+"""
+"""Runs a zipapp that is there, with the list of runs that it is given."""
+
+
+def ask_probe_in_image(
+    api: KubeApi,
+    namespace: str,
+    pod: str,
+    container: str,
+    probe: str,
+    arguments: Sequence[str],
+    *,
+    runs: bytes | None,
+    timeout: float,
+) -> Mapping[str, Any]:
+    """Run the probe that a container has mounted, and return its result document.
+
+    Args:
+        probe: its path in the container.
+        arguments: with `--markers`, or its result is not found.
+        runs: content of `--runs-file`; None where the command takes none.
+        timeout: seconds for all of it.
+
+    Raises:
+        Forbidden: the right to start processes in pods is missing.
+        KubeError: the process could not be started, or did not end in time.
+        Malformed: it printed no result.
+    """
+    command: tuple[str, ...] = ("python", probe, *arguments)
+    if runs is not None:
+        command = ("python", "-c", WITH_RUNS, str(len(runs)), probe, *arguments)
+    return find_result(api.run(namespace, pod, container, command, runs or b"", timeout=timeout))
+
+
+def ask_probe(
+    api: KubeApi,
+    namespace: str,
+    pod: str,
+    container: str,
+    probe: bytes,
+    arguments: Sequence[str],
+) -> Mapping[str, Any]:
+    """Run the probe, a zipapp, in a container and return its result document.
+
+    Args:
+        arguments: for the probe; with `--markers`, or its result is not found.
+
+    Raises:
+        Forbidden: the right to start processes in pods is missing.
+        KubeError: the process could not be started, or did not end in time.
+        Malformed: it printed no result.
+    """
+    command = ("python", "-c", BOOTSTRAP, str(len(probe)), *arguments)
+    return find_result(api.run(namespace, pod, container, command, probe, timeout=TIMEOUT))

@@ -1,1 +1,0 @@
-"""Which build an Airflow release has loaded: seen in its pods, held against a commit."""

@@ -1,0 +1,1 @@
+"""An Airflow release as Kubernetes shows it: workloads, pods, configuration."""

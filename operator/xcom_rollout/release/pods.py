@@ -1,0 +1,96 @@
+"""Pods of a release as Kubernetes gives them: what they are and how they stand."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from xcom_rollout.clients.errors import ActionFailed
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.decide.ledger import RunKey
+from xcom_rollout.release.objects import component_of, main_container, release_selector
+
+_ENDED: Final = ("Succeeded", "Failed")
+
+
+_MADE_BY_EXECUTOR: Final = "kubernetes_executor=True"
+"""Label that KubernetesExecutor gives each of its pods, whatever its template says."""
+
+
+def list_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
+    """Return the pods of the release that can read XCom.
+
+    Raises:
+        KubeError: the cluster could not be asked.
+    """
+    return api.list(object_path(namespace, "pods"), labels=release_selector(release))
+
+
+def list_task_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
+    """Return the task pods of KubernetesExecutor in a namespace, but those of another release.
+
+    A pod template of the user's own may lack the chart's labels. A pod without them may be one of
+    another Airflow in the namespace: waiting for it in vain is the lesser evil.
+
+    Raises:
+        KubeError: the cluster could not be asked.
+    """
+    found = api.list(object_path(namespace, "pods"), labels=_MADE_BY_EXECUTOR)
+    return [
+        pod
+        for pod in found
+        if (pod["metadata"].get("labels") or {}).get("release", release) == release
+    ]
+
+
+def run_of(item: Json) -> RunKey | None:
+    """Return the DAG run that a task pod of KubernetesExecutor works for.
+
+    The annotations hold the real names; those in the labels are made safe for labels.
+    """
+    for names in (item["metadata"].get("annotations"), item["metadata"].get("labels")):
+        if names and names.get("dag_id") and names.get("run_id"):
+            return RunKey(names["dag_id"], names["run_id"])
+    return None
+
+
+def is_terminating(item: Json) -> bool:
+    return item["metadata"].get("deletionTimestamp") is not None
+
+
+def has_ended(item: Json) -> bool:
+    return (item.get("status") or {}).get("phase") in _ENDED
+
+
+def is_ready(item: Json) -> bool:
+    conditions = (item.get("status") or {}).get("conditions") or []
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
+def container_status(item: Json) -> Mapping[str, Any] | None:
+    """Return the status of the container that runs Airflow; None before there is one."""
+    statuses = (item.get("status") or {}).get("containerStatuses") or []
+    if not statuses:
+        return None
+    try:
+        return main_container(statuses, component_of(item))
+    except ActionFailed:
+        return None
+
+
+def trouble(item: Json) -> str:
+    """Return why a pod does not run, empty where it does or where nothing is known."""
+    status = item.get("status") or {}
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    every = [
+        *(status.get("initContainerStatuses") or []),
+        *(status.get("containerStatuses") or []),
+    ]
+    for container in every:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason", "")
+        if reason and reason not in ("PodInitializing", "ContainerCreating"):
+            message = waiting.get("message", "")
+            return f"{reason}: {message}" if message else str(reason)
+    return ""

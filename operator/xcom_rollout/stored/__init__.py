@@ -1,0 +1,1 @@
+"""What the operator keeps in the cluster: ledgers, rollouts, and their names."""

@@ -1,0 +1,199 @@
+"""What went wrong is a kind, for one run at a time; what a kill will need is asked beforehand."""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from nasty_http import NastyServer, Reply
+from opened_airflow import is_airflow, opened, token
+
+from xcom_rollout.airflow_api.airflow import AirflowApi, DagInfo
+from xcom_rollout.airflow_api.rights import NO_DAG, NO_RUN, missing_rights
+from xcom_rollout.clients.errors import AirflowError, AirflowFault
+from xcom_rollout.decide.ledger import RunKey
+
+KEY = RunKey("d", "r")
+FORBIDDEN = Reply(403, {"detail": "Forbidden"})
+
+
+@pytest.fixture
+def server() -> Iterator[NastyServer]:
+    with NastyServer() as server:
+        yield server
+
+
+def at(key: RunKey, tail: str = "", api: str = "v2") -> str:
+    return f"/api/{api}/dags/{key.dag_id}/dagRuns/{quote(key.run_id, safe='')}{tail}"
+
+
+def run(key: RunKey, state: str = "running") -> Reply:
+    shown = {"dag_id": key.dag_id, "dag_run_id": key.run_id, "state": state, "start_date": None}
+    return Reply(body=shown)
+
+
+def dag(name: str = "d", *, active: bool = True, paused: bool = False) -> Reply:
+    return Reply(body={"dag_id": name, "is_paused": paused, "is_stale": not active})
+
+
+def airflow_3(server: NastyServer) -> AirflowApi:
+    is_airflow(server, "3.3.2")
+    server.answer("/auth/token", token(1), token(2))
+    return opened(server)
+
+
+@pytest.mark.parametrize(
+    ("reply", "fault"),
+    [
+        (Reply(401, {}), AirflowFault.UNAUTHORIZED),
+        (FORBIDDEN, AirflowFault.FORBIDDEN),
+        (Reply(409, {}), AirflowFault.CONFLICT),
+        (Reply(500, {}), AirflowFault.OTHER),
+        (Reply(body="<html>"), AirflowFault.UNREACHABLE),
+        (Reply(body="", cut=True), AirflowFault.UNREACHABLE),
+    ],
+)
+def test_a_failure_is_of_a_kind(server: NastyServer, reply: Reply, fault: AirflowFault) -> None:
+    api = airflow_3(server)
+    server.answer("/api/v2/dags/d", dag())
+    server.answer(at(KEY), reply)
+    with pytest.raises(AirflowError) as failed:
+        api.fail(KEY)
+    assert failed.value.fault is fault
+    assert failed.value.retry_after > 0
+
+
+def test_a_joined_error_keeps_its_kind() -> None:
+    error = AirflowError("no", 7.0, fault=AirflowFault.FORBIDDEN, status=403)
+    other = error.reworded("2 failed, the first so: no")
+    assert (other.message, str(other)) == ("2 failed, the first so: no",) * 2
+    assert (other.fault, other.status, other.retry_after) == (AirflowFault.FORBIDDEN, 403, 7.0)
+    assert error.message == "no"
+
+
+# -- a run that does not do what it is asked to --------------------------------------------------
+
+
+def test_a_run_with_a_pending_teardown_is_no_error_and_says_its_state(server: NastyServer) -> None:
+    api = airflow_3(server)
+    server.answer(at(KEY), run(KEY, "running"))
+    server.answer("/api/v2/dags/d", dag())
+    assert api.fail(KEY) == "running"
+
+
+def test_a_run_whose_dag_is_gone_cannot_be_stopped_in_silence(server: NastyServer) -> None:
+    # Airflow 2.11 answers 200 and does nothing.
+    is_airflow(server, "2.11.2")
+    server.answer(at(KEY, api="v1"), run(KEY, "queued"))
+    server.answer("/api/v1/dags/d", Reply(body={"is_paused": False, "is_active": False}))
+    with pytest.raises(AirflowError, match=r"file is gone.*bring the file back") as failed:
+        opened(server).fail(KEY)
+    assert failed.value.fault is AirflowFault.DAG_NOT_FOUND
+
+
+def test_a_clear_that_fails_for_its_dag_is_gone_says_so(server: NastyServer) -> None:
+    # Airflow 2.11 answers 500.
+    is_airflow(server, "2.11.2")
+    server.answer(at(KEY, "/clear", "v1"), Reply(500, "Ooops!"))
+    server.answer("/api/v1/dags/d", Reply(body={"is_paused": False, "is_active": False}))
+    with pytest.raises(AirflowError) as failed:
+        opened(server).clear(KEY)
+    assert failed.value.fault is AirflowFault.DAG_NOT_FOUND
+
+
+def test_a_run_that_could_be_cleared_is_not_cleared_by_the_question(server: NastyServer) -> None:
+    api = airflow_3(server)
+    server.answer(at(KEY, "/clear"), Reply(body={"task_instances": []}))
+    server.answer("/api/v2/dags/d", dag())
+    api.can_clear(KEY)
+    (asked,) = server.asked(at(KEY, "/clear"))
+    assert '"dry_run":true' in asked.body
+
+
+@pytest.mark.parametrize(
+    ("cleared", "found", "of_dag", "fault"),
+    [
+        (Reply(404), Reply(404), dag(), AirflowFault.RUN_NOT_FOUND),
+        (Reply(404), run(KEY), dag(), AirflowFault.DAG_NOT_FOUND),
+        (Reply(body={}), run(KEY), dag(active=False), AirflowFault.DAG_NOT_FOUND),
+        (FORBIDDEN, run(KEY), dag(), AirflowFault.FORBIDDEN),
+        (Reply(409, "no"), run(KEY), dag(), AirflowFault.CONFLICT),
+    ],
+)
+def test_what_would_stop_a_clear_is_known_before(
+    server: NastyServer, cleared: Reply, found: Reply, of_dag: Reply, fault: AirflowFault
+) -> None:
+    api = airflow_3(server)
+    server.answer(at(KEY, "/clear"), cleared)
+    server.answer(at(KEY), found)
+    server.answer("/api/v2/dags/d", of_dag)
+    with pytest.raises(AirflowError) as failed:
+        api.can_clear(KEY)
+    assert failed.value.fault is fault
+
+
+def test_a_dag_says_whether_it_is_there_and_paused(server: NastyServer) -> None:
+    api = airflow_3(server)
+    server.answer("/api/v2/dags/d", dag(paused=True), dag(active=False))
+    assert api.dag("d") == DagInfo("d", paused=True, active=True)
+    assert api.dag("d") == DagInfo("d", paused=False, active=False)
+    assert api.dag("gone") is None
+
+
+@pytest.mark.parametrize("name", ["..", ".", ""])
+def test_an_id_that_is_a_path_is_asked_of_nobody(server: NastyServer, name: str) -> None:
+    api = airflow_3(server)
+    with pytest.raises(AirflowError, match="cannot be asked for"):
+        api.run(RunKey("d", name))
+    assert server.asked() == []
+
+
+# -- rights --------------------------------------------------------------------------------------
+
+
+def test_a_user_with_all_rights_lacks_none(server: NastyServer) -> None:
+    assert missing_rights(airflow_3(server)) == ()
+    assert all(request.path != f"/api/v2/dags/{NO_DAG}/clear" for request in server.asked())
+
+
+def test_each_missing_right_is_named_with_its_remedy(server: NastyServer) -> None:
+    api = airflow_3(server)
+    nothing = RunKey("d", NO_RUN)
+    server.answer("/api/v2/dags/d", dag(paused=True), method="GET")
+    server.answer("/api/v2/dags/d", FORBIDDEN, method="PATCH")
+    server.answer(at(nothing), FORBIDDEN, method="PATCH")
+    server.answer(at(nothing, "/clear"), FORBIDDEN)
+    missing = missing_rights(api, ["d"])
+    assert [right.right for right in missing] == [
+        "pause DAGs",
+        "set DAG runs to failed",
+        "clear DAG runs",
+    ]
+    assert str(missing[0]) == (
+        "spec.airflow.api.credentialsSecretRef: the user may not pause DAGs (asked about the "
+        "DAG d); give it the role Op, or one with the permission can edit on DAGs, or "
+        "access_control of the DAG d"
+    )
+    asked = [request for request in server.asked("/api/v2/dags/d") if request.method == "PATCH"][-1]
+    # A mask that names no field, and what the DAG is already.
+    assert (asked.query, asked.body) == (f"update_mask={NO_RUN}", '{"is_paused":true}')
+
+
+def test_rights_are_not_judged_where_airflow_fails(server: NastyServer) -> None:
+    api = airflow_3(server)
+    server.answer("/api/v2/dags/d", Reply(503, "starting"))
+    with pytest.raises(AirflowError, match="503"):
+        missing_rights(api, ["d"])
+
+
+def test_a_user_who_may_do_nothing_is_one_who_is_not_known(server: NastyServer) -> None:
+    # Airflow 2.11 answers 403 to a wrong password.
+    is_airflow(server, "2.11.2")
+    for path in (f"/api/v1/dags/{NO_DAG}", "/api/v1/dags"):
+        server.answer(path, FORBIDDEN)
+    for tail in ("", "/clear", "/taskInstances"):
+        server.answer(at(RunKey(NO_DAG, NO_RUN), tail, "v1"), FORBIDDEN)
+    with pytest.raises(AirflowError, match=r"allows nothing at all.*password is wrong") as refused:
+        missing_rights(opened(server))
+    assert refused.value.fault is AirflowFault.UNAUTHORIZED
+    with pytest.raises(AirflowError, match="username and password are wrong"):
+        opened(server).dag(NO_DAG)
