@@ -29,7 +29,7 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "string_too_long": "must have at most {max_length} characters",
     "tuple_type": "must be a list",
 }
-_PASSWORD: Final = re.compile(r"(://[^@/:\s\"]*:)[^@/\s\"]+@")
+_PASSWORD: Final = re.compile(r"(://[^@/:\s\"]*:)[^@\s\"]+@")
 """A password in an address: a message that shows the value ends up in logs."""
 _PREFIXED: Final = re.compile(r"([A-Za-z0-9.]+): (.*)", re.DOTALL)
 """A validator of a whole object names the field within it in front of its message."""

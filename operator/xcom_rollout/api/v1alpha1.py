@@ -63,7 +63,7 @@ _THRESHOLD_RULE = {
         ),
     ),
 }
-_HAS_PASSWORD: Final = "[^/]*//[^@/]*:[^@/]*@.*"
+_HAS_PASSWORD: Final = "[^/]*//[^@/:]*:[^@]*@.*"
 _PASSWORD_IN_PATH: Final = (
     "may hold no user and password before the @, for the path is stored with every value; write "
     "the id of an Airflow connection there, as in s3://aws_default@my-bucket/xcom, and change the "

@@ -85,6 +85,11 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             id="path with a password",
         ),
         pytest.param(
+            lambda s: s["backend"]["objectStorage"].update(path="s3://KEY:sec/ret+x@bucket/x"),
+            *("spec.backend.objectStorage.path", '"s3://KEY:***@bucket/x"', "may hold no user and"),
+            id="path with a password that has a slash",
+        ),
+        pytest.param(
             lambda s: s["backend"]["objectStorage"].update(path="S3://user:secret@bucket"),
             *("spec.backend.objectStorage.path", '"S3://user:***@bucket"', "may hold no user and"),
             id="path with a password and another fault",
