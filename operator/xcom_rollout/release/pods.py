@@ -28,18 +28,20 @@ def list_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
 def list_task_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
     """Return the task pods of KubernetesExecutor in a namespace, but those of another release.
 
-    A pod template of the user's own may lack the chart's labels. A pod without them may be one of
-    another Airflow in the namespace: waiting for it in vain is the lesser evil.
+    A pod template of the user's own may lack the chart's labels, or have a `release` of its own
+    that means something else. Such a pod may be one of another Airflow in the namespace: waiting
+    for it in vain is the lesser evil. Only the chart's labels together tell of another release.
 
     Raises:
         KubeError: the cluster could not be asked.
     """
     found = api.list(object_path(namespace, "pods"), labels=_MADE_BY_EXECUTOR)
-    return [
-        pod
-        for pod in found
-        if (pod["metadata"].get("labels") or {}).get("release", release) == release
-    ]
+    return [pod for pod in found if not _is_of_another(pod, release)]
+
+
+def _is_of_another(pod: Json, release: str) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return labels.get("tier") == "airflow" and labels.get("release", release) != release
 
 
 def run_of(item: Json) -> RunKey | None:
