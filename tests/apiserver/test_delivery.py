@@ -108,20 +108,25 @@ def test_a_release_that_moved_on_is_left_alone(bench: Bench) -> None:
     assert current.revision == 1
 
 
+def upgrade_after(bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Let somebody upgrade the release just after a method of `HelmDelivery` has read it."""
+    read = getattr(HelmDelivery, method)
+
+    def meddle(self: HelmDelivery, *words: Any) -> Any:
+        found = read(self, *words)
+        repository = ("--repo", bench.repository, "--version", "1.0.0")
+        bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values={"size": 7})
+        return found
+
+    monkeypatch.setattr(HelmDelivery, method, meddle)
+
+
 @pytest.mark.parametrize("way_back", [False, True])
 def test_an_upgrade_that_somebody_makes_while_a_delivery_is_compared_is_not_undone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, way_back: bool
 ) -> None:
     bench.install()
-    compare = HelmDelivery._difference
-
-    def meddle(self: HelmDelivery, *words: Any) -> Any:
-        found = compare(self, *words)
-        repository = ("--repo", bench.repository, "--version", "1.0.0")
-        bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values={"size": 7})
-        return found
-
-    monkeypatch.setattr(HelmDelivery, "_difference", meddle)
+    upgrade_after(bench, monkeypatch, "_difference")
     with pytest.raises(Conflict, match="at revision 2, and this was decided on revision 1"):
         bench.delivery().apply(TARGET, 1, way_back=way_back)
     assert bench.values() == {"size": 7}
@@ -428,15 +433,7 @@ def test_an_upgrade_that_somebody_makes_while_a_revision_is_looked_for_is_not_ro
 ) -> None:
     bench.install()
     bench.delivery().apply(TARGET, 1)
-    look_for = HelmDelivery._earlier
-
-    def meddle(self: HelmDelivery, *words: Any) -> Any:
-        found = look_for(self, *words)
-        repository = ("--repo", bench.repository, "--version", "1.0.0")
-        bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values={"size": 7})
-        return found
-
-    monkeypatch.setattr(HelmDelivery, "_earlier", meddle)
+    upgrade_after(bench, monkeypatch, "_earlier")
     with pytest.raises(Conflict, match="at revision 3, and this was decided on revision 2"):
         bench.delivery().roll_back(DATABASE, 2)
     assert bench.data()["size"] == "7"

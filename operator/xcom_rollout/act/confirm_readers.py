@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
-from xcom_rollout.airflow_api.airflow import in_parallel
 from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.actions import ConfirmReaders
 from xcom_rollout.decide.ledger import Reader

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
-from xcom_rollout.airflow_api.airflow import in_parallel
 from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
+from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.decide.kill.outcomes import with_errors
 from xcom_rollout.decide.ledger import Ledger, RunKey
 from xcom_rollout.decide.observed import Observed

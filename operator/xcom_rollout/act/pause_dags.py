@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from xcom_rollout.airflow_api.airflow import in_parallel, open_airflow
+from xcom_rollout.airflow_api.airflow import open_airflow
+from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.world import World
 

@@ -1,9 +1,9 @@
 """Keep the resource while a kill goes on, and let it go afterwards."""
 
 from xcom_rollout.api import names
-from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.actions import SetFinalizer
 from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.stored.rollouts import rollout_path
 from xcom_rollout.world import World
 
 
@@ -14,7 +14,7 @@ def set_finalizer(world: World, rollout: Rollout, action: SetFinalizer) -> None:
         Conflict: somebody changed the resource meanwhile, or it is gone.
         WorldError: the cluster refused or could not be asked.
     """
-    path = object_path(rollout.namespace, names.PLURAL, rollout.name, version=names.API_VERSION)
+    path = rollout_path(rollout.namespace, rollout.name)
     raw = world.api.find(path)
     if raw is None:
         return

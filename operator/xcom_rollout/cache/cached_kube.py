@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from xcom_rollout.cache.collections import Cache, Collection, serving
 from xcom_rollout.cache.selectors import matches, parse_selector
-from xcom_rollout.clients.kube import KubeApi, Listed
-
-Json = dict[str, Any]
+from xcom_rollout.clients.kube import Json, KubeApi, Listed
 
 
 @dataclass(frozen=True)

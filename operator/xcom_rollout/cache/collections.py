@@ -3,16 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from xcom_rollout.api import names
 from xcom_rollout.cache.reflector import Reflector
 from xcom_rollout.cache.selectors import Selector, covers, parse_selector
 from xcom_rollout.cache.store import Store
-from xcom_rollout.clients.kube import KubeApi, Listed
+from xcom_rollout.clients.kube import Json, KubeApi, Listed
 from xcom_rollout.clients.kube_path import object_path
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,11 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from xcom_rollout.cache.store import SILENCE, Store
 from xcom_rollout.clients.errors import Forbidden, KubeError, WorldError
-from xcom_rollout.clients.kube import version_of
-
-Json = dict[str, Any]
+from xcom_rollout.clients.kube import Json, Listed, version_of
 
 WATCH_SECONDS: Final = (1800, 3600)
 """How long a watch lasts, at least and at most: watches that began together do not end so."""
@@ -25,7 +23,7 @@ log = logging.getLogger(__name__)
 class Source(Protocol):
     """A collection of the API server."""
 
-    def listed(self) -> tuple[list[Json], int]:
+    def listed(self) -> Listed:
         """Return the objects, and the resourceVersion at which they were so; 0 where it is none.
 
         Raises:
@@ -36,8 +34,7 @@ class Source(Protocol):
         """Yield what happens since a resourceVersion: `type` and `object`, and bookmarks.
 
         Raises:
-            Expired: that is too long ago.
-            WorldError: the watch is refused or lost.
+            WorldError: the watch is refused or lost, or that is too long ago.
         """
 
 

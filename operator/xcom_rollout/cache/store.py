@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
-Json = dict[str, Any]
+from xcom_rollout.clients.kube import Json
 
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 SILENCE: Final = 150.0

@@ -39,10 +39,6 @@ class KubeError(WorldError):
     """The API server refused, or could not be asked."""
 
 
-class Expired(KubeError):  # noqa: N818 - named after what happened
-    """The API server has forgotten what a watch asks for: the collection has to be listed."""
-
-
 class Forbidden(KubeError):  # noqa: N818 - named after what happened
     """The operator lacks a right."""
 

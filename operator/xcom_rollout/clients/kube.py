@@ -19,7 +19,7 @@ from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
 from lightkube.core.generic_client import BasicRequest
 
 from xcom_rollout.api import names
-from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Expired, Forbidden, KubeError
+from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Forbidden, KubeError
 from xcom_rollout.clients.kube_path import checked, object_path
 from xcom_rollout.clients.websocket import close_orderly
 
@@ -154,8 +154,7 @@ class KubeApi:
             seconds: after which the server ends the watch.
             silence: seconds without a word after which the connection is taken for lost.
 
-        Raises:
-            Expired: the server has forgotten what happened since; list again.
+        Also raises `KubeError` where the server has forgotten what happened since.
         """
         params = {
             "watch": "1",
@@ -169,10 +168,8 @@ class KubeApi:
             for line in lines:
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    status = event["object"]
-                    if status.get("code") == httpx2.codes.GONE:
-                        raise Expired(f"watching {path}: {status.get('message')}", RETRY_SOON)
-                    raise KubeError(f"watching {path}: {status.get('message')}", RETRY_SOON)
+                    said = event["object"].get("message")
+                    raise KubeError(f"watching {path}: {said}", RETRY_SOON)
                 yield event
 
     def known_version(self, path: str) -> str | None:
@@ -324,8 +321,6 @@ class KubeApi:
             try:
                 if response.is_error:
                     response.read()
-                    if response.status_code == httpx2.codes.GONE:
-                        raise Expired(f"watching {path}: {_message(response)}", RETRY_SOON)
                     raise _refused(response, path)
                 yield _lines(response)
             finally:

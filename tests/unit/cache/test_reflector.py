@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from xcom_rollout.cache.reflector import Reflector
-from xcom_rollout.clients.errors import Expired, Forbidden, KubeError
+from xcom_rollout.clients.errors import Forbidden, KubeError
 
 DEADLINE = 20.0
 
@@ -125,7 +125,7 @@ def test_a_watch_that_ends_without_a_word_is_lost_and_begun_more_and_more_rarely
 
 def test_a_server_that_has_always_forgotten_is_not_listed_without_a_pause() -> None:
     rounds = 8
-    script = Script([([], 5)] * (rounds + 1), [[Expired("too old")] for _ in range(rounds)])
+    script = Script([([], 5)] * (rounds + 1), [[KubeError("too old")] for _ in range(rounds)])
     pauses: list[float] = []
     told(script, pauses)
     assert len(pauses) == rounds
@@ -149,7 +149,7 @@ def test_while_it_is_lost_nobody_is_served_and_the_trouble_is_known() -> None:
 
 def test_what_the_server_has_forgotten_is_listed_again() -> None:
     script = Script(
-        [([item("a", 3)], 5), ([item("c", 40)], 50)], [[Expired("too old resource version")]]
+        [([item("a", 3)], 5), ([item("c", 40)], 50)], [[KubeError("too old resource version")]]
     )
     reflector, changes = told(script)
     assert script.asked == ["list", "watch 5", "list", "watch 50"]
