@@ -183,7 +183,8 @@ def _names_something(sim: Simulation, message: str) -> bool:
     words = {str(key) for key in sim.runs} | {key.dag_id for key in sim.runs}
     # One that was removed while it cannot be read: the operator cannot know that it is gone.
     kill = sim.ledger.kill
-    words |= {str(run.key) for run in kill.runs if run.unread} if kill is not None else set()
+    if kill is not None:
+        words |= {str(run.key) for run in kill.runs if run.unread} | set(kill.dags_still_held)
     words |= {pod.name for pod in (*sim.tasks, *sim.cluster.long_lived)}
     words |= {"quota", "release airflow", "API", "spec.killSwitch.finishedRuns", "xcom_backend"}
     return any(word in message for word in words)

@@ -144,6 +144,14 @@ CORPUS = {
         strategy="Immediate",
         people=((1500, "take-back", ""), (1800, "kill", "")),
     ),
+    "an immediate kill of a DAG that may not be read any more, and whose run is removed": Plan(
+        (run(SimTask(60, BIG), SimTask(3), run_type="backfill"),),
+        weather=Weather(roll=4, job=(1, 120), latency=3),
+        kill_at=51,
+        strategy="Immediate",
+        people=((219, "hide", "dag0"), (235, "remove", "dag0/run0")),
+        major=2,
+    ),
     "an old task of a run that has ended outlasts its limit": Plan(
         (run(SimTask(300), SimTask(3, fails=True, beside=True)),),
         weather=Weather(standby=True),
