@@ -48,13 +48,17 @@ END = "-----END XCOM PROBE RESULT-----"
 _HUMAN, _JSON, _MARKERS = "human", "json", "markers"
 
 
-def entry() -> NoReturn:
+def entry(arguments: list[str] | None = None) -> NoReturn:
     """Run as a program.
 
     Airflow and its plugins log to stdout at import. File descriptor 1 is therefore turned to
     stderr before anything is imported, and only the result goes to the real stdout.
+
+    Args:
+        arguments: those after the program's name; None takes them from `sys.argv`.
     """
-    arguments = sys.argv[1:]
+    if arguments is None:
+        arguments = sys.argv[1:]
     try:
         args = parse(arguments)
     except UsageError as problem:

@@ -114,6 +114,15 @@ class TestCensus:
         assert answer.result["counts"] == counts
         assert answer.failing() == set()
 
+    def test_a_process_that_waits_sees_what_one_of_its_own_sees(self, place: Place) -> None:
+        with place.pod.waiting() as ask:
+            waited = [ask("census", "--base", BASE) for _ in range(2)]
+        cold = place.pod.probe("census", "--base", BASE)
+        for answer in waited:
+            assert answer.code == cold.code
+            assert answer.result["runs"] == cold.result["runs"]
+            assert answer.result["facts"]["airflow"] == cold.result["facts"]["airflow"]
+
     def test_times_are_those_of_the_database(self, place: Place) -> None:
         result = place.pod.probe("census", "--base", BASE + "/").result
         now = datetime.fromisoformat(result["databaseTime"])

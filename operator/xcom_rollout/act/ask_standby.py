@@ -5,6 +5,7 @@ from typing import Final
 
 from xcom_rollout.clients.errors import KubeError, Malformed
 from xcom_rollout.decide.actions import RunJob
+from xcom_rollout.decide.kill.common import is_of_a_kill
 from xcom_rollout.decide.observed import JobKind, Rollout
 from xcom_rollout.probe.exec import ask_probe_in_image
 from xcom_rollout.probe.job import PROBE_FOLDER, PROBE_KEY, runs_json
@@ -25,7 +26,7 @@ def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
     Whatever is wrong with it, a Job is sent instead and says more. So it is where the question was
     put before, and the process ended before the answer was on record: a Job keeps its own.
     """
-    if action.kind not in ASKED:
+    if action.kind not in ASKED or not is_of_a_kill(action):
         return False
     pod: StandbyPod | None = None
     try:

@@ -30,12 +30,27 @@ sys.argv = ["xcom_probe", *sys.argv[2:]]
 runpy.run_path(given, run_name="__main__")
 """
 """Runs the zipapp that it is given."""
-WITH_RUNS: Final = f"""{_READ}
-probe = sys.argv[2]
-sys.argv = [probe, *sys.argv[3:], "--runs-file", given]
-runpy.run_path(probe, run_name="__main__")
+WAITING: Final = f"""{_READ}
+import array, json, socket
+probe, words = sys.argv[2], sys.argv[3:]
+host = os.environ.get("HOSTNAME", "")
+name = "\\0xcom_probe-%d-%s" % (os.stat("/proc/self/ns/mnt").st_ino, host)
+with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as waiting:
+    try:
+        waiting.connect(name)
+    except OSError:
+        if size:
+            os.set_inheritable(fd, True)
+            words += ["--runs-file", given]
+        os.execv(sys.executable, ["python", probe, *words])
+    files = array.array("i", [1, 2, fd] if size else [1, 2])
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)]
+    waiting.sendmsg([json.dumps(words).encode()], rights)
+    code = waiting.recv(1)
+sys.exit(code[0] if code else "xcom_probe: the process that waits gave no answer")
 """
-"""Runs a zipapp that is there, with the list of runs that it is given."""
+"""Puts the command to the process that waits in this container (`xcom_probe.waiting`), which writes
+to this one's standard output. Where none waits yet, the zipapp is run."""
 
 
 def ask_probe_in_image(
@@ -49,10 +64,10 @@ def ask_probe_in_image(
     runs: bytes | None,
     timeout: float,
 ) -> Mapping[str, Any]:
-    """Run the probe that a container has mounted, and return its result document.
+    """Put a command to the probe that waits in a container, and return its result document.
 
     Args:
-        probe: its path in the container.
+        probe: the zipapp's path in the container.
         arguments: with `--markers`, or its result is not found.
         runs: content of `--runs-file`; None where the command takes none.
         timeout: seconds for all of it.
@@ -62,10 +77,9 @@ def ask_probe_in_image(
         KubeError: the process could not be started, or did not end in time.
         Malformed: it printed no result.
     """
-    command: tuple[str, ...] = ("python", probe, *arguments)
-    if runs is not None:
-        command = ("python", "-c", WITH_RUNS, str(len(runs)), probe, *arguments)
-    return find_result(api.run(namespace, pod, container, command, runs or b"", timeout=timeout))
+    given = runs or b""
+    command = ("python", "-I", "-S", "-c", WAITING, str(len(given)), probe, *arguments)
+    return find_result(api.run(namespace, pod, container, command, given, timeout=timeout))
 
 
 def ask_probe(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 from probe_world.airflows import DEFAULT_AIRFLOW, Environment
 from probe_world.database import Database
 from probe_world.object_store import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore
+from xcom_rollout.probe.exec import WAITING
 
 CONN_ID = "xcom_s3"
 PATH = f"s3://{CONN_ID}@{BUCKET}/xcom"
@@ -87,6 +91,33 @@ class Pod:
             check=False,
             timeout=timeout,
             cwd="/",
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[..., Answer]]:
+        """Let the probe wait; yields a function that puts a command to it as the operator does."""
+        there = self.with_env({"HOSTNAME": f"pod-{os.getpid()}"})
+        with subprocess.Popen([self.python, self.pyz, "standby"], env=there.env, cwd="/") as waits:
+            try:
+                deadline = time.monotonic() + 60
+                while f"-{there.env['HOSTNAME']}" not in Path("/proc/net/unix").read_text():
+                    assert time.monotonic() < deadline, "it does not listen"
+                    time.sleep(0.05)
+                yield there._ask
+            finally:
+                waits.terminate()
+
+    def _ask(self, *arguments: str) -> Answer:
+        command = ("-I", "-S", "-c", WAITING, "0", "/nowhere", *arguments, "--json")
+        done = subprocess.run(
+            (self.python, *command),
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 

@@ -1,12 +1,24 @@
 """A process that waits, and what is run beside it."""
 
+from __future__ import annotations
+
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from xcom_rollout.probe.exec import WITH_RUNS
+import pytest
+
+from xcom_probe.model import EXIT_ERROR, EXIT_USAGE
+from xcom_probe.waiting import address
+from xcom_rollout.probe.exec import WAITING
+from xcom_rollout.probe.result import find_result
 
 ECHO = """
 import json, sys
@@ -34,19 +46,99 @@ def test_it_ends_by_itself_after_the_time_given() -> None:
     assert json.loads(done.stdout)["verdict"] == "pass"
 
 
-def test_a_list_of_runs_reaches_a_command_without_an_end_of_its_input(tmp_path: Path) -> None:
-    """The standard input of a process in a pod stays open."""
+@pytest.fixture(autouse=True)
+def own_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests at the same time on this machine do not find each other's process."""
+    monkeypatch.setenv("HOSTNAME", f"pod-{os.getpid()}")
+
+
+@contextmanager
+def waiting() -> Iterator[subprocess.Popen[bytes]]:
+    """A probe that waits; ended with the block, after which its output can be read.
+
+    There is no database here: the answer to each question is that it cannot look.
+    """
+    command = (sys.executable, "-m", "xcom_probe", "standby", "--json")
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 20
+        while address().replace("\0", "@") not in Path("/proc/net/unix").read_text():
+            assert time.monotonic() < deadline, "it does not listen"
+            time.sleep(0.02)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+
+
+def ask(*words: str, probe: str = "/nowhere", runs: bytes = b"") -> subprocess.Popen[bytes]:
+    """Ask as the operator does; standard input stays open, as that of a process in a pod."""
+    command = (sys.executable, "-I", "-S", "-c", WAITING, str(len(runs)), probe, *words)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(runs)
+    process.stdin.flush()
+    return process
+
+
+def answer(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        said = process.stdout.read(), process.stderr.read()
+        return process.wait(20), *said
+
+
+def test_a_process_that_waits_answers_in_a_process_of_its_own() -> None:
+    with waiting() as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            code, said, _ = answer(ask("census", "--base", "s3://c@b/p", "--markers"))
+            document = find_result(said.decode())
+            assert code == EXIT_ERROR
+            assert document["command"] == "census"
+            assert [finding["name"] for finding in document["checks"]] == ["look"]
+        process.send_signal(signal.SIGTERM)
+        assert json.loads(process.stdout.read())["facts"]["answered"] == 2
+
+
+def test_the_list_of_runs_is_handed_to_the_process_that_waits() -> None:
+    runs = b'{"schema": "unknown"}'
+    with waiting():
+        code, said, errors = answer(ask("forget", "--base", "s3://c@b/p", "--json", runs=runs))
+    assert (code, said) == (EXIT_USAGE, b"")
+    assert b"/proc/self/fd/" in errors
+
+
+def test_only_questions_of_a_kill_are_answered() -> None:
+    with waiting():
+        code, said, errors = answer(ask("rehydrate", "--json"))
+        assert (code, said) == (1, b"")
+        assert b"gave no answer" in errors
+        assert answer(ask("census", "--base", "s3://c@b/p", "--json"))[0] == EXIT_ERROR
+
+
+def test_what_is_no_question_ends_nobody_elses_answer() -> None:
+    with waiting():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
+            stranger.connect(address())
+            stranger.sendall(b"GET / HTTP/1.1")
+        code, _, _ = answer(ask("census", "--base", "s3://c@b/p", "--json"))
+    assert code == EXIT_ERROR
+
+
+def test_where_nobody_waits_the_zipapp_is_run_with_the_list_of_runs(tmp_path: Path) -> None:
     probe = tmp_path / "probe.py"
     probe.write_text(ECHO)
     runs = json.dumps([{"dagId": "etl", "runId": "é"}] * 5000).encode()
-    command = (sys.executable, "-c", WITH_RUNS, str(len(runs)), str(probe), "forget", "--markers")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(runs)
-        process.stdin.flush()
-        arguments, seen = json.loads(process.stdout.read())
-        assert process.wait(10) == 0
+    code, said, _ = answer(ask("forget", "--markers", probe=str(probe), runs=runs))
+    assert code == 0
+    arguments, seen = json.loads(said)
     assert arguments == [str(probe), "forget", "--markers", "--runs-file"]
     assert seen == json.loads(runs)
 
@@ -54,7 +146,7 @@ def test_a_list_of_runs_reaches_a_command_without_an_end_of_its_input(tmp_path: 
 def test_less_than_the_whole_list_is_an_error(tmp_path: Path) -> None:
     probe = tmp_path / "probe.py"
     probe.write_text(ECHO)
-    command = (sys.executable, "-c", WITH_RUNS, "100", str(probe), "forget")
+    command = (sys.executable, "-c", WAITING, "100", str(probe), "forget")
     done = subprocess.run(command, input=b"[]", capture_output=True, check=False, timeout=20)
     assert done.returncode != 0
     assert b"2 of 100 bytes arrived" in done.stderr

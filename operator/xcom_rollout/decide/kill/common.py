@@ -22,6 +22,7 @@ RECORD_BATCH: Final = 250
 is the whole ledger. What is not on record yet is seen in Airflow again."""
 EMPTY_BATCH: Final = 2000
 """Runs that one Job covers at most: their list is a ConfigMap."""
+_PURPOSE: Final = "kill-"
 API_RETRY: Final = timedelta(seconds=2)
 STUCK_TRIES: Final = 5
 """Tries from which on a run is reported as one that needs a person: some 90 s, for a web server
@@ -65,7 +66,12 @@ def record(s: Situation, kill: Kill, note: str) -> WriteLedger:
 
 def purpose(kill: Kill, moment: str) -> str:
     """Return what a Job of this kill is bound to: no answer counts for another round or moment."""
-    return f"kill-{kill.attempt}.{kill.round}-{moment}"
+    return f"{_PURPOSE}{kill.attempt}.{kill.round}-{moment}"
+
+
+def is_of_a_kill(action: RunJob) -> bool:
+    """Whether a Job is one of a kill."""
+    return action.digest.startswith(_PURPOSE)
 
 
 def nothing_delivered(s: Situation) -> bool:

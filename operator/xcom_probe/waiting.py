@@ -1,0 +1,130 @@
+"""Answers commands that are put to a process which has imported what they need.
+
+The address is an abstract socket, which needs no file system that can be written. Such a name
+counts for a network namespace, which other containers of the pod share, and other pods where it is
+the host's. So the name holds the number of the mount namespace, and the host's name: who finds it
+is in the same container. Besides, nobody is answered but the user that runs this.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from typing import Iterator, NamedTuple
+
+ANSWERED = ("census", "forget")
+"""Commands that are answered: those of a kill that are short."""
+_MOST = 64 * 1024
+_PATIENCE = 5.0
+"""Seconds that a caller has to say what it wants."""
+
+
+class Question(NamedTuple):
+    """What a caller wants.
+
+    Attributes:
+        words: the arguments of the probe.
+        files: file descriptors: its stdout, its stderr and, where the command takes one, the
+            list of runs.
+    """
+
+    words: list[str]
+    files: list[int]
+
+
+def address() -> str:
+    """The name of the socket in this container."""
+    namespace = os.stat("/proc/self/ns/mnt").st_ino
+    return "\0xcom_probe-{}-{}".format(namespace, os.environ.get("HOSTNAME", ""))
+
+
+def serve(seconds: float) -> Iterator[int]:
+    """Answer for that time; yield after each answer how many there were.
+
+    Raises:
+        Interrupted: SIGTERM came.
+        OSError: another process answers in this container already.
+    """
+    answered = 0
+    end = time.monotonic() + seconds
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(address())
+        server.listen(8)
+        while (left := end - time.monotonic()) > 0:
+            if not select.select([server], [], [], min(left, 3600))[0]:
+                continue
+            caller, _ = server.accept()
+            with caller:
+                if not _answer(caller, server):
+                    continue
+            answered += 1
+            yield answered
+
+
+def _answer(caller: socket.socket, server: socket.socket) -> bool:
+    """Run what the caller wants; its exit code is sent as one byte, nothing where it is refused."""
+    caller.settimeout(_PATIENCE)
+    try:
+        question = _question(caller)
+    except (OSError, ValueError) as problem:
+        sys.stderr.write(f"xcom_probe: a question was not understood: {problem}\n")
+        return False
+    if question is None:
+        return False
+    child = os.fork()
+    if child == 0:
+        server.close()
+        _be(question)
+    for file in question.files:
+        os.close(file)
+    _, status = os.waitpid(child, 0)
+    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+    try:
+        caller.sendall(bytes((code,)))
+    except OSError:
+        return True  # the caller is gone, and its answer with it
+    return True
+
+
+def _question(caller: socket.socket) -> Question | None:
+    """Return what the caller wants; None where it may not ask, or asks for something else.
+
+    Raises:
+        OSError: it said nothing, or went away.
+        ValueError: it said something else.
+    """
+    space = socket.CMSG_SPACE(3 * array.array("i").itemsize)
+    data, ancillary, _, _ = caller.recvmsg(_MOST, space)
+    files = array.array("i")
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            files.frombytes(content[: len(content) - len(content) % files.itemsize])
+    credentials = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    words = json.loads(data)
+    known = isinstance(words, list) and bool(words) and words[0] in ANSWERED
+    if not known or len(files) < 2 or struct.unpack("3i", credentials)[1] != os.getuid():
+        for file in files:
+            os.close(file)
+        return None
+    return Question([str(word) for word in words], list(files))
+
+
+def _be(question: Question) -> None:
+    """Become the command; does not return."""
+    from xcom_probe import main
+
+    try:
+        os.dup2(question.files[0], 1)
+        os.dup2(question.files[1], 2)
+        words = question.words
+        if len(question.files) > 2:
+            words = [*words, "--runs-file", f"/proc/self/fd/{question.files[2]}"]
+        main.entry(words)
+    finally:
+        os._exit(3)
