@@ -99,6 +99,7 @@ def run(configuration: Configuration) -> int:
     from xcom_rollout.cache import Cache, CachedKube
     from xcom_rollout.controller.events import ClusterRecorder
     from xcom_rollout.controller.handlers import EVERY_NAMESPACE, Wakeups, serve
+    from xcom_rollout.controller.lease import Holder, Leases
     from xcom_rollout.controller.reconcile import Key, Reconciler
     from xcom_rollout.controller.workqueue import Workers, WorkQueue
     from xcom_rollout.observe import observe, same_look
@@ -120,6 +121,9 @@ def run(configuration: Configuration) -> int:
     cache = Cache(watching(kube), wakeups.changed, everywhere=everywhere)
     cached = replace(world, api=CachedKube(world.api, cache))
     rollouts = ClusterRollouts(kube, cached.api)
+    in_pod = kube.config.fname is None
+    holder = Holder.of_this_process(world.instance, kube.namespace if in_pod else None)
+    leases = Leases(world.api, holder)
 
     def look(rollout: "Rollout") -> "Observed":
         cache.begin(rollout.namespace)
@@ -132,8 +136,10 @@ def run(configuration: Configuration) -> int:
         perform=lambda observed, action: perform(world, observed, action),
         same_look=lambda observed: same_look(world, observed),
         glance=lambda rollout: observe(cached, rollout),
+        upkeep=lambda observed, action: perform(cached, observed, action),
         now=world.api.now,
         stopping=queue.closed,
+        hold=leases.hold,
     )
     workers = Workers(queue, reconciler, count=configuration.workers)
     log.info(
@@ -150,6 +156,7 @@ def run(configuration: Configuration) -> int:
         rollouts.listed,
         liveness=configuration.liveness,
     )
+    leases.release()
     log.info("stopped")
     return 0
 

@@ -369,8 +369,9 @@ def standby_pods(place: Place) -> list[Json]:
 
 
 def test_the_questions_of_a_kill_are_put_to_a_pod_that_waits_and_is_ended_with_it(
-    place: Place,
+    place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "xcom_rollout.controller.reconcile")
     place.declare()
     driver = live(place)
     run = offloading_run(place)
@@ -384,6 +385,9 @@ def test_the_questions_of_a_kill_are_put_to_a_pod_that_waits_and_is_ended_with_i
     assert len(censuses(place)) >= 3
     driver.turns(2)
     assert standby_pods(place) == []
+    # A pod takes its grace period to end, and need not be told again all that time.
+    told = [entry for entry in caplog.records if getattr(entry, "action", "") == "EndStandby"]
+    assert len(told) == 1
 
 
 def test_where_the_pod_that_waits_is_gone_jobs_are_sent(place: Place) -> None:
@@ -399,3 +403,56 @@ def test_where_the_pod_that_waits_is_gone_jobs_are_sent(place: Place) -> None:
     assert outcome(run) == HEALED
     assert {"census", "empty", "standby"} <= set(kill_jobs(place))
     assert kill_jobs(place).count("standby") == 1
+
+
+def events(place: Place, reason: str) -> list[str]:
+    found = place.kube.list(f"/api/v1/namespaces/{place.namespace}/events")
+    return [event["message"] for event in found if event["reason"] == reason]
+
+
+def test_the_second_operator_writes_nothing_and_goes_on_where_the_first_has_ended(
+    place: Place,
+) -> None:
+    place.declare()
+    first = Driver(place, identity="first", cached=True)
+    second = Driver(place, identity="second", cached=True)
+    first.turns(1)
+    for _ in range(3):
+        second.turns(1)
+        first.turns(1)
+    first.until("Live", is_live)
+    assert second.writes == []
+    (told,) = events(place, "StandingBy")
+    assert "first holds the Lease 'xcom-rollout'" in told
+
+    run = offloading_run(place)
+    place.kill()
+    first.turns(3)
+    second.turns(3)
+    assert second.writes == []
+    first.exit()
+    second.until("the end of the kill", finished)
+    assert outcome(run) == HEALED
+    assert any("leases" in write for write in second.writes)
+
+
+def test_what_a_first_one_began_and_cannot_write_any_more_is_not_written_by_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that slept through its time, on a node that was cut off."""
+    place.declare()
+    slept = Driver(place, identity="slept")
+    slept.until("Live", is_live)
+    sent = len(slept.writes)
+    monkeypatch.setattr("xcom_rollout.controller.lease.RENEWAL", timedelta(0))
+    place.kube.merge(
+        f"/apis/coordination.k8s.io/v1/namespaces/{place.namespace}/leases/xcom-rollout",
+        {"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}},
+    )
+    place.kill()
+    awake = Driver(place, identity="awake")
+    awake.turns(2)
+    assert awake.writes
+    slept.turns(3)
+    assert slept.writes[sent:] == []
+    awake.until("the end of the kill", finished)

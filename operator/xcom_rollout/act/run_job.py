@@ -121,7 +121,8 @@ def _create_config_map(world: World, rollout: Rollout, name: str, content: Json)
         },
         **content,
     }
-    world.api.create(config_map_path(rollout.namespace), body)
+    if not world.api.known_version(config_map_path(rollout.namespace, name)):
+        world.api.create(config_map_path(rollout.namespace), body)
 
 
 def _content(config_map: Json) -> Json:

@@ -43,13 +43,17 @@ CONFIG_MAPS: Final = Collection("configmaps", metadata_only=True)
 DEPLOYMENTS: Final = Collection("deployments", "apps/v1", "tier=airflow")
 STATEFUL_SETS: Final = Collection("statefulsets", "apps/v1", "tier=airflow")
 JOBS: Final = Collection("jobs", "batch/v1", names.LABEL_ROLLOUT)
+PODS: Final = Collection("pods", labels="tier=airflow")
+# KubernetesExecutor puts this on every pod of a task, whatever its template says.
+TASK_PODS: Final = Collection("pods", labels="kubernetes_executor=True")
+JOB_PODS: Final = Collection("pods", labels=names.LABEL_ROLLOUT)
 OF_A_RELEASE: Final = (RELEASES, CONFIG_MAPS, DEPLOYMENTS, STATEFUL_SETS)
 WATCHED: Final = (
     ROLLOUTS,
     JOBS,
-    Collection("pods", labels="tier=airflow"),
-    # KubernetesExecutor puts this on every pod of a task, whatever its template says.
-    Collection("pods", labels="kubernetes_executor=True"),
+    PODS,
+    TASK_PODS,
+    JOB_PODS,
     DEPLOYMENTS,
     STATEFUL_SETS,
     CONFIG_MAPS,

@@ -17,6 +17,7 @@ from xcom_rollout.api.parse import SpecInvalidError
 from xcom_rollout.clients.errors import Conflict, WorldError
 from xcom_rollout.controller.events import Note, Recorder, Severity, notes_of
 from xcom_rollout.controller.failures import Failures, of_lasting, patience_for
+from xcom_rollout.controller.lease import StandsBy
 from xcom_rollout.controller.status_diff import differs, transitions, without_nulls, worth_telling
 from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.core import decide
@@ -53,6 +54,9 @@ LONGEST_HELD: Final = timedelta(minutes=1)
 """Longest time between passes over a held rollout."""
 LONGEST_IN_KILL: Final = timedelta(seconds=10)
 """The same while a kill waits, such as for a task that takes hours."""
+
+STANDING_BY: Final = "StandingBy"
+"""Reason of the Event by which an operator tells that another one acts."""
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +120,15 @@ class Reconciler:
     look at the world."""
     glance: Callable[[Rollout], Observed] | None = None
     """Returns what a cache shows, which may be behind by moments; without it, none is taken."""
+    upkeep: Callable[[Observed, Action], None] | None = None
+    """As `perform`, for what is begun at a glance: it may read from the cache too."""
     patience: Patience = field(default_factory=Patience)
     failures: Failures[Key] = field(default_factory=Failures)
+    hold: Callable[[str], None] = lambda _: None
+    """Called with the namespace before anything is written there; raises `StandsBy` where another
+    operator acts."""
+    standing_by: dict[Key, str] = field(default_factory=dict)
+    """Why nothing is written, for rollouts of another operator."""
     settled: dict[Key, datetime] = field(default_factory=dict)
     """When a look found nothing to do, for rollouts over which no pass has found anything since."""
 
@@ -128,6 +139,13 @@ class Reconciler:
 
         Raises whatever went wrong on the way, after having told it in the status.
         """
+        try:
+            return self._passes(key)
+        except StandsBy as other:
+            self._tell_standing_by(key, other.message)
+            return timedelta(seconds=other.retry_after)
+
+    def _passes(self, key: Key) -> timedelta | None:
         for _ in range(MOST_PASSES):
             if self._may_glance(key) and (rest := self._glance(key)) is not None:
                 if rest.over:
@@ -241,8 +259,11 @@ class Reconciler:
             rest = self._rest(key, observed, decision, calm=not differs(previous, status))
             return rest, raw, None
         started = self.now()
+        self._hold(key)
+        glanced = isinstance(seen, tuple)
+        perform = self.upkeep if glanced and self.upkeep is not None else self.perform
         try:
-            self.perform(observed, decision.action)
+            perform(observed, decision.action)
         except Conflict:
             raise
         except Exception as error:
@@ -302,6 +323,7 @@ class Reconciler:
         previous = raw.get("status") or {}
         changes = transitions(previous, status)
         if differs(previous, status):
+            self._hold(key)
             wanted = without_nulls(status)
             raw = self.rollouts.write_status(raw, wanted)
             if differs(raw.get("status"), wanted):
@@ -323,6 +345,27 @@ class Reconciler:
         told = {(note.reason, note.message): note for note in (*notes, *notes_of(changes))}
         self.recorder.record(raw, told.values())
         return raw
+
+    def _hold(self, key: Key) -> None:
+        """Make sure that no other operator acts.
+
+        Raises:
+            StandsBy: one does.
+        """
+        self.hold(key.namespace)
+        if self.standing_by.pop(key, None) is not None:
+            log.info("stands by no longer", extra={"rollout": str(key)})
+
+    def _tell_standing_by(self, key: Key, why: str) -> None:
+        """Tell that another operator acts: once, in the log and as an Event."""
+        self.settled.pop(key, None)
+        if self.standing_by.get(key) == why:
+            return
+        self.standing_by[key] = why
+        log.warning("stands by", extra={"rollout": str(key), "why": why})
+        raw = self.rollouts.get(key.namespace, key.name, glance=True)
+        if raw is not None:
+            self.recorder.record(raw, (Note(Severity.WARNING, STANDING_BY, why),))
 
     def _tell_failure(
         self,
@@ -364,6 +407,8 @@ class Reconciler:
             message = of_lasting(message, rollout, patience, action)
         try:
             self._tell_failure(key, raw, reason, message, lasting=failing.lasting)
+        except StandsBy:
+            return  # whoever acts tells how it stands
         except Exception as second:
             log.exception(
                 "a failure could not be told in the status",

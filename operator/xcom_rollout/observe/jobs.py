@@ -17,7 +17,7 @@ from xcom_rollout.decide.probe_jobs import recorded_attempt
 from xcom_rollout.probe import result as probe_output
 from xcom_rollout.probe.audit_result import audit_result
 from xcom_rollout.probe.standby import JOB_LABEL, kept_answer
-from xcom_rollout.release.pods import trouble
+from xcom_rollout.release.pods import is_terminating, trouble
 from xcom_rollout.stored.names import ANNOTATION_ATTEMPT, PROBE_CONTAINER, selector
 
 _READ: Final[Mapping[JobKind, Callable[[Mapping[str, Any]], ProbeResult]]] = {
@@ -100,7 +100,9 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
     ended, finished_at, reason = ended_at(item)
     result: ProbeResult | None = None
     message = ""
-    if not ended:
+    if not ended and kind is JobKind.STANDBY and _is_ending(api, namespace, item):
+        state, message = JobState.BROKEN, "its pod is being ended"
+    elif not ended:
         state = JobState.RUNNING
         message = _progress(api, namespace, item)
     elif attempt <= recorded_attempt(ledger, kind, component):
@@ -166,10 +168,17 @@ def _progress(api: KubeApi, namespace: str, item: Json) -> str:
     return last_warning(api, namespace, item["metadata"]["name"])
 
 
+def _is_ending(api: KubeApi, namespace: str, item: Json) -> bool:
+    """Whether each pod of a Job was told to end; the Job itself says so only once they are gone."""
+    pods = _pods(api, namespace, item)
+    return bool(pods) and all(is_terminating(pod) for pod in pods)
+
+
 def _pods(api: KubeApi, namespace: str, item: Json) -> list[Json]:
     return api.list(
         object_path(namespace, "pods"),
-        labels=f"{JOB_LABEL}={item['metadata']['name']}",
+        # The first is what the cache holds them by.
+        labels=f"{names.LABEL_ROLLOUT},{JOB_LABEL}={item['metadata']['name']}",
     )
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import httpx2
 from lightkube import ApiError
@@ -24,12 +25,13 @@ from xcom_rollout.api import names
 from xcom_rollout.cache import Cache, CachedKube
 from xcom_rollout.clients.errors import WorldError
 from xcom_rollout.controller.events import ClusterRecorder
+from xcom_rollout.controller.lease import Holder, Leases
 from xcom_rollout.controller.reconcile import Key, Reconciler, utc_now
 from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.observe import observe, same_look
 from xcom_rollout.stored.rollouts import ClusterRollouts, ConflictError
-from xcom_rollout.world import open_world, watching
+from xcom_rollout.world import World, open_world, watching
 
 _PAUSE = 0.05
 """Seconds between two looks at a world in which only the clock can change something."""
@@ -41,6 +43,7 @@ class Operator:
 
     make_passes: Reconciler
     connections: tuple[httpx2.Client, ...]
+    leases: Leases
     cache: Cache | None = None
 
     def end(self) -> None:
@@ -58,11 +61,13 @@ def start_operator(
     now: Callable[[], datetime] = utc_now,
     *,
     cached: bool = False,
+    identity: str = "operator",
 ) -> Operator:
     """Return an operator that remembers nothing, with all its connections over `wire`.
 
     Args:
         cached: whether it glances at a cache, whose watches are over no wire.
+        identity: of its pod.
     """
     kube = client_of(place.site.kubeconfig)
     kube._client._field_manager = names.MANAGER
@@ -79,10 +84,10 @@ def start_operator(
         http=httpx2.Client(transport=airflow, timeout=5, trust_env=False),
     )
 
-    def act(observed: Observed, action: Action) -> None:
+    def act(there: World, observed: Observed, action: Action) -> None:
         # What a batch holds depends on what an earlier life has done of it; a record does not.
         wire.doing = action.describe() if isinstance(action, WriteLedger) else type(action).__name__
-        perform(world, observed, action)
+        perform(there, observed, action)
         wire.doing = ""
 
     beside = watching(kube)
@@ -94,16 +99,19 @@ def start_operator(
             cache.begin(rollout.namespace)
         return observe(world, rollout)
 
+    leases = Leases(world.api, Holder(identity))
     reconciler = Reconciler(
         rollouts=ClusterRollouts(kube, glanced.api if glanced else None),
         recorder=ClusterRecorder(kube),
         observe=look,
         glance=(lambda rollout: observe(glanced, rollout)) if glanced else None,
-        perform=act,
+        perform=partial(act, world),
+        upkeep=partial(act, glanced) if glanced else None,
         same_look=lambda observed: same_look(world, observed),
         now=now,
+        hold=leases.hold,
     )
-    return Operator(reconciler, (http, world.http, beside.client._client._client), cache)
+    return Operator(reconciler, (http, world.http, beside.client._client._client), leases, cache)
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,7 @@ class Driver:
         faults: Faults | None = None,
         *,
         cached: bool = False,
+        identity: str = "operator",
     ) -> None:
         self.place = place
         self.errors: list[str] = []
@@ -139,7 +148,7 @@ class Driver:
         self.stopped_after: list[str] = []
         self.ahead = timedelta(0)
         """How far the clock of its decisions is ahead, so that nobody waits for a next try."""
-        self._stops, self._faults, self._cached = stops, faults, cached
+        self._stops, self._faults, self._cached, self._identity = stops, faults, cached, identity
         self._lives: list[Wire] = []
         self._start()
 
@@ -183,6 +192,11 @@ class Driver:
             self.place.tick()
             assert time.monotonic() < deadline, f"still there:\n{self.place.said()}"
 
+    def exit(self) -> None:
+        """Let the operator end in good order, as after SIGTERM."""
+        self._operator.leases.release()
+        self._operator.end()
+
     def turns(self, count: int) -> None:
         """Make passes and let a tick pass, so many times."""
         for _ in range(count):
@@ -199,6 +213,7 @@ class Driver:
             self._faults,
             lambda: utc_now() + self.ahead,
             cached=self._cached,
+            identity=self._identity,
         )
 
     def _pass(self) -> timedelta | None:

@@ -16,9 +16,10 @@ from simulation import spec as simulated_spec
 
 from xcom_rollout.api.names import ANNOTATION_KILL, FINALIZER
 from xcom_rollout.api.status import RolloutStatus
-from xcom_rollout.clients.errors import Conflict, WorldError
+from xcom_rollout.clients.errors import Conflict, KubeError, WorldError
 from xcom_rollout.controller.events import Severity
 from xcom_rollout.controller.failures import Failures
+from xcom_rollout.controller.lease import StandsBy
 from xcom_rollout.controller.reconcile import Key, Patience, Reconciler
 from xcom_rollout.decide.actions import (
     Action,
@@ -165,13 +166,56 @@ def test_the_upkeep_of_a_live_rollout_needs_a_glance_only(loop: Loop) -> None:
         loop.sim.tick()
         loop()
     looks, done = loop.looks, len(loop.done)
+    kept_up: list[Action] = []
+
+    def keep_up(observed: Observed, action: Action) -> None:
+        kept_up.append(action)
+        loop.perform(observed, action)
+
+    loop.reconciler = replace(loop.reconciler, upkeep=keep_up)
     for _ in range(900):  # seconds: the censuses of some intervals
         loop.sim.tick()
         loop()
     upkeep = loop.done[done:]
+    assert upkeep == kept_up
     assert {type(action) for action in upkeep} == {RunJob, WriteLedger}
     assert len([action for action in upkeep if isinstance(action, RunJob)]) >= 2
     assert loop.looks == looks
+
+
+def test_one_that_stands_by_writes_nothing_tells_it_once_and_goes_on_when_it_may(
+    loop: Loop,
+) -> None:
+    def stand_by(namespace: str) -> None:
+        raise StandsBy(f"another operator acts in {namespace}", 30)
+
+    reconciler = loop.reconciler
+    loop.reconciler = replace(reconciler, hold=stand_by)
+    for _ in range(3):
+        assert loop() == timedelta(seconds=30)
+    assert (loop.done, loop.status) == ([], {})
+    assert [(note.reason, note.message) for note in loop.notebook.notes] == [
+        ("StandingBy", "another operator acts in airflow")
+    ]
+    loop.reconciler = replace(loop.reconciler, hold=lambda _: None)
+    loop.run_until("Live")
+
+
+def test_what_is_wrong_is_not_told_by_one_that_stands_by(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stand_by(_: str) -> None:
+        raise StandsBy("another operator acts", 30)
+
+    def fail() -> None:
+        raise KubeError("no answer")
+
+    loop.reconciler = replace(loop.reconciler, hold=stand_by)
+    loop.before_look = fail
+    with pytest.raises(KubeError):
+        loop()
+    assert loop.status == {}
+    assert "could not be told" not in caplog.text
 
 
 def test_what_a_cache_shows_is_never_acted_on(loop: Loop) -> None:
@@ -191,9 +235,12 @@ def test_what_a_glance_finds_to_do_is_done_after_a_look(loop: Loop) -> None:
     looks = loop.looks
     loop.before_action = lambda _: looked.append(loop.looks)
     looked: list[int] = []
+    kept_up: list[Action] = []
+    loop.reconciler = replace(loop.reconciler, upkeep=lambda _, action: kept_up.append(action))
     loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
     loop()
     assert looked
+    assert not kept_up
     assert min(looked) > looks
 
 

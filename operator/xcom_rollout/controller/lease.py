@@ -1,0 +1,227 @@
+"""One operator acts: a Lease in each namespace, held by who writes there.
+
+It is taken when something is to be written for the first time, renewed with what is written later,
+and given back at the end of the process. While nothing is to be done nothing is renewed, so that
+rest costs nothing. Who finds it held by another writes nothing: neither a status, nor to Airflow.
+
+A holder acts as long as its own clock is surely within the time that it took the Lease for. Another
+one takes it over when that time is over, by the clock of the API server, which stamped it; or at
+once where the holder is surely gone: its pod does not exist any more, or its process on this host.
+A pod whose node is cut off exists until Kubernetes, or a person by force, has declared it gone.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from xcom_rollout.api import names
+from xcom_rollout.clients.errors import Conflict, Forbidden, WorldError
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.times import parse_time
+
+NAME: Final = "xcom-rollout"
+DURATION: Final = timedelta(minutes=15)
+"""How long a Lease is taken for; what is begun in the last of it must end in it (`MARGIN`)."""
+RENEWAL: Final = timedelta(minutes=9)
+"""Age from which on a Lease is renewed when something is to be written."""
+MARGIN: Final = timedelta(minutes=3)
+"""Longest time that one effect takes (helm, and the rollback that may follow), with the difference
+between the clocks of two API servers."""
+LOOK_AGAIN: Final = timedelta(seconds=30)
+"""Time after which one that stands by tries again."""
+
+_POD: Final = f"{names.GROUP}/holder-pod"
+_HOST: Final = f"{names.GROUP}/holder-host"
+_API_VERSION: Final = "coordination.k8s.io/v1"
+
+log = logging.getLogger(__name__)
+
+
+class StandsBy(WorldError):  # noqa: N818 - named after what happens
+    """Another operator acts in this namespace."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a Lease.
+
+    Attributes:
+        identity: names this operator; the same again for a container that was restarted.
+        pod: `namespace/name` of its pod; empty outside of a cluster.
+        host: `name/pid` of its process; empty in a pod.
+    """
+
+    identity: str
+    pod: str = ""
+    host: str = ""
+
+    @staticmethod
+    def of_this_process(instance: str, namespace: str | None) -> "Holder":
+        """Return what this process is.
+
+        Args:
+            namespace: that of its pod; None outside of a cluster.
+        """
+        name = socket.gethostname()
+        if namespace is None:
+            return Holder(f"{name}_{instance}", host=f"{name}/{os.getpid()}")
+        return Holder(f"{name}_{instance}", pod=f"{namespace}/{name}")
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return {_POD: self.pod, _HOST: self.host}
+
+
+def since_boot() -> float:
+    """Return seconds that go on while the machine is suspended, unlike those of `monotonic`."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass
+class Leases:
+    """The Leases of one operator. Safe for use by several threads."""
+
+    api: KubeApi
+    me: Holder
+    monotonic: Callable[[], float] = since_boot
+    _held: dict[str, float] = field(default_factory=dict)
+    """When each was asked for last, in seconds of `monotonic`."""
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hold(self, namespace: str) -> None:
+        """Make sure that this operator is the one that acts in a namespace.
+
+        Costs nothing where the Lease was taken or renewed less than RENEWAL ago.
+
+        Raises:
+            StandsBy: another one acts there.
+            Conflict: another one was quicker.
+            WorldError: the Lease could not be read or written. One that is held still is enough for
+                as long as everything that may begin now ends within its time.
+        """
+        with self._lock_of(namespace):
+            since = self._held.get(namespace)
+            age = None if since is None else timedelta(seconds=self.monotonic() - since)
+            if age is not None and age < RENEWAL:
+                return
+            try:
+                begun = self.monotonic()
+                self._take(namespace)
+                self._held[namespace] = begun
+            except (StandsBy, Conflict):
+                self._held.pop(namespace, None)
+                raise
+            except WorldError as error:
+                if age is None or age >= DURATION - MARGIN:
+                    raise
+                log.warning(
+                    "the Lease could not be renewed; it is tried again",
+                    extra={"namespace": namespace, "error": error.message},
+                )
+
+    def release(self) -> None:
+        """Give all Leases back, so that the next operator need not wait for their end.
+
+        What cannot be given back runs out by itself.
+        """
+        with self._lock:
+            held, self._held = tuple(self._held), {}
+        for namespace in held:
+            with contextlib.suppress(WorldError):
+                lease = self.api.find(_path(namespace, NAME))
+                if lease is not None and _holder(lease) == self.me.identity:
+                    self._write(namespace, lease, Holder(""))
+
+    def _take(self, namespace: str) -> None:
+        lease = self.api.find(_path(namespace, NAME))
+        if lease is not None and (other := self._other(lease)):
+            raise StandsBy(
+                f"another operator acts in the namespace {namespace!r}: {other} holds the Lease "
+                f"{NAME!r}. This one stands by, and takes over when that one ends. Let one "
+                "installation watch a namespace: see the value `watchNamespaces` of each",
+                LOOK_AGAIN.total_seconds(),
+            )
+        self._write(namespace, lease, self.me)
+
+    def _write(self, namespace: str, lease: Json | None, holder: Holder) -> None:
+        now = _micro(self.api.now())
+        metadata = dict((lease or {}).get("metadata") or {"name": NAME, "namespace": namespace})
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), **holder.annotations}
+        before = (lease or {}).get("spec") or {}
+        again = lease is not None and _holder(lease) == holder.identity
+        body: Json = {
+            "apiVersion": _API_VERSION,
+            "kind": "Lease",
+            "metadata": metadata,
+            "spec": {
+                "holderIdentity": holder.identity,
+                "leaseDurationSeconds": int(DURATION.total_seconds()),
+                "acquireTime": before.get("acquireTime", now) if again else now,
+                "renewTime": now,
+                "leaseTransitions": int(before.get("leaseTransitions") or 0) + (not again),
+            },
+        }
+        if lease is not None:
+            self.api.replace(_path(namespace, NAME), body)
+        elif not self.api.create(_path(namespace), body):
+            raise Conflict(f"another operator took the Lease of {namespace!r}")
+
+    def _other(self, lease: Json) -> str:
+        """Return who else acts; empty where nobody does."""
+        spec = lease.get("spec") or {}
+        identity = _holder(lease)
+        if identity in ("", self.me.identity):
+            return ""
+        annotations = lease["metadata"].get("annotations") or {}
+        renewed = spec.get("renewTime")
+        seconds = int(spec.get("leaseDurationSeconds") or 0)
+        until = parse_time(renewed) + timedelta(seconds=seconds) if renewed else None
+        if until is None or until <= self.api.now():
+            return ""
+        if self._is_gone(str(annotations.get(_POD, "")), str(annotations.get(_HOST, ""))):
+            return ""
+        return identity
+
+    def _is_gone(self, pod: str, host: str) -> bool:
+        """Whether a holder has surely ended; who cannot be asked for may be there."""
+        if pod and self.me.pod:
+            namespace, _, name = pod.partition("/")
+            # In another namespace this operator has no right to look.
+            if namespace != self.me.pod.partition("/")[0]:
+                return False
+            try:
+                return self.api.find(object_path(namespace, "pods", name)) is None
+            except Forbidden:
+                return False
+        if host and self.me.host:
+            name, _, number = host.partition("/")
+            here = self.me.host.partition("/")[0]
+            return name == here and number.isdigit() and not Path(f"/proc/{number}").exists()
+        return False
+
+    def _lock_of(self, namespace: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(namespace, threading.Lock())
+
+
+def _holder(lease: Json) -> str:
+    return str((lease.get("spec") or {}).get("holderIdentity") or "")
+
+
+def _path(namespace: str, name: str | None = None) -> str:
+    return object_path(namespace, "leases", name, version=_API_VERSION)
+
+
+def _micro(moment: datetime) -> str:
+    """Return a time in the form of Kubernetes' MicroTime, UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,211 @@
+"""Who acts in a namespace, and from when on another one does."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from xcom_rollout.clients.errors import Conflict, Forbidden, KubeError
+from xcom_rollout.controller.lease import (
+    DURATION,
+    LOOK_AGAIN,
+    MARGIN,
+    RENEWAL,
+    Holder,
+    Leases,
+    StandsBy,
+)
+
+if TYPE_CHECKING:
+    from xcom_rollout.clients.kube import Json, KubeApi
+
+LEASE = "apis/coordination.k8s.io/v1/namespaces/airflow/leases/xcom-rollout"
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Cluster:
+    """Leases and pods, and one clock."""
+
+    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    objects: dict[str, Json] = field(default_factory=dict)
+    requests: int = 0
+    trouble: KubeError | None = None
+
+    def now(self) -> datetime:
+        return self.time
+
+    def find(self, path: str) -> Json | None:
+        self.asked()
+        return copy.deepcopy(self.objects.get(path))
+
+    def create(self, path: str, body: Json) -> bool:
+        self.asked()
+        path = f"{path}/{body['metadata']['name']}"
+        if path in self.objects:
+            return False
+        self.store(path, body)
+        return True
+
+    def replace(self, path: str, body: Json) -> None:
+        self.asked()
+        there = self.objects.get(path, {"metadata": {}})["metadata"].get("resourceVersion")
+        if there != body["metadata"].get("resourceVersion"):
+            raise Conflict("changed")
+        self.store(path, body)
+
+    def store(self, path: str, body: Json) -> None:
+        body = copy.deepcopy(body)
+        body["metadata"]["resourceVersion"] = str(self.requests)
+        self.objects[path] = body
+
+    def asked(self) -> None:
+        self.requests += 1
+        if self.trouble is not None:
+            raise self.trouble
+
+    def leases(self, holder: Holder) -> Leases:
+        start = self.time
+        return Leases(
+            cast("KubeApi", self), holder, monotonic=lambda: (self.time - start).total_seconds()
+        )
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+ONE = Holder("one", pod="ops/one")
+TWO = Holder("two", pod="ops/two")
+
+
+def test_the_first_to_write_holds_it_and_the_other_stands_by(cluster: Cluster) -> None:
+    cluster.objects["api/v1/namespaces/ops/pods/one"] = {}
+    cluster.leases(ONE).hold("airflow")
+    with pytest.raises(StandsBy, match=r"'airflow': one holds the Lease .*watchNamespaces") as told:
+        cluster.leases(TWO).hold("airflow")
+    assert told.value.retry_after == LOOK_AGAIN.total_seconds()
+    cluster.leases(TWO).hold("elsewhere")
+
+
+def test_it_costs_nothing_until_it_is_renewed(cluster: Cluster) -> None:
+    leases = cluster.leases(ONE)
+    leases.hold("airflow")
+    asked = cluster.requests
+    cluster.time += RENEWAL - SECOND
+    leases.hold("airflow")
+    assert cluster.requests == asked
+    cluster.time += SECOND
+    leases.hold("airflow")
+    assert cluster.requests == asked + 2
+    spec = cluster.objects[LEASE]["spec"]
+    assert spec["acquireTime"] < spec["renewTime"]
+    assert spec["leaseTransitions"] == 1
+
+
+def test_whoever_is_not_heard_of_is_followed_when_its_time_is_over_and_writes_no_more(
+    cluster: Cluster,
+) -> None:
+    cluster.objects["api/v1/namespaces/ops/pods/one"] = {}
+    lost, next_one = cluster.leases(ONE), cluster.leases(TWO)
+    lost.hold("airflow")
+    cluster.time += DURATION - SECOND
+    with pytest.raises(StandsBy):
+        next_one.hold("airflow")
+    cluster.time += SECOND
+    next_one.hold("airflow")
+    assert cluster.objects[LEASE]["spec"]["leaseTransitions"] == 2
+    cluster.objects["api/v1/namespaces/ops/pods/two"] = {}
+    with pytest.raises(StandsBy):
+        lost.hold("airflow")
+
+
+def test_one_that_cannot_renew_begins_nothing_that_could_outlast_its_time(cluster: Cluster) -> None:
+    leases = cluster.leases(ONE)
+    leases.hold("airflow")
+    cluster.trouble = KubeError("no answer")
+    cluster.time += DURATION - MARGIN - SECOND
+    leases.hold("airflow")
+    cluster.time += SECOND
+    with pytest.raises(KubeError, match="no answer"):
+        leases.hold("airflow")
+
+
+def test_a_container_that_was_restarted_goes_on_at_once(cluster: Cluster) -> None:
+    cluster.leases(ONE).hold("airflow")
+    cluster.leases(ONE).hold("airflow")
+
+
+def test_what_was_given_back_is_free_at_once(cluster: Cluster) -> None:
+    for name in ("one", "two"):
+        cluster.objects[f"api/v1/namespaces/ops/pods/{name}"] = {}
+    leases = cluster.leases(ONE)
+    leases.hold("airflow")
+    leases.release()
+    cluster.leases(TWO).hold("airflow")
+    leases.release()
+    with pytest.raises(StandsBy):
+        leases.hold("airflow")
+
+
+@pytest.mark.parametrize(
+    ("holder", "next_one", "free"),
+    [
+        (ONE, TWO, True),
+        (ONE, Holder("two", pod="elsewhere/two"), False),
+        (ONE, Holder("two", host="laptop/1"), False),
+        (Holder("one", host=f"laptop/{os.getpid()}"), Holder("two", host="laptop/1"), False),
+        (Holder("one", host="laptop/999999999"), Holder("two", host="laptop/1"), True),
+        (Holder("one", host="other/999999999"), Holder("two", host="laptop/1"), False),
+    ],
+    ids=[
+        *("its pod is gone", "its pod may not be looked for", "who asks is in no cluster"),
+        *("its process is there", "its process is gone", "its process is on another host"),
+    ],
+)
+def test_who_is_surely_gone_is_not_waited_for(
+    cluster: Cluster, holder: Holder, next_one: Holder, free: bool
+) -> None:
+    cluster.leases(holder).hold("airflow")
+    if free:
+        cluster.leases(next_one).hold("airflow")
+    else:
+        with pytest.raises(StandsBy):
+            cluster.leases(next_one).hold("airflow")
+
+
+def test_without_the_right_to_look_for_its_pod_the_holder_is_waited_for(cluster: Cluster) -> None:
+    cluster.leases(ONE).hold("airflow")
+    asked = cluster.find
+
+    def find(path: str) -> Json | None:
+        if "/pods/" in path:
+            raise Forbidden("pods")
+        return asked(path)
+
+    cluster.find = find  # type: ignore[method-assign]
+    with pytest.raises(StandsBy):
+        cluster.leases(TWO).hold("airflow")
+
+
+def test_of_two_at_once_one_holds_it(cluster: Cluster) -> None:
+    one, two = cluster.leases(ONE), cluster.leases(TWO)
+    create = cluster.create
+
+    def late(path: str, body: Json) -> bool:
+        cluster.create = create  # type: ignore[method-assign]
+        two.hold("airflow")
+        return create(path, body)
+
+    cluster.create = late  # type: ignore[method-assign]
+    with pytest.raises(Conflict):
+        one.hold("airflow")
+    cluster.objects["api/v1/namespaces/ops/pods/two"] = {}
+    with pytest.raises(StandsBy):
+        one.hold("airflow")
