@@ -13,22 +13,33 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final
 
 import kopf
 
 from xcom_rollout.api import names
-from xcom_rollout.cache.collections import JOBS, OF_A_RELEASE, ROLLOUTS, Collection
+from xcom_rollout.cache.collections import (
+    JOBS,
+    OF_A_RELEASE,
+    PODS,
+    ROLLOUTS,
+    TASK_PODS,
+    Collection,
+)
 from xcom_rollout.clients.kube import Versions, version_of
 from xcom_rollout.controller.reconcile import Key
 from xcom_rollout.controller.workqueue import Workers, WorkQueue
-from xcom_rollout.stored.rollouts import is_of_a_kill, release_of, rollout_path
+from xcom_rollout.release.pods import has_ended
+from xcom_rollout.stored.rollouts import is_kept, is_of_a_kill, release_of, rollout_path
 
 EVERY_NAMESPACE: Final = "*"
 WATCH_SECONDS: Final = 1800
 """How long a watch lasts before the API server ends it and it is begun again."""
 LIST_SECONDS: Final = 20.0
 """Time between two lists of all rollouts."""
+TOGETHER: Final = timedelta(seconds=0.3)
+"""Time in which the ends of pods are taken together: one act of a kill ends many."""
 
 ListRollouts = Callable[[str], Iterable[Mapping[str, Any]]]
 """Each rollout of a namespace, or of all for EVERY_NAMESPACE, as the API server shows it."""
@@ -55,6 +66,7 @@ class Wakeups:
         self._lock = threading.Lock()
         self._seen: dict[Key, tuple[object, ...]] = {}
         self._releases: dict[Key, str] = {}
+        self._killing: set[Key] = set()
 
     def rollout(self, event_type: str | None, raw: Mapping[str, Any]) -> None:
         """Take an event of a rollout."""
@@ -72,6 +84,7 @@ class Wakeups:
             hash(frozenset((metadata.get("annotations") or {}).items())),
         )
         with self._lock:
+            (self._killing.add if is_kept(metadata) else self._killing.discard)(key)
             if self._seen.get(key) == written:
                 return
             self._seen[key] = written
@@ -95,6 +108,7 @@ class Wakeups:
         with self._lock:
             self._seen.pop(key, None)
             self._releases.pop(key, None)
+            self._killing.discard(key)
             # A rollout that was refused because of this one may have its turn now.
             woken = [other for other in self._seen if other.namespace == key.namespace]
         for each in woken:
@@ -112,6 +126,8 @@ class Wakeups:
             # Helm's own records have the release in `name`, the chart's objects in `release`.
             helm = labels.get("owner") == "helm"
             self.release(metadata["namespace"], labels.get("name" if helm else "release", ""))
+        elif collection in (PODS, TASK_PODS) and (kind == "DELETED" or has_ended(item)):
+            self.pod_ended()
 
     def release(self, namespace: str, name: str) -> None:
         """Take a change of what a release is made of: a revert by hand is seen at once."""
@@ -125,6 +141,16 @@ class Wakeups:
             ]
         for key in woken:
             self._queue.add(key)
+
+    def pod_ended(self) -> None:
+        """Take the end of a pod of Airflow's: a kill may have waited for just that.
+
+        Which kill is not asked: a task may run in another namespace, with labels of its own.
+        """
+        with self._lock:
+            woken = tuple(self._killing)
+        for key in woken:
+            self._queue.add_after(key, TOGETHER)
 
     def job(self, raw: Mapping[str, Any]) -> None:
         """Take an event of a Job that belongs to a rollout."""

@@ -14,9 +14,11 @@ from xcom_rollout.cache.collections import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     JOBS,
+    PODS,
     RELEASES,
     ROLLOUTS,
     STATEFUL_SETS,
+    TASK_PODS,
     Collection,
 )
 from xcom_rollout.clients.kube import Versions
@@ -98,7 +100,7 @@ def airflow(name: str = "demo", release: str = "airflow", **changes: Any) -> dic
         (CONFIG_MAPS, {}, set()),
         (DEPLOYMENTS, {"release": "airflow"}, {"airflow/demo"}),
         (STATEFUL_SETS, {"release": "airflow"}, {"airflow/demo"}),
-        (Collection("pods", labels="tier=airflow"), {"release": "airflow"}, set()),
+        (PODS, {"release": "airflow"}, set()),
         (JOBS, {LABEL_ROLLOUT: "demo"}, {"airflow/demo"}),
     ],
 )
@@ -112,6 +114,41 @@ def test_what_a_release_is_made_of_wakes_its_rollout(
     metadata = {"namespace": "airflow", "name": "x", "labels": labels}
     wakeups.changed(collection, "MODIFIED", {"metadata": metadata})
     assert drained(queue) == woken
+
+
+@pytest.mark.parametrize("collection", [PODS, TASK_PODS])
+@pytest.mark.parametrize(
+    ("kind", "phase", "wakes"),
+    [
+        ("DELETED", "Running", True),
+        ("MODIFIED", "Succeeded", True),
+        ("MODIFIED", "Failed", True),
+        ("MODIFIED", "Running", False),
+        ("ADDED", "Pending", False),
+    ],
+)
+def test_a_pod_that_ends_wakes_each_kill_that_is_open_and_nobody_else(
+    collection: Collection, kind: str, phase: str, wakes: bool
+) -> None:
+    now = [0.0]
+    queue: WorkQueue[Key] = WorkQueue(clock=lambda: now[0])
+    wakeups = Wakeups(queue)
+    kept = {"finalizers": ["xcomrollout.dev/kill"]}
+    for seen in (rollout("a"), rollout("b", **kept), rollout("c", namespace="other", **kept)):
+        wakeups.rollout(None, seen)
+    drained(queue)
+    for number in range(100):
+        metadata = {"namespace": "tasks", "name": f"pod-{number}"}
+        wakeups.changed(collection, kind, {"metadata": metadata, "status": {"phase": phase}})
+    assert not drained(queue), "those that end together are taken together"
+    now[0] += 1
+    assert drained(queue) == ({"airflow/b", "other/c"} if wakes else set())
+    wakeups.rollout("MODIFIED", rollout("b"))
+    wakeups.rollout("DELETED", rollout("c", namespace="other", **kept))
+    drained(queue)
+    wakeups.changed(collection, "DELETED", {"metadata": {"namespace": "tasks", "name": "pod"}})
+    now[0] += 1
+    assert not drained(queue)
 
 
 def test_an_event_of_both_watches_wakes_once_and_a_deletion_ends_it(
