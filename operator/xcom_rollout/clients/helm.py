@@ -2,12 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from xcom_rollout.clients.errors import HelmError
+from xcom_rollout.clients.helm_inspection import Inspection
 
 TIMEOUT: Final = 60.0
 """Seconds that a helm command may take; with GRACE it stays below the core's DELIVERY_LIMIT."""
@@ -32,6 +33,32 @@ class HelmRunner:
     home: Path
     global_arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run_inspected(
+        self, arguments: Sequence[str], inspect: Callable[[str], None], *, stdin: str | None = None
+    ) -> str:
+        """Run a command that applies a manifest, and have that looked at before it is applied.
+
+        What is looked at is what is applied: helm renders once, and gives the result to its post
+        renderer, which gives it back as it was or fails; helm has changed nothing by then.
+
+        Args:
+            inspect: called with the manifest, in a thread; what it raises stops the command.
+
+        Raises:
+            HelmError: as `run`; or helm has applied what it did not show.
+            Exception: what `inspect` raised.
+        """
+        with Inspection(inspect) as inspection:
+            try:
+                output = self.run((*arguments, *inspection.arguments), stdin=stdin)
+            except HelmError:
+                if inspection.refused is not None:
+                    raise inspection.refused from None
+                raise
+        if not inspection.seen:
+            raise HelmError(f"helm {arguments[0]} applied a manifest without showing it")
+        return output
 
     def run(self, arguments: Sequence[str], *, stdin: str | None = None) -> str:
         """Run a command and return what it printed.

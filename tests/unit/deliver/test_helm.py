@@ -1,10 +1,11 @@
 """What Helm is given, and what is made of what it says."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from xcom_rollout.clients.errors import HelmError
+from xcom_rollout.clients.errors import Conflict, HelmError
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.deliver.helm import upgrade_arguments
 from xcom_rollout.deliver.release import config_maps
@@ -80,3 +81,44 @@ def test_a_long_failure_keeps_its_end(tmp_path: Path) -> None:
 def test_a_missing_helm_is_named(tmp_path: Path) -> None:
     with pytest.raises(HelmError, match="set HELM_BIN"):
         HelmRunner(str(tmp_path / "nowhere"), tmp_path).run(("version",))
+
+
+RENDERS = """
+import subprocess, sys
+words = sys.argv[1:]
+renderer = [words[words.index("--post-renderer") + 1]]
+renderer += [words[n + 1] for n, word in enumerate(words) if word == "--post-renderer-args"]
+done = subprocess.run(renderer, input="a: 1\\n" * 100_000, stdout=subprocess.PIPE, text=True)
+if done.returncode:
+    sys.exit("Error: error while running post render on files")
+print(done.stdout.count("a"))
+"""
+
+
+def renders(folder: Path) -> HelmRunner:
+    """A helm that does nothing but what it does with a post renderer."""
+    (folder / "renders.py").write_text(RENDERS)
+    return program(folder, f'exec {sys.executable} {folder}/renders.py "$@"')
+
+
+def test_what_is_applied_is_looked_at_before(tmp_path: Path) -> None:
+    seen: list[str] = []
+    assert renders(tmp_path).run_inspected(("upgrade",), seen.append) == "100000\n"
+    assert seen == ["a: 1\n" * 100_000]
+
+
+def test_what_is_refused_is_not_applied_and_the_reason_is_that_of_the_look(tmp_path: Path) -> None:
+    def refuse(_: str) -> None:
+        raise Conflict("somebody was quicker")
+
+    with pytest.raises(Conflict, match="somebody was quicker"):
+        renders(tmp_path).run_inspected(("upgrade",), refuse)
+
+
+def test_a_helm_that_shows_nothing_is_told_with_its_own_words_or_is_an_error(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(HelmError, match="no such chart"):
+        program(tmp_path, "echo no such chart >&2; exit 1").run_inspected(("upgrade",), print)
+    with pytest.raises(HelmError, match="without showing it"):
+        program(tmp_path, "true").run_inspected(("upgrade",), print)
