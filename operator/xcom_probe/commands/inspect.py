@@ -6,7 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import checks, place
+from xcom_probe import checks, place, started
 from xcom_probe.airflow import versions
 from xcom_probe.airflow.backend import ImportFailed
 from xcom_probe.model import CannotLook
@@ -23,7 +23,13 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, report: Report) -> None:
-    """Look; each expectation given becomes a check."""
+    """Look; each expectation given becomes a check.
+
+    What the processes here were started with is one where this process is not one of them.
+    """
+    others = started.check(os.environ)
+    if others is not None:
+        report.findings.append(others)
     loaded = load(
         report,
         backend=args.expect_backend,

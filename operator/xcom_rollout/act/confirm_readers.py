@@ -71,12 +71,13 @@ def merged(
 
 def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
     def look(target: Target) -> Reader:
-        settings, error = BackendSettings(), ""
+        settings, error, unseen = BackendSettings(), "", ""
         try:
             answer = ask_probe(
                 world.api, namespace, target.pod, target.container, world.probe, ARGUMENTS
             )
             settings = probe_output.loaded_settings(answer)
+            unseen = probe_output.unseen_start(answer)
         except (KubeError, Malformed) as problem:
             error = problem.message
         return Reader(
@@ -86,6 +87,7 @@ def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
             settings=settings,
             seen_at=world.api.now(),
             error=error,
+            unseen=unseen,
         )
 
     return look

@@ -226,6 +226,8 @@ class Reader:
     settings: BackendSettings
     seen_at: datetime
     error: str = ""
+    unseen: str = ""
+    """Why the pod's own processes may have been started with other options than those seen."""
 
 
 @dataclass(frozen=True, order=True)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery
 from xcom_rollout.decide.decision import Finding, Progress
+from xcom_rollout.decide.ledger import Reader
 from xcom_rollout.decide.observed import Maker
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
@@ -189,20 +190,33 @@ def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:
             f"looking which backend {some(unseen)} load",
             ConfirmReaders(tuple(sorted(unseen))),
         )
+    readers = [(pod.name, seen) for pod in s.long_lived if (seen := s.reader(pod)) is not None]
     wrong = [
-        f"{pod.name}: {seen.error or 'loads the ' + seen.settings.describe()}"
-        for pod in s.long_lived
-        if (seen := s.reader(pod)) is not None
-        and (seen.error or not _as_expected(seen.settings, expected))
+        (name, seen)
+        for name, seen in readers
+        if seen.error or not _as_expected(seen.settings, expected)
     ]
     if wrong:
+        told = some(wrong, words=_what_it_loads)
+        hint = (
+            ""
+            if all(seen.error for _, seen in wrong)
+            else "; see where its value comes from with: kubectl exec POD -- airflow config "
+            "get-value core xcom_backend"
+        )
         return hold(
             "PodNotConfirmed",
-            f"expected the {expected.describe()} in every pod, but {some(wrong)}; see where its "
-            "value comes from with: kubectl exec POD -- airflow config get-value core xcom_backend",
+            f"expected the {expected.describe()} in every pod, but {told}{hint}",
             after=READER_RETRY,
         )
-    return done("PodsConfirmed", f"{len(s.long_lived)} pods load the {expected.describe()}")
+    told = f"{len(s.long_lived)} pods load the {expected.describe()}"
+    unseen = [f"{name}: {seen.unseen}" for name, seen in readers if seen.unseen]
+    return done("PodsConfirmed", f"{told}; {some(unseen)}" if unseen else told)
+
+
+def _what_it_loads(found: tuple[str, Reader]) -> str:
+    name, seen = found
+    return f"{name}: {seen.error or 'loads the ' + seen.settings.describe()}"
 
 
 def _stale(s: Situation, seen_at: datetime) -> bool:

@@ -18,6 +18,7 @@ from xcom_rollout.observe.digest import (
     digest,
     secret_hash,
 )
+from xcom_rollout.observe.start_commands import options_set_at_start
 from xcom_rollout.release import catalog
 from xcom_rollout.release.airflow_cfg import OWNED_OPTIONS, OWNED_VARIABLES, parsed_options
 from xcom_rollout.release.catalog import Catalog
@@ -95,7 +96,7 @@ def look_at_configuration(
                 )
             ),
             changed_at,
-            (),
+            options_set_at_start(every),
             backend_hash=backend,
             names=names,
             samples_missing=reference is not None and samples is None,

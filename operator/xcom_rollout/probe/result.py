@@ -22,6 +22,8 @@ from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings
 BEGIN: Final = "-----BEGIN XCOM PROBE RESULT-----"
 END: Final = "-----END XCOM PROBE RESULT-----"
 SCHEMA: Final = "xcom-probe/v1"
+PROCESS_OPTIONS: Final = "process-options"
+"""The check of `inspect` that compares the pod's own processes with a fresh one."""
 _TAIL: Final = 600
 """Characters of a log that are quoted where it holds no result."""
 
@@ -204,8 +206,12 @@ def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:
     """Return the backend that `inspect` saw loaded, with the values that it really uses.
 
     Raises:
-        Malformed: no backend was loaded, or the document does not name it.
+        Malformed: no backend was loaded, the document does not name it, or the pod's own processes
+            were started with other options than the fresh one that looked.
     """
+    for check in checks(document, "fail"):
+        if check.name == PROCESS_OPTIONS:
+            raise Malformed(f"{check.observed}. {check.remedy}")
     facts = _mapping(document, "facts")
     loaded = facts.get("backendClass")
     if not loaded:
@@ -219,6 +225,13 @@ def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:
         path=_value(storage, "path"),
         threshold=_value(storage, "threshold") or NEVER_OFFLOAD,
         compression=_value(storage, "compression"),
+    )
+
+
+def unseen_start(document: Mapping[str, Any]) -> str:
+    """Return why `inspect` cannot say that the pod's processes have the options it saw, or ""."""
+    return "; ".join(
+        check.observed for check in checks(document, "warn") if check.name == PROCESS_OPTIONS
     )
 
 

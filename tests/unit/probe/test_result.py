@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from xcom_probe import main, model
+from xcom_probe import main, model, started
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.decide.ledger import Drift, OffloadedRun, RunKey, Verdict
 from xcom_rollout.decide.settings import OBJECT_STORAGE_CLASS, BackendSettings
@@ -36,6 +36,7 @@ def printed(
 def test_the_markers_are_those_of_the_probe() -> None:
     assert (probe_output.BEGIN, probe_output.END) == (main.BEGIN, main.END)
     assert probe_output.SCHEMA == model.SCHEMA
+    assert probe_output.PROCESS_OPTIONS == started.CHECK
 
 
 def test_the_result_is_found_between_other_lines() -> None:
@@ -177,6 +178,22 @@ def test_a_pod_that_loads_nothing_is_no_reader() -> None:
     log = printed(findings, {**OBJECT_FACTS, "backendClass": None})
     with pytest.raises(Malformed, match="loads no XCom backend: look: cannot import name x"):
         probe_output.loaded_settings(probe_output.find_result(log))
+
+
+def test_a_pod_whose_processes_were_started_with_other_options_is_no_reader() -> None:
+    told = "process 7 (airflow scheduler) was started with AIRFLOW__CORE__XCOM_BACKEND=x.Y"
+    findings = [model.Finding(started.CHECK, model.FAIL, told, remedy="Take it out.")]
+    with pytest.raises(Malformed) as problem:
+        probe_output.loaded_settings(probe_output.find_result(printed(findings)))
+    assert problem.value.message == f"{told}. Take it out."
+
+
+def test_a_start_that_cannot_be_seen_is_told_beside_what_is_loaded() -> None:
+    findings = [model.Finding(started.CHECK, model.WARN, "not known: process 7")]
+    document = probe_output.find_result(printed(findings))
+    assert probe_output.loaded_settings(document).reads_offloaded
+    assert probe_output.unseen_start(document) == "not known: process 7"
+    assert probe_output.unseen_start(probe_output.find_result(printed())) == ""
 
 
 def test_a_verdict_that_is_unknown_is_no_pass() -> None:

@@ -1,0 +1,59 @@
+"""Start commands that set the options of the backend past everything that the operator delivers.
+
+What a container's command exports is seen neither by a proof, whose pod runs the probe in its
+place, nor by a look into the pod's configuration.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from xcom_rollout.release.airflow_cfg import OWNED_VARIABLES
+from xcom_rollout.release.objects import PodTemplate
+
+# Not where its value is only used: $NAME, ${NAME}, $(NAME).
+_OWNED: Final = re.compile(rf"(?<![\w$])(?<!\$[{{(])({'|'.join(sorted(OWNED_VARIABLES))})(?!\w)")
+_CONFIG: Final = re.compile(r"(?<![\w$])AIRFLOW_CONFIG=[\"']?([^\s\"';&|]*)")
+
+
+def options_set_at_start(templates: Iterable[PodTemplate]) -> tuple[str, ...]:
+    """Return what is wrong with the start commands of these templates, a sentence for each place.
+
+    A file that a command sources, and the image's entrypoint, cannot be seen here: the look into
+    the running pods finds what they export.
+
+    Raises:
+        ActionFailed: the main container of a template cannot be told.
+    """
+    return tuple(dict.fromkeys(told for template in templates for told in _of(template)))
+
+
+def _of(template: PodTemplate) -> Iterator[str]:
+    container = template.main
+    mounted = {str(mount.get("mountPath")) for mount in container.get("volumeMounts") or []}
+    for field in ("command", "args", "lifecycle"):
+        for text in _texts(container.get(field)):
+            where = f"{field} of the container {container['name']} of the {template.component} pod"
+            for name in dict.fromkeys(_OWNED.findall(text)):
+                yield (
+                    f"{where} names {name}: what is set there beats airflow.cfg in this process, "
+                    "and the operator delivers that option. Take it out of the start command"
+                )
+            for path in _CONFIG.findall(text):
+                if path not in mounted:
+                    yield (
+                        f"{where} sets AIRFLOW_CONFIG={path}: the process reads that file in place "
+                        "of the one that the chart mounts and the operator changes. Take it out of "
+                        "the start command"
+                    )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
