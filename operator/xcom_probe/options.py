@@ -116,6 +116,13 @@ def _own(parser: configparser.RawConfigParser, section: str) -> dict[str, str]:
     return {option: value or "" for option, value in parser.items(section)}
 
 
+def setting(option: tuple[str, str], environ: Mapping[str, str], cfg: ConfigFile) -> str | None:
+    """An option as it is written for Airflow, None where it is not set."""
+    section, name = option
+    found = environ.get(env_name(section, name))
+    return cfg.sections.get(section, {}).get(name) if found is None else found
+
+
 def source(
     section: str, option: str, effective: str | None, environ: Mapping[str, str], cfg: ConfigFile
 ) -> Option:

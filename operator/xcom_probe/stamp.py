@@ -7,12 +7,12 @@ import json
 import os
 from typing import Any, Mapping, NamedTuple
 
-from xcom_probe import options
+from xcom_probe import bundles, options
+from xcom_probe.model import CannotLook
 
 STAMP = ".dag_build_info.json"
 DEFAULT_FIELD = "champollion_sha"
 _SYNCED = "synced_at_utc"
-_LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 # git-sync removes the old tree some time after it has turned the link; three turns within one
 # look are not to be expected.
 _ATTEMPTS = 3
@@ -60,13 +60,18 @@ def stamps(environ: Mapping[str, str], cfg: options.ConfigFile, airflow_3: bool)
     if named:
         folder, name = os.path.split(os.path.abspath(named))
         return [read(folder, field, name)]
-    own = _setting("core", "dags_folder", environ, cfg) or os.path.join(
-        environ.get("AIRFLOW_HOME") or "~/airflow", "dags"
-    )
-    listed = _setting("dag_processor", "dag_bundle_config_list", environ, cfg)
-    if not airflow_3 or not listed:
-        return [read(options.expand(own), field)]
-    return _of_bundles(listed, own, field)
+    try:
+        found = bundles.configured(environ, cfg, airflow_3)
+    except CannotLook as problem:
+        return [Stamp("", "", None, None, str(problem))]
+    return [_of_bundle(bundle, field) for bundle in found]
+
+
+def _of_bundle(bundle: bundles.Bundle, field: str) -> Stamp:
+    if bundle.folder is not None:
+        return read(bundle.folder, field)
+    why = f"the bundle {bundle.name} is a {bundle.classpath}, whose trees are not known here"
+    return Stamp("", "", None, None, why)
 
 
 def read(folder: str, field: str = DEFAULT_FIELD, name: str = STAMP) -> Stamp:
@@ -108,29 +113,3 @@ def _checked(folder: str, resolved: str, field: str, name: str, found: Any) -> S
         return Stamp(folder, resolved, None, None, why)
     synced = found.get(_SYNCED)
     return Stamp(folder, resolved, sha, synced if isinstance(synced, str) else None, "")
-
-
-def _of_bundles(listed: str, own: str, field: str) -> list[Stamp]:
-    try:
-        bundles = [
-            (str(item["name"]), str(item["classpath"]), dict(item.get("kwargs") or {}))
-            for item in json.loads(listed)
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        why = f"[dag_processor] dag_bundle_config_list cannot be read: {problem!r}"
-        return [Stamp("", "", None, None, why)]
-    made = []
-    for name, classpath, kwargs in bundles:
-        if classpath == _LOCAL_BUNDLE:
-            made.append(read(options.expand(str(kwargs.get("path") or own)), field))
-        else:
-            why = f"the bundle {name} is a {classpath}, whose trees are not known here"
-            made.append(Stamp("", "", None, None, why))
-    return made
-
-
-def _setting(
-    section: str, name: str, environ: Mapping[str, str], cfg: options.ConfigFile
-) -> str | None:
-    found = environ.get(options.env_name(section, name))
-    return cfg.sections.get(section, {}).get(name) if found is None else found

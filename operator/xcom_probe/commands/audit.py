@@ -6,14 +6,14 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any, Mapping
 
-from xcom_probe import options, place
+from xcom_probe import bundles, options, place
 from xcom_probe.commands import audit_table as table
 from xcom_probe.model import ERROR, FAIL, PASS, WARN, Finding
 from xcom_probe.report import Report
 
 HELP = "name the tasks whose values the object storage backend fails on or changes"
 
-_DAGS_FOLDER = ("core", "dags_folder")
+_AIRFLOW_3 = (3, 0)
 _IGNORE_SYNTAX = ("core", "dag_ignore_file_syntax")
 _CONFIDENCES = ("high", "medium", "low")
 _SHOWN = 3
@@ -25,7 +25,9 @@ def arguments(parser: ArgumentParser) -> None:
         "--static", action="store_true", help="read the source of the DAGs; nothing is imported"
     )
     parser.add_argument(
-        "--dags", metavar="FOLDER", help="static: look here; by default in Airflow's dags_folder"
+        "--dags",
+        metavar="FOLDER",
+        help="static: look here; by default in Airflow's dags_folder and local bundles",
     )
     parser.add_argument(
         "--airflow",
@@ -63,36 +65,31 @@ def static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None:
     """Read the DAG files.
 
     Raises:
-        CannotLook: Airflow is not installed here, or its ignore file cannot be read.
+        CannotLook: Airflow is not installed here, or its ignore file or the list of its bundles
+            cannot be read.
         UsageError: the folder is not there, or a version is wrong.
     """
-    from xcom_probe.static import engine, files
+    from xcom_probe.static import engine
+    from xcom_probe.static.bundled import sources
+    from xcom_probe.static.effects import version
     from xcom_probe.static.target import ignore_syntax, target
 
     where = target(args.airflow, args.common_io)
     cfg = options.read_config(environ)
-    folder = args.dags or options.expand(
-        setting(_DAGS_FOLDER, environ, cfg) or _default_folder(environ)
-    )
-    syntax = ignore_syntax(setting(_IGNORE_SYNTAX, environ, cfg), where)
-    result = engine.audit(files.sources(folder, syntax), where)
+    syntax = ignore_syntax(options.setting(_IGNORE_SYNTAX, environ, cfg), where)
+    if args.dags:
+        listed = [bundles.Bundle("", bundles.LOCAL, args.dags)]
+    else:
+        # Which sources there are depends on the Airflow that is here, whatever is judged for.
+        here = version(place.airflow_version() or "") or where.airflow or _AIRFLOW_3
+        listed = bundles.configured(environ, cfg, here >= _AIRFLOW_3)
+    result = engine.audit(sources(listed, syntax), where)
+    folder = ", ".join(bundle.folder for bundle in listed if bundle.folder is not None)
     report.members["static"] = {"folder": folder, **result.as_json()}
-    report.findings.append(_check(result.findings, args.fail_on, result.files, folder))
+    if result.files:
+        report.findings.append(_check(result.findings, args.fail_on, result.files, folder))
     if result.unreadable:
         report.findings.append(_unreadable(result.unreadable))
-
-
-def setting(
-    option: tuple[str, str], environ: Mapping[str, str], cfg: options.ConfigFile
-) -> str | None:
-    """An option as Airflow reads it, None where it is not set."""
-    section, name = option
-    found = environ.get(options.env_name(section, name))
-    return cfg.sections.get(section, {}).get(name) if found is None else found
-
-
-def _default_folder(environ: Mapping[str, str]) -> str:
-    return os.path.join(options.expand(environ.get("AIRFLOW_HOME", "~/airflow")), "dags")
 
 
 def _check(found: list[Any], fail_on: str, files: int, folder: str) -> Finding:
@@ -121,8 +118,9 @@ def _unreadable(found: list[Any]) -> Finding:
     return Finding(
         "audit-static-files",
         ERROR,
-        f"{len(found)} files could not be read: {names}{more}",
-        "every file is looked at",
-        "What such a file pushes is not known.",
-        "Mend the file, or name it in .airflowignore if it is no DAG file.",
+        f"{len(found)} files or bundles could not be read: {names}{more}",
+        "every file of every bundle is looked at",
+        "What the tasks in it push is not known.",
+        "Mend the file, or name it in .airflowignore if it is no DAG file. Look into a checkout of "
+        "the bundle: xbr audit FOLDER, or --dags FOLDER where it is mounted.",
     )

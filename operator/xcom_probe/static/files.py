@@ -22,6 +22,10 @@ SYNTAXES = (GLOB, REGEXP)
 _COMMENT = re.compile(r"\s*#.*")
 
 
+class NoFiles(UsageError):
+    """The folder is not there, or holds no file that Airflow would look at."""
+
+
 class Source(NamedTuple):
     """A file: its path below the folder, as it is shown, and its bytes; or why it has none."""
 
@@ -48,14 +52,15 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
         syntax: how `.airflowignore` is written; None refuses to guess where there is one.
 
     Raises:
-        UsageError: the folder is not there or holds none of them, or `syntax` is needed.
+        NoFiles: the folder is not there or holds none of them.
+        UsageError: `syntax` is needed.
         CannotLook: a pattern language is missing here.
     """
     if os.path.isfile(folder):
         yield from _file(folder, os.path.basename(folder))
         return
     if not os.path.isdir(folder):
-        raise UsageError(f"the DAG folder {folder!r} is not there; give a folder or a file")
+        raise NoFiles(f"the DAG folder {folder!r} is not there; give a folder or a file")
     seen: set[str] = set()
     empty = True
     for source in _folder(folder, folder, syntax, [], seen):
@@ -63,7 +68,7 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
         yield source
     if empty:
         # Nothing to complain of would look like nothing wrong.
-        raise UsageError(
+        raise NoFiles(
             f"the DAG folder {folder!r} holds no Python file that Airflow would look at; give the "
             "folder that the DAGs are synced to"
         )

@@ -1,0 +1,38 @@
+"""The DAG files of several bundles."""
+
+from __future__ import annotations
+
+from typing import Iterator, Sequence
+
+from xcom_probe.bundles import Bundle
+from xcom_probe.static import files
+from xcom_probe.static.files import Source
+
+
+def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
+    """Every Python file of each bundle, and one that has no files here with the reason.
+
+    Where several bundles have files here, these are named BUNDLE/FILE.
+
+    Args:
+        syntax: as of `files.sources`.
+
+    Raises:
+        UsageError: `syntax` is needed; or there is but one bundle and its folder is not there, or
+            holds no Python file.
+        CannotLook: a pattern language is missing here.
+    """
+    local = [bundle for bundle in bundles if bundle.folder is not None]
+    for bundle in bundles:
+        label = f"bundle {bundle.name}"
+        if bundle.folder is None:
+            yield Source(label, b"", f"a {bundle.what}, whose files are not here")
+        elif len(bundles) == 1:
+            yield from files.sources(bundle.folder, syntax)
+        else:
+            prefix = f"{bundle.name}/" if len(local) > 1 else ""
+            try:
+                for source in files.sources(bundle.folder, syntax):
+                    yield source._replace(name=prefix + source.name)
+            except files.NoFiles as problem:
+                yield Source(label, b"", str(problem))
