@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from typing import Any, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from xcom_probe import bundles, options, place
 from xcom_probe.commands import audit_table as table
@@ -12,6 +13,9 @@ from xcom_probe.model import ERROR, FAIL, PASS, WARN, Finding
 from xcom_probe.report import Report
 
 HELP = "name the tasks whose values the object storage backend fails on or changes"
+
+if TYPE_CHECKING:
+    from xcom_probe.static.files import Source
 
 _AIRFLOW_3 = (3, 0)
 _IGNORE_SYNTAX = ("core", "dag_ignore_file_syntax")
@@ -70,20 +74,22 @@ def static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None:
         UsageError: the folder is not there, or a version is wrong.
     """
     from xcom_probe.static import engine
-    from xcom_probe.static.bundled import sources
+    from xcom_probe.static.bundled import local_settings, sources
     from xcom_probe.static.effects import version
     from xcom_probe.static.target import ignore_syntax, target
 
     where = target(args.airflow, args.common_io)
     cfg = options.read_config(environ)
     syntax = ignore_syntax(options.setting(_IGNORE_SYNTAX, environ, cfg), where)
+    settings: Iterable[Source] = ()
     if args.dags:
         listed = [bundles.Bundle("", bundles.LOCAL, args.dags)]
     else:
         # Which sources there are depends on the Airflow that is here, whatever is judged for.
         here = version(place.airflow_version() or "") or where.airflow or _AIRFLOW_3
         listed = bundles.configured(environ, cfg, here >= _AIRFLOW_3)
-    result = engine.audit(sources(listed, syntax), where)
+        settings = local_settings(environ)
+    result = engine.audit(chain(sources(listed, syntax), settings), where)
     folder = ", ".join(bundle.folder for bundle in listed if bundle.folder is not None)
     report.members["static"] = {"folder": folder, **result.as_json()}
     if result.files:

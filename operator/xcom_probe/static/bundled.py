@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Sequence
+import os
+from typing import Iterator, Mapping, Sequence
 
+from xcom_probe import options
 from xcom_probe.bundles import Bundle
 from xcom_probe.static import files
 from xcom_probe.static.files import Source
@@ -36,3 +38,11 @@ def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
                     yield source._replace(name=prefix + source.name)
             except files.NoFiles as problem:
                 yield Source(label, b"", str(problem))
+
+
+def local_settings(environ: Mapping[str, str]) -> Iterator[Source]:
+    """Airflow's `airflow_local_settings`, where the chart mounts it: it runs in every process."""
+    home = options.expand(environ.get("AIRFLOW_HOME", "~/airflow"))
+    path = os.path.join(home, "config", "airflow_local_settings.py")
+    if os.path.exists(path):
+        yield from files.sources(path, None)

@@ -51,6 +51,10 @@ _ROWS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
 _DECODES_TWICE = (1, 5, 4)
 # Instances of classes that Airflow can write, and reads only where the deployment allows them.
 ALLOWLISTED = frozenset({"dataclass", "attrs", "pydantic"})
+# Not values but code that gets past what the operator delivers: another backend, another pod.
+OF_CODE = frozenset(
+    {"backend-option", "xcom-class", "env-file", "pod-override", "pod-mutation-hook"}
+)
 _WORDS = {".": NONE, "D": DRIFTS, "F": FAILS}
 
 
@@ -119,6 +123,8 @@ def effect(kind: str, target: Target) -> Effect:
         if measured.effect == FAILS and target.airflow is not None:
             return measured
         return Effect(UNKNOWN, UNKNOWN, "unless [core] allowed_deserialization_classes names it")
+    if kind in OF_CODE:
+        return Effect(DRIFTS, NONE)
     if kind == "multiple-outputs-keys":
         return Effect(FAILS, FAILS)
     return _measured(kind, target)

@@ -7,17 +7,18 @@ import time
 from typing import Any, Iterable, Iterator, NamedTuple
 
 from xcom_probe.static import operators
-from xcom_probe.static.effects import DRIFTS, FAILS, NONE, Target
+from xcom_probe.static.effects import DRIFTS, FAILS, NONE, Target, effect
 from xcom_probe.static.files import Source
 from xcom_probe.static.flow import RETURN, Flow, Produced
+from xcom_probe.static.in_code import Found, found_in
 from xcom_probe.static.kinds import CONFIDENCE, Value, Values, only
 from xcom_probe.static.modules import CallSite, Module, parse
-from xcom_probe.static.rules import BY_ID, Problem, problems
+from xcom_probe.static.rules import BY_ID, RULE_OF, Problem, problems
 from xcom_probe.static.tasks import CLASS, OPERATOR, SENSOR, Task, discover
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-# A file without either word names nothing of Airflow's and pushes nothing: it is not parsed.
-_WORDS = (b"airflow", b"xcom_push")
+# A file without any of them names nothing of Airflow's and pushes nothing: it is not parsed.
+_WORDS = (b"airflow", b"xcom_push", b"AIRFLOW__", b"pod_mutation_hook")
 _VERBS = {FAILS: "fails on it", DRIFTS: "changes it"}
 _VALUES = {name: number for number, name in CONFIDENCE.items()}
 
@@ -147,6 +148,7 @@ def audit(sources: Iterable[Source], target: Target) -> Result:
             module = parse(source.name, source.data)
             found = discover(module)
             findings += module_findings(module, found, target)
+            findings += (_of_code(module, item, target) for item in found_in(module, source.data))
         except Exception as problem:  # noqa: BLE001 - one odd file must not hide the others
             line = problem.lineno if isinstance(problem, SyntaxError) else None
             unreadable.append(Unreadable(source.name, line, _in_words(problem)))
@@ -159,6 +161,29 @@ def audit(sources: Iterable[Source], target: Target) -> Result:
 def module_findings(module: Module, tasks: list[Task], target: Target) -> list[Finding]:
     """The findings of one file that is parsed already, in no order."""
     return _Audit(module, target).findings(tasks)
+
+
+def _of_code(module: Module, found: Found, target: Target) -> Finding:
+    rule = RULE_OF[found.kind]
+    known = effect(found.kind, target)
+    does = rule.title.partition("code that ")[2]
+    return Finding(
+        rule=rule.id,
+        file=module.name,
+        line=found.node.lineno,
+        column=found.node.col_offset + 1,
+        dag_id=None,
+        task_id=None,
+        key="",
+        kind=found.kind,
+        effect=known.effect,
+        today=known.today,
+        where="",
+        confidence=CONFIDENCE[found.sure],
+        evidence=found.what,
+        message=f"{does}: {found.what}. The operator does not deliver it; no proof covers it.",
+        fix=rule.fix,
+    )
 
 
 def _in_words(problem: BaseException) -> str:

@@ -96,9 +96,18 @@ RULES: tuple[Rule, ...] = (
     Rule("XCA023", "multiple-outputs-keys", ("multiple-outputs-keys",),
          "a dict without text as keys under multiple_outputs",
          "Use text as keys, or switch multiple_outputs off."),
+    Rule("XCA024", "backend-set-in-code", ("backend-option", "xcom-class", "env-file"),
+         "code that sets the backend or its options",
+         "Take it out: the operator delivers the same options to every pod, and takes them back."),
+    Rule("XCA025", "task-pod-changed", ("pod-override", "pod-mutation-hook"),
+         "code that changes the pod of a task",
+         "Leave image, namespace, environment, command and service account as the worker's "
+         "template has them, for that is what is proven; or prove a pod with the same changes."),
 )  # fmt: skip
+ABOUT_CODE = frozenset({"XCA024", "XCA025"})
+"""Rules about what the code does, in place of a value that it puts into XCom."""
 
-_RULE_OF = {kind: rule for rule in RULES for kind in rule.kinds}
+RULE_OF = {kind: rule for rule in RULES for kind in rule.kinds}
 BY_ID = {rule.id: rule for rule in RULES}
 # What the measured table calls a live object.
 _AS_OBJECT = frozenset(BY_ID["XCA017"].kinds) - {"airflow-connection"} | {
@@ -184,7 +193,7 @@ def _problems(
 
 
 def _problem(kind: str, value: Value, target: Target, sure: int, where: str) -> Problem | None:
-    rule = _RULE_OF.get(kind)
+    rule = RULE_OF.get(kind)
     if rule is None:
         return None
     found = effect(measured_as(kind), target)

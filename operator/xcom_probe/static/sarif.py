@@ -8,7 +8,7 @@ from urllib.parse import quote
 from xcom_probe import __version__
 from xcom_probe.static.effects import DRIFTS, FAILS
 from xcom_probe.static.engine import Finding, Result
-from xcom_probe.static.rules import RULES
+from xcom_probe.static.rules import ABOUT_CODE, RULES, Rule
 from xcom_probe.static.text import subject
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -22,7 +22,7 @@ def sarif(result: Result) -> dict[str, Any]:
         {
             "id": rule.id,
             "name": rule.name,
-            "shortDescription": {"text": f"XCom holds {rule.title}."},
+            "shortDescription": {"text": _short(rule)},
             "help": {"text": f"{rule.fix} See {_ABOUT}."},
         }
         for rule in RULES
@@ -30,6 +30,10 @@ def sarif(result: Result) -> dict[str, Any]:
     unreadable = [(item.file, item.why) for item in result.unreadable]
     found = [_result(finding) for finding in result.findings]
     return document("xbr audit", __version__, rules, found, unreadable)
+
+
+def _short(rule: Rule) -> str:
+    return f"A file has {rule.title}." if rule.id in ABOUT_CODE else f"XCom holds {rule.title}."
 
 
 def document(

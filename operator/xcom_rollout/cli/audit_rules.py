@@ -12,6 +12,11 @@ from xcom_probe.static.rules import RULES, measured_as
 
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "audit.md"
 _BEGIN: Final = "<!-- rules: written by python -m xcom_rollout.cli.audit_rules -->"
+_IN_WORDS: Final = {
+    "XCA022": ("offloads it", "keeps it"),
+    "XCA024": ("is not what is delivered, nor taken back by a kill", "the same"),
+    "XCA025": ("runs where no proof has looked", "the same"),
+}
 _END: Final = "<!-- end of rules -->"
 
 
@@ -24,12 +29,11 @@ def table() -> str:
     for rule in RULES:
         kinds = ", ".join(f"`{kind}`" for kind in rule.kinds)
         effects = {kind: effect(measured_as(kind), Target()) for kind in rule.kinds}
-        offloads = rule.id == "XCA022"
+        words = _IN_WORDS.get(rule.id) or (_told(effects, _new), _told(effects, _today))
         cells = (
             f"`{rule.id}` {rule.name}",
             f"{rule.title}: {kinds}",
-            "offloads it" if offloads else _told(effects, _new),
-            "keeps it" if offloads else _told(effects, _today),
+            *words,
             rule.fix,
         )
         rows.append("| " + " | ".join(cells) + " |")

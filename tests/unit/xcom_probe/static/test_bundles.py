@@ -151,6 +151,17 @@ def test_without_a_list_the_dags_folder_is_looked_at(tmp_path: Path) -> None:
     assert [item["file"] for item in report.members["static"]["findings"]] == ["etl.py"]
 
 
+def test_the_settings_that_every_process_imports_are_looked_at(tmp_path: Path) -> None:
+    folder(tmp_path / "dags", GOOD)
+    name = "airflow_local_settings.py"
+    hook = "def pod_mutation_hook(pod):\n    pod.metadata.namespace = 'tasks'\n"
+    folder(tmp_path / "config", hook, name)
+    (found,) = look(tmp_path).members["static"]["findings"]
+    assert (found["file"], found["rule"], found["kind"]) == (name, "XCA025", "pod-mutation-hook")
+    given = look(tmp_path, dags=str(tmp_path / "dags"))
+    assert given.members["static"]["findings"] == []
+
+
 _NAMES = st.lists(st.sampled_from("abcdef"), min_size=1, unique=True)
 
 
