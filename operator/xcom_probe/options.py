@@ -22,9 +22,11 @@ OPTIONS: tuple[tuple[str, str], ...] = (BACKEND, PATH, THRESHOLD, COMPRESSION)
 DEFAULT = "default"
 ABSENT = "absent"
 
-# Connections and variables have free names; Kubernetes adds addresses of services.
+_PREFIX = "AIRFLOW"
+# Connections and variables have free names; Kubernetes adds addresses of services; the official
+# chart repeats each variable in the sections that KubernetesExecutor of Airflow 1 had.
 _FREE_NAMES = re.compile(
-    r"^AIRFLOW_(CONN|VAR)_|_SERVICE_HOST$|_SERVICE_PORT(_.*)?$|_PORT(_\d+_(TCP|UDP).*)?$",
+    r"^AIRFLOW_(CONN|VAR)_|^AIRFLOW__KUBERNETES_(ENVIRONMENT_VARIABLES|SECRETS)__|_SERVICE_HOST$|_SERVICE_PORT(_.*)?$|_PORT(_\d+_(TCP|UDP).*)?$",
     re.IGNORECASE,
 )
 _INDIRECT = ("CMD", "SECRET")
@@ -50,12 +52,14 @@ class Misspelt(NamedTuple):
     """A setting that Airflow ignores although somebody meant one of `OPTIONS` by it.
 
     `where` is the environment variable or `[section] option`; `value` is None where it may be a
-    secret or a command.
+    secret or a command. Without Airflow's prefix it is not `certain`: it may be a variable of the
+    user's own.
     """
 
     where: str
     intended: tuple[str, str]
     value: str | None
+    certain: bool = True
 
 
 class ConfigFile(NamedTuple):
@@ -137,18 +141,36 @@ def source(
     return Option(effective, DEFAULT)
 
 
-def misspelt_env(environ: Mapping[str, str]) -> list[Misspelt]:
-    """Environment variables that look like one of `OPTIONS` and that Airflow ignores."""
+def misspelt_env(environ: Mapping[str, str], cfg: ConfigFile | None = None) -> list[Misspelt]:
+    """Environment variables that look like one of `OPTIONS` and that Airflow ignores.
+
+    One without Airflow's prefix that the right setting is made of is none.
+    """
     valid = {env_name(*option) for option in OPTIONS}
     found = []
     for name in sorted(environ):
         if name in valid or _FREE_NAMES.search(name):
             continue
-        match = _intended(name)
-        if match:
-            intended, indirect = match
-            found.append(Misspelt(name, intended, None if indirect else environ[name]))
+        if _squeeze(name).startswith(_PREFIX):
+            match = _intended(name)
+            if match:
+                intended, indirect = match
+                found.append(Misspelt(name, intended, None if indirect else environ[name]))
+        elif "XCOM" in name.upper():
+            match = _intended(f"{_PREFIX}__{name}")
+            if match and not _is_used(name, environ, cfg):
+                found.append(Misspelt(name, match[0], None, certain=False))
     return found
+
+
+def _is_used(name: str, environ: Mapping[str, str], cfg: ConfigFile | None) -> bool:
+    """Whether one of the options has this variable's value, or refers to it."""
+    reference = re.compile(r"\$(\{{{0}\}}|{0}(?!\w))".format(re.escape(name)))
+    file = cfg or ConfigFile("", {})
+    given = [setting(option, environ, file) for option in OPTIONS]
+    return any(
+        value == environ[name] or reference.search(value) for value in given if value is not None
+    )
 
 
 def misspelt_file(cfg: ConfigFile) -> list[Misspelt]:
@@ -156,9 +178,10 @@ def misspelt_file(cfg: ConfigFile) -> list[Misspelt]:
     found = []
     for section in sorted(cfg.sections):
         for option, value in sorted(cfg.sections[section].items()):
-            if (section, option) in OPTIONS:
+            name = f"{_PREFIX}__{section}__{option}"
+            if (section, option) in OPTIONS or _FREE_NAMES.search(name):
                 continue
-            match = _intended(f"AIRFLOW__{section}__{option}")
+            match = _intended(name)
             if match:
                 intended, indirect = match
                 where = f"[{section}] {option} in {cfg.path}"
@@ -169,7 +192,7 @@ def misspelt_file(cfg: ConfigFile) -> list[Misspelt]:
 def _intended(name: str) -> tuple[tuple[str, str], bool] | None:
     """The option meant by a name that is not right, and whether it is a `_CMD` or `_SECRET`."""
     squeezed = _squeeze(name)
-    if not squeezed.startswith("AIRFLOW") or _ANOTHER in squeezed:
+    if _ANOTHER in squeezed:
         return None
     indirect = False
     for suffix in _INDIRECT:

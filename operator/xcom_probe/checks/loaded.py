@@ -46,7 +46,7 @@ class Loaded:
             self.problem = str(problem)
         self.conf = backend.configuration()
         self.file: ConfigFile = options.read_config(environ)
-        self.misspelt_env: list[Misspelt] = options.misspelt_env(environ)
+        self.misspelt_env: list[Misspelt] = options.misspelt_env(environ, self.file)
         self.misspelt_file: list[Misspelt] = options.misspelt_file(self.file)
         self.options: dict[tuple[str, str], Option] = {
             option: options.source(
@@ -95,5 +95,5 @@ class Loaded:
             ("file-misspelt", self.misspelt_file),
         ):
             for misspelt in found:
-                if misspelt.intended == option:
+                if misspelt.intended == option and misspelt.certain:
                     raise Skip(f"{check} found {misspelt.where}, which is ignored")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shlex
 
 from xcom_probe import options, place
 from xcom_probe.airflow import backend, versions
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
 from xcom_probe.checks.loaded import Loaded
 from xcom_probe.checks.location import S3_SCHEMES, Location
+
+# The entrypoint of Airflow's own image installs these before it starts anything.
+_AT_START = "_PIP_ADDITIONAL_REQUIREMENTS"
+_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[|\s|[<>=!~;@]|$)")
 
 
 def provider_installed(loaded: Loaded) -> Outcome:
@@ -45,11 +51,37 @@ def provider_installed(loaded: Loaded) -> Outcome:
     ]
     if still:
         observed += "; the configuration still answers {}".format(", ".join(still))
+    at_start = loaded.environ.get(_AT_START)
+    if at_start:
+        observed += (
+            f"; this pod installs {_names(at_start)} when it starts ({_AT_START}), and the proof "
+            "does not start it"
+        )
     return failed(
         observed,
         "{} installed".format(", ".join(missing)),
-        "Add {} to the Airflow image.".format(" and ".join(sorted(set(packages)))),
+        "Add {} to the Airflow image. What is installed when a pod starts does not count: each "
+        "task pod would install it anew, and a proof runs neither the entrypoint nor a pip install "
+        "in a start command or an init container.".format(" and ".join(sorted(set(packages)))),
     )
+
+
+def _names(requirements: str) -> str:
+    """The packages in a list for pip by name only: an address in it may hold a password."""
+    try:
+        words = shlex.split(requirements)
+    except ValueError:
+        return "packages"
+    found = []
+    value_of_option = False
+    for word in words:
+        if not (word.startswith("-") or value_of_option):
+            match = _REQUIREMENT.match(word)
+            if match:
+                found.append(match.group(1))
+        # `--index-url URL`; `--index-url=URL` is one word.
+        value_of_option = word.startswith("-") and "=" not in word
+    return ", ".join(found) or "packages"
 
 
 def _findable(module: str) -> bool:

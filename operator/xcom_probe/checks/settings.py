@@ -39,6 +39,13 @@ def _misspelt(found: list[Misspelt], expected: str, in_env: bool) -> Outcome:
         )
         for item in found
     ]
+    if not any(item.certain for item in found):
+        return warned(
+            "; ".join(seen),
+            expected,
+            "Write {}, if the option is meant: Airflow reads no name without its prefix. A "
+            "variable of your own may stay.".format(", ".join(names)),
+        )
     return failed(
         "; ".join(seen),
         expected,

@@ -57,6 +57,7 @@ def test_environment_beats_file_beats_default() -> None:
 def test_look_alikes_are_found(name: str, intended: tuple[str, str]) -> None:
     (found,) = options.misspelt_env({name: "value"})
     assert (found.where, found.intended, found.value) == (name, intended, "value")
+    assert found.certain
 
 
 @pytest.mark.parametrize("suffix", ["_CMD", "_SECRET"])
@@ -82,12 +83,61 @@ def test_indirect_values_are_ignored_by_airflow_and_never_shown(
         "AIRFLOW_VAR_XCOM_OBJECTSTORAGE_PATH",
         "AIRFLOW_COMMON_IO_SERVICE_HOST",
         "AIRFLOW_COMMON_IO_PORT_8080_TCP_ADDR",
-        "XCOM_OBJECTSTORAGE_PATH",
+        "XCOM_BUCKET",
+        "XCOM_SIDECAR_IMAGE",
+        "XCOM_DAGS_BUILD_INFO",
+        "XCOM_DAGS_SHA_FIELD",
+        "XCOM_BACKEND_SERVICE_HOST",
+        "OBJECTSTORAGE_PATH",
+        "CORE__EXECUTOR",
         "PATH",
     ],
 )
 def test_other_variables_are_left_alone(name: str) -> None:
     assert options.misspelt_env({name: "x"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "intended"),
+    [
+        ("XCOM_OBJECTSTORAGE_PATH", PATH),
+        ("XCOM_OBJECTSTORAGE_THRESHOLD", THRESHOLD),
+        ("COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION", COMPRESSION),
+        ("CORE__XCOM_BACKEND", BACKEND),
+        ("XCOM_BACKEND", BACKEND),
+        ("xcom_backend", BACKEND),
+        ("AIRLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH", PATH),
+        ("AF__CORE__XCOM_BACKEND", BACKEND),
+    ],
+)
+def test_a_name_without_airflows_prefix_is_found_and_is_no_certain_error(
+    name: str, intended: tuple[str, str]
+) -> None:
+    (found,) = options.misspelt_env({name: "value"})
+    assert (found.where, found.intended, found.certain) == (name, intended, False)
+
+
+def test_a_helper_that_the_right_setting_is_made_of_is_no_mistake() -> None:
+    helper = {"XCOM_OBJECTSTORAGE_PATH": "s3://a@b/c"}
+    right = options.env_name(*PATH)
+    # Kubernetes expands $(NAME) before a process sees it, Airflow expands $NAME itself.
+    for value in ("s3://a@b/c", "$XCOM_OBJECTSTORAGE_PATH", "${XCOM_OBJECTSTORAGE_PATH}/d"):
+        assert options.misspelt_env({**helper, right: value}) == []
+        cfg = ConfigFile("/airflow.cfg", {"common.io": {"xcom_objectstorage_path": value}})
+        assert options.misspelt_env(helper, cfg) == []
+    (found,) = options.misspelt_env({**helper, right: "s3://other/d"})
+    assert found.where == "XCOM_OBJECTSTORAGE_PATH"
+
+
+@pytest.mark.parametrize("option", options.OPTIONS)
+@pytest.mark.parametrize("section", ["KUBERNETES_ENVIRONMENT_VARIABLES", "KUBERNETES_SECRETS"])
+def test_what_the_chart_repeats_for_the_executor_is_left_alone(
+    section: str, option: tuple[str, str]
+) -> None:
+    name = options.env_name(*option)
+    assert options.misspelt_env({name: "x", f"AIRFLOW__{section}__{name}": "x"}) == []
+    cfg = ConfigFile("/airflow.cfg", {section.lower(): {name: "x"}})
+    assert options.misspelt_file(cfg) == []
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z_.]{1,40}", fullmatch=True), st.text()))
