@@ -32,6 +32,9 @@ _REMEDY = (
     "Take it out of the start command, the image's entrypoint or the file that one of them "
     "sources; the operator delivers these options."
 )
+_WHY_UNKNOWN = "What its start command exports cannot be seen; a fresh process need not have it."
+_REMEDY_UNKNOWN = "See that neither the start command nor the image's entrypoint sets the options."
+_INIT = 1
 _SHOWN = 3
 
 
@@ -56,7 +59,9 @@ class Process(NamedTuple):
     config: str
 
 
-class _Stat(NamedTuple):
+class Stat(NamedTuple):
+    """What everybody may know of a process. `started` is in clock ticks since the boot."""
+
     pid: int
     parent: int
     started: int
@@ -72,7 +77,17 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
     Returns:
         None where this process is one of them: what it was given is what they have.
     """
-    processes = look(environ, first)
+    every = _every("/proc")
+    if every and _INIT not in every:
+        return Finding(
+            CHECK,
+            WARN,
+            "not known: no other user's process can be seen here",
+            _EXPECTED,
+            _WHY_UNKNOWN,
+            _REMEDY_UNKNOWN,
+        )
+    processes = look(environ, first, every)
     if not processes:
         return None
     wrong = [words for process in processes for words in [_wrong(process, environ)] if words]
@@ -96,19 +111,23 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
             WARN,
             f"not known: the environment of {named} cannot be read",
             _EXPECTED,
-            "What its start command exports cannot be seen; it need not be what a fresh one has.",
-            "See that neither the start command nor the image's entrypoint sets these options.",
+            _WHY_UNKNOWN,
+            _REMEDY_UNKNOWN,
         )
     return Finding(CHECK, PASS, f"nothing else in {len(processes)} processes", _EXPECTED)
 
 
-def look(environ: Mapping[str, str], first: int | None = None) -> list[Process]:
+def look(
+    environ: Mapping[str, str],
+    first: int | None = None,
+    every: Mapping[int, Stat] | None = None,
+) -> list[Process]:
     """The container's own processes, without children that differ just as their parent does.
 
     Empty where this process is one of them, or there is no /proc.
     """
-    every = _every("/proc")
-    root = first if first is not None else _first(every)
+    every = _every("/proc") if every is None else every
+    root = first if first is not None else first_process(every, os.getpid())
     if root is None or root in _ancestors(os.getpid(), every):
         return []
     found: dict[int, Process] = {}
@@ -128,13 +147,16 @@ def look(environ: Mapping[str, str], first: int | None = None) -> list[Process]:
     ]
 
 
-def first_process(proc: str = "/proc") -> int | None:
+def first_process(every: Mapping[int, Stat], mine: int) -> int | None:
     """The PID of the container's first process, None where there is no telling.
 
     It is 1 but where the containers of a pod share their processes: there it is the oldest one of
-    this container's control group.
+    the control group that the process `mine` is in.
     """
-    return _first(_every(proc))
+    if mine not in every:
+        return None
+    group = [stat for stat in every.values() if stat.cgroup == every[mine].cgroup]
+    return min(group, key=lambda stat: (stat.started, stat.pid)).pid
 
 
 def parsed(data: bytes) -> dict[str, str] | None:
@@ -146,15 +168,7 @@ def parsed(data: bytes) -> dict[str, str] | None:
     return {name: value for name, _, value in pairs}
 
 
-def _first(every: Mapping[int, _Stat]) -> int | None:
-    me = every.get(os.getpid())
-    if me is None:
-        return None
-    mine = [stat for stat in every.values() if stat.cgroup == me.cgroup]
-    return min(mine, key=lambda stat: (stat.started, stat.pid)).pid
-
-
-def _every(proc: str) -> dict[int, _Stat]:
+def _every(proc: str) -> dict[int, Stat]:
     try:
         pids = [int(name) for name in os.listdir(proc) if name.isdigit()]
     except OSError:
@@ -166,11 +180,11 @@ def _every(proc: str) -> dict[int, _Stat]:
         fields = text.rpartition(b")")[2].split()
         if len(fields) > 19:
             cgroup = group.decode("utf-8", "replace")
-            found[pid] = _Stat(pid, int(fields[1]), int(fields[19]), cgroup)
+            found[pid] = Stat(pid, int(fields[1]), int(fields[19]), cgroup)
     return found
 
 
-def _ancestors(pid: int, every: Mapping[int, _Stat]) -> list[int]:
+def _ancestors(pid: int, every: Mapping[int, Stat]) -> list[int]:
     """A process, its parent and so on."""
     chain: list[int] = []
     while pid in every and pid not in chain:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from xcom_probe import options, started
 from xcom_probe.model import FAIL, PASS, WARN, Finding
+from xcom_probe.started import Stat
 
 BACKEND = options.env_name(*options.BACKEND)
 GIVEN = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": "/opt/airflow"}
@@ -137,9 +138,20 @@ def test_a_look_from_the_first_processs_own_child_says_nothing() -> None:
     assert started.check(os.environ, os.getppid()) is None
 
 
-def test_the_first_process_is_found_from_beside_it() -> None:
-    assert started.first_process() == started.first_process("/proc")
-    assert started.first_process("/nowhere") is None
+def world(*stats: Stat) -> dict[int, Stat]:
+    return {stat.pid: stat for stat in stats}
+
+
+def test_the_first_process_of_a_container_is_the_one_with_the_first_number() -> None:
+    every = world(Stat(1, 0, 5, "a"), Stat(7, 1, 6, "a"), Stat(30, 0, 90, "a"))
+    assert started.first_process(every, 30) == 1
+
+
+def test_in_a_pod_that_shares_its_processes_it_is_the_oldest_of_the_control_group() -> None:
+    pause, sidecar = Stat(1, 0, 1, "p"), Stat(6, 0, 3, "s")
+    own = (Stat(9, 0, 4, "a"), Stat(12, 9, 5, "a"), Stat(3, 0, 99, "a"))
+    assert started.first_process(world(pause, sidecar, *own), 3) == 9
+    assert started.first_process(world(pause, sidecar, *own), 44) is None
 
 
 @given(st.binary(max_size=80))
