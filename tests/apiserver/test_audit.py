@@ -6,7 +6,7 @@ import json
 
 from standin.driver import Driver, Stops
 from standin.kube import Json
-from standin.place import ROLLOUT, Place
+from standin.place import RELEASE, ROLLOUT, Place
 
 NUMPY: Json = {
     "file": "etl.py",
@@ -117,6 +117,28 @@ def test_stopped_after_every_write_the_gates_are_passed_in_the_same_way(place: P
     recorded = ("record: static audit 1", "record: dynamic audit 1", "record: calibration 1")
     for what in recorded:
         assert any(what in write for write in driver.stopped_after)
+
+
+def test_a_start_command_that_exports_an_option_holds_before_any_proof(place: Place) -> None:
+    def start_with(script: str) -> None:
+        args = json.dumps(["bash", "-c", script])
+        chart = str(place.site.chart)
+        place.helm(
+            *("upgrade", RELEASE, chart, "--no-hooks", "--reuse-values"),
+            *("--set-json", f"scheduler.args={args}"),
+        )
+
+    start_with("export AIRFLOW__CORE__XCOM_BACKEND=x.Y && exec airflow scheduler")
+    place.declare()
+    driver = Driver(place)
+    driver.until("the start command to hold", lambda status: reason(status) == "CannotObserve")
+    assert "args of the container scheduler of the scheduler pod" in place.said()
+    assert "AIRFLOW__CORE__XCOM_BACKEND" in place.said()
+    assert jobs(place, "proof") == []
+
+    start_with("exec airflow scheduler")
+    driver.until("a live rollout", is_live)
+    assert driver.errors == []
 
 
 def test_samples_are_mounted_and_another_content_is_proven_anew(place: Place) -> None:
