@@ -188,6 +188,10 @@ class KubeApi:
         self._noted(path, _json(response, path))
         return True
 
+    def review(self, path: str, body: Json) -> Json:
+        """Return the answer to a review, an object that is answered and never kept."""
+        return _json(self._send("POST", path, body=body), path)
+
     def replace(self, path: str, body: Json) -> None:
         """Replace the object.
 

@@ -2,7 +2,9 @@
 
 Hooks are left out on purpose (`--no-hooks`). The official chart runs the database migrations and
 the creation of the first user as hooks at every upgrade: a flip changes neither, they take some
-20 s, and a hook that fails marks the release as failed. The kill-switch cannot wait for that.
+20 s, and a hook that fails marks the release as failed. The kill-switch cannot wait for that. With
+`useHelmHooks: false` these are plain Jobs of the release: one that its time to live took away is
+made anew by an upgrade and runs beside it, which nothing waits for and which changes nothing.
 
 Values go to Helm's standard input, for they may hold secrets and no file is safe for those; and as
 JSON, which is YAML: a YAML printer for Python leaves strings such as 1e6 without quotes, and Helm
@@ -34,11 +36,13 @@ from xcom_rollout.clients.errors import (
     HelmError,
     Malformed,
     SecretRotated,
+    WorldError,
 )
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.observed import Maker, Release, Rollout
 from xcom_rollout.decide.settings import BackendSettings, ValuesError, write_settings
+from xcom_rollout.deliver import rights
 from xcom_rollout.deliver.chart import archive_of, content_digest
 from xcom_rollout.deliver.kept_chart import ChartShelf, ChartState, write_whole
 from xcom_rollout.deliver.manifests import Difference, blocking, differences, name_some, rotated
@@ -175,6 +179,7 @@ class HelmDelivery:
             owner = self.foreign_owner()
             found += [owner] if owner else []
             stored = self._deliverable()
+            found += map(str, self._missing_rights(stored))
             wanted = stored.settings if settings is None else settings
             self._check(stored, self._difference(stored, wanted), way_back=False)
         except (ActionFailed, HelmError, Malformed) as error:
@@ -227,6 +232,7 @@ class HelmDelivery:
         except (ActionFailed, HelmError, Malformed) as error:
             if not way_back:
                 raise
+            error = error.reworded(error.message + self._lacking(stored))
             log.warning("helm upgrade cannot deliver the way back: %s", error.message)
             return self._roll_back_after(error, settings, from_revision)
 
@@ -462,6 +468,28 @@ class HelmDelivery:
             raise SecretRotated(text)
         return text
 
+    def _missing_rights(self, stored: StoredRelease) -> tuple[rights.MissingRight, ...]:
+        """Return the rights that Helm would miss half-way."""
+        return rights.missing(
+            self.world.api, self.world.memo, self._manifest(stored), self.rollout.namespace
+        )
+
+    def _require_rights(self, stored: StoredRelease) -> None:
+        found = self._missing_rights(stored)
+        if found:
+            raise ActionFailed(
+                f"release {stored.name} was not touched, for Helm would stop half-way: "
+                f"{rights.describe(found)}"
+            )
+
+    def _lacking(self, stored: StoredRelease) -> str:
+        """Return a sentence on what rights are missing, after a delivery that failed."""
+        try:
+            found = self._missing_rights(stored)
+        except WorldError:
+            return ""
+        return f". Missing rights: {rights.describe(found)}" if found else ""
+
     def _not_ours(self, stored: StoredRelease, stopped: Sequence[Difference]) -> str:
         return (
             f"release {stored.name}: a helm upgrade with the chart and the values of revision "
@@ -479,6 +507,8 @@ class HelmDelivery:
         said = self._check(stored, found, way_back=way_back)
         if said:
             log.warning("delivered all the same, for it is the way back: %s", said)
+        if not way_back:
+            self._require_rights(stored)
         self._remove_failed()
         self._expect_still(stored)
         note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"

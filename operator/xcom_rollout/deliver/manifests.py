@@ -63,7 +63,7 @@ def differences(before: str, after: str) -> tuple[Difference, ...]:
 
     A document that is not YAML is compared as text, under the name of its template.
     """
-    old, new = _documents(before), _documents(after)
+    old, new = documents(before), documents(after)
     common = set(old) & set(new)
     left = _objects(text for text in old if text not in common)
     right = _objects(text for text in new if text not in common)
@@ -107,7 +107,8 @@ def name_some(found: Iterable[Difference]) -> str:
     return ", ".join(every[:MOST]) + more
 
 
-def _documents(manifest: str) -> list[str]:
+def documents(manifest: str) -> list[str]:
+    """Return the texts of the documents of a manifest, as Helm parts them."""
     return [text.strip() for text in _SEPARATOR.split(manifest) if text.strip()]
 
 

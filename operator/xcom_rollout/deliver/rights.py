@@ -1,0 +1,222 @@
+"""Whether the operator may do to Kubernetes what `helm upgrade` of a release does, asked before it.
+
+Helm goes through a manifest object by object: it gets each one, whether or not it will differ, and
+patches what differs. The first right that is missing ends it half-way, with Secrets and ConfigMaps
+changed, no pod replaced and the release `failed`. A dry run shows nothing of that, for it reads no
+object of a release that exists. So the API server is asked (SelfSubjectAccessReview, which each
+account may make unless the cluster's `system:basic-user` was taken away).
+
+`patch` is asked of what is rendered the same as well: Helm patches it back where somebody has
+changed it by hand, and a kill would be the first to meet that.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import segment
+from xcom_rollout.clients.memo import Memo
+from xcom_rollout.clients.parallel import in_parallel
+from xcom_rollout.clients.yaml_text import parse_yaml
+from xcom_rollout.deliver.manifests import documents
+
+REVIEWS: Final = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+_NEEDED: Final = ("get", "patch")
+_NEEDED_OF_JOBS: Final = (*_NEEDED, "create")
+"""A Job that its time to live took away is made anew by an upgrade."""
+_RECORDS: Final = ("get", "list", "create", "update", "delete")
+"""What Helm does to the Secrets in which it keeps its own records."""
+_RECORDS_TITLE: Final = "the records of its releases"
+_NAMED: Final = 3
+"""Objects of a kind that a message names."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What the API server calls a kind.
+
+    Attributes:
+        group: API group; empty for the core.
+        plural: such as `priorityclasses`.
+        namespaced: False where objects belong to the whole cluster.
+    """
+
+    group: str
+    plural: str
+    namespaced: bool
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+@dataclass(frozen=True)
+class MissingRight:
+    """A right over a kind of the manifest that the operator lacks.
+
+    Attributes:
+        verbs: what it may not do, in the order of Helm's needs.
+        namespace: where it may not; empty for the whole cluster.
+        objects: those of the manifest that this is about, such as `ResourceQuota airflow`.
+        elsewhere: whether the namespace is not that of the release.
+    """
+
+    resource: Resource
+    verbs: tuple[str, ...]
+    namespace: str
+    objects: tuple[str, ...]
+    elsewhere: bool = False
+
+    def __str__(self) -> str:
+        more = f" and {len(self.objects) - _NAMED} more" if len(self.objects) > _NAMED else ""
+        where = f" in the namespace {self.namespace}" if self.namespace else " in the cluster"
+        return (
+            f"the operator may not {' or '.join(self.verbs)} {self.resource}{where}, which helm "
+            f"upgrade does to {', '.join(self.objects[:_NAMED])}{more}: {self._remedy()}"
+        )
+
+    def _remedy(self) -> str:
+        rule = (
+            f'{{apiGroups: ["{self.resource.group}"], resources: [{self.resource.plural}], '
+            f"verbs: [{', '.join(self.verbs)}]}}"
+        )
+        if self.elsewhere:
+            return (
+                f"bind its ServiceAccount to a Role with {rule} in the namespace {self.namespace}"
+            )
+        value = "extraRules" if self.namespace else "clusterRules"
+        return f"add to rbac.helmDelivery.{value} of the operator's chart: {rule}"
+
+
+@dataclass(frozen=True)
+class _Question:
+    resource: Resource
+    verb: str
+    namespace: str
+    names: tuple[str, ...]
+
+
+def missing(api: KubeApi, memo: Memo, manifest: str, namespace: str) -> tuple[MissingRight, ...]:
+    """Return the rights that an upgrade of this release needs and the operator lacks.
+
+    Kinds that the API server does not have are left out: Helm refuses those by name before it
+    changes anything.
+
+    Args:
+        manifest: as Helm prints it. Of its content only kinds and names are in what is returned.
+        namespace: of the release.
+
+    Raises:
+        KubeError: the API server could not be asked.
+    """
+    kinds: dict[tuple[Resource, str], dict[str, str]] = {}
+    for document in _objects(manifest):
+        kind, metadata = str(document.get("kind")), document.get("metadata") or {}
+        resource = _resource(api, memo, str(document.get("apiVersion")), kind)
+        if resource is not None:
+            where = str(metadata.get("namespace") or namespace) if resource.namespaced else ""
+            name = str(metadata.get("name"))
+            kinds.setdefault((resource, where), {})[name] = f"{kind} {name}"
+    questions = [*_questions(kinds), *_of_records(namespace)]
+    answers = in_parallel(lambda one: _refused(api, one), questions)
+    lacking: dict[tuple[Resource, str], list[tuple[str, set[str]]]] = {}
+    for question, refused in zip(questions, answers, strict=True):
+        if refused is not None:
+            of_kind = lacking.setdefault((question.resource, question.namespace), [])
+            titles = kinds.get((question.resource, question.namespace), {})
+            objects = {titles[name] for name in refused} if question.names else {_RECORDS_TITLE}
+            of_kind.append((question.verb, objects))
+    return tuple(
+        MissingRight(
+            resource,
+            tuple(dict.fromkeys(verb for verb, _ in found)),
+            where,
+            tuple(sorted(set[str]().union(*(objects for _, objects in found)))),
+            elsewhere=where not in ("", namespace),
+        )
+        for (resource, where), found in lacking.items()
+    )
+
+
+def _objects(manifest: str) -> Iterator[Json]:
+    """Yield the objects of a manifest, but those that are not YAML to us: nothing is known of them,
+    and Helm may read them."""
+    for text in documents(manifest):
+        try:
+            document = parse_yaml(text)
+        except ValueError:
+            continue
+        if not isinstance(document, dict):
+            continue
+        items = document.get("items")
+        if str(document.get("kind")).endswith("List") and isinstance(items, list):
+            yield from (item for item in items if isinstance(item, dict))
+        else:
+            yield document
+
+
+def _resource(api: KubeApi, memo: Memo, version: str, kind: str) -> Resource | None:
+    """Return what the API server calls a kind; None where it has no such kind."""
+    key = ("resource", version, kind)
+    known: Resource | None = memo.find(key)
+    if known is None:
+        prefix = "apis" if "/" in version else "api"
+        path = "/".join((prefix, *map(segment, version.split("/"))))
+        for entry in (api.find(path) or {}).get("resources") or ():
+            # `deployments/status` has the kind Deployment, too.
+            if entry["kind"] == kind and "/" not in entry["name"]:
+                group = version.rpartition("/")[0]
+                known = Resource(group, entry["name"], bool(entry["namespaced"]))
+                memo.put(key, known)
+                break
+    return known
+
+
+def _questions(kinds: dict[tuple[Resource, str], dict[str, str]]) -> Iterator[_Question]:
+    for (resource, where), titles in kinds.items():
+        needed = _NEEDED_OF_JOBS if str(resource) == "jobs.batch" else _NEEDED
+        for verb in needed:
+            yield _Question(resource, verb, where, tuple(titles))
+
+
+def _of_records(namespace: str) -> Iterator[_Question]:
+    secrets = Resource("", "secrets", namespaced=True)
+    for verb in _RECORDS:
+        yield _Question(secrets, verb, namespace, ())
+
+
+def _refused(api: KubeApi, question: _Question) -> tuple[str, ...] | None:
+    """Return the names of those objects that the right is missing for; None where it is there.
+
+    A rule may name its objects (`resourceNames`): only then is each asked about. A new object has
+    no name to the authorizer, so `create` is for all or none.
+    """
+    if _allowed(api, question, ""):
+        return None
+    if question.verb == "create" or not question.names:
+        return question.names
+    names = tuple(name for name in question.names if not _allowed(api, question, name))
+    return names or None
+
+
+def _allowed(api: KubeApi, question: _Question, name: str) -> bool:
+    attributes: dict[str, Any] = {
+        "group": question.resource.group,
+        "resource": question.resource.plural,
+        "verb": question.verb,
+        **({"namespace": question.namespace} if question.namespace else {}),
+        **({"name": name} if name else {}),
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = api.review(REVIEWS, review)
+    return bool((answer.get("status") or {}).get("allowed"))
+
+
+def describe(found: Iterable[MissingRight]) -> str:
+    """Return what is missing, in words."""
+    return "; ".join(str(right) for right in found)

@@ -1,0 +1,133 @@
+"""Which rights are asked for, and what is said of those that are missing."""
+
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.memo import Memo
+from xcom_rollout.deliver.rights import MissingRight, missing
+
+KINDS = {
+    "api/v1": [("ConfigMap", "configmaps", True), ("Secret", "secrets", True)],
+    "apis/apps/v1": [
+        ("Deployment", "deployments", True),
+        ("Deployment", "deployments/scale", True),
+    ],
+    "apis/batch/v1": [("Job", "jobs", True)],
+    "apis/rbac.authorization.k8s.io/v1": [("ClusterRole", "clusterroles", False)],
+}
+MANIFEST = """---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+---
+# nothing here
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: b, namespace: other}
+---
+apiVersion: example.org/v1
+kind: Unknown
+metadata: {name: c}
+---
+apiVersion: v1
+kind: List
+items:
+  - {apiVersion: batch/v1, kind: Job, metadata: {name: d}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: e}
+"""
+ASKED = {
+    ("", "configmaps", "ns", "get"),
+    ("", "configmaps", "ns", "patch"),
+    ("apps", "deployments", "other", "get"),
+    ("apps", "deployments", "other", "patch"),
+    ("batch", "jobs", "ns", "get"),
+    ("batch", "jobs", "ns", "patch"),
+    ("batch", "jobs", "ns", "create"),
+    ("rbac.authorization.k8s.io", "clusterroles", "", "get"),
+    ("rbac.authorization.k8s.io", "clusterroles", "", "patch"),
+    *(("", "secrets", "ns", verb) for verb in ("get", "list", "create", "update", "delete")),
+}
+Right = tuple[str, str, str, str]
+
+
+class Authorizer:
+    """Discovery and reviews of an API server that refuses some rights."""
+
+    def __init__(self, refused: set[Right]) -> None:
+        self.refused = refused
+        self.asked: set[Right] = set()
+
+    def find(self, path: str) -> Json | None:
+        if path not in KINDS:
+            return None
+        keys = ("kind", "name", "namespaced")
+        return {"resources": [dict(zip(keys, entry, strict=True)) for entry in KINDS[path]]}
+
+    def review(self, _path: str, body: Json) -> Json:
+        of: dict[str, Any] = body["spec"]["resourceAttributes"]
+        right = (of["group"], of["resource"], of.get("namespace", ""), of["verb"])
+        self.asked.add(right)
+        return {"status": {"allowed": right not in self.refused}}
+
+
+def found(*refused: Right, manifest: str = MANIFEST) -> tuple[MissingRight, ...]:
+    api = Authorizer(set(refused))
+    return missing(cast("KubeApi", api), Memo(), manifest, "ns")
+
+
+def test_each_kind_of_the_manifest_is_asked_about_where_its_objects_are() -> None:
+    api = Authorizer(set())
+    assert missing(cast("KubeApi", api), Memo(), MANIFEST, "ns") == ()
+    assert api.asked == ASKED
+
+
+@given(st.sets(st.sampled_from(sorted(ASKED)), min_size=1))
+def test_what_is_refused_is_named_and_nothing_else(refused: set[Right]) -> None:
+    named = {
+        (right.resource.group, right.resource.plural, right.namespace, verb)
+        for right in found(*refused)
+        for verb in right.verbs
+    }
+    assert named == refused
+
+
+@pytest.mark.parametrize(
+    ("right", "says"),
+    [
+        (("", "configmaps", "ns", "get"), "add to rbac.helmDelivery.extraRules"),
+        (
+            ("rbac.authorization.k8s.io", "clusterroles", "", "patch"),
+            "add to rbac.helmDelivery.clusterRules",
+        ),
+        (
+            ("apps", "deployments", "other", "get"),
+            "bind its ServiceAccount to a Role with "
+            '{apiGroups: ["apps"], resources: [deployments], verbs: [get]} in the namespace other',
+        ),
+        (("", "secrets", "ns", "create"), "the records of its releases"),
+        (("batch", "jobs", "ns", "create"), "create jobs.batch in the namespace ns, which helm"),
+    ],
+)
+def test_the_words_say_where_the_rule_goes(right: Right, says: str) -> None:
+    (one,) = found(right)
+    assert says in str(one)
+
+
+def test_a_document_that_cannot_be_read_hides_no_other() -> None:
+    (one,) = found(("", "configmaps", "ns", "get"), manifest=f"a: [b\n{MANIFEST}")
+    assert one.objects == ("ConfigMap a",)
+
+
+def test_a_verb_that_is_needed_twice_is_named_once() -> None:
+    secret = "kind: Secret\napiVersion: v1\nmetadata: {name: s}\n"
+    (one,) = found(("", "secrets", "ns", "get"), manifest=secret)
+    assert one.verbs == ("get",)
+    assert one.objects == ("Secret s", "the records of its releases")
