@@ -223,6 +223,18 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             id="samples elsewhere",
         ),
         pytest.param(
+            "  gates:\n",
+            "  gates:\n    jobs: {labels: {a.b/c: -x}}\n",
+            ["spec.gates.jobs.labels", "'-x' is not the value of a label", "63 letters"],
+            id="no value of a label",
+        ),
+        pytest.param(
+            "  gates:\n",
+            "  gates:\n    jobs: {annotations: {a/b/c: x}}\n",
+            ["spec.gates.jobs.annotations", "each key must be one of a label"],
+            id="no key of an annotation",
+        ),
+        pytest.param(
             "release: airflow",
             "release: airflow,x!=y",
             ["spec.airflow.release", "'airflow,x!=y' is not the name of a Helm release"],

@@ -21,6 +21,10 @@ LABEL_ROLLOUT: Final = f"{GROUP}/rollout"
 LABEL_KIND: Final = f"{GROUP}/job-kind"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 
+JOB_COMPONENT: Final = "xcom-probe"
+"""The chart's label `component` on the pods of the operator's Jobs. Those keep the chart's `tier`
+and `release`, for NetworkPolicies let pods through by them."""
+
 LABEL_CHART: Final = f"{GROUP}/chart-part"
 """On the Secrets that keep the chart of a release: the number of the part, from 1."""
 

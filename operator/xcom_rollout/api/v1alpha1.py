@@ -629,6 +629,52 @@ class ProvenanceGate(Model):
         return self
 
 
+_LABELED: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_LABEL_KEY: Final = f"({SUBDOMAIN_PATTERN}/)?{_LABELED}"
+_LABEL_KEY_REMEDY: Final = (
+    "each key must be one of a label or an annotation, such as istio.io/dataplane-mode: at most 63 "
+    "letters, digits, -, _ and ., with a DNS name and a slash before it or not"
+)
+_KEYS_RULE = cel(f"self.all(key, key.matches('^{_LABEL_KEY}$'))", _LABEL_KEY_REMEDY)
+LabelValue = Annotated[
+    str,
+    _Named(
+        f"({_LABELED})?",
+        "the value of a label",
+        "write at most 63 letters, digits, -, _ and ., with a letter or digit at both ends",
+        longest=63,
+    ),
+]
+
+
+class JobsGate(Model):
+    """What the pods of the operator's Jobs get on top, for policies and a mesh to let them pass."""
+
+    labels: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
+        default={},
+        description="Labels, such as istio.io/dataplane-mode: ambient. They win over the "
+        "operator's own sidecar.istio.io/inject: 'false'; tier, release and component stay. A "
+        "sidecar must be of Kubernetes' own kind (an init container that restarts), or no Job "
+        "ends.",
+        json_schema_extra=_KEYS_RULE,
+    )
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=16)
+    ] = Field(
+        default={},
+        description="Annotations, such as linkerd.io/inject: ingress.",
+        json_schema_extra=_KEYS_RULE,
+    )
+
+    @field_validator("labels", "annotations")
+    @classmethod
+    def _keys(cls, value: dict[str, str]) -> dict[str, str]:
+        for key in value:
+            if not re.fullmatch(_LABEL_KEY, key):
+                raise ValueError(f"{key!r}: {_LABEL_KEY_REMEDY}")
+        return value
+
+
 class Gates(Model):
     """What must be proven before anything is delivered."""
 
@@ -643,6 +689,10 @@ class Gates(Model):
         default=None,
         description="One build in all of the release. Not looked at when absent.",
         json_schema_extra=_PROVENANCE_RULE,
+    )
+    jobs: JobsGate = Field(
+        default=JobsGate(),
+        description="The pods of proofs, audits and of what a kill asks.",
     )
     max_age: Duration = Field(
         default="24h", description="Age from which on a proof counts no more, such as 24h."

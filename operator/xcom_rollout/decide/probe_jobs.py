@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from xcom_rollout.api import names
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.bases import base_arguments
 from xcom_rollout.decide.ledger import (
@@ -37,6 +38,12 @@ NO_RESULT: Final = "the Job ended without a result"
 R = TypeVar("R", bound=ProbeResult)
 
 
+MAY_CONNECT: Final = (
+    "see whether its pod (labels tier and release as Airflow's pods have them, "
+    f"component={names.JOB_COMPONENT}) may reach the database and the bucket: NetworkPolicies, "
+    "PgBouncer, a mesh (spec.gates.jobs)"
+)
+"""What to look at where a Job's pod stands alone."""
 JOB_RETRY: Final = timedelta(seconds=5)
 LONGEST_RETRY: Final = timedelta(minutes=5)
 

@@ -1,5 +1,6 @@
 """The proofs: what the probe found in pods cloned from the real ones, with the settings to come."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -9,6 +10,7 @@ from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
 from xcom_rollout.decide.observed import JobKind, ProbeJob, ProofResult
 from xcom_rollout.decide.probe_jobs import (
+    MAY_CONNECT,
     Answered,
     Due,
     Failed,
@@ -22,6 +24,13 @@ from xcom_rollout.decide.table import act, done, hold, wait
 
 PROOF_RETRY: Final = timedelta(seconds=60)
 """How long after a red proof the next attempt begins, should nothing that it proved change."""
+_NOT_CONNECTED: Final = re.compile(
+    r"tim(ed|e)[ -]?out|could not connect|cannot connect|can't connect|connection \w*\s?refused"
+    r"|connection reset|closed the connection|unreachable|no route|resolve host|name resolution"
+    r"|name or service not known|connecttimeout|endpointconnection",
+    re.IGNORECASE,
+)
+"""Words of drivers and of S3 clients for a connection that did not come about."""
 SUPPORTED_EXECUTOR: Final = "KubernetesExecutor"
 
 
@@ -135,13 +144,16 @@ def _red(s: Situation, proof: Proof | None) -> Finding | None:
         return hold(
             "ProofError",
             f"the proof in the {proof.component} pod could not be made: {proof.message}. See: "
-            f"kubectl describe job {proof.job} -n {s.observed.rollout.namespace}. {retry}",
+            f"kubectl describe job {proof.job} -n {s.observed.rollout.namespace}. A Job that could "
+            f"not connect: {MAY_CONNECT}. {retry}",
             after=after,
         )
     checks = "; ".join(
         f"check {check.name}: saw {check.observed}, expected {check.expected}. {check.remedy}"
         for check in proof.failed
     )
+    if any(_NOT_CONNECTED.search(check.observed) for check in proof.failed):
+        checks += f" Where Airflow's own pods connect: {MAY_CONNECT}."
     return hold("ProofFailed", f"in the {proof.component} pod: {checks} {retry}", after=after)
 
 

@@ -16,6 +16,7 @@ from xcom_rollout.decide.live_census import LIVE_RETRY, census_trouble
 from xcom_rollout.decide.observed import CensusResult, JobKind
 from xcom_rollout.decide.probe_jobs import (
     JOB_RETRY,
+    MAY_CONNECT,
     Answered,
     Failed,
     ProbeRequest,
@@ -51,9 +52,9 @@ def still_armed(s: Situation) -> Finding:
         return asked
     return hold(
         "CensusFailed",
-        f"a kill would stand still: {trouble}. See the log of the newest Job, whether its pod may "
-        "reach the database (NetworkPolicies, PgBouncer), and whether a quota of the namespace "
-        "refuses Jobs or pods. It is tried again, and a kill begins all the same",
+        f"a kill would stand still: {trouble}. See the log of the newest Job, {MAY_CONNECT}; and "
+        "whether a quota of the namespace refuses Jobs or pods. It is tried again, and a kill "
+        "begins all the same",
         after=LIVE_RETRY,
         action=asked.action,
     )
@@ -103,7 +104,7 @@ def _census(s: Situation) -> Finding | None:
             return hold(
                 "NotArmed",
                 f"a kill would stand still: a census cannot be taken: {why}. See the log of the "
-                "Job, and whether its pod may reach the database (NetworkPolicies, PgBouncer)",
+                f"Job, and {MAY_CONNECT}",
                 after=max(again - s.now, JOB_RETRY),
             )
     path = s.spec.backend.object_storage.path

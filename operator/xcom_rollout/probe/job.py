@@ -7,8 +7,10 @@ placement. What would change the outcome or never end is left out:
   Only the static audit keeps the others, since one of them may bring the DAGs (git-sync);
 - sidecars: a Job does not end before each of its containers has;
 - health checks and lifecycle hooks: there is no server to ask;
-- the labels `tier`, `component` and `release`: a Service or a Deployment would take the pod for
-  one of its own, and so would the operator;
+- the label `component`, which is another one here: a Service or a Deployment would take the pod
+  for one of its own, and so would the operator. `tier` and `release` stay, for NetworkPolicies,
+  such as the chart's in front of PgBouncer, let Airflow's pods through by them;
+- the labels that KubernetesExecutor gives its pods;
 - rules that spread pods: they would keep the pod off the node where its model runs.
 """
 
@@ -76,7 +78,7 @@ _CONTAINER_FIELDS_KEPT: Final = (
     "workingDir",
 )
 _MIGRATIONS: Final = "wait-for-airflow-migrations"
-_CHART_LABELS: Final = ("tier", "component", "release", "chart", "heritage")
+_LABELS_DROPPED: Final = ("chart", "heritage", "kubernetes_executor", "airflow-worker")
 _NO_SIDECARS: Final = {
     "sidecar.istio.io/inject": "false",
     "linkerd.io/inject": "disabled",
@@ -137,8 +139,18 @@ def probe_job(rollout: Rollout, action: RunJob, template: PodTemplate, mounts: M
             "ttlSecondsAfterFinished": KEPT,
             "template": {
                 "metadata": {
-                    "labels": {**_pod_labels(template), **job_labels, **_NO_SIDECARS},
-                    "annotations": {**_pod_annotations(template), **_NO_SIDECARS},
+                    "labels": {
+                        **_pod_labels(template),
+                        **_NO_SIDECARS,
+                        **rollout.spec.gates.jobs.labels,
+                        **_chart_labels(template),
+                        **job_labels,
+                    },
+                    "annotations": {
+                        **_pod_annotations(template),
+                        **_NO_SIDECARS,
+                        **rollout.spec.gates.jobs.annotations,
+                    },
                 },
                 "spec": _pod_spec(action, template, mounts),
             },
@@ -153,9 +165,16 @@ def _seconds(action: RunJob) -> int:
 
 
 def _pod_labels(template: PodTemplate) -> dict[str, str]:
-    """Labels of the template but the chart's own: some grant the pod its cloud identity."""
+    """Labels of the template: some grant the pod its cloud identity."""
     given = template.metadata.get("labels") or {}
-    return {key: value for key, value in given.items() if key not in _CHART_LABELS}
+    return {key: value for key, value in given.items() if key not in _LABELS_DROPPED}
+
+
+def _chart_labels(template: PodTemplate) -> dict[str, str]:
+    """The labels by which policies know Airflow's pods, and nothing takes this one for a reader."""
+    given = template.metadata.get("labels") or {}
+    kept = {key: given[key] for key in ("tier", "release") if key in given}
+    return {**kept, "component": names.JOB_COMPONENT}
 
 
 def _pod_annotations(template: PodTemplate) -> dict[str, str]:

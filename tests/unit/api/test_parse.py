@@ -212,6 +212,16 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             *("spec.gates", "3", "must be an object"),
             id="a number for an object",
         ),
+        pytest.param(
+            lambda s: s["gates"].update(jobs={"labels": {"a.b/c": "-x"}}),
+            *("spec.gates.jobs.labels.a.b/c", '"-x"', "is not the value of a label; write at most"),
+            id="no value of a label",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(jobs={"annotations": {"a/b/c": "x"}}),
+            *("spec.gates.jobs.annotations", '{"a/b/c": "x"}', "each key must be one of a label"),
+            id="no key of an annotation",
+        ),
     ],
 )
 def test_a_bad_field_is_named_with_its_value_and_a_remedy(

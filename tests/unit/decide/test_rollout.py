@@ -71,6 +71,32 @@ def test_without_a_green_proof_nothing_is_delivered_and_the_check_is_named(
         assert part in finding.message
 
 
+@pytest.mark.parametrize(
+    "proof",
+    [
+        ProofResult(
+            Verdict.FAIL,
+            (replace(BAD, observed="OperationalError: connection to server failed: timed out"),),
+            *((), (), "KubernetesExecutor"),
+        ),
+        ProofResult(Verdict.ERROR, (), (), (), "", message="DeadlineExceeded"),
+    ],
+    ids=["a check", "no result"],
+)
+def test_a_proof_that_could_not_connect_names_what_may_stand_between(proof: ProofResult) -> None:
+    sim = Simulation([])
+    sim.proof = proof
+    message = sim.go(60).current.finding.message
+    for part in ("NetworkPolicies", "component=xcom-probe", "spec.gates.jobs"):
+        assert part in message
+
+
+def test_a_proof_that_is_red_for_another_reason_names_no_policies() -> None:
+    sim = Simulation([])
+    sim.proof = ProofResult(Verdict.FAIL, (BAD,), (), (), "KubernetesExecutor")
+    assert "NetworkPolicies" not in sim.go(60).current.finding.message
+
+
 def test_a_red_proof_is_tried_again_and_a_green_one_then_counts() -> None:
     sim = Simulation([])
     sim.proof = ProofResult(Verdict.FAIL, (BAD,), (), (), "KubernetesExecutor")

@@ -9,13 +9,16 @@ import pytest
 from simulation import Simulation
 
 from xcom_rollout.act.run_job import differing
+from xcom_rollout.api.names import JOB_COMPONENT
+from xcom_rollout.api.v1alpha1 import JobsGate
+from xcom_rollout.cache.selectors import matches, parse_selector
 from xcom_rollout.clients.errors import ActionFailed
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.ledger import Component
 from xcom_rollout.decide.observed import JobKind, Rollout
 from xcom_rollout.probe.job import Mounts, RunsFile, probe_job
-from xcom_rollout.release.objects import PodTemplate
+from xcom_rollout.release.objects import READERS, PodTemplate, release_selector
 
 MAIN: Json = {
     "name": "scheduler",
@@ -45,6 +48,8 @@ TEMPLATE = PodTemplate(
             "component": "scheduler",
             "release": "airflow",
             "azure.workload.identity/use": "true",
+            "kubernetes_executor": "True",
+            "airflow-worker": "7",
         },
         "annotations": {"checksum/airflow-config": "1", "iam.example/role": "r"},
     },
@@ -146,11 +151,34 @@ def test_the_static_audit_keeps_what_brings_the_dags(rollout: Rollout) -> None:
 def test_nothing_takes_the_pod_for_one_of_airflow(rollout: Rollout) -> None:
     job = made(rollout)
     metadata = job["spec"]["template"]["metadata"]
-    assert not {"tier", "component", "release"} & metadata["labels"].keys()
+    assert not matches(parse_selector(release_selector("airflow")), metadata["labels"])
+    for component in (*READERS, "flower", "pgbouncer", "redis", "statsd"):
+        of_chart = f"tier=airflow,component={component},release=airflow"
+        assert not matches(parse_selector(of_chart), metadata["labels"])
+    assert not {"kubernetes_executor", "airflow-worker"} & metadata["labels"].keys()
     assert metadata["labels"]["azure.workload.identity/use"] == "true"
     assert metadata["labels"]["sidecar.istio.io/inject"] == "false"
     assert metadata["annotations"]["iam.example/role"] == "r"
     assert "checksum/airflow-config" not in metadata["annotations"]
+
+
+def test_policies_that_let_airflows_pods_through_let_the_job_through(rollout: Rollout) -> None:
+    labels = made(rollout)["spec"]["template"]["metadata"]["labels"]
+    # The chart's own, in front of PgBouncer.
+    assert matches(parse_selector("tier=airflow,release=airflow"), labels)
+    assert labels["component"] == JOB_COMPONENT
+
+
+def test_a_mesh_gets_the_labels_and_annotations_that_the_spec_names(rollout: Rollout) -> None:
+    given = {"istio.io/dataplane-mode": "ambient", "sidecar.istio.io/inject": "true"}
+    jobs = JobsGate(labels={**given, "component": "scheduler"}, annotations={"a.b/c": "d"})
+    gates = rollout.spec.gates.model_copy(update={"jobs": jobs})
+    spec = rollout.spec.model_copy(update={"gates": gates})
+    metadata = made(replace(rollout, spec=spec))["spec"]["template"]["metadata"]
+    assert given.items() <= metadata["labels"].items()
+    assert metadata["labels"]["component"] == JOB_COMPONENT
+    assert metadata["annotations"]["a.b/c"] == "d"
+    assert "linkerd.io/inject" in metadata["annotations"]
 
 
 def test_a_volume_that_a_statefulset_would_claim_becomes_an_empty_folder(rollout: Rollout) -> None:
