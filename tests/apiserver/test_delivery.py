@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.bench import Bench
+from standin.bench import CONFIG, VALUES, Bench, write_chart
 
 from harness import tools
 from xcom_rollout.clients.errors import ActionFailed, Conflict, HelmError, SecretRotated
@@ -360,8 +360,81 @@ def test_a_key_made_at_each_upgrade_stops_a_flip_and_no_kill(bench: Bench) -> No
         bench.delivery().apply(TARGET, 1)
     assert "jwtSecret" in bench.delivery().forecast(TARGET)[0]
     assert bench.delivery().render(TARGET), "a proof may be made"
-    assert "jwtSecret" in bench.delivery().apply(TARGET, 1, way_back=True)
+    before = key_of(bench)
+    said = bench.delivery().apply(TARGET, 1, way_back=True)
+    assert "was written into the values of the release (jwtSecret)" in said
     assert bench.revisions() == {1: "superseded", 2: "deployed"}
+    assert key_of(bench) == before, "no running task of Airflow 3 ends with a kill"
+    assert bench.delivery().apply(DATABASE, 2, way_back=True) == ""
+    assert key_of(bench) == before
+
+
+def key_of(bench: Bench) -> object:
+    secret = bench.api.find(f"api/v1/namespaces/{bench.namespace}/secrets/rel-jwt-secret")
+    assert secret is not None
+    return secret["data"]
+
+
+def test_a_key_that_no_value_keeps_stops_no_kill_and_is_reported(
+    bench: Bench, tmp_path: Path
+) -> None:
+    install_chart(bench, tmp_path, CONFIG.replace(".Values.jwtSecret | default", ""))
+    before = key_of(bench)
+    said = bench.delivery().apply(TARGET, 1, way_back=True)
+    assert "on Airflow 3 each running task fails" in said
+    assert bench.revisions() == {1: "superseded", 2: "deployed"}
+    assert key_of(bench) != before
+
+
+# -- what a chart makes anew at each render ----------------------------------------------------
+
+DEPLOYMENT = """
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}-scheduler
+  labels: {made: %s}
+spec:
+  selector: {matchLabels: {a: b}}
+  template:
+    metadata: {labels: {a: b}, annotations: {rollme: %s}}
+    spec: {containers: [{name: a, image: a}]}
+"""
+RANDOM = "{{ randAlpha 5 | quote }}"
+MOMENT = "{{ now | unixEpoch | quote }}"
+
+
+def install_chart(bench: Bench, folder: Path, template: str) -> None:
+    chart = folder / "small"
+    metadata = {"apiVersion": "v2", "name": "small", "version": "1.0.0"}
+    write_chart(chart, metadata, VALUES, template)
+    (chart / "file.txt").write_text("a file")
+    bench.helm("install", "rel", str(chart))
+
+
+@pytest.mark.parametrize("made", [RANDOM, MOMENT], ids=["random", "the time"])
+def test_an_annotation_that_rolls_pods_at_each_upgrade_stops_nothing(
+    bench: Bench, tmp_path: Path, made: str
+) -> None:
+    install_chart(bench, tmp_path, CONFIG + DEPLOYMENT % ("x", made))
+    before, delivery = bench.data(), bench.delivery()
+    assert delivery.forecast(TARGET) == ()
+    assert delivery.render(TARGET)
+    delivery.apply(TARGET, 1)
+    delivery.apply(DATABASE, 2, way_back=True)
+    assert bench.data() == before
+
+
+@pytest.mark.parametrize("made", [RANDOM, MOMENT], ids=["random", "the time"])
+def test_a_label_that_is_another_at_each_render_is_named_with_its_cause(
+    bench: Bench, tmp_path: Path, made: str
+) -> None:
+    install_chart(bench, tmp_path, CONFIG + DEPLOYMENT % (made, "x"))
+    (said,) = bench.delivery().forecast(TARGET)
+    assert "Deployment rel-scheduler metadata.labels.made anew at each render" in said
+    assert "post-renderer" not in said
+    assert bench.revisions() == {1: "deployed"}
 
 
 def test_a_release_that_can_be_delivered_to_has_nothing_in_its_way(bench: Bench) -> None:

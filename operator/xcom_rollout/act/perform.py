@@ -36,8 +36,10 @@ from xcom_rollout.decide.observed import Observed
 from xcom_rollout.world import World
 
 
-def perform(world: World, observed: Observed, action: Action) -> None:
+def perform(world: World, observed: Observed, action: Action) -> str:
     """Make true what `action` names. Doing it again changes nothing.
+
+    Returns what people have to know of how it was done; empty where that is nothing.
 
     Raises:
         WorldError: it could not be done, or somebody else was quicker (`Conflict`); the next pass
@@ -52,7 +54,7 @@ def perform(world: World, observed: Observed, action: Action) -> None:
         case EndStandby():
             end_standby(world, rollout, action)
         case SetValues():
-            set_values(world, rollout, action)
+            return set_values(world, rollout, action)
         case ForgetDelivery():
             forget_delivery(world, rollout, action)
         case ConfirmReaders():
@@ -75,3 +77,4 @@ def perform(world: World, observed: Observed, action: Action) -> None:
             set_finalizer(world, rollout, action)
         case _:
             assert_never(action)
+    return ""

@@ -12,10 +12,12 @@ from xcom_rollout.world import World
 log = logging.getLogger(__name__)
 
 
-def set_values(world: World, rollout: Rollout, action: SetValues) -> None:
+def set_values(world: World, rollout: Rollout, action: SetValues) -> str:
     """Deliver the settings, provided the release still is what this was decided on.
 
     The way back stops for less than the way there, and has a last resort.
+
+    Returns what people have to know of it, empty for a delivery like any other.
 
     Raises:
         Conflict: the release has moved on.
@@ -28,6 +30,7 @@ def set_values(world: World, rollout: Rollout, action: SetValues) -> None:
     )
     if said:
         log.warning(said, extra={"rollout": rollout.name, "namespace": rollout.namespace})
+    return said
 
 
 def _send(world: World, rollout: Rollout, job: RunJob) -> None:

@@ -57,6 +57,8 @@ LONGEST_IN_KILL: Final = timedelta(seconds=10)
 
 STANDING_BY: Final = "StandingBy"
 """Reason of the Event by which an operator tells that another one acts."""
+ACTION_REMARK: Final = "ActionRemark"
+"""Reason of an Event on how an action was done: a key that was kept, a rollback in its place."""
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +113,8 @@ class Reconciler:
     rollouts: Rollouts
     recorder: Recorder
     observe: Callable[[Rollout], Observed]
-    perform: Callable[[Observed, Action], None]
+    perform: Callable[[Observed, Action], str | None]
+    """Makes an action an effect; returns what people have to know of it, if anything."""
     now: Callable[[], datetime] = utc_now
     stopping: Callable[[], bool] = lambda: False
     """Whether to leave further passes to the next start of the operator."""
@@ -120,7 +123,7 @@ class Reconciler:
     look at the world."""
     glance: Callable[[Rollout], Observed] | None = None
     """Returns what a cache shows, which may be behind by moments; without it, none is taken."""
-    upkeep: Callable[[Observed, Action], None] | None = None
+    upkeep: Callable[[Observed, Action], str | None] | None = None
     """As `perform`, for what is begun at a glance: it may read from the cache too."""
     patience: Patience = field(default_factory=Patience)
     failures: Failures[Key] = field(default_factory=Failures)
@@ -263,7 +266,7 @@ class Reconciler:
         glanced = isinstance(seen, tuple)
         perform = self.upkeep if glanced and self.upkeep is not None else self.perform
         try:
-            perform(observed, decision.action)
+            said = perform(observed, decision.action)
         except Conflict:
             raise
         except Exception as error:
@@ -273,6 +276,8 @@ class Reconciler:
             raise
         self.failures.succeeded(key, decision.action)
         self.failures.done(key, decision.current.step)
+        if said:
+            self.recorder.record(raw, (Note(Severity.WARNING, ACTION_REMARK, said),))
         log.info(
             "action",
             extra={

@@ -22,6 +22,7 @@ import json
 import logging
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,7 +46,15 @@ from xcom_rollout.decide.settings import BackendSettings, ValuesError, write_set
 from xcom_rollout.deliver import rights
 from xcom_rollout.deliver.chart import archive_of, content_digest
 from xcom_rollout.deliver.kept_chart import ChartShelf, ChartState, write_whole
-from xcom_rollout.deliver.manifests import Difference, blocking, differences, name_some, rotated
+from xcom_rollout.deliver.keys import present_keys
+from xcom_rollout.deliver.manifests import (
+    Difference,
+    blocking,
+    differences,
+    mark_anew,
+    name_some,
+    rotated,
+)
 from xcom_rollout.deliver.owners import foreign_owner
 from xcom_rollout.deliver.release import (
     StoredRelease,
@@ -197,8 +206,9 @@ class HelmDelivery:
             HelmError: helm failed.
         """
         stored = self._deliverable()
-        rendered = self._rendered(stored, self._chart_file(stored), settings)
-        self._check(stored, differences(self._manifest(stored), rendered.manifest), way_back=True)
+        chart = self._chart_file(stored)
+        rendered = self._rendered(stored, chart, settings)
+        self._check(stored, self._compared(stored, chart, settings, rendered), way_back=True)
         try:
             return config_maps(rendered.manifest)
         except (ValueError, KeyError, TypeError) as error:
@@ -398,6 +408,7 @@ class HelmDelivery:
             write_whole(file, archive)
             try:
                 rendered = self._rendered(stored, file, stored.settings)
+                stopped = blocking(self._compared(stored, file, stored.settings, rendered))
             except HelmError as error:
                 return f"spec.delivery.helm.chart: {chart} cannot be rendered: {error.message}"
         if rendered.chart_digest != stored.chart_digest:
@@ -406,7 +417,6 @@ class HelmDelivery:
                 f"release was made of ({rendered.chart_digest[:12]}, {stored.chart_digest[:12]}): "
                 "name the repository that the release came from"
             )
-        stopped = blocking(differences(self._manifest(stored), rendered.manifest))
         return self._not_ours(stored, stopped) if stopped else ""
 
     def _rendered(self, stored: StoredRelease, chart: Path, settings: BackendSettings) -> Rendered:
@@ -438,7 +448,47 @@ class HelmDelivery:
         """Return what a delivery of `settings` would change."""
         chart = self._chart_file(stored)
         rendered = self._rendered(stored, chart, settings)
-        return differences(self._manifest(stored), rendered.manifest)
+        return self._compared(stored, chart, settings, rendered)
+
+    def _compared(
+        self, stored: StoredRelease, chart: Path, settings: BackendSettings, rendered: Rendered
+    ) -> tuple[Difference, ...]:
+        """Return what `rendered` changes; where that is too much, with what is made anew each time.
+
+        What two renders of the same show as well was changed by nobody.
+        """
+        found = differences(self._manifest(stored), rendered.manifest)
+        if not blocking(found):
+            return found
+        # To a template, the time of the same second is no other.
+        time.sleep(1.0 - time.time() % 1.0)
+        again = self._rendered(stored, chart, settings)
+        return mark_anew(found, rendered.manifest, again.manifest)
+
+    def _with_present_keys(
+        self, stored: StoredRelease, settings: BackendSettings, found: Sequence[Difference]
+    ) -> tuple[StoredRelease, Sequence[Difference], str]:
+        """Return the release with the keys that are there in its values, where that keeps them.
+
+        With it what a delivery then changes, and what people have to know of it.
+        """
+        keys = present_keys(self.world.api, self.rollout.namespace, rotated(found))
+        if not keys:
+            return stored, found, ""
+        keeping = replace(stored, values={**stored.values, **keys})
+        try:
+            after = self._difference(keeping, settings)
+        except (ActionFailed, HelmError):
+            return stored, found, ""
+        if blocking(after) or not set(rotated(after)) < set(rotated(found)):
+            return stored, found, ""
+        return (
+            keeping,
+            after,
+            f"release {stored.name}: its chart makes {name_some(rotated(found))} at each upgrade, "
+            "which on Airflow 3 ends running tasks. What is there now was written into the values "
+            f"of the release ({', '.join(sorted(keys))}), so it stays; keep it in yours, too",
+        )
 
     def _check(self, stored: StoredRelease, found: Sequence[Difference], *, way_back: bool) -> str:
         """Return what people have to know of these differences.
@@ -491,19 +541,34 @@ class HelmDelivery:
         return f". Missing rights: {rights.describe(found)}" if found else ""
 
     def _not_ours(self, stored: StoredRelease, stopped: Sequence[Difference]) -> str:
-        return (
-            f"release {stored.name}: a helm upgrade with the chart and the values of revision "
-            f"{stored.revision} would change more than the XCom options: {name_some(stopped)}. "
-            "The release was made with something else on top (a post-renderer, a changed chart, "
-            "another Helm operation); put that into the chart's values, upgrade the release once "
-            "yourself, and it goes on"
-        )
+        anew = [one for one in stopped if one.anew]
+        others = [one for one in stopped if not one.anew]
+        why = []
+        if others:
+            why.append(
+                f"a helm upgrade with the chart and the values of revision {stored.revision} would "
+                f"change more than the XCom options: {name_some(others)}. The release was made "
+                "with something else on top (a post-renderer, a changed chart, another Helm "
+                "operation), or a template reads the date or the cluster; put that into the "
+                "chart's values, upgrade the release once yourself, and it goes on"
+            )
+        if anew:
+            why.append(
+                f"the chart makes {name_some(anew, how='anew at each render')} (a random text, or "
+                "the time, in a template), so each delivery would change more than the XCom "
+                "options. Give it a fixed value in the chart's values and upgrade the release once "
+                "yourself, or make it an annotation of a pod template, where it stops nothing"
+            )
+        return f"release {stored.name}: {'. Besides, '.join(why)}"
 
     # -- helm ----------------------------------------------------------------------------------
 
     def _upgrade(self, stored: StoredRelease, settings: BackendSettings, *, way_back: bool) -> str:
         settings = self._as_meant(stored, settings)
-        found = self._difference(stored, settings)
+        found: Sequence[Difference] = self._difference(stored, settings)
+        kept = ""
+        if way_back and rotated(found) and not blocking(found):
+            stored, found, kept = self._with_present_keys(stored, settings, found)
         said = self._check(stored, found, way_back=way_back)
         if said:
             log.warning("delivered all the same, for it is the way back: %s", said)
@@ -522,7 +587,7 @@ class HelmDelivery:
                 *("--labels", f"{names.LABEL_DELIVERY}={mark}"),
             ),
         )
-        return said
+        return ". ".join(filter(None, (kept, said)))
 
     def _as_meant(self, stored: StoredRelease, settings: BackendSettings) -> BackendSettings:
         """Return the settings with no template that the chart makes something else of by now.

@@ -52,10 +52,18 @@ class Difference:
     """Whether it is the content of a Secret, at a key that both manifests have."""
     values_key: str = ""
     """The chart value that keeps a rotated secret; empty where it is not known."""
+    of_pods: bool = False
+    """Whether it is an annotation of a pod template, which a roll may change."""
+    anew: bool = False
+    """Whether the chart makes something else of it at each render of the same values."""
 
     def __str__(self) -> str:
+        return self.described()
+
+    def described(self, how: str = "") -> str:
+        """Return it in words; with `how` in place of what it is."""
         where = f" {self.path}" if self.path else ""
-        return f"{self.kind} {self.name}{where} {self.what}"
+        return f"{self.kind} {self.name}{where} {how or self.what}"
 
 
 def differences(before: str, after: str) -> tuple[Difference, ...]:
@@ -90,6 +98,21 @@ _SECRET_KEY: Final = re.compile(
 )
 
 
+def mark_anew(found: Iterable[Difference], first: str, second: str) -> tuple[Difference, ...]:
+    """Return the differences, those marked that two renders of the same values show as well.
+
+    A random text or the time in a template: nobody changed the release. In an annotation of a pod
+    template it is there to have the pods replaced by each upgrade, and is allowed.
+    """
+    moving = {(one.kind, one.name, one.path) for one in differences(first, second)}
+    return tuple(
+        replace(one, anew=True, allowed=one.allowed or one.of_pods)
+        if (one.kind, one.name, one.path) in moving
+        else one
+        for one in found
+    )
+
+
 def blocking(found: Iterable[Difference]) -> tuple[Difference, ...]:
     """Return the differences that no delivery may make, forward or back."""
     return tuple(one for one in found if not one.allowed and not one.rotated)
@@ -100,9 +123,9 @@ def rotated(found: Iterable[Difference]) -> tuple[Difference, ...]:
     return tuple(one for one in found if one.rotated and not one.allowed)
 
 
-def name_some(found: Iterable[Difference]) -> str:
-    """Return the first few differences in words."""
-    every = [str(one) for one in found]
+def name_some(found: Iterable[Difference], how: str = "") -> str:
+    """Return the first few differences in words; with `how` in place of what each is."""
+    every = [one.described(how) for one in found]
     more = f" and {len(every) - MOST} more" if len(every) > MOST else ""
     return ", ".join(every[:MOST]) + more
 
@@ -147,6 +170,7 @@ def _compare_objects(kind: str, name: str, old: Any, new: Any) -> Iterator[Diffe
             allowed,
             rotated=made,
             values_key=SECRET_KEYS.get(path[1], "") if made else "",
+            of_pods=_annotates_pods(kind, path),
         )
 
 
@@ -224,6 +248,16 @@ def _is_owned(path: Path) -> bool:
     if len(path) > 1 and path[-2] == "annotations" and path[-1].startswith("checksum/"):
         return True
     return any(part in OWNED_VARIABLES for part in path)
+
+
+def _annotates_pods(kind: str, path: Path) -> bool:
+    """Tell an annotation of a pod template, in a workload or in a file of a ConfigMap."""
+    # The template of a Job cannot be changed.
+    return (
+        kind != "Job"
+        and path[-3:-1] == ("metadata", "annotations")
+        and (path[-4:-3] in (("template",), (".",)))
+    )
 
 
 def _only_owned(old: Any, new: Any, path: Path) -> bool:

@@ -55,6 +55,14 @@ def test_a_cluster_that_refuses_it_does_not_keep_the_writers_from_being_stopped(
     assert "exceeded quota" in caplog.text
 
 
+def test_what_people_have_to_know_of_a_delivery_is_handed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delivery = SimpleNamespace(apply=lambda *_, **__: "the key was kept")
+    monkeypatch.setattr(module, "delivery_for", lambda *_: delivery)
+    assert set_values(WORLD, ROLLOUT, SetValues(READERS, 3, way_back=True)) == "the key was kept"
+
+
 def test_what_is_sent_alone_is_delivered_alone(done: list[Any]) -> None:
     set_values(WORLD, ROLLOUT, SetValues(READERS, 3))
     assert done == [(READERS, 3, False)]

@@ -700,6 +700,19 @@ def test_an_endless_chain_of_actions_lets_others_have_their_turn(loop: Loop) -> 
     assert loop() == timedelta(0)
 
 
+def test_what_people_have_to_know_of_an_effect_is_an_event(loop: Loop) -> None:
+    def perform(observed: Observed, action: Action) -> str:
+        loop.perform(observed, action)
+        return "the key was kept" if isinstance(action, SetValues) else ""
+
+    loop.reconciler = replace(loop.reconciler, perform=perform)
+    loop.run_until("Live")
+    remarks = [note for note in loop.notebook.notes if note.reason == "ActionRemark"]
+    deliveries = [action for action in loop.done if isinstance(action, SetValues)]
+    assert len(remarks) == len(deliveries) > 0
+    assert {(note.severity, note.message) for note in remarks} == {("Warning", "the key was kept")}
+
+
 def test_a_kill_is_followed_to_its_end() -> None:
     runs = [SimRun(RunKey("etl", f"run{i}"), BIG) for i in range(3)]
     loop = Loop(Simulation([]))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from xcom_rollout.deliver.manifests import blocking, differences, name_some, rotated
+from xcom_rollout.deliver.manifests import blocking, differences, mark_anew, name_some, rotated
 
 CFG = "[core]\nparallelism = 7\n{backend}\n[common.io]\n{path}\n"
 BEFORE = CFG.format(backend="", path="")
@@ -163,6 +163,55 @@ def test_a_key_that_a_secret_gains_or_loses_is_not_a_rotation() -> None:
     after["data"]["b"] = "eA=="
     assert len(blocking(differences(manifest(before), manifest(after)))) == 1
     assert len(blocking(differences(manifest(after), manifest(before)))) == 1
+
+
+def annotated(kind: str, value: str, where: str = "annotations") -> dict[str, Any]:
+    template = {"metadata": {where: {"rollme": value}}, "spec": {"containers": []}}
+    return {
+        "apiVersion": "x/v1",
+        "kind": kind,
+        "metadata": {"name": "a"},
+        "spec": {"template": template},
+    }
+
+
+def in_a_file(value: str) -> dict[str, Any]:
+    pod = {"metadata": {"annotations": {"rollme": value}}, "spec": {}}
+    return config(BEFORE, **{"pod_template_file.yaml": yaml.dump(pod)})
+
+
+@pytest.mark.parametrize(
+    ("made", "stops"),
+    [
+        (lambda value: annotated("Deployment", value), False),
+        (lambda value: annotated("StatefulSet", value), False),
+        (in_a_file, False),
+        # The template of a Job cannot be changed.
+        (lambda value: annotated("Job", value), True),
+        (lambda value: annotated("Deployment", value, "labels"), True),
+        (lambda value: config(BEFORE.replace("= 7", f"= {value}")), True),
+    ],
+    ids=["a Deployment", "a StatefulSet", "task pods", "a Job", "a label", "an option"],
+)
+def test_what_is_made_anew_at_each_render_stops_nothing_where_a_roll_may_change_it(
+    made: Any, stops: bool
+) -> None:
+    before, first, second = (manifest(made(value)) for value in ("1", "2", "3"))
+    found = differences(before, first)
+    assert blocking(found), "it may be somebody's change"
+    marked = mark_anew(found, first, second)
+    assert [one.anew for one in marked] == [True]
+    assert bool(blocking(marked)) is stops
+    assert blocking(mark_anew(found, first, first)) == blocking(found)
+
+
+def test_a_change_beside_what_is_made_anew_still_stops_a_delivery() -> None:
+    before, first, second = (
+        manifest(annotated("Deployment", value), deployment(replicas=replicas))
+        for value, replicas in (("1", 3), ("2", 1), ("3", 1))
+    )
+    (stopped,) = blocking(mark_anew(differences(before, first), first, second))
+    assert (stopped.path, stopped.anew) == ("spec.replicas", False)
 
 
 def test_what_is_not_yaml_is_named_by_its_template() -> None:

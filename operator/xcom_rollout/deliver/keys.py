@@ -1,0 +1,39 @@
+"""The keys that a chart makes at each upgrade, as they are in the cluster now.
+
+A delivery that changes the key of Airflow 3's tokens ends every running task. Where a value of the
+chart can hold the key, that value keeps what is there.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import Final
+
+from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.deliver.manifests import SECRET_KEYS, Difference
+from xcom_rollout.deliver.release import secrets_path
+
+_DATA_KEYS: Final = {value: key for key, value in SECRET_KEYS.items()}
+
+
+def present_keys(api: KubeApi, namespace: str, changed: Iterable[Difference]) -> dict[str, str]:
+    """Return the chart values that keep these rotated secrets, by name. They are secrets.
+
+    One without a value of its own, and one that is not text, is left out.
+
+    Raises:
+        KubeError: a Secret cannot be read.
+    """
+    kept = {}
+    for one in changed:
+        if not one.values_key:
+            continue
+        secret = api.find(secrets_path(namespace, one.name)) or {}
+        packed = (secret.get("data") or {}).get(_DATA_KEYS[one.values_key])
+        try:
+            text = base64.b64decode(packed or "", validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+        if text:
+            kept[one.values_key] = text
+    return kept
