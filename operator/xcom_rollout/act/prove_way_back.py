@@ -6,10 +6,10 @@ from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.airflow_api.airflow import open_airflow
-from xcom_rollout.airflow_api.rights import missing_rights
+from xcom_rollout.airflow_api.rights import describe_missing
 from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
 from xcom_rollout.decide.actions import ProveWayBack
-from xcom_rollout.decide.ledger import WayBack
+from xcom_rollout.decide.ledger import Ledger, WayBack
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.world import World
@@ -26,19 +26,25 @@ def prove_way_back(world: World, observed: Observed, action: ProveWayBack) -> No
         WorldError: the ledger could not be written, or has been written meanwhile.
     """
     problems = (
-        *_of_airflow(world, observed.rollout),
+        *_of_airflow(world, observed.rollout, _dags(observed.ledger)),
         *_of_delivery(world, observed.rollout, action),
     )
     found = WayBack(action.digest, world.api.now(), tuple(problems))
     write_ledger(world, observed.rollout, replace(observed.ledger, way_back=found))
 
 
-def _of_airflow(world: World, rollout: Rollout) -> list[str]:
+def _dags(ledger: Ledger) -> frozenset[str]:
+    """Return the DAGs that a kill would have to do with now, as the last census shows them."""
+    runs = () if ledger.census is None else ledger.census.runs
+    return frozenset(run.key.dag_id for run in runs)
+
+
+def _of_airflow(world: World, rollout: Rollout, dag_ids: frozenset[str]) -> list[str]:
     problem = ""
     for _ in range(TRIES):
         try:
             airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
-            return [str(right) for right in missing_rights(airflow)]
+            return list(describe_missing(airflow, dag_ids))
         except WorldError as error:
             problem = error.message
             if not _is_of_a_moment(error):

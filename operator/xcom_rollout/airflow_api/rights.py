@@ -6,7 +6,7 @@ where it is there; a change of a DAG with a mask that names no field, with 403 o
 2.11.2 (FAB) and 3.3.2 (FAB and Simple), tests/probe/test_rest_api.py.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +19,10 @@ from xcom_rollout.clients.parallel import in_parallel
 NO_RUN: Final = "xcom-rollout-asks-for-its-rights"
 """Id of a run that no DAG has."""
 NO_DAG: Final = NO_RUN
+MOST_DAGS: Final = 20
+"""DAGs asked about in one go: each takes six requests, and this is done each hour."""
+_NAMED: Final = 5
+"""DAGs that a message names."""
 FIELD: Final = "spec.airflow.api.credentialsSecretRef"
 
 
@@ -91,6 +95,37 @@ def missing_rights(airflow: AirflowApi, dag_ids: Collection[str] = ()) -> tuple[
             status=403,
         )
     return tuple(right for rights in found for right in rights)
+
+
+def describe_missing(airflow: AirflowApi, dag_ids: Collection[str] = ()) -> tuple[str, ...]:
+    """Return in words which rights that a kill needs the user lacks; empty where it can do all.
+
+    The rights to any DAG are asked for, and those to the first `MOST_DAGS` of these: Airflow can
+    leave a user out of single DAGs.
+
+    Raises:
+        AirflowError: as `missing_rights`.
+    """
+    to_any = missing_rights(airflow)
+    told = {right.right for right in to_any}
+    of_dags: dict[str, list[MissingRight]] = {}
+    if dag_ids:
+        for right in missing_rights(airflow, sorted(set(dag_ids))[:MOST_DAGS]):
+            if right.right not in told:
+                of_dags.setdefault(right.right, []).append(right)
+    return (*map(str, to_any), *map(_of_dags, of_dags.values()))
+
+
+def _of_dags(rights: Sequence[MissingRight]) -> str:
+    """Return the same right, missing for several DAGs, in words."""
+    first, dag_ids = rights[0], [right.dag_id for right in rights]
+    if len(rights) == 1:
+        return str(first)
+    more = f" and {len(rights) - _NAMED} more" if len(rights) > _NAMED else ""
+    which = f"(asked about the DAGs {', '.join(dag_ids[:_NAMED])}{more})"
+    return (
+        f"{first.field}: the user may not {first.right} {which}; {first.remedy}, and of the others"
+    )
 
 
 def _missing(airflow: AirflowApi, dag_id: str) -> list[MissingRight]:

@@ -1,5 +1,6 @@
 """What a kill needs is asked for; a connection lost at one question is no right that is missing."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +11,7 @@ from xcom_rollout.act import prove_way_back as module
 from xcom_rollout.act.prove_way_back import TRIES, prove_way_back
 from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
 from xcom_rollout.decide.actions import ProveWayBack
-from xcom_rollout.decide.ledger import Ledger
+from xcom_rollout.decide.ledger import CensusRecord, Ledger, OffloadedRun, RunKey
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.world import World
@@ -24,24 +25,31 @@ REFUSED = AirflowError("401 to POST /auth/token", fault=AirflowFault.UNAUTHORIZE
 class Asked:
     """Airflow as it answers at each look at the rights, and what was found of that."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: WorldError | None) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *answers: WorldError | None,
+        census: CensusRecord | None = None,
+    ) -> None:
         self.answers = list(answers)
+        self.dag_ids: set[str] = set()
         self.recorded: list[Ledger] = []
         delivery = SimpleNamespace(keep_chart=lambda: "", forecast=lambda _: ())
         anything: dict[str, Any] = dict.fromkeys(("http", "api", "memo", "airflow_url"))
         anything["api"] = SimpleNamespace(now=lambda: NOW)
         monkeypatch.setattr(module, "open_airflow", lambda *_: None)
-        monkeypatch.setattr(module, "missing_rights", self.missing_rights)
+        monkeypatch.setattr(module, "describe_missing", self.describe_missing)
         monkeypatch.setattr(module, "delivery_for", lambda *_: delivery)
         monkeypatch.setattr(module, "write_ledger", lambda _w, _r, new: self.recorded.append(new))
-        observed = SimpleNamespace(rollout=None, ledger=Ledger())
+        observed = SimpleNamespace(rollout=None, ledger=Ledger(census=census))
         prove_way_back(
             cast("World", SimpleNamespace(**anything)),
             cast("Observed", observed),
             ProveWayBack(BackendSettings(), "d"),
         )
 
-    def missing_rights(self, _airflow: object) -> tuple[str, ...]:
+    def describe_missing(self, _airflow: object, dag_ids: Iterable[str]) -> tuple[str, ...]:
+        self.dag_ids |= set(dag_ids)
         answer = self.answers.pop(0)
         if answer is not None:
             raise answer
@@ -73,3 +81,11 @@ def test_a_refusal_is_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked(monkeypatch, REFUSED, None)
     assert asked.problems == (f"spec.airflow.api: {REFUSED.message}",)
     assert len(asked.answers) == 1
+
+
+def test_the_dags_of_the_last_census_are_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [RunKey("a", "1"), RunKey("b", "1"), RunKey("b", "2")]
+    runs = tuple(OffloadedRun(key, 1, "running") for key in keys)
+    census = CensusRecord("job", 1, NOW, runs)
+    assert Asked(monkeypatch, None, census=census).dag_ids == {"a", "b"}
+    assert Asked(monkeypatch, None).dag_ids == set()

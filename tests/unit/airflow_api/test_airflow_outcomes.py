@@ -8,7 +8,13 @@ from nasty_http import NastyServer, Reply
 from opened_airflow import is_airflow, opened, token
 
 from xcom_rollout.airflow_api.airflow import AirflowApi, DagInfo
-from xcom_rollout.airflow_api.rights import NO_DAG, NO_RUN, missing_rights
+from xcom_rollout.airflow_api.rights import (
+    MOST_DAGS,
+    NO_DAG,
+    NO_RUN,
+    describe_missing,
+    missing_rights,
+)
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.decide.ledger import RunKey
 
@@ -176,6 +182,37 @@ def test_each_missing_right_is_named_with_its_remedy(server: NastyServer) -> Non
     asked = [request for request in server.asked("/api/v2/dags/d") if request.method == "PATCH"][-1]
     # A mask that names no field, and what the DAG is already.
     assert (asked.query, asked.body) == (f"update_mask={NO_RUN}", '{"is_paused":true}')
+
+
+def test_a_dag_that_leaves_the_user_out_is_named_before_a_kill_meets_it(
+    server: NastyServer,
+) -> None:
+    api = airflow_3(server)
+    for dag_id in "abcdefg":
+        server.answer(f"/api/v2/dags/{dag_id}", dag(paused=False), method="GET")
+        server.answer(f"/api/v2/dags/{dag_id}", Reply(400, "no such field"), method="PATCH")
+        if dag_id != "d":
+            server.answer(at(RunKey(dag_id, NO_RUN), "/clear"), FORBIDDEN)
+    server.answer(at(RunKey("g", NO_RUN)), FORBIDDEN, method="PATCH")
+    assert describe_missing(api) == ()
+    clear, fail = describe_missing(api, list("gfedcba"))
+    assert "may not clear DAG runs (asked about the DAGs a, b, c, e, f and 1 more)" in clear
+    assert "may not set DAG runs to failed (asked about the DAG g)" in fail
+
+
+def test_a_right_that_is_missing_altogether_is_told_once(server: NastyServer) -> None:
+    api = airflow_3(server)
+    for dag_id in (NO_DAG, "a", "b"):
+        server.answer(at(RunKey(dag_id, NO_RUN), "/clear"), FORBIDDEN)
+    (said,) = describe_missing(api, ["a", "b"])
+    assert "clear DAG runs;" in said
+
+
+def test_of_many_dags_some_are_asked_about(server: NastyServer) -> None:
+    api = airflow_3(server)
+    describe_missing(api, [f"dag{number}" for number in range(100)])
+    asked = {request.path.split("/")[4] for request in server.asked() if "dags/" in request.path}
+    assert len(asked - {NO_DAG}) == MOST_DAGS
 
 
 def test_rights_are_not_judged_where_airflow_fails(server: NastyServer) -> None:
