@@ -7,6 +7,7 @@ from typing import Final
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.airflow_api.airflow import open_airflow
 from xcom_rollout.airflow_api.rights import describe_missing
+from xcom_rollout.clients.access_review import allowed
 from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
 from xcom_rollout.decide.actions import ProveWayBack
 from xcom_rollout.decide.ledger import Ledger, WayBack
@@ -27,6 +28,7 @@ def prove_way_back(world: World, observed: Observed, action: ProveWayBack) -> No
     """
     problems = (
         *_of_airflow(world, observed.rollout, _dags(observed.ledger)),
+        *_of_pods(world, observed),
         *_of_delivery(world, observed.rollout, action),
     )
     found = WayBack(action.digest, world.api.now(), tuple(problems))
@@ -50,6 +52,23 @@ def _of_airflow(world: World, rollout: Rollout, dag_ids: frozenset[str]) -> list
             if not _is_of_a_moment(error):
                 break
     return [f"spec.airflow.api: {problem}"]
+
+
+def _of_pods(world: World, observed: Observed) -> Iterator[str]:
+    """Yield where the operator may not end task pods, of the namespaces in which there are pods."""
+    namespace = observed.rollout.namespace
+    for place in sorted({namespace, *(pod.namespace or namespace for pod in observed.pods)}):
+        try:
+            if allowed(world.api, "delete", "pods", namespace=place):
+                continue
+        except WorldError as error:
+            yield error.message
+            continue
+        yield (
+            f"the operator may not delete pods in the namespace {place}, where Airflow runs: a "
+            "kill ends task pods of the old environment. Add the namespace to watchNamespaces of "
+            "the operator's chart, or bind its ServiceAccount to a Role with that right there"
+        )
 
 
 def _is_of_a_moment(error: WorldError) -> bool:

@@ -3,8 +3,7 @@
 Helm goes through a manifest object by object: it gets each one, whether or not it will differ, and
 patches what differs. The first right that is missing ends it half-way, with Secrets and ConfigMaps
 changed, no pod replaced and the release `failed`. A dry run shows nothing of that, for it reads no
-object of a release that exists. So the API server is asked (SelfSubjectAccessReview, which each
-account may make unless the cluster's `system:basic-user` was taken away).
+object of a release that exists. So the API server is asked (SelfSubjectAccessReview).
 
 `patch` is asked of what is rendered the same as well: Helm patches it back where somebody has
 changed it by hand, and a kill would be the first to meet that.
@@ -12,16 +11,15 @@ changed it by hand, and a kill would be the first to meet that.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from xcom_rollout.clients.access_review import allowed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import segment
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.deliver.manifests import documents
-
-REVIEWS: Final = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 _NEEDED: Final = ("get", "patch")
 _NEEDED_OF_JOBS: Final = (*_NEEDED, "create")
@@ -201,20 +199,14 @@ def _refused(api: KubeApi, question: _Question) -> tuple[str, ...] | None:
 
 
 def _allowed(api: KubeApi, question: _Question, name: str) -> bool:
-    attributes: dict[str, Any] = {
-        "group": question.resource.group,
-        "resource": question.resource.plural,
-        "verb": question.verb,
-        **({"namespace": question.namespace} if question.namespace else {}),
-        **({"name": name} if name else {}),
-    }
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    answer = api.review(REVIEWS, review)
-    return bool((answer.get("status") or {}).get("allowed"))
+    return allowed(
+        api,
+        question.verb,
+        question.resource.plural,
+        group=question.resource.group,
+        namespace=question.namespace,
+        name=name,
+    )
 
 
 def describe(found: Iterable[MissingRight]) -> str:

@@ -1,6 +1,6 @@
 """What a kill needs is asked for; a connection lost at one question is no right that is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +10,7 @@ import pytest
 from xcom_rollout.act import prove_way_back as module
 from xcom_rollout.act.prove_way_back import TRIES, prove_way_back
 from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
+from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.actions import ProveWayBack
 from xcom_rollout.decide.ledger import CensusRecord, Ledger, OffloadedRun, RunKey
 from xcom_rollout.decide.observed import Observed
@@ -30,18 +31,25 @@ class Asked:
         monkeypatch: pytest.MonkeyPatch,
         *answers: WorldError | None,
         census: CensusRecord | None = None,
+        namespaces: Collection[str] = (),
+        refused: str = "",
     ) -> None:
+        self.refused = refused
         self.answers = list(answers)
         self.dag_ids: set[str] = set()
         self.recorded: list[Ledger] = []
         delivery = SimpleNamespace(keep_chart=lambda: "", forecast=lambda _: ())
         anything: dict[str, Any] = dict.fromkeys(("http", "api", "memo", "airflow_url"))
-        anything["api"] = SimpleNamespace(now=lambda: NOW)
+        anything["api"] = SimpleNamespace(now=lambda: NOW, review=self.review)
         monkeypatch.setattr(module, "open_airflow", lambda *_: None)
         monkeypatch.setattr(module, "describe_missing", self.describe_missing)
         monkeypatch.setattr(module, "delivery_for", lambda *_: delivery)
         monkeypatch.setattr(module, "write_ledger", lambda _w, _r, new: self.recorded.append(new))
-        observed = SimpleNamespace(rollout=None, ledger=Ledger(census=census))
+        observed = SimpleNamespace(
+            rollout=SimpleNamespace(namespace="airflow"),
+            ledger=Ledger(census=census),
+            pods=[SimpleNamespace(namespace=name) for name in ("", *namespaces)],
+        )
         prove_way_back(
             cast("World", SimpleNamespace(**anything)),
             cast("Observed", observed),
@@ -54,6 +62,11 @@ class Asked:
         if answer is not None:
             raise answer
         return ()
+
+    def review(self, _path: str, body: Json) -> Json:
+        of = body["spec"]["resourceAttributes"]
+        assert (of["verb"], of["resource"]) == ("delete", "pods")
+        return {"status": {"allowed": of["namespace"] != self.refused}}
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -89,3 +102,13 @@ def test_the_dags_of_the_last_census_are_asked_about(monkeypatch: pytest.MonkeyP
     census = CensusRecord("job", 1, NOW, runs)
     assert Asked(monkeypatch, None, census=census).dag_ids == {"a", "b"}
     assert Asked(monkeypatch, None).dag_ids == set()
+
+
+@pytest.mark.parametrize("refused", ["airflow", "tasks"])
+def test_where_task_pods_cannot_be_ended_is_known_before_a_kill(
+    monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    (said,) = Asked(monkeypatch, None, namespaces=["tasks"], refused=refused).problems
+    assert f"may not delete pods in the namespace {refused}" in said
+    assert "watchNamespaces" in said
+    assert Asked(monkeypatch, None, namespaces=["tasks"]).problems == ()
