@@ -230,6 +230,12 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         ),
         pytest.param(
             "  gates:\n",
+            "  gates:\n    jobs: {labels: {batch.kubernetes.io/job-name: x}}\n",
+            ["spec.gates.jobs.labels", "none of tier, release, component"],
+            id="a label that is Kubernetes' own",
+        ),
+        pytest.param(
+            "  gates:\n",
             "  gates:\n    jobs: {annotations: {a/b/c: x}}\n",
             ["spec.gates.jobs.annotations", "each key must be one of a label"],
             id="no key of an annotation",

@@ -636,6 +636,18 @@ _LABEL_KEY_REMEDY: Final = (
     "letters, digits, -, _ and ., with a DNS name and a slash before it or not"
 )
 _KEYS_RULE = cel(f"self.all(key, key.matches('^{_LABEL_KEY}$'))", _LABEL_KEY_REMEDY)
+_LABELS_TAKEN: Final = (
+    "tier|release|component|kubernetes_executor|airflow-worker|job-name|controller-uid"
+    "|(batch[.]kubernetes[.]io|xcomrollout[.]dev)/.*"
+)
+_LABELS_TAKEN_REMEDY: Final = (
+    "none of tier, release, component, kubernetes_executor, airflow-worker, job-name, "
+    "controller-uid and what begins with batch.kubernetes.io/ or xcomrollout.dev/ may be among the "
+    "labels: by these the operator, Kubernetes and the chart know their pods"
+)
+_LABELS_RULE = _all_of(
+    _KEYS_RULE, cel(f"!self.exists(key, key.matches('^({_LABELS_TAKEN})$'))", _LABELS_TAKEN_REMEDY)
+)
 LabelValue = Annotated[
     str,
     _Named(
@@ -653,10 +665,9 @@ class JobsGate(Model):
     labels: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
         default={},
         description="Labels, such as istio.io/dataplane-mode: ambient. They win over the "
-        "operator's own sidecar.istio.io/inject: 'false'; tier, release and component stay. A "
-        "sidecar must be of Kubernetes' own kind (an init container that restarts), or no Job "
+        "operator's own sidecar.istio.io/inject: 'false'. A sidecar must be of Kubernetes' own kind (an init container that restarts), or no Job "
         "ends.",
-        json_schema_extra=_KEYS_RULE,
+        json_schema_extra=_LABELS_RULE,
     )
     annotations: Annotated[
         dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=16)
@@ -665,6 +676,13 @@ class JobsGate(Model):
         description="Annotations, such as linkerd.io/inject: ingress.",
         json_schema_extra=_KEYS_RULE,
     )
+
+    @field_validator("labels")
+    @classmethod
+    def _free(cls, value: dict[str, str]) -> dict[str, str]:
+        if any(re.fullmatch(_LABELS_TAKEN, key) for key in value):
+            raise ValueError(_LABELS_TAKEN_REMEDY)
+        return value
 
     @field_validator("labels", "annotations")
     @classmethod

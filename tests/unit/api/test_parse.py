@@ -218,6 +218,11 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             id="no value of a label",
         ),
         pytest.param(
+            lambda s: s["gates"].update(jobs={"labels": {"component": "worker"}}),
+            *("spec.gates.jobs.labels", '{"component": "worker"}', "none of tier, release, compon"),
+            id="a label that makes a Job a reader",
+        ),
+        pytest.param(
             lambda s: s["gates"].update(jobs={"annotations": {"a/b/c": "x"}}),
             *("spec.gates.jobs.annotations", '{"a/b/c": "x"}', "each key must be one of a label"),
             id="no key of an annotation",

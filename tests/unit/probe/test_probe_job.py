@@ -171,7 +171,7 @@ def test_policies_that_let_airflows_pods_through_let_the_job_through(rollout: Ro
 
 def test_a_mesh_gets_the_labels_and_annotations_that_the_spec_names(rollout: Rollout) -> None:
     given = {"istio.io/dataplane-mode": "ambient", "sidecar.istio.io/inject": "true"}
-    jobs = JobsGate(labels={**given, "component": "scheduler"}, annotations={"a.b/c": "d"})
+    jobs = JobsGate(labels=given, annotations={"a.b/c": "d"})
     gates = rollout.spec.gates.model_copy(update={"jobs": jobs})
     spec = rollout.spec.model_copy(update={"gates": gates})
     metadata = made(replace(rollout, spec=spec))["spec"]["template"]["metadata"]
