@@ -426,6 +426,15 @@ def test_an_annotation_that_rolls_pods_at_each_upgrade_stops_nothing(
     assert bench.data() == before
 
 
+def test_an_annotation_that_rolls_pods_stops_no_rollback(bench: Bench, tmp_path: Path) -> None:
+    install_chart(bench, tmp_path, CONFIG + DEPLOYMENT % ("x", RANDOM))
+    before = bench.data()
+    bench.delivery().apply(TARGET, 1)
+    stop(bench)
+    assert "rolled back to revision 1" in bench.delivery().apply(DATABASE, 2, way_back=True)
+    assert bench.data() == before
+
+
 @pytest.mark.parametrize("made", [RANDOM, MOMENT], ids=["random", "the time"])
 def test_a_label_that_is_another_at_each_render_is_named_with_its_cause(
     bench: Bench, tmp_path: Path, made: str

@@ -665,8 +665,8 @@ class JobsGate(Model):
     labels: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
         default={},
         description="Labels, such as istio.io/dataplane-mode: ambient. They win over the "
-        "operator's own sidecar.istio.io/inject: 'false'. A sidecar must be of Kubernetes' own kind (an init container that restarts), or no Job "
-        "ends.",
+        "operator's own sidecar.istio.io/inject: 'false'. A sidecar must be of Kubernetes' own "
+        "kind (an init container that restarts), or no Job ends.",
         json_schema_extra=_LABELS_RULE,
     )
     annotations: Annotated[

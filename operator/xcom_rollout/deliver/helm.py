@@ -703,15 +703,19 @@ class HelmDelivery:
                 candidate.chart_version,
             ) != (stored.chart_name, stored.chart_version):
                 continue
-            record = decode_record(secret)
-            stopped = blocking(differences(manifest, str(record.get("manifest") or "")))
+            other = str(decode_record(secret).get("manifest") or "")
+            found = differences(manifest, other)
+            if _same_but_for(settings, stored, candidate):
+                # Nobody changed anything between them: the chart itself makes it anew.
+                found = mark_anew(found, manifest, other)
+            stopped = blocking(found)
             if not stopped:
                 return candidate
             obstacles.append(f"revision {candidate.revision} also differs: {name_some(stopped)}")
-        found = "; ".join(obstacles) or "none has these settings and this chart"
+        why = "; ".join(obstacles) or "none has these settings and this chart"
         raise ActionFailed(
             f"release {stored.name} has no revision to roll back to for the "
-            f"{settings.describe()}: {found}. If one will do, take it with: helm rollback "
+            f"{settings.describe()}: {why}. If one will do, take it with: helm rollback "
             f"{stored.name} REVISION -n {namespace} --no-hooks"
         )
 
@@ -740,6 +744,15 @@ class HelmDelivery:
         if mark:
             labels[names.LABEL_DELIVERY] = mark
         self.world.api.replace(path, found)
+
+
+def _same_but_for(settings: BackendSettings, one: StoredRelease, other: StoredRelease) -> bool:
+    """Tell whether two revisions were made of the same, but for the settings that a flip owns."""
+    try:
+        values = [write_settings(each.values, settings, each.options) for each in (one, other)]
+    except ValuesError:
+        return False
+    return one.chart_digest == other.chart_digest and values[0] == values[1]
 
 
 def _status(metadata: Json) -> str:
