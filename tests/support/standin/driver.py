@@ -84,11 +84,12 @@ def start_operator(
         http=httpx2.Client(transport=airflow, timeout=5, trust_env=False),
     )
 
-    def act(there: World, observed: Observed, action: Action) -> None:
+    def act(there: World, observed: Observed, action: Action) -> str:
         # What a batch holds depends on what an earlier life has done of it; a record does not.
         wire.doing = action.describe() if isinstance(action, WriteLedger) else type(action).__name__
-        perform(there, observed, action)
+        said = perform(there, observed, action)
         wire.doing = ""
+        return said
 
     beside = watching(kube)
     cache = Cache(beside, lambda *_: None) if cached else None
