@@ -59,7 +59,7 @@ def is_terminating(item: Json) -> bool:
     return item["metadata"].get("deletionTimestamp") is not None
 
 
-def has_ended(item: Json) -> bool:
+def has_ended(item: Mapping[str, Any]) -> bool:
     return (item.get("status") or {}).get("phase") in _ENDED
 
 

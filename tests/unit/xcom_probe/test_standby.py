@@ -27,19 +27,6 @@ with open(sys.argv[-1], "rb") as file:
 """
 
 
-def test_it_waits_until_it_is_ended_and_then_ends_at_once() -> None:
-    command = (sys.executable, "-m", "xcom_probe", "standby", "--markers")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            process.wait(1)
-            raise AssertionError("it did not wait")
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 3
-        assert process.stdout is not None
-        assert b"ended by SIGTERM" in process.stdout.read()
-
-
 def test_it_ends_by_itself_after_the_time_given() -> None:
     command = (sys.executable, "-m", "xcom_probe", "standby", "--seconds", "0.1", "--json")
     done = subprocess.run(command, capture_output=True, check=True, timeout=20)
@@ -92,6 +79,15 @@ def answer(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
     with process:
         said = process.stdout.read(), process.stderr.read()
         return process.wait(20), *said
+
+
+def test_it_waits_until_it_is_ended_and_then_ends_at_once() -> None:
+    with waiting() as process:
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == EXIT_ERROR
+        assert process.stdout is not None
+        assert b"ended by SIGTERM" in process.stdout.read()
 
 
 def test_a_process_that_waits_answers_in_a_process_of_its_own() -> None:
