@@ -50,6 +50,17 @@ def test_a_signal_reaches_the_interpreter_and_no_mount_is_left(airflow: Environm
     assert root is None or str(root) not in Path("/proc/self/mountinfo").read_text()
 
 
+def test_inspect_tells_in_which_namespaces_tasks_run_whatever_says_so(pod: Pod) -> None:
+    variables = {"NAMESPACE": "tasks", "MULTI_NAMESPACE_MODE": "True"}
+    given = {f"AIRFLOW__KUBERNETES_EXECUTOR__{name}": value for name, value in variables.items()}
+    facts = pod.with_env(given).probe("inspect", "--expect-path", PATH).result["facts"]
+    assert facts["taskNamespaces"] == {
+        "namespace": "tasks",
+        "multiNamespaceMode": "True",
+        "multiNamespaceModeNamespaceList": "",
+    }
+
+
 def test_inspect_reads_backend_options_and_their_sources(inspected: Answer) -> None:
     assert inspected.failing() == set()
     assert inspected.code == 0

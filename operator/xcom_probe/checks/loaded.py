@@ -59,6 +59,13 @@ class Loaded:
         """Facts of the result document that need Airflow."""
         return {
             "executor": str(self.conf.get("core", "executor", fallback="")),
+            "taskNamespaces": {
+                "namespace": self._of_pods("namespace"),
+                "multiNamespaceMode": self._of_pods("multi_namespace_mode"),
+                "multiNamespaceModeNamespaceList": self._of_pods(
+                    "multi_namespace_mode_namespace_list"
+                ),
+            },
             "backendClass": backend.qualified_name(self.xcom) if self.xcom else None,
             "taskContext": backend.task_context(),
             "xcomBackend": self.options[options.BACKEND]._asdict(),
@@ -68,6 +75,10 @@ class Loaded:
                 "compression": self.options[options.COMPRESSION]._asdict(),
             },
         }
+
+    def _of_pods(self, option: str) -> str:
+        """An option of KubernetesExecutor, whatever source and section it comes from."""
+        return str(self.conf.get("kubernetes_executor", option, fallback="") or "")
 
     def path(self) -> str:
         """The effective base path, empty if there is none."""

@@ -124,7 +124,10 @@ def undisturbed(s: Situation) -> Finding:
 
 
 def tasks_visible(s: Situation) -> Finding:
-    """The operator sees every pod that runs tasks, wherever Airflow makes them."""
+    """The operator sees every pod that runs tasks, wherever Airflow makes them.
+
+    It comes after the proof, which knows best where that is.
+    """
     if s.observed.unseen_tasks:
         return hold("TasksNotVisible", s.observed.unseen_tasks)
     return done("TasksVisible", "every pod that runs tasks can be seen")
@@ -229,8 +232,8 @@ ROLLOUT_TABLE: Final = (
     Step("baseline-known", "Preparing", Condition.ACCEPTED, baseline_known),
     Step("path-kept", "Held", Condition.ACCEPTED, path_kept),
     Step("undisturbed", "Drifted", Condition.ACCEPTED, undisturbed),
-    Step("tasks-visible", "Held", Condition.ACCEPTED, tasks_visible),
     Step("proven", "Proving", Condition.PROVEN, proven),
+    Step("tasks-visible", "Held", Condition.PROVEN, tasks_visible),
     Step("calibrated", "Auditing", Condition.CALIBRATED, calibrated),
     Step("audited", "Auditing", Condition.AUDITED, audited),
     Step("rehearsed", "AwaitingRehearsal", Condition.REHEARSED, rehearsed),

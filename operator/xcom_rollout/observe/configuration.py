@@ -27,9 +27,11 @@ from xcom_rollout.release.objects import (
     PodTemplate,
     component_of,
     environment_config_maps,
+    holds_configuration,
     mounted_config_maps,
     secrets,
     template_of,
+    workload_template,
 )
 from xcom_rollout.release.pods import container_status
 from xcom_rollout.world import World
@@ -67,7 +69,7 @@ def look_at_configuration(
     changed_at, backend = None, ""
     names: tuple[str, ...] = ()
     try:
-        templates = [_workload_template(item) for item in workloads]
+        templates = [workload_template(item) for item in workloads]
         proven = tuple(template_of(component, workloads, maps) for component in PROVEN_COMPONENTS)
         every = (*templates, *proven)
         names = configuration_names(every, maps)
@@ -157,11 +159,6 @@ def owned_options(config_map: Json) -> Mapping[str, str | None]:
     return found
 
 
-def holds_configuration(config_map: Json) -> bool:
-    """Return whether a ConfigMap holds airflow.cfg."""
-    return CONFIG_KEY in (config_map.get("data") or {})
-
-
 def image_ids(pods: Iterable[Json]) -> dict[str, tuple[str, ...]]:
     """Return which image IDs the image references of the main containers stand for.
 
@@ -177,8 +174,3 @@ def image_ids(pods: Iterable[Json]) -> dict[str, tuple[str, ...]]:
         # The status may name the image in a longer form than the template does.
         found.setdefault(by_name[status["name"]]["image"], set()).add(status["imageID"])
     return {image: tuple(sorted(ids)) for image, ids in sorted(found.items())}
-
-
-def _workload_template(item: Json) -> PodTemplate:
-    template = item["spec"]["template"]
-    return PodTemplate(component_of(item), template.get("metadata") or {}, template["spec"])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import segment
 from xcom_rollout.decide.kill.same_look import serves_on
+from xcom_rollout.decide.ledger import Component
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
@@ -15,6 +16,7 @@ from xcom_rollout.observe.pods import pods_of
 from xcom_rollout.observe.rivals import list_rivals
 from xcom_rollout.observe.task_pods import task_pods
 from xcom_rollout.observe.workloads import workload_of
+from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.release.catalog import config_maps
 from xcom_rollout.release.objects import list_workloads
 from xcom_rollout.release.pods import list_pods
@@ -42,12 +44,9 @@ def observe(world: World, rollout: Rollout) -> Observed:
     workloads = list_workloads(api, namespace, release)
     raw_pods = list_pods(api, namespace, release)
     configuration = look_at_configuration(world, rollout, current, workloads, raw_pods)
+    written = written_for_scheduler(workloads, config_maps(api, world.memo, namespace))
     executor_pods, unseen = task_pods(
-        api,
-        namespace,
-        release,
-        config_maps(api, world.memo, namespace),
-        configuration.names,
+        api, namespace, release, written, ledger.proof(Component.SCHEDULER)
     )
     return Observed(
         rollout=rollout,

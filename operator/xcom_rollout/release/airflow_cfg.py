@@ -10,10 +10,14 @@ OWNED_OPTIONS: Final = (
     ("common.io", "xcom_objectstorage_threshold"),
     ("common.io", "xcom_objectstorage_compression"),
 )
-OWNED_VARIABLES: Final = frozenset(
-    f"AIRFLOW__{section.replace('.', '_').upper()}__{option.upper()}"
-    for section, option in OWNED_OPTIONS
-)
+
+
+def variable(section: str, option: str) -> str:
+    """Return the environment variable that sets an option."""
+    return f"AIRFLOW__{section.replace('.', '_').upper()}__{option.upper()}"
+
+
+OWNED_VARIABLES: Final = frozenset(variable(*option) for option in OWNED_OPTIONS)
 """The environment variables that set the same options."""
 
 Sections = Mapping[str, Mapping[str, str | None]]

@@ -84,6 +84,17 @@ def main_container(containers: Sequence[Json], component: str) -> Json:
     )
 
 
+def workload_template(item: Json) -> PodTemplate:
+    """Return the template that a Deployment or StatefulSet makes its pods from."""
+    template = item["spec"]["template"]
+    return PodTemplate(component_of(item), template.get("metadata") or {}, template["spec"])
+
+
+def holds_configuration(config_map: Json) -> bool:
+    """Return whether a ConfigMap holds airflow.cfg."""
+    return CONFIG_KEY in (config_map.get("data") or {})
+
+
 def template_of(component: Component, workloads: Iterable[Json], maps: Catalog) -> PodTemplate:
     """Return the live template of a component's pods.
 
@@ -96,8 +107,7 @@ def template_of(component: Component, workloads: Iterable[Json], maps: Catalog) 
     """
     for item in workloads:
         if component_of(item) == component:
-            template = item["spec"]["template"]
-            return PodTemplate(component, template.get("metadata") or {}, template["spec"])
+            return workload_template(item)
     if component is not Component.WORKER:
         raise ActionFailed(
             f"no Deployment or StatefulSet has the label component={component}; the operator "

@@ -150,6 +150,8 @@ class Simulation:
         self.looks: list[tuple[datetime, str | None, set[str]]] = []
         """When the pods were looked into, what they showed, and which pods they were."""
         self.worker_executor = "LocalExecutor"
+        self.shut = False
+        """Whether the operator may not look into the namespace of the task pods."""
         self.not_armed: tuple[str, ...] = ()
         """What a kill would lack, in words."""
         self.actions: list[Action] = []
@@ -354,10 +356,11 @@ class Simulation:
             jobs=tuple(entry.job for entry in self.jobs),
             ledger=self.ledger,
             airflow=self.api.view(kill),
+            unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else "",
         )
 
     def _visible(self) -> list[SimPod]:
-        if self.weather.unseen:
+        if self.weather.unseen or self.shut:
             return self.cluster.long_lived
         return [*self.cluster.long_lived, *self.cluster.tasks]
 
@@ -386,6 +389,7 @@ class Simulation:
             ready=pod.started is not None and not pod.lost,
             terminating=pod.gone_by is not None,
             run=pod.run.key if pod.run else None,
+            namespace=self.weather.tasks_in if pod.run else "",
             node=pod.node,
             gone_by=None if pod.gone_by is None else moment(pod.gone_by),
         )
@@ -444,7 +448,8 @@ class Simulation:
                 asked, errors = self._stop(runs[:most])
                 self._note(errors, recorded, asked)
             case DeletePods(pods=doomed):
-                self._delete_pods({pod.uid for pod in doomed[:most]})
+                there = self.weather.tasks_in or "airflow"
+                self._delete_pods({pod.uid for pod in doomed[:most] if pod.namespace == there})
             case ClearRuns(runs=runs):
                 self._note(self._clear_runs(runs[:most]), recorded)
             case ProveWayBack(digest=digest):

@@ -54,7 +54,9 @@ class Weather:
     skew: int = 0
     """Seconds by which the operator's clock is ahead."""
     unseen: bool = False
-    """Whether task pods do not show (no label of the release, another namespace)."""
+    """Whether task pods do not show, and nobody says so."""
+    tasks_in: str = ""
+    """The namespace of the task pods; empty stands for the one of the rollout."""
 
 
 class Dice:

@@ -89,6 +89,33 @@ def test_a_kill_leaves_no_run_with_offloaded_values_and_harms_none(
     assert {run.key for run in kill.runs} == recovered | healed
 
 
+@pytest.mark.parametrize("seen_for", range(0, 30, 3))
+def test_nothing_is_concluded_while_task_pods_cannot_be_seen(seen_for: int) -> None:
+    sim = live([[(3, 5000), (30, 5000), (3, 10)]])
+    for _ in range(5):
+        sim.tick()
+    sim.kill()
+    sim.go(seen_for)
+    sim.shut = True
+    sim.go(200)
+    assert_never_harmed(sim)
+    if not sim.settings.is_database:
+        assert sim.peek().current.finding.reason == "TasksNotVisible"
+    sim.shut = False
+    sim.run_until("Reverted")
+    assert_never_harmed(sim)
+
+
+def test_no_run_is_stopped_that_could_not_be_cleared_for_pods_that_nobody_sees() -> None:
+    sim = live([[(3, 5000), (30, 5000), (3, 10)]])
+    for _ in range(5):
+        sim.tick()
+    sim.kill()
+    sim.shut = True
+    sim.go(20)
+    assert all(run.in_flight for run in sim.runs.values())
+
+
 @settings(max_examples=60, deadline=None)
 @given(plans=st.lists(RUN, min_size=1, max_size=4), before=st.integers(0, 20))
 def test_once_reverted_nothing_more_is_done(

@@ -374,6 +374,11 @@ def test_pods_that_do_not_show_are_where_a_path_is_read() -> None:
     assert sim.hazards.found().keys() & {"path_reads", "exposed", "spoilt_rows"}
 
 
+def test_pods_of_another_namespace_are_waited_for_and_deleted_there() -> None:
+    deaf = RunPlan("dag0", (SimTask(3, BIG), SimTask(200, BIG, deaf=True), SimTask(5, SMALL)))
+    ended_well(plan(deaf, WRITER, weather=Weather(tasks_in="tasks")))
+
+
 def test_questions_are_put_to_a_pod_that_waits_and_it_is_ended_with_the_kill() -> None:
     """No question waits for a pod to start then; a Job of 10 s stands for a slow start."""
     slow = replace(HELM, job=(10, 10))

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import START, SimRun, Simulation, spec
+from simulation import START, SimRun, Simulation, Weather, spec
 
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
@@ -147,6 +147,20 @@ def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:
     decision = sim.go(30)
     assert decision.current.finding.reason == "ExecutorNotSupported"
     assert values_set(sim) == []
+
+
+def test_nothing_is_delivered_while_task_pods_cannot_be_seen() -> None:
+    run = SimRun(RunKey("dag", "run"), [(300, 10), (3, 5000)])
+    sim = Simulation([run], weather=Weather(tasks_in="tasks"))
+    sim.shut = True
+    decision = sim.go(60)
+    assert (decision.current.finding.reason, decision.phase) == ("TasksNotVisible", "Held")
+    assert decision.current.finding.message == "'tasks' is shut"
+    assert values_set(sim) == []
+    assert len(sim.ledger.proofs) == 2, "the proof comes first: it knows where tasks run"
+    sim.shut = False
+    sim.run_until("Live")
+    assert sim.blind_offloads == []
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,11 @@ def result() -> dict[str, Any]:
     facts: dict[str, Any] = {
         **place.facts(),
         "executor": "LocalExecutor",
+        "taskNamespaces": {
+            "namespace": "airflow",
+            "multiNamespaceMode": "False",
+            "multiNamespaceModeNamespaceList": "",
+        },
         "backendClass": "a.B",
         "xcomBackend": option,
         "objectStorage": {"path": option, "threshold": option, "compression": option},

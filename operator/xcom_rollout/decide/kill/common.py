@@ -140,6 +140,15 @@ def job(
     )
 
 
+def tasks_unseen(s: Situation) -> Finding | None:
+    """Return what holds where some task pods cannot be seen: that none is left is not known then.
+
+    An attempt that nobody sees writes over the row of the re-run.
+    """
+    unseen = s.observed.unseen_tasks
+    return hold("TasksNotVisible", unseen) if unseen else None
+
+
 def api_unreachable(s: Situation, runs: list[RecoveringRun]) -> Finding:
     return hold(
         "AirflowApiUnreachable",

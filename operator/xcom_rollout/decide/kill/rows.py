@@ -21,6 +21,7 @@ from xcom_rollout.decide.kill.common import (
     readable,
     record,
     staged,
+    tasks_unseen,
 )
 from xcom_rollout.decide.kill.outcomes import failed_try
 from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunKey, RunStage, Strategy
@@ -62,6 +63,9 @@ def emptied(s: Situation) -> Finding:
                 f"again at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )
+    unseen = tasks_unseen(s)
+    if halted and unseen is not None:
+        return unseen
     ready = [run for run in readable(s, due(s, halted)) if not s.task_pods_of(run.key)]
     if ready:
         batch = ready[:EMPTY_BATCH]

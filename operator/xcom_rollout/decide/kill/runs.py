@@ -28,6 +28,7 @@ from xcom_rollout.decide.kill.common import (
     readable,
     record,
     staged,
+    tasks_unseen,
     view_of,
 )
 from xcom_rollout.decide.kill.outcomes import unread_try, was_cleared
@@ -156,6 +157,7 @@ def chosen(s: Situation) -> Finding:
     if view.error:
         return api_unreachable(s, [*found, *draining])
     marks: list[RecoveringRun] = []
+    unseen = tasks_unseen(s)
     for run in readable(s, found):
         way, why = strategy_for(s, kill, run)
         ended = _ended_by_itself(s, run)
@@ -163,7 +165,7 @@ def chosen(s: Situation) -> Finding:
             marks.append(ended)
         elif way is Strategy.DRAIN:
             marks.append(replace(run, stage=RunStage.DRAINING, message=why))
-        elif way is Strategy.RETRIGGER:
+        elif way is Strategy.RETRIGGER and (unseen is None or is_immediate(kill)):
             marks.append(replace(run, stage=RunStage.STOPPING, message=why, stop_asked=True))
     seen = readable(s, draining)
     marks += [ended for run in seen if (ended := _ended_by_itself(s, run)) is not None]
@@ -173,6 +175,9 @@ def chosen(s: Situation) -> Finding:
             some(marks, words=lambda run: f"{run.key}: {run.stage}"),
             record(s, kill.with_runs(tuple(marks)), f"how {len(marks)} runs are healed"),
         )
+    if unseen is not None and found and kill.strategy is not Strategy.REHYDRATE:
+        # A run that is stopped could not be cleared: it is better off running.
+        return unseen
     return done("RunsChosen", "each run is being healed")
 
 
@@ -254,6 +259,9 @@ def attempts_ended(s: Situation) -> Finding:
     stuck = [pod for pod in pods if is_stuck(s, pod)]
     if stuck:
         return hold("PodsNotEnding", stuck_pods(stuck))
+    unseen = tasks_unseen(s)
+    if unseen is not None:
+        return unseen
     if pods:
         return wait(
             "OldAttemptsEnding",

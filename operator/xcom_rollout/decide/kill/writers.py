@@ -14,6 +14,7 @@ from xcom_rollout.decide.kill.common import (
     kill_of,
     nothing_delivered,
     record,
+    tasks_unseen,
     view_of,
 )
 from xcom_rollout.decide.kill.standby import standby
@@ -131,8 +132,9 @@ def writers_gone(s: Situation) -> Finding:
     kill = kill_of(s)
     if nothing_delivered(s) or kill.writers_gone:
         return done("WritersGone", "no process is left that could offload a value")
-    if s.observed.unseen_tasks:
-        return hold("TasksNotVisible", s.observed.unseen_tasks)
+    unseen = tasks_unseen(s)
+    if unseen is not None:
+        return unseen
     rolled = fleet_rolled(s, wait_for_old_tasks=False)
     pods = s.dirty_pods(kill)
     if rolled.action is None and not s.observed.workloads:

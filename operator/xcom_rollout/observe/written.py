@@ -1,0 +1,133 @@
+"""What is written for the scheduler, in airflow.cfg and as variables: read without running it.
+
+A variable out of a Secret, and one that a start command exports, are not seen here. What counts in
+the end, all of it taken together by Airflow itself, is in the facts of the scheduler's proof.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from xcom_rollout.clients.errors import ActionFailed
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.decide.ledger import Component
+from xcom_rollout.release.airflow_cfg import parsed_options, variable
+from xcom_rollout.release.catalog import Catalog
+from xcom_rollout.release.objects import (
+    CONFIG_KEY,
+    PodTemplate,
+    component_of,
+    environment_config_maps,
+    mounted_config_maps,
+    workload_template,
+)
+
+Option = tuple[str, str]
+"""Section and name."""
+
+EXECUTOR: Final = (("core", "executor"),)
+POD_NAMESPACE: Final = (("kubernetes_executor", "namespace"), ("kubernetes", "namespace"))
+"""An option under the names that Airflow knows it by, the one that wins first: Airflow 2 honours
+the old section beside the new one."""
+MULTI_NAMESPACE: Final = (
+    ("kubernetes_executor", "multi_namespace_mode"),
+    ("kubernetes", "multi_namespace_mode"),
+)
+NAMESPACE_LIST: Final = (
+    ("kubernetes_executor", "multi_namespace_mode_namespace_list"),
+    ("kubernetes", "multi_namespace_mode_namespace_list"),
+)
+_WANTED: Final = (*EXECUTOR, *POD_NAMESPACE, *MULTI_NAMESPACE, *NAMESPACE_LIST)
+_VARIABLES: Final = frozenset(variable(*option) for option in _WANTED)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one ConfigMap says of the options that are looked for here, and of no other."""
+
+    file: Mapping[Option, str]
+    variables: Mapping[str, str]
+    unreadable: bool = False
+    """Whether it holds an airflow.cfg that cannot be parsed."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is written for the scheduler."""
+
+    files: tuple[Mapping[Option, str], ...] = ()
+    """Options by airflow.cfg; mostly there is one."""
+    variables: Mapping[str, str | None] | None = None
+    """None as a value: set, and the value is kept elsewhere, as in a Secret."""
+    unreadable: tuple[str, ...] = ()
+    """ConfigMaps with an airflow.cfg that cannot be parsed."""
+
+    def values(self, option: Sequence[Option]) -> frozenset[str | None]:
+        """Return what an option may be, by each airflow.cfg; a variable beats them all.
+
+        Args:
+            option: the names of it, the one that wins first.
+
+        Returns:
+            Empty where it is nowhere; None among them where a variable's value is not known.
+        """
+        given = self.variables or {}
+        for name in option:
+            if variable(*name) in given:
+                return frozenset({given[variable(*name)]})
+        found = (next((file[name] for name in option if name in file), None) for file in self.files)
+        return frozenset(value for value in found if value is not None)
+
+
+def written_for_scheduler(workloads: Iterable[Json], maps: Catalog) -> Written:
+    """Return what is written; nothing where the scheduler's template cannot be told.
+
+    Raises:
+        KubeError: the cluster could not be asked.
+    """
+    scheduler = next(
+        (item for item in workloads if component_of(item) == Component.SCHEDULER), None
+    )
+    if scheduler is None:
+        return Written()
+    template = workload_template(scheduler)
+    try:
+        return _written(template, maps)
+    except ActionFailed:
+        return Written()
+
+
+def _written(template: PodTemplate, maps: Catalog) -> Written:
+    environment = sorted(environment_config_maps(template))
+    feeding = [found for name in environment if (found := maps.fact(name, source_of)) is not None]
+    files: list[Mapping[Option, str]] = []
+    unreadable: list[str] = []
+    for name in sorted(mounted_config_maps(template)):
+        found = maps.fact(name, source_of)
+        if found is None:
+            continue
+        if found.unreadable:
+            unreadable.append(name)
+        files.append(found.file)
+    given: dict[str, str | None] = {}
+    for found in feeding:
+        given |= found.variables
+    for entry in template.main.get("env") or []:
+        if entry["name"] in _VARIABLES:
+            given[entry["name"]] = None if "valueFrom" in entry else str(entry.get("value") or "")
+    return Written(tuple(files), given, tuple(unreadable))
+
+
+def source_of(config_map: Json) -> Source:
+    """Return what a ConfigMap says."""
+    data = config_map.get("data") or {}
+    variables = {name: str(data[name]) for name in data.keys() & _VARIABLES}
+    sections = parsed_options(data.get(CONFIG_KEY) or "")
+    if isinstance(sections, str):
+        return Source({}, variables, unreadable=True)
+    file = {
+        (section, name): value
+        for section, name in _WANTED
+        if (value := (sections.get(section, {}).get(name) or "").strip())
+    }
+    return Source(file, variables)
