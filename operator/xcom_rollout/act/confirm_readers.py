@@ -8,7 +8,6 @@ from typing import Final
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed
 from xcom_rollout.clients.kube import Json, KubeApi
-from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.actions import ConfirmReaders
@@ -17,7 +16,7 @@ from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.probe import result as probe_output
 from xcom_rollout.probe.exec import CONCURRENCY, ask_probe
-from xcom_rollout.release.objects import component_of, main_container, release_selector
+from xcom_rollout.release.pods import container_status, list_pods
 from xcom_rollout.world import World
 
 ARGUMENTS: Final = ("inspect", "--markers")
@@ -95,20 +94,13 @@ def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
 
 def _running(api: KubeApi, rollout: Rollout) -> dict[str, Target]:
     """Return the running main containers of the release's pods, by the pod's name."""
-    items = api.list(
-        object_path(rollout.namespace, "pods"),
-        labels=release_selector(rollout.spec.airflow.release),
-    )
+    items = list_pods(api, rollout.namespace, rollout.spec.airflow.release)
     return {target.pod: target for item in items if (target := _target(item)) is not None}
 
 
 def _target(item: Json) -> Target | None:
-    statuses = (item.get("status") or {}).get("containerStatuses") or []
-    if not statuses:
-        return None
-    try:
-        status = main_container(statuses, component_of(item))
-    except ActionFailed:
+    status = container_status(item)
+    if status is None:
         return None
     started = ((status.get("state") or {}).get("running") or {}).get("startedAt")
     if not started:

@@ -10,16 +10,7 @@ from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.decide.ledger import Component
 from xcom_rollout.release.catalog import Catalog
-
-READERS: Final = (
-    "scheduler",
-    "webserver",
-    "api-server",
-    "triggerer",
-    "dag-processor",
-    "worker",
-)
-"""Values of the label `component` whose pods can read XCom."""
+from xcom_rollout.release.readers import readers_of, runs_airflow
 
 CONFIG_KEY: Final = "airflow.cfg"
 POD_TEMPLATE_KEY: Final = "pod_template_file.yaml"
@@ -29,8 +20,8 @@ TASK_CONTAINER: Final = "base"
 
 
 def release_selector(release: str) -> str:
-    """Return the label selector of the release's objects that have pods which can read XCom."""
-    return f"tier=airflow,release={release},component in ({','.join(READERS)})"
+    """Return the label selector of the release's objects, by the labels of its chart."""
+    return f"tier=airflow,release={release}"
 
 
 def list_workloads(api: KubeApi, namespace: str, release: str) -> list[Json]:
@@ -41,7 +32,7 @@ def list_workloads(api: KubeApi, namespace: str, release: str) -> list[Json]:
             object_path(namespace, plural, version="apps/v1"), labels=release_selector(release)
         )
         found += [{**item, "kind": kind} for item in items]
-    return sorted(found, key=lambda item: (item["kind"], item["metadata"]["name"]))
+    return sorted(readers_of(found), key=lambda item: (item["kind"], item["metadata"]["name"]))
 
 
 def component_of(item: Json) -> str:
@@ -67,7 +58,9 @@ class PodTemplate:
 
 
 def main_container(containers: Sequence[Json], component: str) -> Json:
-    """Return the container (or container status) that runs Airflow's `component`.
+    """Return the container that runs Airflow's `component`.
+
+    It is told by its name, or where it is the only one that could be it.
 
     Raises:
         ActionFailed: there is none of the names that the chart gives it.
@@ -76,8 +69,9 @@ def main_container(containers: Sequence[Json], component: str) -> Json:
     for name in (component, TASK_CONTAINER):
         if name in by_name:
             return by_name[name]
-    if len(containers) == 1:
-        return containers[0]
+    for likely in (containers, list(filter(runs_airflow, containers))):
+        if len(likely) == 1:
+            return likely[0]
     raise ActionFailed(
         f"none of the containers {', '.join(sorted(by_name)) or '(none)'} of the {component} pod "
         f"is named {component} or {TASK_CONTAINER}, so the one that runs Airflow cannot be told"

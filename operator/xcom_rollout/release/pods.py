@@ -8,6 +8,7 @@ from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.release.objects import component_of, main_container, release_selector
+from xcom_rollout.release.readers import readers_of
 
 _ENDED: Final = ("Succeeded", "Failed")
 
@@ -22,7 +23,7 @@ def list_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
     Raises:
         KubeError: the cluster could not be asked.
     """
-    return api.list(object_path(namespace, "pods"), labels=release_selector(release))
+    return readers_of(api.list(object_path(namespace, "pods"), labels=release_selector(release)))
 
 
 def list_task_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
@@ -73,10 +74,12 @@ def container_status(item: Json) -> Mapping[str, Any] | None:
     statuses = (item.get("status") or {}).get("containerStatuses") or []
     if not statuses:
         return None
+    containers = (item.get("spec") or {}).get("containers") or statuses
     try:
-        return main_container(statuses, component_of(item))
+        name = main_container(containers, component_of(item))["name"]
     except ActionFailed:
         return None
+    return next((status for status in statuses if status["name"] == name), None)
 
 
 def trouble(item: Json) -> str:
