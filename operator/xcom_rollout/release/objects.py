@@ -10,7 +10,7 @@ from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.decide.ledger import Component
 from xcom_rollout.release.catalog import Catalog
-from xcom_rollout.release.readers import readers_of, runs_airflow
+from xcom_rollout.release.readers import READERS, readers_of, runs_airflow
 
 CONFIG_KEY: Final = "airflow.cfg"
 POD_TEMPLATE_KEY: Final = "pod_template_file.yaml"
@@ -60,7 +60,9 @@ class PodTemplate:
 def main_container(containers: Sequence[Json], component: str) -> Json:
     """Return the container that runs Airflow's `component`.
 
-    It is told by its name, or where it is the only one that could be it.
+    It is told by its name, or where it is the only one that could be it. Of a component that
+    nobody knows, whose containers have any names, it is the first that could be it: what is seen
+    in the wrong one is an error that names the pod.
 
     Raises:
         ActionFailed: there is none of the names that the chart gives it.
@@ -69,9 +71,9 @@ def main_container(containers: Sequence[Json], component: str) -> Json:
     for name in (component, TASK_CONTAINER):
         if name in by_name:
             return by_name[name]
-    for likely in (containers, list(filter(runs_airflow, containers))):
-        if len(likely) == 1:
-            return likely[0]
+    likely = [*filter(runs_airflow, containers)] or containers
+    if len(likely) == 1 or (likely and component not in READERS):
+        return likely[0]
     raise ActionFailed(
         f"none of the containers {', '.join(sorted(by_name)) or '(none)'} of the {component} pod "
         f"is named {component} or {TASK_CONTAINER}, so the one that runs Airflow cannot be told"

@@ -114,10 +114,19 @@ def test_pods_of_jobs_are_left_out(metadata: dict[str, Any]) -> None:
     assert [pod.name for pod in pods(release)] == ["scheduler"]
 
 
-def test_of_several_containers_the_one_that_runs_airflow_is_looked_into() -> None:
-    mine = container("api", volumeMounts=[CFG])
-    release = Release(("my-api", [container("proxy"), mine]))
-    [seen] = pods(release)
-    assert seen.started_at is not None
-    [item] = list_workloads(cast("KubeApi", release), "a", "air")
-    assert workload_template(item).main == mine
+@pytest.mark.parametrize(
+    ("containers", "main"),
+    [
+        ([container("proxy"), container("api", volumeMounts=[CFG])], "api"),
+        ([container("api", volumeMounts=[CFG]), container("beat", volumeMounts=[CFG])], "api"),
+        ([container("api", "airflow:2"), container("proxy")], "api"),
+        ([container("proxy"), container("my-api", "airflow:2")], "my-api"),
+    ],
+)
+def test_of_several_containers_the_one_that_runs_airflow_is_looked_into(
+    containers: list[Json], main: str
+) -> None:
+    release = Release(("scheduler", [AIRFLOW]), ("my-api", containers))
+    assert all(pod.started_at is not None for pod in pods(release)), "else nobody looks into it"
+    item = list_workloads(cast("KubeApi", release), "a", "air")[0]
+    assert workload_template(item).main["name"] == main
