@@ -322,6 +322,8 @@ class Observed:
     """Why there is no release, and what to do, in words; where it is known."""
     samples_missing: bool = False
     """Whether the spec names a ConfigMap of samples that is not there."""
+    executor: str = ""
+    """The executor that is written for the scheduler; empty where it is not, or cannot be read."""
     unseen_tasks: str = ""
     """Why some task pods cannot be seen; empty where all can."""
     namespace_terminating: bool = False

@@ -7,6 +7,7 @@ from typing import Final
 
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.executors import is_supported, not_supported
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
 from xcom_rollout.decide.observed import JobKind, ProbeJob, ProofResult
 from xcom_rollout.decide.probe_jobs import (
@@ -31,7 +32,6 @@ _NOT_CONNECTED: Final = re.compile(
     re.IGNORECASE,
 )
 """Words of drivers and of S3 clients for a connection that did not come about."""
-SUPPORTED_EXECUTOR: Final = "KubernetesExecutor"
 
 
 def proven(s: Situation) -> Finding:
@@ -161,12 +161,8 @@ def _drift_and_executor(s: Situation) -> Finding:
     # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
     scheduler = s.ledger.proof(Component.SCHEDULER)
     executor = scheduler.executor if scheduler else ""
-    if executor != SUPPORTED_EXECUTOR:
-        return hold(
-            "ExecutorNotSupported",
-            f"the scheduler runs {executor or 'an unknown executor'}; the kill-switch is only "
-            f"known to be safe with {SUPPORTED_EXECUTOR}",
-        )
+    if not is_supported(executor):
+        return not_supported(f"the scheduler runs {executor or 'an unknown executor'}")
     accepted = s.spec.gates.round_trip.accepted_drift
     for proof in s.ledger.proofs:
         refused = [drift for drift in proof.drift if drift.name not in accepted]

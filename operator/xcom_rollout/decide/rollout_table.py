@@ -10,6 +10,7 @@ from xcom_rollout.decide.bases import offloading_noted
 from xcom_rollout.decide.builds import build_confirmed, build_still_confirmed
 from xcom_rollout.decide.calibration import calibrated
 from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.executors import executor_supported
 from xcom_rollout.decide.live_census import census_fresh
 from xcom_rollout.decide.proofs import proven
 from xcom_rollout.decide.release_steps import (
@@ -232,6 +233,7 @@ ROLLOUT_TABLE: Final = (
     Step("baseline-known", "Preparing", Condition.ACCEPTED, baseline_known),
     Step("path-kept", "Held", Condition.ACCEPTED, path_kept),
     Step("undisturbed", "Drifted", Condition.ACCEPTED, undisturbed),
+    Step("executor-supported", "Refused", Condition.ACCEPTED, executor_supported),
     Step("proven", "Proving", Condition.PROVEN, proven),
     Step("tasks-visible", "Held", Condition.PROVEN, tasks_visible),
     Step("calibrated", "Auditing", Condition.CALIBRATED, calibrated),

@@ -63,6 +63,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
         problems=configuration.problems,
         release_missing=delivery.missing() if current is None else "",
         samples_missing=configuration.samples_missing,
+        executor=written.executor,
         unseen_tasks=unseen,
         namespace_terminating=rollout.deleting and is_terminating_namespace(api, namespace),
     )

@@ -18,7 +18,7 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
     """
     spec, status = item["spec"], item.get("status") or {}
     replicas = int(spec.get("replicas", 1))
-    mine = [pod for pod in pods if _selects(item, pod) and run_of(pod) is None]
+    mine = [pod for pod in pods if is_pod_of(item, pod) and run_of(pod) is None]
     alive = [pod for pod in mine if not has_ended(pod)]
     waits = _waits(item["metadata"], replicas, status, alive)
     return Workload(
@@ -92,7 +92,25 @@ def _waits(metadata: Json, replicas: int, status: Json, alive: Sequence[Json]) -
     return waits
 
 
-def _selects(item: Json, pod: Json) -> bool:
+def is_pod_of(item: Json, pod: Json) -> bool:
+    """Return whether a pod is one of a workload: selected, and not made by another controller.
+
+    One selector may take in the pods of another workload, as that of the official chart's default
+    set of workers does.
+    """
     wanted = (item["spec"].get("selector") or {}).get("matchLabels") or {}
     labels = pod["metadata"].get("labels") or {}
-    return all(labels.get(key) == value for key, value in wanted.items())
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    owners = pod["metadata"].get("ownerReferences") or []
+    owner = next((each for each in owners if each.get("controller")), None)
+    if owner is None:
+        return True
+    if item["kind"] == "StatefulSet":
+        return bool(owner["uid"] == item["metadata"].get("uid"))
+    if owner["kind"] != "ReplicaSet":
+        return False
+    # A Deployment names its ReplicaSets so; one that it has adopted may have any name.
+    name, mark, suffix = owner["name"].rpartition("-")
+    made = bool(mark) and suffix == labels.get("pod-template-hash")
+    return not made or name == item["metadata"]["name"]

@@ -62,6 +62,12 @@ class Written:
     unreadable: tuple[str, ...] = ()
     """ConfigMaps with an airflow.cfg that cannot be parsed."""
 
+    @property
+    def executor(self) -> str:
+        """The executor, as it is written; empty where that is not known."""
+        found = self.values(EXECUTOR)
+        return (next(iter(found)) or "") if len(found) == 1 else ""
+
     def values(self, option: Sequence[Option]) -> frozenset[str | None]:
         """Return what an option may be, by each airflow.cfg; a variable beats them all.
 

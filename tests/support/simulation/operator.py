@@ -150,6 +150,10 @@ class Simulation:
         self.looks: list[tuple[datetime, str | None, set[str]]] = []
         """When the pods were looked into, what they showed, and which pods they were."""
         self.worker_executor = "LocalExecutor"
+        self.executor = ""
+        """As it is written for the scheduler; empty where it is not."""
+        self.problems: tuple[str, ...] = ()
+        """What cannot be observed, in words."""
         self.shut = False
         """Whether the operator may not look into the namespace of the task pods."""
         self.not_armed: tuple[str, ...] = ()
@@ -356,6 +360,8 @@ class Simulation:
             jobs=tuple(entry.job for entry in self.jobs),
             ledger=self.ledger,
             airflow=self.api.view(kill),
+            executor=self.executor,
+            problems=self.problems,
             unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else "",
         )
 

@@ -345,3 +345,39 @@ def test_a_census_that_fails_while_live_keeps_no_kill_from_its_beginning() -> No
     sim.kill()
     sim.go(5)
     assert values_set(sim)[-1] == "-1"
+
+
+@pytest.mark.parametrize(
+    "executor",
+    ["LocalExecutor", "CeleryExecutor", "CeleryKubernetesExecutor", "KubernetesExecutor,Local"],
+)
+def test_an_executor_that_is_written_down_is_refused_before_any_proof(executor: str) -> None:
+    sim = Simulation([])
+    sim.executor = executor
+    sim.problems = ("no ConfigMap with the template of task pods",)
+    decision = sim.go(30)
+    assert decision.current.finding.reason == "ExecutorNotSupported"
+    assert executor in decision.current.finding.message
+    assert [action for action in sim.actions if isinstance(action, RunJob)] == []
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [
+        "KubernetesExecutor",
+        "airflow.providers.cncf.kubernetes.executors.kubernetes_executor.KubernetesExecutor",
+        "airflow.executors.kubernetes_executor.KubernetesExecutor",
+        "k8s:airflow.providers.cncf.kubernetes.executors.kubernetes_executor.KubernetesExecutor",
+    ],
+)
+def test_the_supported_executor_may_be_named_by_its_class(executor: str) -> None:
+    sim = Simulation([])
+    sim.executor = executor
+    sim.proof = replace(sim.proof, executor=executor)
+    sim.run_until("Live")
+
+
+def test_a_class_of_the_same_name_from_elsewhere_is_not_the_supported_one() -> None:
+    sim = Simulation([])
+    sim.proof = replace(sim.proof, executor="company.executors.KubernetesExecutor")
+    assert sim.go(30).current.finding.reason == "ExecutorNotSupported"

@@ -86,6 +86,50 @@ def test_what_keeps_a_new_pod_from_running_is_told() -> None:
     assert "new is not ready (ImagePullBackOff: no such image)" in seen.progress
 
 
+def owned(kind: str, owner: str, name: str = "a", **labels: str) -> Json:
+    """Return a pod that a controller has made; a StatefulSet's uid is its name here."""
+    by = {"kind": kind, "name": owner, "uid": owner, "controller": True}
+    return pod(name, ownerReferences=[by], labels={**LABELS, **labels})
+
+
+def named(kind: str, name: str, **status: int) -> Json:
+    item = workload(**status)
+    metadata = {"name": name, "uid": name, "generation": 2, "labels": LABELS}
+    return item | {"kind": kind, "metadata": metadata}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        owned("StatefulSet", "airflow-worker-heavy", "b"),
+        owned("ReplicaSet", "airflow-worker-heavy-5d", "b", **{"pod-template-hash": "5d"}),
+        owned("DaemonSet", "node-worker", "b"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "mine"),
+    [
+        ("StatefulSet", owned("StatefulSet", "airflow-worker")),
+        ("Deployment", owned("ReplicaSet", "airflow-worker-7f", **{"pod-template-hash": "7f"})),
+        ("Deployment", owned("ReplicaSet", "adopted", **{"pod-template-hash": "7f"})),
+        ("Deployment", pod()),
+    ],
+)
+def test_a_pod_that_another_controller_made_is_none_of_its_own(
+    kind: str, mine: Json, other: Json
+) -> None:
+    """The selector of the official chart's default set of workers selects those of the others."""
+    item = named(kind, "airflow-worker")
+    assert workload_of(item, [mine, other]).rolled
+    assert not workload_of(item, [other]).rolled
+
+
+def test_an_old_pod_of_a_deployment_is_its_own_whatever_its_replica_set() -> None:
+    old = owned("ReplicaSet", "airflow-worker-6e", "old", **{"pod-template-hash": "6e"})
+    new = owned("ReplicaSet", "airflow-worker-7f", "new", **{"pod-template-hash": "7f"})
+    assert not workload_of(named("Deployment", "airflow-worker"), [old, new]).rolled
+
+
 def unready(since: str, **state: Any) -> Json:
     item = pod(ready=False)
     item["status"]["conditions"][0]["lastTransitionTime"] = since
