@@ -82,6 +82,9 @@ class Workload:
     rolled: bool
     """Whether all its pods are of the newest template, ready, and no other pod is left."""
     progress: str
+    wont_roll: str = ""
+    """Why it does not replace all its pods by itself when their template changes; empty where it
+    does."""
     restless_since: datetime | None = None
     """Since when its pods are as they are: when the newest that is not ready was made, told to end,
     or stopped being ready without trouble, or when the Deployment last made progress. None where
@@ -322,6 +325,8 @@ class Observed:
     """Why there is no release, and what to do, in words; where it is known."""
     samples_missing: bool = False
     """Whether the spec names a ConfigMap of samples that is not there."""
+    loose_pods: tuple[str, ...] = ()
+    """Long-lived pods that can read XCom and that none of the workloads has made."""
     executor: str = ""
     """The executor that is written for the scheduler; empty where it is not, or cannot be read."""
     unseen_tasks: str = ""

@@ -125,6 +125,28 @@ def release_deployed(s: Situation) -> Finding:
     return done("Accepted", f"release {s.spec.airflow.release} is deployed")
 
 
+def pods_would_roll(s: Situation) -> Finding:
+    """Every long-lived pod is replaced by itself when a delivery changes its template."""
+    if s.release.settings.reads_offloaded:
+        return done("PodsWouldRoll", "the object storage backend is delivered")
+    staying = [load for load in s.observed.workloads if load.wont_roll]
+    if staying:
+        each = some([f"{load.kind} {load.name}: {load.wont_roll}" for load in staying])
+        return hold(
+            "PodsWouldNotRoll",
+            f"a delivery would leave pods with the old backend: {each}. Change that by helm "
+            "upgrade first; a pod that is forgotten reads a path as data",
+        )
+    if s.observed.loose_pods:
+        return hold(
+            "PodsWouldNotRoll",
+            f"no Deployment or StatefulSet of the release has made {some(s.observed.loose_pods)}, "
+            "so nobody would replace it: let a Deployment make it. If it never reads XCom, take "
+            "the label tier=airflow off it",
+        )
+    return done("PodsWouldRoll", "every long-lived pod is replaced when its template changes")
+
+
 def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
     """Every long-lived pod has been replaced; optionally, every old task pod has ended."""
     if not s.observed.workloads:

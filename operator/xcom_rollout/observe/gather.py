@@ -15,7 +15,7 @@ from xcom_rollout.observe.ledger import read_ledger
 from xcom_rollout.observe.pods import pods_of
 from xcom_rollout.observe.rivals import list_rivals
 from xcom_rollout.observe.task_pods import task_pods
-from xcom_rollout.observe.workloads import workload_of
+from xcom_rollout.observe.workloads import loose_pods, workload_of
 from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.release.catalog import config_maps
 from xcom_rollout.release.objects import list_workloads
@@ -63,6 +63,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
         problems=configuration.problems,
         release_missing=delivery.missing() if current is None else "",
         samples_missing=configuration.samples_missing,
+        loose_pods=loose_pods(workloads, raw_pods),
         executor=written.executor,
         unseen_tasks=unseen,
         namespace_terminating=rollout.deleting and is_terminating_namespace(api, namespace),

@@ -1,6 +1,6 @@
 """How far a Deployment or StatefulSet has replaced its pods."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from xcom_rollout.clients.kube import Json
@@ -20,19 +20,47 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
     replicas = int(spec.get("replicas", 1))
     mine = [pod for pod in pods if is_pod_of(item, pod) and run_of(pod) is None]
     alive = [pod for pod in mine if not has_ended(pod)]
+    wont_roll = _wont_roll(item["kind"], spec) if replicas else ""
     waits = _waits(item["metadata"], replicas, status, alive)
+    if waits and wont_roll:
+        waits.append(wont_roll)
     return Workload(
         kind=item["kind"],
         name=item["metadata"]["name"],
         component=component_of(item),
         replicas=replicas,
         rolled=not waits,
+        wont_roll=wont_roll,
         progress="; ".join(waits) or f"{replicas} of {replicas} pods replaced",
         restless_since=max(
             [*map(_on_the_way_since, filter(_is_on_the_way, alive)), *_progressed(status)],
             default=None,
         ),
     )
+
+
+def loose_pods(workloads: Sequence[Json], pods: Iterable[Json]) -> tuple[str, ...]:
+    """Return the names of the long-lived pods that none of these workloads has made."""
+    return tuple(
+        pod["metadata"]["name"]
+        for pod in pods
+        if run_of(pod) is None
+        and not has_ended(pod)
+        and not is_terminating(pod)
+        and not any(is_pod_of(item, pod) for item in workloads)
+    )
+
+
+def _wont_roll(kind: str, spec: Json) -> str:
+    if kind != "StatefulSet":
+        return "it is paused: kubectl rollout resume" if spec.get("paused") else ""
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return "its updateStrategy is OnDelete: a pod is replaced when somebody deletes it"
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    if partition:
+        return f"its updateStrategy.rollingUpdate.partition is {partition}: pods below keep theirs"
+    return ""
 
 
 def _progressed(status: Json) -> list[datetime]:

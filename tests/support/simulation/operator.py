@@ -154,6 +154,10 @@ class Simulation:
         """As it is written for the scheduler; empty where it is not."""
         self.problems: tuple[str, ...] = ()
         """What cannot be observed, in words."""
+        self.wont_roll = ""
+        """Why the triggerer does not replace its pods by itself, in words."""
+        self.loose: tuple[str, ...] = ()
+        """Pods that belong to no workload."""
         self.shut = False
         """Whether the operator may not look into the namespace of the task pods."""
         self.not_armed: tuple[str, ...] = ()
@@ -361,6 +365,7 @@ class Simulation:
             ledger=self.ledger,
             airflow=self.api.view(kill),
             executor=self.executor,
+            loose_pods=self.loose,
             problems=self.problems,
             unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else "",
         )
@@ -377,7 +382,10 @@ class Simulation:
         ) and not any(pod.component == component for pod in cluster.leaving)
         names = ", ".join(pod.name for pod in cluster.leaving if pod.component == component)
         progress = f"{names} is terminating" if names else "0 of 1 pods replaced"
-        return Workload("Deployment", component, component, 1, rolled, progress)
+        wont_roll = self.wont_roll if component == "triggerer" else ""
+        return Workload(
+            "Deployment", component, component, 1, rolled, progress, wont_roll=wont_roll
+        )
 
     def _seen(self, pod: SimPod) -> Pod:
         state = (pod.started, pod.gone_by, pod.lost)

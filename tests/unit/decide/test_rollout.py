@@ -381,3 +381,22 @@ def test_a_class_of_the_same_name_from_elsewhere_is_not_the_supported_one() -> N
     sim = Simulation([])
     sim.proof = replace(sim.proof, executor="company.executors.KubernetesExecutor")
     assert sim.go(30).current.finding.reason == "ExecutorNotSupported"
+
+
+@pytest.mark.parametrize("loose", [(), ("node-worker-x",)])
+def test_pods_that_a_delivery_would_not_replace_hold_before_the_first_one(
+    loose: tuple[str, ...],
+) -> None:
+    sim = Simulation([])
+    sim.loose = loose
+    sim.wont_roll = "" if loose else "its updateStrategy is OnDelete"
+    finding = sim.go(30).current.finding
+    assert finding.reason == "PodsWouldNotRoll"
+    assert (loose[0] if loose else "triggerer: its updateStrategy is OnDelete") in finding.message
+    assert not any(isinstance(action, RunJob | SetValues) for action in sim.actions)
+    sim.loose, sim.wont_roll = (), ""
+    sim.run_until("Live")
+    sim.loose, sim.wont_roll = loose, "its updateStrategy is OnDelete"
+    assert sim.go(5).phase == "Live", "nothing is delivered any more"
+    sim.kill()
+    sim.run_until("Reverted")

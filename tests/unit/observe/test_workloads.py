@@ -6,7 +6,7 @@ import pytest
 
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.times import parse_time
-from xcom_rollout.observe.workloads import workload_of
+from xcom_rollout.observe.workloads import loose_pods, workload_of
 
 LABELS = {"tier": "airflow", "component": "scheduler", "release": "airflow"}
 
@@ -128,6 +128,50 @@ def test_an_old_pod_of_a_deployment_is_its_own_whatever_its_replica_set() -> Non
     old = owned("ReplicaSet", "airflow-worker-6e", "old", **{"pod-template-hash": "6e"})
     new = owned("ReplicaSet", "airflow-worker-7f", "new", **{"pod-template-hash": "7f"})
     assert not workload_of(named("Deployment", "airflow-worker"), [old, new]).rolled
+
+
+ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
+PARTITION = {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "why"),
+    [
+        ("StatefulSet", ON_DELETE, "updateStrategy is OnDelete"),
+        ("StatefulSet", PARTITION, "rollingUpdate.partition is 2"),
+        ("Deployment", {"paused": True}, "it is paused"),
+        ("StatefulSet", {"updateStrategy": {"type": "RollingUpdate"}}, ""),
+        ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"partition": 0}}}, ""),
+        ("StatefulSet", {**ON_DELETE, "replicas": 0}, ""),
+        ("StatefulSet", {}, ""),
+        ("Deployment", {"paused": False}, ""),
+        ("Deployment", {}, ""),
+    ],
+)
+def test_what_keeps_a_workload_from_replacing_its_pods_is_told(
+    kind: str, spec: Json, why: str
+) -> None:
+    item = named(kind, "airflow-triggerer", updatedReplicas=0)
+    item["spec"] |= spec
+    seen = workload_of(item, [pod()])
+    assert why in seen.wont_roll
+    assert bool(why) is bool(seen.wont_roll)
+    assert seen.wont_roll in seen.progress, "after a delivery, too"
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_stateful_set_is_counted_like_a_deployment(kind: str) -> None:
+    assert workload_of(named(kind, "airflow-triggerer"), [pod()]).rolled
+    half = workload_of(named(kind, "airflow-triggerer", updatedReplicas=0), [pod()])
+    assert half.progress == "0 of 1 pods replaced"
+
+
+def test_a_pod_that_no_workload_has_made_is_named() -> None:
+    items = [named("Deployment", "airflow-worker")]
+    daemon = owned("DaemonSet", "node-worker", "loose")
+    assert loose_pods(items, [pod(), daemon, TASK, GONE]) == ("loose",)
+    daemon["metadata"]["deletionTimestamp"] = LATELY
+    assert loose_pods(items, [daemon]) == ()
 
 
 def unready(since: str, **state: Any) -> Json:
