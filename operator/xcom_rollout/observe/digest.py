@@ -15,6 +15,7 @@ from xcom_rollout.api import names
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.deliver.manifests import SECRET_KEYS
 from xcom_rollout.release.airflow_cfg import without_owned_options
 from xcom_rollout.release.objects import CONFIG_KEY, POD_TEMPLATE_KEY, PodTemplate
 
@@ -104,8 +105,13 @@ def config_map_hash(config_map: Json) -> str:
 
 
 def secret_hash(secret: Json) -> str:
-    """Return the sha256 in hex of a Secret's content."""
-    return _hash(secret.get("data") or {})
+    """Return the sha256 in hex of a Secret's content, without keys that sign tokens and sessions.
+
+    The chart makes those anew at each upgrade where nobody sets them: the first delivery would void
+    its own proofs. What reads and writes XCom never uses them.
+    """
+    data = secret.get("data") or {}
+    return _hash({key: None if key in SECRET_KEYS else value for key, value in data.items()})
 
 
 def _clean_pod_template(text: str) -> Any:

@@ -175,6 +175,17 @@ def test_each_change_has_a_digest_of_its_own() -> None:
     assert len({digest(item) for item in CHANGES.values()}) == len(CHANGES)
 
 
+@pytest.mark.parametrize("key", ["webserver-secret-key", "api-secret-key", "jwt-secret"])
+def test_a_key_that_the_chart_makes_anew_at_each_upgrade_does_not_void_a_proof(key: str) -> None:
+    def with_keys(**keys: str) -> str:
+        return digest(replace(proving(), secrets={"keys": keys}))
+
+    before = with_keys(connection="s3://", **{key: "one"})
+    assert with_keys(connection="s3://", **{key: "two"}) == before
+    assert with_keys(connection="s3://other", **{key: "one"}) != before
+    assert with_keys(connection="s3://") != before, "whether there is one does count"
+
+
 def test_an_image_that_is_unknown_counts_by_its_reference() -> None:
     assert digest(replace(proving(), images={})) != digest(proving())
 
