@@ -1,0 +1,64 @@
+"""Shapes of real releases that the flip has to see: a component of a team's own, one that stays."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from standin.driver import Driver
+from standin.kube import Json
+from standin.place import PATH, THRESHOLD, Place
+from standin.story import is_live
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def until_reason(driver: Driver, reason: str) -> None:
+    wanted = f"True ({reason})"
+    driver.until(reason, lambda _: driver.place.conditions().get("Stalled") == wanted, 60)
+
+
+def own_component(place: Place) -> Json:
+    """Add a Deployment of a team's own, with Airflow's image beside another container."""
+    path = f"/apis/apps/v1/namespaces/{place.namespace}/deployments"
+    item = copy.deepcopy(place.kube.get(f"{path}/airflow-scheduler"))
+    labels = item["metadata"]["labels"] | {"component": "my-api"}
+    item["metadata"] = {"name": "my-api", "labels": labels}
+    item["spec"]["selector"] = {"matchLabels": {"component": "my-api"}}
+    template = item["spec"]["template"]
+    template["metadata"] = {"labels": {**template["metadata"]["labels"], "component": "my-api"}}
+    [main] = [each for each in template["spec"]["containers"] if each["name"] == "scheduler"]
+    main["name"] = "api"
+    template["spec"]["containers"] = [main, {"name": "proxy", "image": "proxy:1"}]
+    item.pop("status")
+    made: Json = place.kube.create(path, item)
+    return made
+
+
+def restart(place: Place, name: str) -> None:
+    pods = f"/api/v1/namespaces/{place.namespace}/pods"
+    for item in place.kube.list(pods, f"component={name}"):
+        place.kube.delete(f"{pods}/{item['metadata']['name']}")
+
+
+def test_what_a_delivery_does_not_replace_holds_it_before_and_after(place: Place) -> None:
+    paused = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/airflow-triggerer"
+    place.kube.merge(paused, {"spec": {"paused": True}})
+    own_component(place)
+    place.declare()
+    driver = Driver(place)
+    until_reason(driver, "PodsWouldNotRoll")
+    assert "airflow-triggerer: it is paused" in place.said()
+    assert place.probes == []
+    assert place.revision().number == 1
+
+    place.kube.merge(paused, {"spec": {"paused": False}})
+    until_reason(driver, "PodNotConfirmed")
+    assert "my-api" in place.said(), "no upgrade of the chart replaces it"
+    assert place.revision().offload == (PATH, "-1")
+
+    restart(place, "my-api")
+    driver.until("the cut-over", lambda _: place.revision().offload == (PATH, str(THRESHOLD)))
+    until_reason(driver, "PodNotConfirmed")
+    restart(place, "my-api")
+    driver.until("a live rollout", is_live)
