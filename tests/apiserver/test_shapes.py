@@ -53,12 +53,10 @@ def test_what_a_delivery_does_not_replace_holds_it_before_and_after(place: Place
     assert place.revision().number == 1
 
     place.kube.merge(paused, {"spec": {"paused": False}})
-    until_reason(driver, "PodNotConfirmed")
-    assert "my-api" in place.said(), "no upgrade of the chart replaces it"
-    assert place.revision().offload == (PATH, "-1")
-
-    restart(place, "my-api")
-    driver.until("the cut-over", lambda _: place.revision().offload == (PATH, str(THRESHOLD)))
-    until_reason(driver, "PodNotConfirmed")
-    restart(place, "my-api")
+    wanted = "kubectl rollout restart deployment my-api"
+    for threshold in ("-1", str(THRESHOLD)):
+        driver.until("a word about my-api", lambda _: wanted in place.said())
+        assert place.revision().offload == (PATH, threshold)
+        restart(place, "my-api")
+        driver.until("its new pod", lambda _: wanted not in place.said())
     driver.until("a live rollout", is_live)

@@ -85,6 +85,9 @@ class Workload:
     wont_roll: str = ""
     """Why it does not replace all its pods by itself when their template changes; empty where it
     does."""
+    oldest_pod: datetime | None = None
+    """When the oldest of its pods was made; None where an upgrade of the chart replaces them all,
+    as it does those of the chart's own components, or where there is none."""
     restless_since: datetime | None = None
     """Since when its pods are as they are: when the newest that is not ready was made, told to end,
     or stopped being ready without trouble, or when the Deployment last made progress. None where

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.ledger import Reader
-from xcom_rollout.decide.observed import Maker
+from xcom_rollout.decide.observed import Maker, Workload
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
@@ -155,12 +155,17 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
             f"no Deployment or StatefulSet is labelled tier=airflow,release="
             f"{s.spec.airflow.release}; the operator finds Airflow's pods by these labels",
         )
-    rolling = [load for load in s.observed.workloads if not load.rolled]
+    rolling = [
+        f"{load.component}: {load.progress}" for load in s.observed.workloads if not load.rolled
+    ]
+    rolling += [
+        f"{load.component}: a pod is older than the configuration, and no upgrade of the chart "
+        f"replaces it: kubectl rollout restart {load.kind.lower()} {load.name}"
+        for load in s.observed.workloads
+        if load.rolled and _is_older(load, s.config_changed_at)
+    ]
     if rolling:
-        return wait(
-            "PodsBeingReplaced",
-            some([f"{load.component}: {load.progress}" for load in rolling]),
-        )
+        return wait("PodsBeingReplaced", some(rolling))
     if wait_for_old_tasks and s.old_task_pods:
         return wait(
             "OldTasksRunning",
@@ -169,6 +174,12 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
             seconds=2,
         )
     return done("PodsReplaced", "every pod runs the newest template")
+
+
+def _is_older(load: Workload, changed_at: datetime | None) -> bool:
+    # Both in whole seconds; within the same one, Helm has written the configuration first.
+    oldest = load.oldest_pod
+    return oldest is not None and changed_at is not None and oldest < changed_at
 
 
 def no_longer_patient(

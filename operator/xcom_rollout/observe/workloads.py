@@ -8,6 +8,7 @@ from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.observed import Workload
 from xcom_rollout.release.objects import component_of
 from xcom_rollout.release.pods import has_ended, is_ready, is_terminating, run_of, trouble
+from xcom_rollout.release.readers import READERS
 
 
 def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
@@ -31,12 +32,20 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
         replicas=replicas,
         rolled=not waits,
         wont_roll=wont_roll,
+        oldest_pod=None if component_of(item) in READERS else _oldest(alive),
         progress="; ".join(waits) or f"{replicas} of {replicas} pods replaced",
         restless_since=max(
             [*map(_on_the_way_since, filter(_is_on_the_way, alive)), *_progressed(status)],
             default=None,
         ),
     )
+
+
+def _oldest(alive: Iterable[Json]) -> datetime | None:
+    made = (
+        parse_time(pod["metadata"]["creationTimestamp"]) for pod in alive if not is_terminating(pod)
+    )
+    return min(made, default=None)
 
 
 def loose_pods(workloads: Sequence[Json], pods: Iterable[Json]) -> tuple[str, ...]:

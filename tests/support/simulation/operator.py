@@ -156,6 +156,8 @@ class Simulation:
         """What cannot be observed, in words."""
         self.wont_roll = ""
         """Why the triggerer does not replace its pods by itself, in words."""
+        self.own_since: datetime | None = None
+        """When the pod of a component was made that is not the chart's; None without one."""
         self.loose: tuple[str, ...] = ()
         """Pods that belong to no workload."""
         self.shut = False
@@ -359,7 +361,7 @@ class Simulation:
             digest=f"digest-{self.spec.threshold.bytes}-{self.content}",
             config_changed_at=moment(cluster.changed),
             backend_hash=f"{config.backend}|{config.path}|{config.threshold}|{config.compression}",
-            workloads=tuple(self._workload(component) for component in COMPONENTS),
+            workloads=(*map(self._workload, COMPONENTS), *self._own()),
             pods=tuple(self._seen(pod) for pod in self._visible()),
             jobs=tuple(entry.job for entry in self.jobs),
             ledger=self.ledger,
@@ -386,6 +388,12 @@ class Simulation:
         return Workload(
             "Deployment", component, component, 1, rolled, progress, wont_roll=wont_roll
         )
+
+    def _own(self) -> list[Workload]:
+        if self.own_since is None:
+            return []
+        name, since = "my-api", self.own_since
+        return [Workload("Deployment", name, name, 1, True, "1 of 1", oldest_pod=since)]
 
     def _seen(self, pod: SimPod) -> Pod:
         state = (pod.started, pod.gone_by, pod.lost)

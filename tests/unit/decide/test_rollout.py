@@ -400,3 +400,23 @@ def test_pods_that_a_delivery_would_not_replace_hold_before_the_first_one(
     assert sim.go(5).phase == "Live", "nothing is delivered any more"
     sim.kill()
     sim.run_until("Reverted")
+
+
+def test_a_component_that_no_upgrade_replaces_is_waited_for_after_each_delivery() -> None:
+    sim = Simulation([])
+    sim.own_since = sim.now - timedelta(hours=1)
+
+    def held_at() -> str | None:
+        """Go on until the rollout is held, restart the pod, and return the threshold."""
+        finding = sim.go(400).current.finding
+        assert finding.reason == "PodsNotReplaced"
+        assert "kubectl rollout restart deployment my-api" in finding.message
+        sim.own_since = sim.now
+        return sim.settings.threshold
+
+    assert [held_at(), held_at()] == ["-1", "1000"]
+    sim.run_until("Live")
+    sim.tick()
+    sim.kill()
+    assert [held_at(), held_at()] == ["-1", None], "the backend stays while it may still write"
+    sim.run_until("Reverted")

@@ -130,6 +130,16 @@ def test_an_old_pod_of_a_deployment_is_its_own_whatever_its_replica_set() -> Non
     assert not workload_of(named("Deployment", "airflow-worker"), [old, new]).rolled
 
 
+def test_of_a_component_that_is_not_the_charts_the_oldest_pod_is_told() -> None:
+    """Nothing promises that an upgrade of the chart replaces its pods."""
+    own = named("Deployment", "my-api")
+    own["metadata"]["labels"] = {**LABELS, "component": "my-api"}
+    pods = [pod("new", creationTimestamp=LATELY), pod("old", deletionTimestamp=LATELY)]
+    assert workload_of(own, [*pods, pod()]).oldest_pod == parse_time(LONG_AGO)
+    assert workload_of(own, pods).oldest_pod == parse_time(LATELY), "an ending one is waited for"
+    assert workload_of(named("Deployment", "airflow-scheduler"), pods).oldest_pod is None
+
+
 ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
 PARTITION = {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}}
 
