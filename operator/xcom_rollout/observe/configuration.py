@@ -47,8 +47,6 @@ class Configuration:
     problems: tuple[str, ...]
     backend_hash: str = ""
     """Hash of the options that a flip owns; empty where it could not be made."""
-    names: tuple[str, ...] = ()
-    """ConfigMaps that hold airflow.cfg or feed the environment."""
     samples_missing: bool = False
     """Whether the spec names a ConfigMap of samples that is not there."""
 
@@ -67,7 +65,6 @@ def look_at_configuration(
     maps = catalog.config_maps(api, memo, namespace)
     kept = catalog.secrets(api, memo, namespace)
     changed_at, backend = None, ""
-    names: tuple[str, ...] = ()
     try:
         templates = [workload_template(item) for item in workloads]
         proven = tuple(template_of(component, workloads, maps) for component in PROVEN_COMPONENTS)
@@ -100,11 +97,10 @@ def look_at_configuration(
             changed_at,
             options_set_at_start(every),
             backend_hash=backend,
-            names=names,
             samples_missing=reference is not None and samples is None,
         )
     except (ActionFailed, KubeError) as error:
-        return Configuration("", changed_at, (error.message,), backend_hash=backend, names=names)
+        return Configuration("", changed_at, (error.message,), backend_hash=backend)
 
 
 def last_change(names: Iterable[str], maps: Catalog) -> datetime | None:
