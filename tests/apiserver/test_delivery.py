@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import replace
@@ -46,10 +47,12 @@ xcom_objectstorage_threshold = 1048576
         {"config": None},
         {"config": {"core": {"dags_folder": None, "xcom_backend": ""}}},
         {"config": {"core": {"xcom_backend": "{{ .Values.word }}"}}},
+        {"config": {"core": {"xcom_backend": f"  {BASE_XCOM} "}}},
     ],
     ids=[
         *("no values", "empty values", "own config", "other values", "comments only"),
         *("empty sections", "no config", "nothing in its places", "a template"),
+        "padded",
     ],
 )
 def test_there_and_back_leaves_the_release_as_it_was(
@@ -71,6 +74,135 @@ def test_there_and_back_leaves_the_release_as_it_was(
     current = delivery.current()
     assert current is not None
     assert current.settings == found.settings
+
+
+# -- the chart decides ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", ["gzip", None])
+def test_defaults_of_the_chart_are_seen_and_come_back_without_a_trace_in_the_values(
+    bench: Bench, compression: str | None
+) -> None:
+    bench.install(chart="company")
+    before, delivery = bench.data(), bench.delivery(chart="company")
+    found = delivery.current()
+    assert found is not None
+    assert (found.settings.backend, found.settings.compression) == (BASE_XCOM, "zip")
+    target = replace(TARGET, compression=compression)
+    delivery.apply(target, 1)
+    current = delivery.current()
+    assert current is not None
+    assert current.settings == target
+    delivery.apply(found.settings, 2, way_back=True)
+    assert bench.values() in (None, {})
+    assert bench.data() == before
+
+
+def test_a_default_that_means_another_backend_by_now_is_no_way_back(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.install(chart="company")
+    delivery = bench.delivery(chart="company")
+    found = delivery.current()
+    assert found is not None
+    delivery.apply(TARGET, 1)
+    where = ("--repo", bench.repository, "--version", "1.0.0")
+    bench.helm("pull", "company", *where, "--untar", "--untardir", str(tmp_path))
+    values = tmp_path / "company" / "values.yaml"
+    values.write_text(values.read_text().replace(BASE_XCOM, str(TARGET.backend)))
+    bench.helm("upgrade", "rel", str(values.parent), "--no-hooks", "--reuse-values")
+    delivery.apply(found.settings, 3, way_back=True)
+    current = delivery.current()
+    assert current is not None
+    assert current.settings == found.settings
+    assert f"xcom_backend = {BASE_XCOM}\n" in bench.data()["airflow.cfg"]
+
+
+@pytest.mark.parametrize(
+    ("chart", "keys"), [("umbrella", ["airflow"]), ("platform", ["base", "airflow"])]
+)
+@pytest.mark.parametrize(
+    "inner",
+    [None, {}, {"size": 7}, {"config": {}}, {"config": {"core": {"parallelism": "7"}}}],
+    ids=["nothing", "empty", "other values", "empty config", "own config"],
+)
+def test_settings_of_a_dependency_go_below_its_key_and_nowhere_else(
+    bench: Bench, chart: str, keys: list[str], inner: dict[str, Any] | None
+) -> None:
+    values: dict[str, Any] = {"size": 2}
+    if inner is not None:
+        values |= nested(keys, inner)
+    bench.install(values, chart=chart)
+    before, delivery = bench.data(), bench.delivery(chart=chart)
+    found = delivery.current()
+    assert found is not None
+    assert (found.values_path, found.settings.is_database) == (tuple(keys), True)
+    assert delivery.forecast(TARGET) == ()
+    delivery.apply(TARGET, 1)
+    current, written = delivery.current(), bench.values()
+    assert current is not None
+    assert isinstance(written, dict)
+    assert current.settings == TARGET
+    assert CFG in bench.data()["airflow.cfg"]
+    assert set(written) == {"size", keys[0]}
+    # A kill, with neither the repository nor anything that the operator remembers.
+    alone = after_a_restart(without_repository(bench)).delivery(chart=chart)
+    alone.apply(replace(TARGET, threshold="-1"), 2, way_back=True)
+    assert "xcom_objectstorage_threshold = -1\n" in bench.data()["airflow.cfg"]
+    alone.apply(found.settings, 3, way_back=True)
+    assert bench.data() == before
+    assert bench.values() == values
+
+
+def nested(keys: list[str], inner: dict[str, Any]) -> dict[str, Any]:
+    for key in reversed(keys):
+        inner = {key: inner}
+    return inner
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"base": {"airflow": {"config": {"core": {"xcom_backend": "my.Backend"}}}}}],
+    ids=["database", "a backend of its own"],
+)
+def test_a_place_that_no_chart_reads_is_refused_and_no_delivery_is_believed(
+    bench: Bench, values: dict[str, Any]
+) -> None:
+    bench.install(values, chart="platform")
+    before, wrong = bench.data(), bench.delivery(chart="platform", values_path="airflow")
+    current = wrong.current()
+    assert current is not None
+    assert current.settings.is_database is not bool(values), "read from airflow.cfg all the same"
+    says = (
+        r"airflow\.cfg would not hold what is written to airflow\.config\.core\.xcom_backend "
+        r"\(airflow\.providers.*spec\.delivery\.helm\.valuesPath"
+    )
+    assert any(re.search(says, words) for words in wrong.forecast(TARGET))
+    for deliver in (
+        lambda: wrong.render(TARGET),
+        lambda: wrong.apply(TARGET, 1),
+        lambda: wrong.apply(TARGET, 1, way_back=True),
+    ):
+        with pytest.raises(ActionFailed, match=says):
+            deliver()
+    assert bench.data() == before
+    assert bench.revisions() == {1: "deployed"}
+    bench.delivery(chart="platform", values_path="base.airflow").apply(TARGET, 1)
+    assert CFG in bench.data()["airflow.cfg"]
+
+
+def test_a_chart_of_another_layout_is_refused(bench: Bench) -> None:
+    values = {"airflow": {"config": {"AIRFLOW__CORE__XCOM_BACKEND": "my.Backend"}}}
+    bench.install(values, chart="community")
+    delivery = bench.delivery(chart="community")
+    current = delivery.current()
+    assert current is not None
+    assert "no ConfigMap with the key airflow.cfg" in current.layout_problem
+    for way_back in (False, True):
+        with pytest.raises(ActionFailed, match=r"airflow\.config, are not supported"):
+            delivery.apply(TARGET, 1, way_back=way_back)
+    assert bench.values() == values
+    assert bench.revisions() == {1: "deployed"}
 
 
 def test_a_section_that_is_no_map_stops_a_delivery_with_what_to_write(bench: Bench) -> None:
@@ -126,7 +258,7 @@ def test_an_upgrade_that_somebody_makes_while_a_delivery_is_compared_is_not_undo
     bench: Bench, monkeypatch: pytest.MonkeyPatch, way_back: bool
 ) -> None:
     bench.install()
-    upgrade_after(bench, monkeypatch, "_difference")
+    upgrade_after(bench, monkeypatch, "_arriving")
     with pytest.raises(Conflict, match="at revision 2, and this was decided on revision 1"):
         bench.delivery().apply(TARGET, 1, way_back=way_back)
     assert bench.values() == {"size": 7}

@@ -253,6 +253,12 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             id="a chart that is a path",
         ),
         pytest.param(
+            "    helm:\n",
+            "    helm:\n      valuesPath: airflow/config\n",
+            ["spec.delivery.helm.valuesPath", "'airflow/config' is not a path of keys"],
+            id="a path in the values with a slash",
+        ),
+        pytest.param(
             "version: 0.1.0",
             'version: ">=0"',
             ["spec.delivery.helm.chart.version", "'>=0' is not one exact version"],

@@ -173,6 +173,11 @@ class DeliveryStatus(Model):
 
     revision: Count | None = Field(default=None, description="Revision of the Helm release.")
     settings: str | None = Field(default=None, description="The backend settings it holds.")
+    values_path: str | None = Field(
+        default=None,
+        description="Key of the values below which the settings are, where Airflow's chart is a "
+        "dependency of the chart of the release.",
+    )
 
 
 class KillRunsStatus(Model):

@@ -294,6 +294,16 @@ ChartVersion = Annotated[
         64,
     ),
 ]
+_VALUES_KEY: Final = "[A-Za-z0-9_][-A-Za-z0-9_]*"
+ValuesPath = Annotated[
+    str,
+    _Named(
+        f"{_VALUES_KEY}([.]{_VALUES_KEY})*",
+        "a path of keys in the values of the release",
+        "write the key below which the values hold those of Airflow's chart, which is the name or "
+        "alias of that dependency, such as airflow, with a dot between two: platform.airflow",
+    ),
+]
 UrlPath = Annotated[str, _Named(PATH_PATTERN, "a path", _PATH_REMEDY, 256)]
 
 
@@ -788,6 +798,13 @@ class HelmDelivery(Model):
     """Delivery by helm upgrade of the release."""
 
     chart: HelmChart = Field(description="The chart of the release.")
+    values_path: ValuesPath | None = Field(
+        default=None,
+        description="Where Airflow's chart is a dependency of the chart of the release: the key of "
+        "its values there, such as airflow, with a dot between two. Left out, it is found by the "
+        "template that the ConfigMap with airflow.cfg was made of. The settings are written below "
+        "it and nowhere else.",
+    )
 
 
 class Delivery(Model):

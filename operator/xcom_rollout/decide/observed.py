@@ -18,7 +18,7 @@ from xcom_rollout.decide.ledger import (
     RunKey,
     Verdict,
 )
-from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.decide.settings import BackendSettings, place_of
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,16 @@ class Release:
     updated_at: datetime
     """When the newest revision was begun."""
     maker: Maker = Maker.OTHER
+    values_path: tuple[str, ...] = ()
+    """Keys of the values below which the chart of Airflow has its own; none where it is no
+    dependency of the chart that the release runs."""
+    layout_problem: str = ""
+    """Why it is not known which settings Airflow has, for people; empty where it is."""
+
+    @property
+    def backend_place(self) -> str:
+        """Where the values name the backend, such as `config.core.xcom_backend`."""
+        return place_of("core.xcom_backend", self.values_path)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,9 @@ def release_exists(s: Situation) -> Finding:
             "list them with: helm list -n "
             + s.observed.rollout.namespace,
         )
+    # A kill of what never went out has nothing to read there.
+    if release.layout_problem and s.ledger.delivered is not None:
+        return _layout_unknown(s)
     return done(
         "Accepted",
         f"release {s.spec.airflow.release} runs {release.chart_name} {release.chart_version}",
@@ -68,7 +71,15 @@ def release_found(s: Situation) -> Finding:
             f"release runs, {release.chart_name} {release.chart_version}; a flip never changes "
             "the chart, so write that one",
         )
+    if release.layout_problem:
+        return _layout_unknown(s)
     return found
+
+
+def _layout_unknown(s: Situation) -> Finding:
+    return hold(
+        "AirflowConfigNotFound", f"release {s.spec.airflow.release}: {s.release.layout_problem}"
+    )
 
 
 def _interrupted(s: Situation) -> Finding | None:

@@ -53,12 +53,12 @@ def baseline_known(s: Situation) -> Finding:
         return offloading_noted(s) or hold(
             "AlreadyFlipped",
             f"the release already runs the {current.describe()}, and this rollout did not bring "
-            "it there, so nothing is known of its runs; set config.core.xcom_backend back by "
+            f"it there, so nothing is known of its runs; set {s.release.backend_place} back by "
             "the sequence in docs/runbooks/kill-switch.md, then let this rollout flip it",
         )
     return hold(
         "ForeignBackend",
-        f"config.core.xcom_backend of the release is {current.backend!r}; only a flip from "
+        f"{s.release.backend_place} of the release is {current.backend!r}; only a flip from "
         "Airflow's own database backend is supported",
     )
 

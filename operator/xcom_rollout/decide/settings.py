@@ -1,7 +1,7 @@
 """The chart values that a flip owns, and their meaning."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,13 +22,16 @@ _OWNED: Final = (
     ("common.io", "xcom_objectstorage_compression"),
 )
 
+ABSENT: Final = ""
+"""What stood in the values where nothing did, beside texts of JSON."""
+
 _CONFIG: Final = "config"
 _NAMES: Final = tuple(dict.fromkeys(section for section, _ in _OWNED))
 
 
 @dataclass(frozen=True)
 class BackendSettings:
-    """Values of the options that a flip owns; None where the chart values do not set one."""
+    """Values of the options that a flip owns; None where one is not set."""
 
     backend: str | None = None
     path: str | None = None
@@ -38,8 +41,18 @@ class BackendSettings:
     """Sections without content where these settings were read, by their place (`config.core`): an
     empty map, or null, as JSON. Where the settings are written again, so are these."""
     as_written: dict[str, tuple[str | None, str]] = field(default_factory=dict, compare=False)
-    """Settings that stood there in another form (a number, null, a template), by their place
-    (`config.core.xcom_backend`): the setting, and what stood there, as JSON."""
+    """Settings that stood there in another form (a number, null, a template), or not at all, by
+    their place (`config.core.xcom_backend`): the setting that Airflow has, and what stood there, as
+    JSON or `ABSENT`."""
+
+    @property
+    def by_option(self) -> dict[str, str | None]:
+        """The settings by `section.option`."""
+        new = (self.backend, self.path, self.threshold, self.compression)
+        return {
+            f"{section}.{option}": value
+            for (section, option), value in zip(_OWNED, new, strict=True)
+        }
 
     @property
     def is_database(self) -> bool:
@@ -73,96 +86,149 @@ def object_storage(path: str, threshold: str, compression: str | None) -> Backen
     return BackendSettings(OBJECT_STORAGE_CLASS, path, threshold, compression)
 
 
-def read_settings(
-    values: Mapping[str, Any], rendered: Mapping[str, str] = MappingProxyType({})
-) -> BackendSettings:
-    """Return the owned settings found in the chart values of a release.
+def place_of(option: str, path: Sequence[str] = ()) -> str:
+    """Return where `section.option` stands in the values: `airflow.config.core.xcom_backend`."""
+    return ".".join((*path, _CONFIG, option))
 
-    A number is rendered the way the chart does it (`toString` of a YAML number of 1e6 and more
-    gives `1.048576e+06`), so that a value written without quotes is seen as Airflow sees it.
+
+def astray(settings: BackendSettings, rendered: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the options, as `section.option`, that the chart made something else of."""
+    asked = settings.by_option
+    return tuple(option for option, value in asked.items() if rendered.get(option) != value)
+
+
+def read_settings(
+    values: Mapping[str, Any],
+    rendered: Mapping[str, str] | None = None,
+    path: Sequence[str] = (),
+) -> BackendSettings:
+    """Return the owned settings of a release, and how they stand in its chart values.
 
     Args:
-        rendered: what the chart made of a value that is a template (`tpl`), by its place.
+        rendered: what airflow.cfg says, by `section.option`: the truth about what Airflow runs,
+            whatever the values say. None where no such file is known; then the values are taken
+            for it. There a number is read the way the chart renders it (`toString` of a YAML number
+            of 1e6 and more gives `1.048576e+06`), and a text without the space around it, as
+            configparser does.
+        path: keys below which the values hold those of Airflow's chart.
     """
-    config = _section(values, _CONFIG)
     found: list[str | None] = []
     hollow: dict[str, str] = {}
     as_written: dict[str, tuple[str | None, str]] = {}
-    for outer, name, where in (
-        (values, _CONFIG, _CONFIG),
-        *((config, name, f"{_CONFIG}.{name}") for name in _NAMES),
-    ):
+
+    def section_of(outer: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
         if name in outer and not outer[name] and not isinstance(outer[name], (str, int)):
             hollow[where] = json.dumps(outer[name])
+        return _section(outer, name)
+
+    config, names = values, (*path, _CONFIG)
+    for depth, name in enumerate(names, start=1):
+        config = section_of(config, name, ".".join(names[:depth]))
+    sections = {name: section_of(config, name, place_of(name, path)) for name in _NAMES}
     for section, option in _OWNED:
-        where, options = f"{_CONFIG}.{section}.{option}", _section(config, section)
-        value = rendered.get(where, options.get(option))
-        text = None if value is None or value == "" else _to_string(value)
+        key, options = f"{section}.{option}", sections[section]
+        if rendered is None:
+            value = options.get(option)
+            text = None if value is None else _to_string(value).strip() or None
+        else:
+            text = rendered.get(key)
         if option in options and (text is None or options[option] != text):
-            as_written[where] = (text, json.dumps(options[option]))
+            as_written[place_of(key, path)] = (text, json.dumps(options[option]))
+        elif option not in options:
+            as_written[place_of(key, path)] = (text, ABSENT)
         found.append(text)
-    backend, path, threshold, compression = found
-    return BackendSettings(backend, path, threshold, compression, hollow, as_written)
-
-
-def templated(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the places of owned settings that are templates: the chart makes their value."""
-    config = _section(values, _CONFIG)
-    return tuple(
-        f"{_CONFIG}.{section}.{option}"
-        for section, option in _OWNED
-        if "{{" in str(_section(config, section).get(option, ""))
-    )
+    backend, path_found, threshold, compression = found
+    return BackendSettings(backend, path_found, threshold, compression, hollow, as_written)
 
 
 def write_settings(
     values: Mapping[str, Any],
     settings: BackendSettings,
     defaults: Mapping[str, Collection[str]] = MappingProxyType({}),
+    path: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return chart values with the owned settings replaced and everything else as it was.
 
-    A setting of None removes its key. A section that becomes empty that way is removed, or is as
-    hollow as it was where `settings` were read: writing what `read_settings` gave restores the
-    values that were there.
+    A setting of None removes its key, or takes the chart's own default away. A section that becomes
+    empty that way is removed, or is as hollow as it was where `settings` were read: writing what
+    `read_settings` gave restores the values that were there.
 
     Args:
         defaults: names of the options that the chart itself sets, by section. Helm takes null for
             "without these", so they are taken out one by one where a null section gets a setting.
+        path: keys below which the values hold those of Airflow's chart.
 
     Raises:
         ValuesError: `config`, or a section of it, is no map. Nothing in it is lost.
     """
-    whole = _writable(values, _CONFIG, _CONFIG)
+    return _write_below(values, settings, defaults, tuple(path), ())
+
+
+def _write_below(
+    values: Mapping[str, Any],
+    settings: BackendSettings,
+    defaults: Mapping[str, Collection[str]],
+    path: tuple[str, ...],
+    above: tuple[str, ...],
+) -> dict[str, Any]:
+    if not path:
+        return _write_here(values, settings, defaults, above)
+    name, here = path[0], (*above, path[0])
+    where = ".".join(here)
+    given = _writable(values, name, where)
+    inner = _write_below(given or {}, settings, defaults, path[1:], here)
+    if inner and given is None and name in values:
+        raise ValuesError(
+            f"{where} is null in the values of the release, which takes the defaults of the parent "
+            "chart away: write a map there, or take it out"
+        )
+    result = dict(values)
+    _put(result, name, inner, where, settings)
+    return result
+
+
+def _write_here(
+    values: Mapping[str, Any],
+    settings: BackendSettings,
+    defaults: Mapping[str, Collection[str]],
+    path: tuple[str, ...],
+) -> dict[str, Any]:
+    top = ".".join((*path, _CONFIG))
+    whole = _writable(values, _CONFIG, top)
     bare = dict.fromkeys(defaults)
     config = dict(bare if whole is None and _CONFIG in values else whole or {})
-    was_null = settings.hollow.get(_CONFIG) == "null"
-    new = (settings.backend, settings.path, settings.threshold, settings.compression)
+    was_null = settings.hollow.get(top) == "null"
+    asked = settings.by_option
     left = {}
     for name in _NAMES:
-        where = f"{_CONFIG}.{name}"
+        where, own = place_of(name, path), defaults.get(name, ())
         given = _writable(config, name, where)
-        without: dict[str, Any] = dict.fromkeys(defaults.get(name, ()))
+        without: dict[str, Any] = dict.fromkeys(own)
         options = dict(without if given is None and name in config else given or {})
-        for (section, option), value in zip(_OWNED, new, strict=True):
+        for section, option in _OWNED:
             if section != name:
                 continue
-            meant, stood = settings.as_written.get(f"{where}.{option}", ("", ""))
-            if meant == value:
+            value = asked[f"{section}.{option}"]
+            meant, stood = settings.as_written.get(f"{where}.{option}", (None, None))
+            as_it_stood = stood is not None and meant == value
+            if as_it_stood and stood:
                 options[option] = json.loads(stood)
-            elif value is not None:
+            elif not as_it_stood and value is not None:
                 options[option] = value
+            elif not as_it_stood and option in own:
+                options[option] = None
             else:
                 options.pop(option, None)
-        emptied = options == without and settings.hollow.get(where) == "null"
+        emptied = _all_bare(options, without) and settings.hollow.get(where) == "null"
         _put(config, name, {} if emptied else options, where, settings)
         left[name] = without
     if was_null and all(
-        section is None or section == left.get(name) for name, section in config.items()
+        section is None or _all_bare(section, left.get(name, {}))
+        for name, section in config.items()
     ):
         config = {}
     result = dict(values)
-    _put(result, _CONFIG, config, _CONFIG, settings)
+    _put(result, _CONFIG, config, top, settings)
     return result
 
 
@@ -176,6 +242,13 @@ def _put(
         outer[name] = json.loads(settings.hollow[where])
     else:
         outer.pop(name, None)
+
+
+def _all_bare(options: object, without: Mapping[str, Any]) -> bool:
+    """Whether a section holds nothing but defaults that are taken out."""
+    return isinstance(options, Mapping) and all(
+        value is None and option in without for option, value in options.items()
+    )
 
 
 def _section(outer: Mapping[str, Any], name: str) -> Mapping[str, Any]:

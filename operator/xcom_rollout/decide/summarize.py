@@ -65,6 +65,8 @@ def summarize(
     if release is not None:
         settings = release.settings
         status["delivery"] = {"revision": release.revision, "settings": settings.describe()}
+        if release.values_path:
+            status["delivery"]["valuesPath"] = ".".join(release.values_path)
         if settings.reads_offloaded:
             status["threshold"] = settings.threshold
     status["rehearsal"] = _rehearsal(s)

@@ -11,8 +11,8 @@ JSON, which is YAML: a YAML printer for Python leaves strings such as 1e6 withou
 would read a number.
 
 The chart is the one kept in the cluster since before the first delivery (`kept_chart.py`), made
-from Helm's own record of the release. Before each delivery it is rendered and compared with what
-the release was made of (`manifests.py`): what is not the flip's to change is not changed.
+from Helm's own record of the release. What a delivery renders is compared with what the release was
+made of (`manifests.py`) before it is applied: what is not the flip's to change is not changed.
 
 A way back that `helm upgrade` cannot make falls back on `helm rollback`, which applies a stored
 manifest and so needs no chart and no template.
@@ -23,7 +23,7 @@ import logging
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,11 +42,18 @@ from xcom_rollout.clients.errors import (
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.observed import Maker, Release, Rollout
-from xcom_rollout.decide.settings import BackendSettings, ValuesError, write_settings
+from xcom_rollout.decide.settings import (
+    BackendSettings,
+    ValuesError,
+    astray,
+    place_of,
+    write_settings,
+)
 from xcom_rollout.deliver import rights
+from xcom_rollout.deliver.airflow_config import ValuesPath, airflow_config
 from xcom_rollout.deliver.chart import archive_of, content_digest
 from xcom_rollout.deliver.kept_chart import ChartShelf, ChartState, write_whole
-from xcom_rollout.deliver.keys import present_keys
+from xcom_rollout.deliver.keys import merged_below, present_keys
 from xcom_rollout.deliver.manifests import (
     Difference,
     blocking,
@@ -63,7 +70,6 @@ from xcom_rollout.deliver.release import (
     decode_release,
     list_revisions,
     newest_release,
-    rendered_options,
     revision_of,
     secrets_path,
 )
@@ -79,6 +85,10 @@ _BUSY: Final = "another operation (install/upgrade/rollback) is in progress"
 _TEMPLATE_SAYS: Final = re.compile(r"(execution error at \([^)]*\)).*", re.DOTALL)
 
 log = logging.getLogger(__name__)
+
+
+class _NotPlainError(Exception):
+    """A delivery would change something beside the options, which may be allowed all the same."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,8 @@ class HelmDelivery:
             settings=stored.settings,
             updated_at=stored.updated_at,
             maker=maker_of(stored, self.world.instance),
+            values_path=stored.airflow.path,
+            layout_problem=stored.airflow.problem,
         )
 
     def stored(self) -> StoredRelease | None:
@@ -118,6 +130,7 @@ class HelmDelivery:
             self.world.memo,
             self.rollout.namespace,
             self.rollout.spec.airflow.release,
+            self._values_path,
         )
 
     def missing(self) -> str:
@@ -151,7 +164,8 @@ class HelmDelivery:
         release, namespace = self.rollout.spec.airflow.release, self.rollout.namespace
         labels = {} if stored is None else stored.labels
         workloads = list_workloads(self.world.api, namespace, release)
-        return foreign_owner(release, namespace, labels, workloads)
+        path = () if stored is None else stored.airflow.path
+        return foreign_owner(release, namespace, labels, workloads, path)
 
     def chart_kept(self) -> ChartState:
         """Return whether the chart that the release runs is kept in the cluster.
@@ -190,7 +204,7 @@ class HelmDelivery:
             stored = self._deliverable()
             found += map(str, self._missing_rights(stored))
             wanted = stored.settings if settings is None else settings
-            self._check(stored, self._difference(stored, wanted), way_back=False)
+            self._check(stored, self._difference(stored, wanted)[1], way_back=False)
         except (ActionFailed, HelmError, Malformed) as error:
             found.append(error.message)
         return tuple(found)
@@ -202,15 +216,15 @@ class HelmDelivery:
         no delivery may change is an error, so nothing that a chart reads in the cluster gets out.
 
         Raises:
-            ActionFailed: a delivery would change more than the four options.
+            ActionFailed: a delivery would change more than the four options, or not these.
             HelmError: helm failed.
         """
         stored = self._deliverable()
-        chart = self._chart_file(stored)
-        rendered = self._rendered(stored, chart, settings)
-        self._check(stored, self._compared(stored, chart, settings, rendered), way_back=True)
+        wanted, manifest = self._arriving(stored, settings)
+        found = self._compared(stored, self._chart_file(stored), wanted, manifest)
+        self._check(stored, found, way_back=True)
         try:
-            return config_maps(rendered.manifest)
+            return config_maps(manifest)
         except (ValueError, KeyError, TypeError) as error:
             raise HelmError(
                 f"helm upgrade --dry-run printed no manifest: {type(error).__name__}"
@@ -232,7 +246,7 @@ class HelmDelivery:
                 else's Helm is at work.
             SecretRotated: a forward delivery would change a key that signs tokens.
             ActionFailed: it is pending (never forced), missing, of another chart, or a delivery
-                would change what is not the flip's.
+                would change what is not the flip's, or would not reach airflow.cfg.
             HelmError: helm failed.
         """
         stored = self._deliverable(way_back=way_back)
@@ -306,6 +320,11 @@ class HelmDelivery:
     @property
     def _chart(self) -> HelmChart:
         return self.rollout.spec.delivery.helm.chart
+
+    @property
+    def _values_path(self) -> ValuesPath | None:
+        named = self.rollout.spec.delivery.helm.values_path
+        return None if named is None else tuple(named.split("."))
 
     def _deliverable(self, *, way_back: bool = False) -> StoredRelease:
         """Return the release as it can be delivered to.
@@ -408,7 +427,7 @@ class HelmDelivery:
             write_whole(file, archive)
             try:
                 rendered = self._rendered(stored, file, stored.settings)
-                stopped = blocking(self._compared(stored, file, stored.settings, rendered))
+                stopped = blocking(self._compared(stored, file, stored.settings, rendered.manifest))
             except HelmError as error:
                 return f"spec.delivery.helm.chart: {chart} cannot be rendered: {error.message}"
         if rendered.chart_digest != stored.chart_digest:
@@ -442,28 +461,85 @@ class HelmDelivery:
     def _manifest(self, stored: StoredRelease) -> str:
         return str(self._record(stored).get("manifest") or "")
 
+    def _arriving(
+        self, stored: StoredRelease, settings: BackendSettings
+    ) -> tuple[BackendSettings, str]:
+        """Return the settings in the form in which they arrive in airflow.cfg, and the manifest.
+
+        What stood in the values at first is written again only where the chart still makes the
+        same of it. Else, as of a template or a default that means another backend by now, the
+        setting itself is written, or the way back would lead elsewhere.
+
+        Raises:
+            ActionFailed: the chart makes something else of them, so a delivery changes nothing or
+                something else.
+        """
+        chart = self._chart_file(stored)
+        manifest, wrong = self._render_and_compare(stored, chart, settings)
+        places = {place_of(option, stored.airflow.path) for option in wrong}
+        if places & settings.as_written.keys():
+            kept = {place: was for place, was in settings.as_written.items() if place not in places}
+            settings = replace(settings, as_written=kept)
+            manifest, wrong = self._render_and_compare(stored, chart, settings)
+        if wrong:
+            raise ActionFailed(self._not_taken(stored, settings, wrong))
+        return settings, manifest
+
+    def _render_and_compare(
+        self, stored: StoredRelease, chart: Path, settings: BackendSettings
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return the manifest, and the options that it has otherwise.
+
+        Raises:
+            ActionFailed: it has no airflow.cfg that could be Airflow's.
+        """
+        manifest = self._rendered(stored, chart, settings).manifest
+        made = airflow_config(manifest, self._values_path)
+        if made.problem:
+            raise ActionFailed(f"release {stored.name}: {made.problem}")
+        return manifest, astray(settings, made.options)
+
+    def _not_taken(
+        self, stored: StoredRelease, settings: BackendSettings, wrong: Sequence[str]
+    ) -> str:
+        asked = settings.by_option
+        places = ", ".join(
+            f"{place_of(option, stored.airflow.path)} ({asked[option] or 'not set'})"
+            for option in wrong
+        )
+        return (
+            f"release {stored.name}: airflow.cfg would not hold what is written to {places} in the "
+            f"values: the chart {stored.chart_name} {stored.chart_version} makes it of something "
+            "else. If Airflow's chart is a dependency of it, name the key of its values in "
+            "spec.delivery.helm.valuesPath (such as airflow); if a template or another value "
+            "decides, let it take config.<section>.<option>, as Airflow's own chart does"
+        )
+
     def _difference(
         self, stored: StoredRelease, settings: BackendSettings
-    ) -> tuple[Difference, ...]:
-        """Return what a delivery of `settings` would change."""
-        chart = self._chart_file(stored)
-        rendered = self._rendered(stored, chart, settings)
-        return self._compared(stored, chart, settings, rendered)
+    ) -> tuple[BackendSettings, Sequence[Difference]]:
+        """Return the settings in the form in which they arrive, and what a delivery would change.
+
+        Raises:
+            ActionFailed: they would not arrive.
+        """
+        settings, manifest = self._arriving(stored, settings)
+        return settings, self._compared(stored, self._chart_file(stored), settings, manifest)
 
     def _compared(
-        self, stored: StoredRelease, chart: Path, settings: BackendSettings, rendered: Rendered
+        self, stored: StoredRelease, chart: Path, settings: BackendSettings, manifest: str
     ) -> tuple[Difference, ...]:
-        """Return what `rendered` changes; where that is too much, with what is made anew each time.
+        """Return what `manifest` changes; where that is too much, with what is made anew each time.
 
         What two renders of the same show as well was changed by nobody.
         """
-        found = differences(self._manifest(stored), rendered.manifest)
+        found = differences(self._manifest(stored), manifest)
         if not blocking(found):
             return found
         # To a template, the time of the same second is no other.
         time.sleep(1.0 - time.time() % 1.0)
         again = self._rendered(stored, chart, settings)
-        return mark_anew(found, rendered.manifest, again.manifest)
+        return mark_anew(found, manifest, again.manifest)
 
     def _with_present_keys(
         self, stored: StoredRelease, settings: BackendSettings, found: Sequence[Difference]
@@ -475,9 +551,9 @@ class HelmDelivery:
         keys = present_keys(self.world.api, self.rollout.namespace, rotated(found))
         if not keys:
             return stored, found, ""
-        keeping = replace(stored, values={**stored.values, **keys})
+        keeping = replace(stored, values=merged_below(stored.values, stored.airflow.path, keys))
         try:
-            after = self._difference(keeping, settings)
+            _, after = self._difference(keeping, settings)
         except (ActionFailed, HelmError):
             return stored, found, ""
         if blocking(after) or not set(rotated(after)) < set(rotated(found)):
@@ -564,70 +640,82 @@ class HelmDelivery:
     # -- helm ----------------------------------------------------------------------------------
 
     def _upgrade(self, stored: StoredRelease, settings: BackendSettings, *, way_back: bool) -> str:
-        settings = self._as_meant(stored, settings)
-        found: Sequence[Difference] = self._difference(stored, settings)
+        if not way_back:
+            self._require_rights(stored)
+        self._remove_failed()
+
+        def expect_plain(manifest: str) -> None:
+            made = airflow_config(manifest, self._values_path)
+            found = differences(self._manifest(stored), manifest)
+            if made.problem or astray(settings, made.options) or blocking(found) or rotated(found):
+                raise _NotPlainError
+            self._expect_still(stored)
+
+        try:
+            self._deliver(stored, settings, expect_plain)
+            return ""
+        except _NotPlainError:
+            log.info("a delivery changes more than the options; it is looked at more closely")
+        settings, found = self._difference(stored, settings)
         kept = ""
         if way_back and rotated(found) and not blocking(found):
             stored, found, kept = self._with_present_keys(stored, settings, found)
         said = self._check(stored, found, way_back=way_back)
         if said:
             log.warning("delivered all the same, for it is the way back: %s", said)
-        if not way_back:
-            self._require_rights(stored)
-        self._remove_failed()
         self._expect_still(stored)
-        note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"
-        mark = mark_of(self.world.instance, stored.revision + 1)
-        self._helm_upgrade(
-            stored,
-            self._chart_file(stored),
-            settings,
-            (
-                *("--history-max", str(self._history()), "--description", note),
-                *("--labels", f"{names.LABEL_DELIVERY}={mark}"),
-            ),
-        )
+        self._deliver(stored, settings)
         return ". ".join(filter(None, (kept, said)))
 
-    def _as_meant(self, stored: StoredRelease, settings: BackendSettings) -> BackendSettings:
-        """Return the settings with no template that the chart makes something else of by now.
-
-        Its value is written in its place, or the way back would lead elsewhere.
-        """
-        templates = {
-            place: meant for place, (meant, stood) in settings.as_written.items() if "{{" in stood
-        }
-        if not templates:
-            return settings
-        rendered = self._rendered(stored, self._chart_file(stored), settings)
-        made = rendered_options(rendered.manifest, templates)
-        if all((made.get(place) or None) == meant for place, meant in templates.items()):
-            return settings
-        kept = {
-            place: entry for place, entry in settings.as_written.items() if place not in templates
-        }
-        return replace(settings, as_written=kept)
+    def _deliver(
+        self,
+        stored: StoredRelease,
+        settings: BackendSettings,
+        inspect: Callable[[str], None] | None = None,
+    ) -> None:
+        """Upgrade the release; `inspect` sees the manifest before it is applied."""
+        note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"
+        mark = mark_of(self.world.instance, stored.revision + 1)
+        extra = (
+            *("--history-max", str(self._history()), "--description", note),
+            *("--labels", f"{names.LABEL_DELIVERY}={mark}"),
+        )
+        self._helm_upgrade(stored, self._chart_file(stored), settings, extra, inspect)
 
     def _helm_upgrade(
-        self, stored: StoredRelease, chart: Path, settings: BackendSettings, extra: Sequence[str]
+        self,
+        stored: StoredRelease,
+        chart: Path,
+        settings: BackendSettings,
+        extra: Sequence[str],
+        inspect: Callable[[str], None] | None = None,
     ) -> str:
         try:
-            values = json.dumps(write_settings(stored.values, settings, stored.options))
+            values = json.dumps(
+                write_settings(stored.values, settings, stored.options, stored.airflow.path)
+            )
         except ValuesError as error:
             raise ActionFailed(f"release {stored.name}: {error}") from error
+        arguments = upgrade_arguments(stored.name, chart, self.rollout.namespace, extra)
         try:
-            return self._run(
-                upgrade_arguments(stored.name, chart, self.rollout.namespace, extra), values
-            )
+            return self._run(arguments, values, inspect)
         except HelmError as error:
             if not stored.dependencies:
                 raise
             # A chart from a repository may read the cluster and fail with what it has read.
             raise HelmError(_TEMPLATE_SAYS.sub(r"\1", error.message)) from None
 
-    def _run(self, arguments: Sequence[str], values: str | None = None) -> str:
+    def _run(
+        self,
+        arguments: Sequence[str],
+        values: str | None = None,
+        inspect: Callable[[str], None] | None = None,
+    ) -> str:
+        helm = self.world.helm
         try:
-            return self.world.helm.run(arguments, stdin=values)
+            if inspect is None:
+                return helm.run(arguments, stdin=values)
+            return helm.run_inspected(arguments, inspect, stdin=values)
         except HelmError as error:
             if _BUSY in error.message:
                 raise Conflict(error.message, retry_after=2.0) from error
@@ -697,7 +785,7 @@ class HelmDelivery:
             secret = api.find(secrets_path(namespace, metadata["name"]))
             if secret is None:
                 continue
-            candidate = decode_release(secret)
+            candidate = decode_release(secret, self._values_path)
             if candidate.settings != settings or (
                 candidate.chart_name,
                 candidate.chart_version,

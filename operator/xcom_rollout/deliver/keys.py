@@ -6,8 +6,8 @@ chart can hold the key, that value keeps what is there.
 
 import base64
 import binascii
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.deliver.manifests import SECRET_KEYS, Difference
@@ -37,3 +37,14 @@ def present_keys(api: KubeApi, namespace: str, changed: Iterable[Difference]) ->
         if text:
             kept[one.values_key] = text
     return kept
+
+
+def merged_below(
+    values: Mapping[str, Any], path: Sequence[str], added: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return chart values with `added` below a path of keys, and everything else as it was."""
+    if not path:
+        return {**values, **added}
+    inner = values.get(path[0])
+    below = merged_below(inner if isinstance(inner, Mapping) else {}, path[1:], added)
+    return {**values, path[0]: below}

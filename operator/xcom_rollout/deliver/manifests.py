@@ -135,6 +135,12 @@ def documents(manifest: str) -> list[str]:
     return [text.strip() for text in _SEPARATOR.split(manifest) if text.strip()]
 
 
+def source_of(document: str) -> str:
+    """Return the template that Helm made a document of, empty where that is not said."""
+    source = _SOURCE.search(document)
+    return source.group(1) if source else ""
+
+
 def _objects(texts: Iterable[str]) -> dict[tuple[str, str, str], Any]:
     found: dict[tuple[str, str, str], Any] = {}
     for text in texts:
@@ -149,8 +155,7 @@ def _objects(texts: Iterable[str]) -> dict[tuple[str, str, str], Any]:
             kind, name = str(document.get("kind")), str(metadata.get("name"))
             key = (kind, str(metadata.get("namespace") or ""), name)
         else:
-            source = _SOURCE.search(text)
-            key = ("Template", "", source.group(1) if source else "without a name")
+            key = ("Template", "", source_of(text) or "without a name")
         # Two objects of one name: both count, in their order.
         while key in found:
             key = (key[0], key[1] + "'", key[2])

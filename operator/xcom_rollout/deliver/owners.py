@@ -1,26 +1,34 @@
 """Who else delivers to a release: Flux and Argo CD take back what anybody else changes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.decide.settings import place_of
 
 _FLUX: Final = ("helm.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
 _ARGO_ANNOTATIONS: Final = ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance")
 _ARGO_LABEL: Final = "argocd.argoproj.io/instance"
 _INSTANCE: Final = "app.kubernetes.io/instance"
-_SETTINGS: Final = "config.core.xcom_backend and config.common\\.io.xcom_objectstorage_*"
+_OPTIONS: Final = ("core.xcom_backend", "common\\.io.xcom_objectstorage_*")
 
 
 def foreign_owner(
-    release: str, namespace: str, labels: Mapping[str, str], objects: Iterable[Json]
+    release: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    objects: Iterable[Json],
+    path: Sequence[str] = (),
 ) -> str:
     """Return which other controller delivers to the release and what to do; empty for none.
 
     Args:
         labels: those of the Secret of the newest revision.
         objects: the release's workloads.
+        path: keys below which the values hold those of Airflow's chart.
     """
+    places = (place_of(option, path) for option in _OPTIONS)
+    settings = " and ".join(places)
     flux = _flux("HelmRelease", labels)
     for item in objects:
         metadata = item.get("metadata") or {}
@@ -34,7 +42,7 @@ def foreign_owner(
                 f"the application {argo!r}), which takes back what anybody else changes. Turn its "
                 f"automatic sync off for as long as the rollout lasts: argocd app set {argo} "
                 "--sync-policy none; and let it leave the settings alone afterwards "
-                f"({_SETTINGS})"
+                f"({settings})"
             )
     if flux:
         where, name = flux
@@ -43,7 +51,7 @@ def foreign_owner(
             f"spec.airflow.release: {release!r} is delivered by Flux ({where} names {name!r}), "
             "which takes back what anybody else changes. Suspend it for as long as the rollout "
             f"lasts: flux suspend helmrelease {name} -n {place}"
-            f"; and write the settings into its values before you resume it ({_SETTINGS})"
+            f"; and write the settings into its values before you resume it ({settings})"
         )
     return ""
 

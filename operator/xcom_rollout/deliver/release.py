@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -16,10 +16,9 @@ from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.clients.yaml_text import parse_documents
-from xcom_rollout.decide.settings import BackendSettings, read_settings, templated
+from xcom_rollout.decide.settings import BackendSettings, read_settings
+from xcom_rollout.deliver.airflow_config import AirflowConfig, ValuesPath, airflow_config
 from xcom_rollout.deliver.chart import content_digest, dependencies
-from xcom_rollout.release.airflow_cfg import parsed_options
-from xcom_rollout.release.objects import CONFIG_KEY
 
 _UNREADABLE: Final = (
     AttributeError,
@@ -59,17 +58,23 @@ class StoredRelease:
     """Labels of the Secret."""
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the options that the chart itself sets in `config`, by section."""
-    rendered: Mapping[str, str] = field(default_factory=dict)
-    """What the chart made of those owned settings that are templates, by place."""
+    airflow: AirflowConfig = field(default_factory=AirflowConfig)
+    """The airflow.cfg of this revision, and where the values have the settings in it."""
 
     @property
     def settings(self) -> BackendSettings:
         """The owned settings."""
-        return read_settings(self.values, self.rendered)
+        rendered = None if self.airflow.problem else self.airflow.options
+        return read_settings(self.values, rendered, self.airflow.path)
 
 
-def newest_release(api: KubeApi, memo: Memo, namespace: str, name: str) -> StoredRelease | None:
+def newest_release(
+    api: KubeApi, memo: Memo, namespace: str, name: str, path: ValuesPath | None = None
+) -> StoredRelease | None:
     """Return the newest revision, None where the release does not exist.
+
+    Args:
+        path: that of `spec.delivery.helm.valuesPath`, None where the spec names none.
 
     Raises:
         KubeError: the Secrets cannot be read.
@@ -82,10 +87,10 @@ def newest_release(api: KubeApi, memo: Memo, namespace: str, name: str) -> Store
 
     def read() -> StoredRelease | None:
         secret = api.find(secrets_path(namespace, newest["name"]))
-        return None if secret is None else decode_release(secret)
+        return None if secret is None else decode_release(secret, path)
 
     # Helm changes a revision's Secret once, when its status becomes final.
-    return memo.get(("release", newest["uid"], newest["resourceVersion"]), read)
+    return memo.get(("release", newest["uid"], newest["resourceVersion"], path), read)
 
 
 def secrets_path(namespace: str, name: str = "") -> str:
@@ -126,8 +131,11 @@ def decode_record(secret: Json) -> Json:
     return record
 
 
-def decode_release(secret: Json) -> StoredRelease:
+def decode_release(secret: Json, path: ValuesPath | None = None) -> StoredRelease:
     """Return the release in a Secret of Helm's.
+
+    Args:
+        path: that of `spec.delivery.helm.valuesPath`, None where the spec names none.
 
     Raises:
         Malformed: it is not that.
@@ -135,6 +143,7 @@ def decode_release(secret: Json) -> StoredRelease:
     release = decode_record(secret)
     try:
         chart = release["chart"]["metadata"]
+        airflow = airflow_config(str(release.get("manifest") or ""), path)
         return StoredRelease(
             name=release["name"],
             revision=int(release["version"]),
@@ -149,8 +158,8 @@ def decode_release(secret: Json) -> StoredRelease:
             chart_digest=content_digest(release["chart"]),
             dependencies=dependencies(release["chart"]),
             labels=secret["metadata"].get("labels") or {},
-            options=_options(release["chart"]),
-            rendered=_rendered(release),
+            options=_options(release["chart"], airflow.path),
+            airflow=airflow,
         )
     except _UNREADABLE as error:
         raise _malformed(secret, error) from error
@@ -173,35 +182,12 @@ def config_maps(manifest: str) -> Mapping[str, Json]:
     }
 
 
-def _options(chart: Json) -> dict[str, tuple[str, ...]]:
-    config = (chart.get("values") or {}).get("config")
+def _options(chart: Json, path: ValuesPath) -> dict[str, tuple[str, ...]]:
+    config: Any = chart.get("values")
+    for name in (*path, "config"):
+        config = config.get(name) if isinstance(config, Mapping) else None
     sections = config.items() if isinstance(config, Mapping) else ()
     return {name: tuple(options) for name, options in sections if isinstance(options, Mapping)}
-
-
-def _rendered(release: Json) -> dict[str, str]:
-    """Return what the chart made of the owned settings that are templates.
-
-    One that is not found stays what it is: a text that names no backend.
-    """
-    places = templated(release.get("config") or {})
-    return rendered_options(str(release.get("manifest") or ""), places) if places else {}
-
-
-def rendered_options(manifest: str, places: Collection[str]) -> dict[str, str]:
-    """Return what the airflow.cfg of a manifest says at these places, such as
-    `config.core.xcom_backend`."""
-    found: dict[str, str] = {}
-    for item in config_maps(manifest).values():
-        sections = parsed_options((item.get("data") or {}).get(CONFIG_KEY) or "")
-        if isinstance(sections, str):
-            continue
-        for place in places:
-            section, _, option = place.removeprefix("config.").rpartition(".")
-            value = sections.get(section, {}).get(option)
-            if value is not None:
-                found[place] = value
-    return found
 
 
 def _malformed(secret: Json, error: Exception) -> Malformed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,9 +57,25 @@ jwtSecret: k
 word: airflow.models.xcom.BaseXCom
 config: {core: {dags_folder: /dags}}
 """
+COMPANY = """size: 5
+jwtSecret: k
+config:
+  core: {dags_folder: /dags, xcom_backend: airflow.models.xcom.BaseXCom}
+  common.io: {xcom_objectstorage_compression: zip}
+"""
+COMMUNITY = """apiVersion: v1
+kind: Secret
+metadata: {name: {{ .Release.Name }}-config}
+stringData: {{ .Values.airflow.config | toJson }}
+"""
+PARENTS = {
+    "umbrella": ("small", "airflow", "size: 1\nairflow: {config: {api: {a: b}}}\n"),
+    "platform": ("umbrella", "base", "size: 1\n"),
+}
+"""Charts that run another: its name there, the key of its values, and their own values."""
 CHILD = """apiVersion: v1
 kind: ConfigMap
-metadata: {name: {{ .Release.Name }}-child}
+metadata: {name: {{ .Release.Name }}-{{ .Chart.Name }}}
 data: {size: {{ .Values.size | quote }}}
 """
 
@@ -70,11 +87,20 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def small_charts(folder: Path) -> Iterator[str]:
-    """A chart repository with `small` 1.0.0 and 1.0.1, and `parent` 1.0.0 that may need `child`."""
+    """A chart repository with charts that make an airflow.cfg, each of version 1.0.0.
+
+    `small`, of 1.0.1 too; `parent` that may need `child`; `company`, which sets a backend of its
+    own; `umbrella`, which runs `small` as its dependency `airflow`, and `platform`, which runs
+    that as `base`; `community`, which is laid out otherwise.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     url = f"http://127.0.0.1:{server.server_address[1]}"
     tools.ensure(("helm",))
-    for name, version in (("small", "1.0.0"), ("small", "1.0.1"), ("parent", "1.0.0")):
+    charts = (
+        *(("small", "1.0.0"), ("small", "1.0.1"), ("parent", "1.0.0"), ("company", "1.0.0")),
+        *(("community", "1.0.0"), ("umbrella", "1.0.0"), ("platform", "1.0.0")),
+    )
+    for name, version in charts:
         chart = folder / version / name
         metadata: Json = {"apiVersion": "v2", "name": name, "version": version}
         if name == "parent":
@@ -86,7 +112,16 @@ def small_charts(folder: Path) -> Iterator[str]:
                 "size: 3\n",
                 CHILD,
             )
-        write_chart(chart, metadata, VALUES, CONFIG)
+        if name in PARENTS:
+            needed, alias, values = PARENTS[name]
+            metadata["dependencies"] = [
+                {"name": needed, "alias": alias, "version": "1.0.0", "repository": url}
+            ]
+            write_chart(chart, metadata, values, CHILD)
+            shutil.copytree(folder / "1.0.0" / needed, chart / "charts" / needed)
+        else:
+            template = COMMUNITY if name == "community" else CONFIG
+            write_chart(chart, metadata, COMPANY if name == "company" else VALUES, template)
         (chart / "file.txt").write_text("a file: \u00fc\r\n")
         run(tools.tool("helm"), "package", chart, "--destination", folder)
     run(tools.tool("helm"), "repo", "index", folder, "--url", url)
@@ -118,20 +153,24 @@ class Bench:
     def api(self) -> KubeApi:
         return self.world.api
 
-    def rollout(self, version: str = "1.0.0", chart_name: str = "small") -> Rollout:
+    def rollout(
+        self, version: str = "1.0.0", chart_name: str = "small", values_path: str | None = None
+    ) -> Rollout:
         chart = {"repository": self.repository, "name": chart_name, "version": version}
         api = {"service": "web", "credentialsSecretRef": {"name": "airflow-api"}}
         spec = {
             "airflow": {"release": "rel", "api": api},
             "backend": {"type": "ObjectStorage", "objectStorage": {"path": "s3://c@b/p"}},
             "threshold": {"bytes": "1048576"},
-            "delivery": {"type": "Helm", "helm": {"chart": chart}},
+            "delivery": {"type": "Helm", "helm": {"chart": chart, "valuesPath": values_path}},
         }
         now = datetime.now(UTC)
         return Rollout(self.namespace, "demo", "uid-1", 1, now, RolloutSpec.model_validate(spec))
 
-    def delivery(self, version: str = "1.0.0", chart: str = "small") -> HelmDelivery:
-        return HelmDelivery(self.world, self.rollout(version, chart))
+    def delivery(
+        self, version: str = "1.0.0", chart: str = "small", values_path: str | None = None
+    ) -> HelmDelivery:
+        return HelmDelivery(self.world, self.rollout(version, chart, values_path))
 
     def helm(self, *words: str, values: dict[str, Any] | None = None) -> str:
         where = ("--namespace", self.namespace, "--kubeconfig", str(self.server.kubeconfig))

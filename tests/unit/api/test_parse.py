@@ -282,6 +282,8 @@ def _at(spec: Spec, path: str) -> tuple[dict[str, Any], str]:
         ("delivery.helm.chart.name", "../airflow", "is not the name of a chart; write it as"),
         ("delivery.helm.chart.name", "--ca-file=x", "is not the name of a chart; write it as"),
         ("delivery.helm.chart.version", ">=1", "is not one exact version; write it as helm"),
+        ("delivery.helm.valuesPath", "airflow.", "is not a path of keys in the values of the"),
+        ("delivery.helm.valuesPath", "a[0]", "is not a path of keys in the values of the"),
         ("airflow.api.path", "/airflow/", "is not a path; write it as [webserver] base_url"),
         ("airflow.api.path", "airflow", "is not a path; write it as [webserver] base_url"),
         ("airflow.api.path", "/a?b", "is not a path; write it as [webserver] base_url"),
@@ -309,6 +311,7 @@ def test_a_name_that_leads_elsewhere_is_refused_without_the_api_server(
         ("delivery.helm.chart.version", "1.16.0-rc1+build.5"),
         ("delivery.helm.chart.version", "v2"),
         ("airflow.release", "airflow.prod-1"),
+        ("delivery.helm.valuesPath", "platform.airflow_2"),
     ],
 )
 def test_a_name_that_kubernetes_and_helm_take_is_taken(spec: Spec, path: str, value: str) -> None:

@@ -11,7 +11,8 @@ from simulation import START, SimRun, Simulation, Weather, spec
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Drift, Ledger, NamedCheck, RunKey, Verdict
-from xcom_rollout.decide.observed import JobKind, JobState, ProofResult, Rival
+from xcom_rollout.decide.observed import JobKind, JobState, Observed, ProofResult, Rival
+from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.summarize import summarize
 
 TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
@@ -420,3 +421,38 @@ def test_a_component_that_no_upgrade_replaces_is_waited_for_after_each_delivery(
     sim.kill()
     assert [held_at(), held_at()] == ["-1", None], "the backend stays while it may still write"
     sim.run_until("Reverted")
+
+
+def unclear(sim: Simulation, **changes: object) -> Observed:
+    seen = sim.observe()
+    assert seen.release is not None
+    known = {"layout_problem": "two hold another airflow.cfg"} | changes
+    return replace(seen, release=replace(seen.release, **known))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("phase", ["", "Live"])
+def test_settings_that_cannot_be_told_are_no_ground_to_decide_on(phase: str, killed: bool) -> None:
+    sim = Simulation([])
+    if phase:
+        sim.run_until(phase)
+    if killed:
+        sim.kill()
+    seen = unclear(sim)
+    found = decide(seen, sim.now).current.finding
+    if killed and not phase:
+        assert found.reason != "AirflowConfigNotFound", "nothing went out, so nothing is read"
+        return
+    assert found.action is None
+    assert found.reason == "AirflowConfigNotFound"
+    assert "two hold another airflow.cfg" in found.message
+
+
+def test_the_place_of_the_settings_is_named() -> None:
+    sim = Simulation([])
+    mine = BackendSettings(backend="my.Backend")
+    seen = unclear(sim, layout_problem="", values_path=("platform", "airflow"), settings=mine)
+    decision = decide(seen, sim.now)
+    status = summarize(seen, decision, sim.now, {})
+    assert status["delivery"]["valuesPath"] == "platform.airflow"
+    assert "platform.airflow.config.core.xcom_backend of the release" in str(status["conditions"])

@@ -11,9 +11,9 @@ from xcom_rollout.decide.settings import (
     OBJECT_STORAGE_CLASS,
     BackendSettings,
     ValuesError,
+    astray,
     object_storage,
     read_settings,
-    templated,
     write_settings,
 )
 from xcom_rollout.stored.ledger_codec import decode, encode
@@ -129,12 +129,87 @@ def test_a_section_that_is_no_map_is_refused_with_what_to_write(
 
 def test_a_template_is_what_the_chart_made_of_it_and_is_written_back_as_it_was() -> None:
     before = {"config": {"core": {"xcom_backend": "{{ .Values.x }}"}}}
-    (place,) = templated(before)
-    assert place == "config.core.xcom_backend"
     assert not read_settings(before).is_database
-    found = read_settings(before, {place: "airflow.models.xcom.BaseXCom"})
+    found = read_settings(before, {"core.xcom_backend": "airflow.models.xcom.BaseXCom"})
     assert found.is_database
     assert write_settings(write_settings(before, NEW), found) == before
+
+
+KEYS = ("core.xcom_backend", *(f"common.io.{name}" for name in OWNED["common.io"]))
+RENDERED = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["my.Backend", "-1", "text"]))
+PATHS = st.sampled_from([(), ("airflow",), ("platform", "airflow")])
+
+
+def below(path: tuple[str, ...], values: dict[str, object]) -> dict[str, object]:
+    for name in reversed(path):
+        values = {name: values, "other": {"config": {"core": {"xcom_backend": "other.X"}}}}
+    return values
+
+
+@given(values=VALUES, config=CONFIG, rendered=RENDERED, path=PATHS, own=st.booleans())
+def test_what_airflow_runs_is_read_from_its_file_and_the_revert_gives_back_the_same_document(
+    values: dict[str, object],
+    config: object,
+    rendered: dict[str, str],
+    path: tuple[str, ...],
+    own: bool,
+) -> None:
+    """Whatever the values say, where they stand, and whether the chart sets the options itself."""
+    defaults = OWNED if own else {}
+    before = below(path, values | {"config": config})
+    found = read_settings(before, rendered, path)
+    assert {k: v for k, v in found.by_option.items() if v is not None} == rendered
+    flipped = write_settings(before, NEW, defaults, path)
+    assert read_settings(flipped, path=path) == NEW
+    assert write_settings(flipped, found, defaults, path) == before
+    assert write_settings(before, found, defaults, path) == before, "changes nothing"
+
+
+@given(rest=VALUES, path=PATHS.filter(bool), odd=st.sampled_from([{}, None]))
+def test_the_sections_of_a_dependency_are_given_back_as_hollow_as_they_were(
+    rest: dict[str, object], path: tuple[str, ...], odd: dict[str, object] | None
+) -> None:
+    for before in (rest, rest | {path[0]: {}}, below(path[:-1], {path[-1]: {"config": odd}})):
+        found = read_settings(before, {}, path)
+        flipped = write_settings(before, NEW, {}, path)
+        assert read_settings(flipped, path=path) == NEW
+        assert flipped.get("config") == before.get("config"), "nothing goes beside"
+        assert write_settings(flipped, found, {}, path) == before
+
+
+def test_a_dependency_whose_values_are_null_is_refused_with_what_to_write() -> None:
+    with pytest.raises(ValuesError, match=r"airflow is null .* write a map there"):
+        write_settings({"airflow": None}, NEW, {}, ("airflow",))
+    found = read_settings({"airflow": None}, {}, ("airflow",))
+    assert write_settings({"airflow": None}, found, {}, ("airflow",)) == {"airflow": None}
+    with pytest.raises(ValuesError, match=r"airflow\.config\.core is a list"):
+        write_settings({"airflow": {"config": {"core": [1]}}}, NEW, {}, ("airflow",))
+
+
+def test_a_default_of_the_chart_that_is_not_wanted_is_taken_away() -> None:
+    name = "xcom_objectstorage_compression"
+    target = replace(NEW, compression=None)
+    found = read_settings({}, {f"common.io.{name}": "zip"})
+    flipped = write_settings({}, target, OWNED)
+    assert flipped["config"]["common.io"][name] is None, "null, to Helm, is without the default"
+    assert write_settings(flipped, found, OWNED) == {}
+
+
+@pytest.mark.parametrize(
+    "text", [" airflow.models.xcom.BaseXCom ", "airflow.models.xcom.BaseXCom\n"]
+)
+def test_space_around_a_text_counts_for_nothing_as_with_configparser(text: str) -> None:
+    before = {"config": {"core": {"xcom_backend": text}}}
+    found = read_settings(before)
+    assert found.is_database
+    assert write_settings(write_settings(before, NEW), found) == before
+
+
+def test_an_option_that_the_chart_makes_something_else_of_is_named() -> None:
+    landed = {key: value for key, value in NEW.by_option.items() if value is not None}
+    assert astray(NEW, landed) == ()
+    assert astray(NEW, {}) == KEYS
+    assert astray(BackendSettings(), {"core.xcom_backend": "<nil>"}) == ("core.xcom_backend",)
 
 
 def test_the_form_in_which_settings_stood_outlives_the_ledger() -> None:

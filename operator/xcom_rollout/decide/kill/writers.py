@@ -112,8 +112,8 @@ def writers_stopped(s: Situation) -> Finding:
     if not (current.reads_offloaded or current.is_database):
         return hold(
             "ForeignBackend",
-            f"config.core.xcom_backend of the release is {current.backend!r}: set it to the object "
-            "storage backend or remove it, by helm upgrade; the kill goes on then",
+            f"{s.release.backend_place} of the release is {current.backend!r}: set it to the "
+            "object storage backend or remove it, by helm upgrade; the kill goes on then",
         )
     if current != wanted or s.release.status != "deployed":
         return act(
