@@ -423,11 +423,11 @@ def test_a_component_that_no_upgrade_replaces_is_waited_for_after_each_delivery(
     sim.run_until("Reverted")
 
 
-def unclear(sim: Simulation, **changes: object) -> Observed:
+def unclear(sim: Simulation) -> Observed:
     seen = sim.observe()
     assert seen.release is not None
-    known = {"layout_problem": "two hold another airflow.cfg"} | changes
-    return replace(seen, release=replace(seen.release, **known))
+    problem = "two hold another airflow.cfg"
+    return replace(seen, release=replace(seen.release, layout_problem=problem))
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -450,8 +450,11 @@ def test_settings_that_cannot_be_told_are_no_ground_to_decide_on(phase: str, kil
 
 def test_the_place_of_the_settings_is_named() -> None:
     sim = Simulation([])
+    seen = sim.observe()
+    assert seen.release is not None
     mine = BackendSettings(backend="my.Backend")
-    seen = unclear(sim, layout_problem="", values_path=("platform", "airflow"), settings=mine)
+    below = replace(seen.release, values_path=("platform", "airflow"), settings=mine)
+    seen = replace(seen, release=below)
     decision = decide(seen, sim.now)
     status = summarize(seen, decision, sim.now, {})
     assert status["delivery"]["valuesPath"] == "platform.airflow"
