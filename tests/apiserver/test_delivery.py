@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.bench import CONFIG, VALUES, Bench, write_chart
+from standin.bench import CHILD, CONFIG, VALUES, Bench, write_chart
 
 from harness import tools
 from xcom_rollout.clients.errors import ActionFailed, Conflict, HelmError, SecretRotated
@@ -175,7 +175,8 @@ def test_a_place_that_no_chart_reads_is_refused_and_no_delivery_is_believed(
     assert current.settings.is_database is not bool(values), "read from airflow.cfg all the same"
     says = (
         r"airflow\.cfg would not hold what is written to airflow\.config\.core\.xcom_backend "
-        r"\(airflow\.providers.*spec\.delivery\.helm\.valuesPath"
+        r"\(airflow\.providers.*below base\.airflow: write that into "
+        r"spec\.delivery\.helm\.valuesPath"
     )
     assert any(re.search(says, words) for words in wrong.forecast(TARGET))
     for deliver in (
@@ -189,6 +190,27 @@ def test_a_place_that_no_chart_reads_is_refused_and_no_delivery_is_believed(
     assert bench.revisions() == {1: "deployed"}
     bench.delivery(chart="platform", values_path="base.airflow").apply(TARGET, 1)
     assert CFG in bench.data()["airflow.cfg"]
+
+
+def test_a_post_renderer_that_drops_comments_leaves_the_place_to_be_named(
+    bench: Bench, tmp_path: Path
+) -> None:
+    program = tmp_path / "post"
+    program.write_text("#!/bin/sh\nsed '/^# Source/d'\n")
+    program.chmod(0o755)
+    bench.install(None, "--post-renderer", str(program), chart="umbrella")
+    (words,) = bench.delivery(chart="umbrella").forecast(TARGET)
+    assert "below airflow: write that into spec.delivery.helm.valuesPath" in words
+    named = bench.delivery(chart="umbrella", values_path="airflow")
+    assert named.forecast(TARGET) == ()
+    named.apply(TARGET, 1)
+    assert CFG in bench.data()["airflow.cfg"]
+
+
+def test_a_path_that_the_chart_takes_for_a_template_is_refused(bench: Bench) -> None:
+    bench.install()
+    (words,) = bench.delivery().forecast(replace(TARGET, path="s3://c@b/{{ .Values.word }}"))
+    assert "config.common.io.xcom_objectstorage_path (s3://c@b/{{ .Values.word }})" in words
 
 
 def test_a_chart_of_another_layout_is_refused(bench: Bench) -> None:
@@ -461,6 +483,51 @@ def test_a_chart_whose_others_are_switched_off_needs_no_repository(bench: Bench)
     bench.install({"child": {"enabled": False}}, chart="parent")
     without_repository(bench).delivery(chart="parent").apply(TARGET, 1)
     assert CFG in bench.data()["airflow.cfg"]
+
+
+def in_house(bench: Bench, folder: Path, *, lock: bool, alias: str) -> HelmDelivery:
+    """Install an umbrella chart that is in no repository; what it depends on is in one."""
+    chart = folder / "inhouse"
+    write_chart(chart, {}, "size: 1\nsmall: {}\nairflow: {config: {api: {a: b}}}\n", CHILD)
+    entry = {"name": "small", "version": "1.0.0", "repository": bench.repository}
+    listed = [{**entry, "alias": alias} if alias else entry]
+    metadata = {"apiVersion": "v2", "name": "inhouse", "version": "0.1.0", "dependencies": listed}
+    (chart / "Chart.yaml").write_text(json.dumps(metadata))
+    if lock:
+        locked = {"digest": "x", "generated": "2026-01-01T00:00:00Z", "dependencies": [entry]}
+        (chart / "Chart.lock").write_text(json.dumps(locked))
+    (chart / "charts").mkdir()
+    words = ("--repo", bench.repository, "--version", "1.0.0", "--destination")
+    bench.helm("pull", "small", *words, str(chart / "charts"))
+    # Null takes a default of the dependency away: it has to stay one in the chart that is made.
+    values = {alias or "small": {"config": {"core": {"dags_folder": None, "parallelism": "7"}}}}
+    bench.helm("install", "rel", str(chart), values=values)
+    return bench.delivery("0.1.0", chart="inhouse")
+
+
+@pytest.mark.parametrize(("lock", "alias"), [(True, "airflow"), (True, ""), (False, "")])
+def test_an_umbrella_that_is_in_no_repository_is_kept_with_what_it_depends_on(
+    bench: Bench, tmp_path: Path, lock: bool, alias: str
+) -> None:
+    delivery = in_house(bench, tmp_path, lock=lock, alias=alias)
+    before, values = bench.data(), bench.values()
+    assert "dags_folder" not in before["airflow.cfg"]
+    assert delivery.forecast(TARGET) == ()
+    alone = after_a_restart(without_repository(bench)).delivery("0.1.0", chart="inhouse")
+    alone.apply(TARGET, 1)
+    assert CFG in bench.data()["airflow.cfg"]
+    alone.apply(DATABASE, 2, way_back=True)
+    assert (bench.data(), bench.values()) == (before, values)
+
+
+def test_an_umbrella_that_cannot_be_put_together_is_told_with_what_to_do(
+    bench: Bench, tmp_path: Path
+) -> None:
+    delivery = in_house(bench, tmp_path, lock=False, alias="airflow")
+    (words,) = delivery.forecast(TARGET)
+    assert "inhouse 0.1.0 depends on other charts" in words
+    assert "which chart its dependency airflow is cannot be told from its Chart.lock" in words
+    assert "Package it whole (helm dependency build, helm package)" in words
 
 
 # -- what a delivery may change ----------------------------------------------------------------

@@ -782,7 +782,8 @@ class HelmChart(Model):
         max_length=1024,
         description="Address of the chart repository: http(s)://... or oci://... Asked once, "
         "before the first delivery, and only if the chart has enabled dependencies: all else is in "
-        "Helm's record of the release.",
+        "Helm's record of the release. Where it does not have the chart, as one that is in Git "
+        "alone, these come from the repositories that Chart.yaml names.",
         json_schema_extra=cel(
             "self.matches('^(https?|oci)://.+')",
             "must be the address of a chart repository, starting with https://, http:// or oci://",

@@ -40,6 +40,8 @@ class AirflowConfig:
     """Keys of the values below which the chart that makes it finds its own."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The owned options that are set, by `section.option`."""
+    made_by: ValuesPath | None = None
+    """The same as the manifest says it, None where it does not."""
     problem: str = ""
     """Why nothing of this is known, for people; empty where it is."""
 
@@ -110,7 +112,7 @@ def _read(found: _Found, path: ValuesPath | None) -> AirflowConfig:
             # An option without a value is to Airflow one that is not set.
             if value := sections[section][name]:
                 options[f"{section}.{option}"] = value
-    return AirflowConfig(at, options)
+    return AirflowConfig(at, options, found.path)
 
 
 def _mounted_by_scheduler(texts: Iterable[str]) -> frozenset[str]:

@@ -39,7 +39,6 @@ from xcom_rollout.clients.errors import (
     SecretRotated,
     WorldError,
 )
-from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.observed import Maker, Release, Rollout
 from xcom_rollout.decide.settings import (
@@ -50,7 +49,7 @@ from xcom_rollout.decide.settings import (
     write_settings,
 )
 from xcom_rollout.deliver import rights
-from xcom_rollout.deliver.airflow_config import ValuesPath, airflow_config
+from xcom_rollout.deliver.airflow_config import AirflowConfig, ValuesPath, airflow_config
 from xcom_rollout.deliver.chart import archive_of, content_digest
 from xcom_rollout.deliver.kept_chart import ChartShelf, ChartState, write_whole
 from xcom_rollout.deliver.keys import merged_below, present_keys
@@ -73,6 +72,7 @@ from xcom_rollout.deliver.release import (
     revision_of,
     secrets_path,
 )
+from xcom_rollout.deliver.repository import compose, pull_whole
 from xcom_rollout.release.objects import list_workloads
 from xcom_rollout.stored.names import config_map_path
 from xcom_rollout.world import World
@@ -182,8 +182,8 @@ class HelmDelivery:
 
         Where it is kept already, nothing is done. The chart is made from Helm's record of the
         release. Only where that is not complete, for the chart depends on others, it comes from
-        `spec.delivery.helm.chart.repository`. Either way it is rendered with the values of the
-        release and compared with what that was made of.
+        `spec.delivery.helm.chart.repository`, or these come from where Chart.yaml has them. Either
+        way it is rendered with the values of the release and compared with what that was made of.
 
         Raises:
             ActionFailed: there is no such chart, or it is not what the release was made of.
@@ -395,29 +395,41 @@ class HelmDelivery:
 
     def _fitting_archive(self, stored: StoredRelease) -> bytes:
         """Return an archive of the chart that renders what the release was made of."""
-        problem = ""
-        if not stored.dependencies:
-            archive = archive_of(self._record(stored)["chart"])
-            problem = self._unlike(stored, archive, "made from Helm's record of the release")
-            if not problem:
+        problems: list[ActionFailed | HelmError] = []
+        for origin, made in self._origins(stored):
+            try:
+                archive = made()
+                unlike = self._unlike(stored, archive, origin)
+            except (HelmError, Malformed) as error:
+                problems.append(HelmError(error.message))
+                continue
+            if not unlike:
                 return archive
+            problems.append(ActionFailed(unlike))
         if other := self._other_chart(stored):
             raise ActionFailed(
-                f"{other}, which is not kept in the cluster, and "
-                + (problem or "Helm's record of it is not complete, for it depends on other charts")
-                + ": write that one, and its repository, into spec.delivery.helm.chart"
+                f"{other}, which is not kept in the cluster, and {problems[0].message}: write that "
+                "one, and its repository, into spec.delivery.helm.chart"
             )
+        first, *more = problems
+        if stored.dependencies and more:
+            raise type(first)(f"{first.message}. {more[0].message}")
+        raise first
+
+    def _origins(self, stored: StoredRelease) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        """Yield where the chart of the release can come from, the likeliest first."""
+        helm, folder, record = self.world.helm, self.world.work / "charts", self._record(stored)
+        if not stored.dependencies:
+            yield "made from Helm's record of the release", lambda: archive_of(record["chart"])
         # A chart may hold others that its Chart.yaml does not name.
-        try:
-            archive = pull(self.world.helm, self._chart, self.world.work / "charts")
-        except HelmError as error:
-            if not problem:
-                raise
-            raise ActionFailed(problem) from error
-        unlike = self._unlike(stored, archive, f"pulled from {self._chart.repository}")
-        if unlike:
-            raise ActionFailed(problem or unlike)
-        return archive
+        if not self._other_chart(stored):
+            repository = self._chart.repository
+            yield f"pulled from {repository}", lambda: pull_whole(helm, self._chart, folder)
+        if stored.dependencies:
+            yield (
+                "made from Helm's record of the release and the charts that it depends on",
+                lambda: compose(helm, record["chart"], folder),
+            )
 
     def _unlike(self, stored: StoredRelease, archive: bytes, origin: str) -> str:
         """Return how the chart differs from what the release was made of; empty if it does not."""
@@ -475,20 +487,20 @@ class HelmDelivery:
                 something else.
         """
         chart = self._chart_file(stored)
-        manifest, wrong = self._render_and_compare(stored, chart, settings)
+        manifest, made, wrong = self._render_and_compare(stored, chart, settings)
         places = {place_of(option, stored.airflow.path) for option in wrong}
         if places & settings.as_written.keys():
             kept = {place: was for place, was in settings.as_written.items() if place not in places}
             settings = replace(settings, as_written=kept)
-            manifest, wrong = self._render_and_compare(stored, chart, settings)
+            manifest, made, wrong = self._render_and_compare(stored, chart, settings)
         if wrong:
-            raise ActionFailed(self._not_taken(stored, settings, wrong))
+            raise ActionFailed(_not_taken(stored, settings, wrong, made))
         return settings, manifest
 
     def _render_and_compare(
         self, stored: StoredRelease, chart: Path, settings: BackendSettings
-    ) -> tuple[str, tuple[str, ...]]:
-        """Return the manifest, and the options that it has otherwise.
+    ) -> tuple[str, AirflowConfig, tuple[str, ...]]:
+        """Return the manifest, its airflow.cfg, and the options that this has otherwise.
 
         Raises:
             ActionFailed: it has no airflow.cfg that could be Airflow's.
@@ -497,23 +509,7 @@ class HelmDelivery:
         made = airflow_config(manifest, self._values_path)
         if made.problem:
             raise ActionFailed(f"release {stored.name}: {made.problem}")
-        return manifest, astray(settings, made.options)
-
-    def _not_taken(
-        self, stored: StoredRelease, settings: BackendSettings, wrong: Sequence[str]
-    ) -> str:
-        asked = settings.by_option
-        places = ", ".join(
-            f"{place_of(option, stored.airflow.path)} ({asked[option] or 'not set'})"
-            for option in wrong
-        )
-        return (
-            f"release {stored.name}: airflow.cfg would not hold what is written to {places} in the "
-            f"values: the chart {stored.chart_name} {stored.chart_version} makes it of something "
-            "else. If Airflow's chart is a dependency of it, name the key of its values in "
-            "spec.delivery.helm.valuesPath (such as airflow); if a template or another value "
-            "decides, let it take config.<section>.<option>, as Airflow's own chart does"
-        )
+        return manifest, made, astray(settings, made.options)
 
     def _difference(
         self, stored: StoredRelease, settings: BackendSettings
@@ -837,10 +833,41 @@ class HelmDelivery:
 def _same_but_for(settings: BackendSettings, one: StoredRelease, other: StoredRelease) -> bool:
     """Tell whether two revisions were made of the same, but for the settings that a flip owns."""
     try:
-        values = [write_settings(each.values, settings, each.options) for each in (one, other)]
+        values = [
+            write_settings(each.values, settings, each.options, each.airflow.path)
+            for each in (one, other)
+        ]
     except ValuesError:
         return False
     return one.chart_digest == other.chart_digest and values[0] == values[1]
+
+
+def _not_taken(
+    stored: StoredRelease, settings: BackendSettings, wrong: Sequence[str], made: AirflowConfig
+) -> str:
+    """Return that the chart makes something else of these options, and what to do."""
+    asked, path = settings.by_option, stored.airflow.path
+    places = ", ".join(
+        f"{place_of(option, path)} ({asked[option] or 'not set'})" for option in wrong
+    )
+    if made.made_by is not None and made.made_by != path:
+        named = ".".join(made.made_by)
+        remedy = (
+            f"airflow.cfg is made by the chart whose values are below {named}: write that into "
+            "spec.delivery.helm.valuesPath"
+            if named
+            else "airflow.cfg is made by that chart itself: take spec.delivery.helm.valuesPath out"
+        )
+    else:
+        remedy = (
+            "if a template or another value decides, let it take config.<section>.<option>, as "
+            "Airflow's own chart does; if Airflow's chart is another one below it, name the key of "
+            "its values in spec.delivery.helm.valuesPath (such as airflow)"
+        )
+    return (
+        f"release {stored.name}: airflow.cfg would not hold what is written to {places} in the "
+        f"values of the chart {stored.chart_name} {stored.chart_version}; {remedy}"
+    )
 
 
 def _status(metadata: Json) -> str:
@@ -880,36 +907,3 @@ def upgrade_arguments(
         "--no-hooks",
         *extra,
     )
-
-
-def pull(helm: HelmRunner, chart: HelmChart, folder: Path) -> bytes:
-    """Return the archive of the chart from its repository.
-
-    Raises:
-        HelmError: the repository cannot be reached or has no such chart.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    oci = chart.repository.startswith("oci://")
-    source = (
-        (f"{chart.repository.rstrip('/')}/{chart.name}",)
-        if oci
-        else (chart.name, "--repo", chart.repository)
-    )
-    with tempfile.TemporaryDirectory(dir=folder, prefix="pull-") as target:
-        try:
-            helm.run(("pull", *source, "--version", chart.version, "--destination", target))
-        except HelmError as error:
-            raise HelmError(
-                f"spec.delivery.helm.chart: {chart.name} {chart.version} depends on other charts, "
-                "so Helm's record of the release is not complete, and it cannot be pulled from "
-                f"{chart.repository}: {error.message}"
-            ) from error
-        got = Path(target) / f"{chart.name}-{chart.version}.tgz"
-        if not got.is_file():
-            # Helm takes a version such as 1.16 for a range.
-            found = ", ".join(sorted(path.name for path in Path(target).iterdir())) or "nothing"
-            raise HelmError(
-                f"spec.delivery.helm.chart.version: {chart.version!r} must be one exact version; "
-                f"the repository gave {found}"
-            )
-        return got.read_bytes()

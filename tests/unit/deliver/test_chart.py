@@ -10,7 +10,13 @@ import pytest
 
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.deliver.chart import archive_of, content_digest, dependencies
+from xcom_rollout.deliver.chart import (
+    Packed,
+    archive_of,
+    content_digest,
+    dependencies,
+    dependency_sources,
+)
 
 
 def file(name: str, text: str) -> Json:
@@ -84,3 +90,73 @@ def test_dependencies_count_and_their_merged_values_do_not() -> None:
 def test_a_record_without_a_chart_is_named() -> None:
     with pytest.raises(Malformed, match="holds no chart"):
         archive_of({"metadata": None})
+
+
+REPOSITORY = "https://charts.example"
+
+
+def umbrella(*items: Json, lock: list[Json] | None = None) -> Json:
+    listed = [{"repository": REPOSITORY, "enabled": True, **item} for item in items]
+    locked = [{"repository": REPOSITORY, **item} for item in lock or []]
+    return {
+        **CHART,
+        "metadata": {**CHART["metadata"], "dependencies": listed},
+        "lock": {"dependencies": locked} if locked else None,
+    }
+
+
+AIRFLOW: Json = {"name": "airflow", "version": "1.16.0"}
+REDIS: Json = {"name": "redis", "version": "18.1.0"}
+ALIASED: Json = {"name": "af", "alias": "af", "version": "1.x"}
+
+
+@pytest.mark.parametrize(
+    ("chart", "found"),
+    [
+        (umbrella(AIRFLOW), [("airflow", "airflow", "1.16.0")]),
+        (
+            umbrella({**AIRFLOW, "version": "1.x"}, lock=[AIRFLOW, REDIS]),
+            [("airflow", "airflow", "1.16.0")],
+        ),
+        (umbrella(ALIASED, lock=[AIRFLOW]), [("af", "airflow", "1.16.0")]),
+        (
+            umbrella(REDIS, ALIASED, lock=[AIRFLOW, REDIS]),
+            [("redis", "redis", "18.1.0"), ("af", "airflow", "1.16.0")],
+        ),
+    ],
+    ids=["no lock", "a range", "an alias", "an alias beside another"],
+)
+def test_dependencies_are_found_by_the_lock(chart: Json, found: list[tuple[str, str, str]]) -> None:
+    sources = dependency_sources(chart)
+    assert [(one.key, one.name, one.version) for one in sources] == found
+    assert all(one.repository == REPOSITORY and "enabled" not in one.entry for one in sources)
+
+
+@pytest.mark.parametrize(
+    ("chart", "says"),
+    [
+        (umbrella(ALIASED), "which chart its dependency af is cannot be told"),
+        (umbrella(ALIASED, lock=[AIRFLOW, REDIS]), "which chart its dependency af is"),
+        (umbrella({**AIRFLOW, "repository": "file://../airflow"}), "airflow comes from no repo"),
+        (umbrella({**AIRFLOW, "repository": ""}), "airflow comes from no repository"),
+    ],
+    ids=["an alias without a lock", "two that fit", "a folder", "vendored"],
+)
+def test_a_dependency_of_which_the_origin_is_not_on_record_is_named(chart: Json, says: str) -> None:
+    with pytest.raises(Malformed, match=says):
+        dependency_sources(chart)
+
+
+def test_defaults_of_a_dependency_do_not_become_those_of_its_parent() -> None:
+    own = archive_of({**CHART, "values": {"config": {"core": {"a": 1}, "api": {}}, "size": 5}})
+    merged = {"config": {"core": {"a": 1, "b": 2}, "api": {}}, "size": 6, "global": {}}
+    chart = {**umbrella(ALIASED, lock=[AIRFLOW]), "values": {"af": merged, "size": 5}}
+    (source,) = dependency_sources(chart)
+    found = members(archive_of(chart, [Packed(source, own)]))
+    assert json.loads(found["airflow/values.yaml"]) == {
+        "af": {"config": {"core": {"b": 2}}, "size": 6, "global": {}},
+        "size": 5,
+    }
+    assert found["airflow/charts/airflow-1.16.0.tgz"] == own
+    (entry,) = json.loads(found["airflow/Chart.yaml"])["dependencies"]
+    assert (entry["name"], entry["alias"], entry["version"]) == ("airflow", "af", "1.x")

@@ -1,0 +1,87 @@
+"""Charts from repositories: a whole one, or those that the chart in Helm's record depends on.
+
+An umbrella chart often lives in Git alone and is in no repository, while the chart of Airflow below
+it is. Then Helm's record has the one, and the repository that Chart.yaml names has the other.
+"""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from xcom_rollout.api.v1alpha1 import HelmChart
+from xcom_rollout.clients.errors import HelmError, Malformed
+from xcom_rollout.clients.helm import HelmRunner
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.deliver.chart import Packed, archive_of, dependency_sources
+
+_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
+_VERSION: Final = re.compile("[v0-9][A-Za-z0-9.+-]*")
+_USER: Final = re.compile(r"//[^/@]*@")
+_PACKAGE_IT: Final = (
+    "Package it whole (helm dependency build, helm package) and put it into the repository that "
+    "spec.delivery.helm.chart names"
+)
+
+
+def pull_whole(helm: HelmRunner, chart: HelmChart, folder: Path) -> bytes:
+    """Return the archive of the chart that the spec names.
+
+    Raises:
+        HelmError: the repository cannot be reached or has no such chart.
+    """
+    try:
+        return pull(helm, chart.repository, chart.name, chart.version, folder)
+    except HelmError as error:
+        raise HelmError(
+            f"spec.delivery.helm.chart: {chart.name} {chart.version} depends on other charts, "
+            "so Helm's record of the release is not complete, and it cannot be pulled from "
+            f"{chart.repository}: {error.message}"
+        ) from error
+
+
+def compose(helm: HelmRunner, chart: Json, folder: Path) -> bytes:
+    """Return an archive of the chart of Helm's record, with what it depends on.
+
+    Raises:
+        HelmError: a dependency cannot be pulled, or it is not known from where.
+    """
+    packed = []
+    try:
+        for one in dependency_sources(chart):
+            archive = pull(helm, one.repository, one.name, one.version, folder)
+            packed.append(Packed(one, archive))
+        return archive_of(chart, packed)
+    except (HelmError, Malformed) as error:
+        said = _USER.sub("//", error.message)
+        raise HelmError(
+            f"Helm's record of the chart cannot be completed: {said}. {_PACKAGE_IT}"
+        ) from error
+
+
+def pull(helm: HelmRunner, repository: str, name: str, version: str, folder: Path) -> bytes:
+    """Return the archive of a chart.
+
+    Raises:
+        HelmError: the repository cannot be reached or has no such chart.
+    """
+    if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
+        # It goes to the command line, and Chart.yaml may be anybody's.
+        raise HelmError(f"the chart {name!r} of version {version!r} cannot be asked for by name")
+    folder.mkdir(parents=True, exist_ok=True)
+    oci = repository.startswith("oci://")
+    source: Sequence[str] = (
+        (f"{repository.rstrip('/')}/{name}",) if oci else (name, "--repo", repository)
+    )
+    with tempfile.TemporaryDirectory(dir=folder, prefix="pull-") as target:
+        helm.run(("pull", *source, "--version", version, "--destination", target))
+        got = Path(target) / f"{name}-{version}.tgz"
+        if not got.is_file():
+            # Helm takes a version such as 1.16 for a range.
+            found = ", ".join(sorted(path.name for path in Path(target).iterdir())) or "nothing"
+            raise HelmError(
+                f"{version!r} must be one exact version of the chart {name}; the repository gave "
+                f"{found}"
+            )
+        return got.read_bytes()
