@@ -46,3 +46,9 @@ def test_argo_cd_is_known_by_its_annotation_and_its_label() -> None:
         said = owner(workload(**metadata))
         assert "Argo CD" in said
         assert "argocd app set prod --sync-policy none" in said
+
+
+def test_the_settings_of_a_dependency_are_named_where_they_stand() -> None:
+    flux = {"helm.toolkit.fluxcd.io/name": "prod"}
+    said = foreign_owner("airflow", "data", flux, [], ("platform", "airflow"))
+    assert "platform.airflow.config.core.xcom_backend and platform.airflow.config.common" in said
