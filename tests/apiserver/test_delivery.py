@@ -280,11 +280,50 @@ def test_an_upgrade_that_somebody_makes_while_a_delivery_is_compared_is_not_undo
     bench: Bench, monkeypatch: pytest.MonkeyPatch, way_back: bool
 ) -> None:
     bench.install()
-    upgrade_after(bench, monkeypatch, "_arriving")
+    upgrade_after(bench, monkeypatch, "_manifest")
     with pytest.raises(Conflict, match="at revision 2, and this was decided on revision 1"):
         bench.delivery().apply(TARGET, 1, way_back=way_back)
     assert bench.values() == {"size": 7}
     assert max(bench.revisions()) == 2
+
+
+def test_nor_is_one_while_a_way_back_that_changes_a_key_is_looked_at_more_closely(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.install({"jwtSecret": ""})
+    upgrade_after(bench, monkeypatch, "_arriving")
+    with pytest.raises(Conflict, match="was decided on revision 1"):
+        bench.delivery().apply(TARGET, 1, way_back=True)
+    assert bench.values() == {"size": 7}
+
+
+def test_nor_is_one_that_is_made_when_the_delivery_has_been_allowed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.install()
+    upgrade_after(bench, monkeypatch, "_expect_still")
+    with pytest.raises((Conflict, HelmError)):
+        bench.delivery().apply(TARGET, 1)
+    assert bench.values() == {"size": 7}
+    assert bench.data()["size"] == "7"
+
+
+def test_a_delivery_that_changes_the_options_only_is_rendered_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.install()
+    bench.delivery().keep_chart()
+    commands: list[str] = []
+    run = HelmRunner.run
+
+    def counted(self: HelmRunner, arguments: Any, **words: Any) -> str:
+        commands.append(arguments[0])
+        return run(self, arguments, **words)
+
+    monkeypatch.setattr(HelmRunner, "run", counted)
+    bench.delivery().apply(TARGET, 1)
+    assert commands == ["upgrade"]
+    assert CFG in bench.data()["airflow.cfg"]
 
 
 def test_a_pending_release_is_never_forced(bench: Bench) -> None:

@@ -18,7 +18,8 @@ from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.ledger import Component
 from xcom_rollout.decide.observed import JobKind, Rollout
 from xcom_rollout.probe.job import Mounts, RunsFile, probe_job
-from xcom_rollout.release.objects import READERS, PodTemplate, release_selector
+from xcom_rollout.release.objects import PodTemplate
+from xcom_rollout.release.readers import READERS, readers_of
 
 MAIN: Json = {
     "name": "scheduler",
@@ -150,8 +151,9 @@ def test_the_static_audit_keeps_what_brings_the_dags(rollout: Rollout) -> None:
 
 def test_nothing_takes_the_pod_for_one_of_airflow(rollout: Rollout) -> None:
     job = made(rollout)
-    metadata = job["spec"]["template"]["metadata"]
-    assert not matches(parse_selector(release_selector("airflow")), metadata["labels"])
+    template = job["spec"]["template"]
+    metadata = template["metadata"]
+    assert readers_of([template]) == []
     for component in (*READERS, "flower", "pgbouncer", "redis", "statsd"):
         of_chart = f"tier=airflow,component={component},release=airflow"
         assert not matches(parse_selector(of_chart), metadata["labels"])
