@@ -262,14 +262,22 @@ def test_a_release_that_moved_on_is_left_alone(bench: Bench) -> None:
     assert current.revision == 1
 
 
-def upgrade_after(bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """Let somebody upgrade the release just after a method of `HelmDelivery` has read it."""
+def upgrade_at(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str, *, before: bool = False
+) -> None:
+    """Let somebody upgrade the release just after a method of `HelmDelivery`, or before it."""
     read = getattr(HelmDelivery, method)
 
-    def meddle(self: HelmDelivery, *words: Any) -> Any:
-        found = read(self, *words)
+    def upgrade() -> None:
         repository = ("--repo", bench.repository, "--version", "1.0.0")
         bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values={"size": 7})
+
+    def meddle(self: HelmDelivery, *words: Any) -> Any:
+        if before:
+            upgrade()
+        found = read(self, *words)
+        if not before:
+            upgrade()
         return found
 
     monkeypatch.setattr(HelmDelivery, method, meddle)
@@ -280,7 +288,7 @@ def test_an_upgrade_that_somebody_makes_while_a_delivery_is_compared_is_not_undo
     bench: Bench, monkeypatch: pytest.MonkeyPatch, way_back: bool
 ) -> None:
     bench.install()
-    upgrade_after(bench, monkeypatch, "_manifest")
+    upgrade_at(bench, monkeypatch, "_expect_still", before=True)
     with pytest.raises(Conflict, match="at revision 2, and this was decided on revision 1"):
         bench.delivery().apply(TARGET, 1, way_back=way_back)
     assert bench.values() == {"size": 7}
@@ -291,7 +299,7 @@ def test_nor_is_one_while_a_way_back_that_changes_a_key_is_looked_at_more_closel
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.install({"jwtSecret": ""})
-    upgrade_after(bench, monkeypatch, "_arriving")
+    upgrade_at(bench, monkeypatch, "_arriving")
     with pytest.raises(Conflict, match="was decided on revision 1"):
         bench.delivery().apply(TARGET, 1, way_back=True)
     assert bench.values() == {"size": 7}
@@ -301,7 +309,7 @@ def test_nor_is_one_that_is_made_when_the_delivery_has_been_allowed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.install()
-    upgrade_after(bench, monkeypatch, "_expect_still")
+    upgrade_at(bench, monkeypatch, "_expect_still")
     with pytest.raises((Conflict, HelmError)):
         bench.delivery().apply(TARGET, 1)
     assert bench.values() == {"size": 7}
@@ -753,7 +761,7 @@ def test_an_upgrade_that_somebody_makes_while_a_revision_is_looked_for_is_not_ro
 ) -> None:
     bench.install()
     bench.delivery().apply(TARGET, 1)
-    upgrade_after(bench, monkeypatch, "_earlier")
+    upgrade_at(bench, monkeypatch, "_earlier")
     with pytest.raises(Conflict, match="at revision 3, and this was decided on revision 2"):
         bench.delivery().roll_back(DATABASE, 2)
     assert bench.data()["size"] == "7"
