@@ -12,6 +12,7 @@ import array
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -23,6 +24,8 @@ ANSWERED = ("census", "forget")
 _MOST = 64 * 1024
 _PATIENCE = 5.0
 """Seconds that a caller has to say what it wants."""
+_LOOK = 0.02
+"""Seconds between two looks whether an answer is complete."""
 
 
 class Question(NamedTuple):
@@ -83,13 +86,28 @@ def _answer(caller: socket.socket, server: socket.socket) -> bool:
         _be(question)
     for file in question.files:
         os.close(file)
-    _, status = os.waitpid(child, 0)
+    status = _status(child, caller)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
     try:
         caller.sendall(bytes((code,)))
     except OSError:
         return True  # the caller is gone, and its answer with it
     return True
+
+
+def _status(child: int, caller: socket.socket) -> int:
+    """Return how the child ended; where the caller goes away before, it is ended.
+
+    Who asked has given up, and a question that hangs in the database must not keep the next.
+    """
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+        # The caller says nothing more: what can be read is its end.
+        if select.select([caller], [], [], _LOOK)[0]:
+            os.kill(child, signal.SIGKILL)
+            return os.waitpid(child, 0)[1]
 
 
 def _question(caller: socket.socket) -> Question | None:

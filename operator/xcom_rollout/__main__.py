@@ -122,7 +122,9 @@ def run(configuration: Configuration) -> int:
     cached = replace(world, api=CachedKube(world.api, cache))
     rollouts = ClusterRollouts(kube, cached.api)
     in_pod = kube.config.fname is None
-    holder = Holder.of_this_process(world.instance, kube.namespace if in_pod else None)
+    holder = Holder.of_this_process(
+        world.instance, kube.namespace if in_pod else None, os.environ.get("POD_NAME", "")
+    )
     leases = Leases(world.api, holder)
 
     def look(rollout: "Rollout") -> "Observed":

@@ -130,7 +130,8 @@ def _instance(*, in_pod: bool) -> str:
     """Return a name that a container of the same pod has again after it was restarted."""
     if not in_pod:
         return uuid.uuid4().hex[:12]
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
+    name = os.environ.get("POD_NAME") or socket.gethostname()
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def _work_folder() -> Path:

@@ -40,6 +40,8 @@ LIST_SECONDS: Final = 20.0
 """Time between two lists of all rollouts."""
 TOGETHER: Final = timedelta(seconds=0.3)
 """Time in which the ends of pods are taken together: one act of a kill ends many."""
+APART: Final = timedelta(seconds=2)
+"""Shortest time between two passes that ends of pods ask for: where there are many, they never cease."""
 
 ListRollouts = Callable[[str], Iterable[Mapping[str, Any]]]
 """Each rollout of a namespace, or of all for EVERY_NAMESPACE, as the API server shows it."""
@@ -150,7 +152,7 @@ class Wakeups:
         with self._lock:
             woken = tuple(self._killing)
         for key in woken:
-            self._queue.add_after(key, TOGETHER)
+            self._queue.hasten(key, TOGETHER, APART)
 
     def job(self, raw: Mapping[str, Any]) -> None:
         """Take an event of a Job that belongs to a rollout."""

@@ -23,22 +23,24 @@ from pathlib import Path
 from typing import Final
 
 from xcom_rollout.api import names
-from xcom_rollout.clients.errors import Conflict, Forbidden, WorldError
+from xcom_rollout.clients.errors import Conflict, Forbidden, KubeError, WorldError
 from xcom_rollout.clients.kube import Json, KubeApi
-from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.kube_path import object_path, segment
 from xcom_rollout.clients.times import parse_time
+from xcom_rollout.release.pods import has_ended, is_terminating
 
 NAME: Final = "xcom-rollout"
 DURATION: Final = timedelta(minutes=15)
 """How long a Lease is taken for; what is begun in the last of it must end in it (`MARGIN`)."""
-RENEWAL: Final = timedelta(minutes=9)
+RENEWAL: Final = timedelta(minutes=7)
 """Age from which on a Lease is renewed when something is to be written."""
-MARGIN: Final = timedelta(minutes=3)
-"""Longest time that one effect takes (helm, and the rollback that may follow), with the difference
-between the clocks of two API servers."""
+MARGIN: Final = timedelta(minutes=6)
+"""Longest time that one effect takes, with the difference between the clocks of two API servers. A
+delivery that is looked at closely renders some four times, upgrades, and may be rolled back."""
 LOOK_AGAIN: Final = timedelta(seconds=30)
 """Time after which one that stands by tries again."""
 
+_LONGEST_HOST: Final = 63
 _POD: Final = f"{names.GROUP}/holder-pod"
 _HOST: Final = f"{names.GROUP}/holder-host"
 _API_VERSION: Final = "coordination.k8s.io/v1"
@@ -48,6 +50,10 @@ log = logging.getLogger(__name__)
 
 class StandsBy(WorldError):  # noqa: N818 - named after what happens
     """Another operator acts in this namespace."""
+
+
+class Unleased(WorldError):  # noqa: N818 - named after what happens
+    """The right to Leases is missing. Raised once for a namespace; then this operator acts."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +71,19 @@ class Holder:
     host: str = ""
 
     @staticmethod
-    def of_this_process(instance: str, namespace: str | None) -> "Holder":
+    def of_this_process(instance: str, namespace: str | None, pod: str = "") -> "Holder":
         """Return what this process is.
 
         Args:
             namespace: that of its pod; None outside of a cluster.
+            pod: name of its pod where that is known; the host's name is that name cut short, so a
+                long one is not believed.
         """
-        name = socket.gethostname()
+        host = socket.gethostname()
         if namespace is None:
-            return Holder(f"{name}_{instance}", host=f"{name}/{os.getpid()}")
-        return Holder(f"{name}_{instance}", pod=f"{namespace}/{name}")
+            return Holder(f"{host}_{instance}", host=f"{host}/{os.getpid()}")
+        name = pod or (host if len(host) < _LONGEST_HOST else "")
+        return Holder(f"{pod or host}_{instance}", pod=f"{namespace}/{name}" if name else "")
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -95,6 +104,7 @@ class Leases:
     monotonic: Callable[[], float] = since_boot
     _held: dict[str, float] = field(default_factory=dict)
     """When each was asked for last, in seconds of `monotonic`."""
+    _unleased: set[str] = field(default_factory=set)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,11 +115,14 @@ class Leases:
 
         Raises:
             StandsBy: another one acts there.
+            Unleased: the right to Leases is missing; said once, and not waited for.
             Conflict: another one was quicker.
             WorldError: the Lease could not be read or written. One that is held still is enough for
                 as long as everything that may begin now ends within its time.
         """
         with self._lock_of(namespace):
+            if namespace in self._unleased:
+                return
             since = self._held.get(namespace)
             age = None if since is None else timedelta(seconds=self.monotonic() - since)
             if age is not None and age < RENEWAL:
@@ -121,6 +134,14 @@ class Leases:
             except (StandsBy, Conflict):
                 self._held.pop(namespace, None)
                 raise
+            except Forbidden as refused:
+                # Of an operator that is newer than its Role: a kill must not wait for that.
+                self._unleased.add(namespace)
+                raise Unleased(
+                    f"no Lease is held in the namespace {namespace!r}, so a second operator there "
+                    f"would not be kept from acting: {refused.message}. Give the operator's Role "
+                    "get, create and update of leases.coordination.k8s.io, and restart it"
+                ) from refused
             except WorldError as error:
                 if age is None or age >= DURATION - MARGIN:
                     raise
@@ -173,8 +194,18 @@ class Leases:
         }
         if lease is not None:
             self.api.replace(_path(namespace, NAME), body)
-        elif not self.api.create(_path(namespace), body):
+        elif not self._create(namespace, body):
             raise Conflict(f"another operator took the Lease of {namespace!r}")
+
+    def _create(self, namespace: str, body: Json) -> bool:
+        """Return whether it was made, or can be made by nobody: the namespace is being deleted."""
+        try:
+            return self.api.create(_path(namespace), body)
+        except KubeError:
+            found = self.api.find(f"api/v1/namespaces/{segment(namespace)}")
+            if found is not None and not is_terminating(found):
+                raise
+            return True
 
     def _other(self, lease: Json) -> str:
         """Return who else acts; empty where nobody does."""
@@ -200,9 +231,11 @@ class Leases:
             if namespace != self.me.pod.partition("/")[0]:
                 return False
             try:
-                return self.api.find(object_path(namespace, "pods", name)) is None
+                found = self.api.find(object_path(namespace, "pods", name))
             except Forbidden:
                 return False
+            # One that was evicted stays as an object, and runs nowhere.
+            return found is None or has_ended(found)
         if host and self.me.host:
             name, _, number = host.partition("/")
             here = self.me.host.partition("/")[0]

@@ -17,7 +17,7 @@ from xcom_rollout.api.parse import SpecInvalidError
 from xcom_rollout.clients.errors import Conflict, WorldError
 from xcom_rollout.controller.events import Note, Recorder, Severity, notes_of
 from xcom_rollout.controller.failures import Failures, of_lasting, patience_for
-from xcom_rollout.controller.lease import StandsBy
+from xcom_rollout.controller.lease import StandsBy, Unleased
 from xcom_rollout.controller.status_diff import differs, transitions, without_nulls, worth_telling
 from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.core import decide
@@ -57,6 +57,8 @@ LONGEST_IN_KILL: Final = timedelta(seconds=10)
 
 STANDING_BY: Final = "StandingBy"
 """Reason of the Event by which an operator tells that another one acts."""
+NO_LEASE: Final = "LeaseForbidden"
+"""Reason of the Event by which an operator tells that nobody else would be kept from acting."""
 ACTION_REMARK: Final = "ActionRemark"
 """Reason of an Event on how an action was done: a key that was kept, a rollback in its place."""
 
@@ -262,12 +264,12 @@ class Reconciler:
             rest = self._rest(key, observed, decision, calm=not differs(previous, status))
             return rest, raw, None
         started = self.now()
-        self._hold(key)
         glanced = isinstance(seen, tuple)
         perform = self.upkeep if glanced and self.upkeep is not None else self.perform
         try:
+            self._hold(key, raw)
             said = perform(observed, decision.action)
-        except Conflict:
+        except (Conflict, StandsBy):
             raise
         except Exception as error:
             if self._put_off(key, decision, error):
@@ -328,7 +330,7 @@ class Reconciler:
         previous = raw.get("status") or {}
         changes = transitions(previous, status)
         if differs(previous, status):
-            self._hold(key)
+            self._may_tell(key, raw)
             wanted = without_nulls(status)
             raw = self.rollouts.write_status(raw, wanted)
             if differs(raw.get("status"), wanted):
@@ -351,15 +353,32 @@ class Reconciler:
         self.recorder.record(raw, told.values())
         return raw
 
-    def _hold(self, key: Key) -> None:
+    def _hold(self, key: Key, raw: Raw) -> None:
         """Make sure that no other operator acts.
 
         Raises:
             StandsBy: one does.
+            WorldError: that is not known.
         """
-        self.hold(key.namespace)
+        try:
+            self.hold(key.namespace)
+        except Unleased as unleased:
+            log.warning("no Lease", extra={"rollout": str(key), "why": unleased.message})
+            self.recorder.record(raw, (Note(Severity.WARNING, NO_LEASE, unleased.message),))
         if self.standing_by.pop(key, None) is not None:
             log.info("stands by no longer", extra={"rollout": str(key)})
+
+    def _may_tell(self, key: Key, raw: Raw) -> None:
+        """Raise where another operator acts, and tells how it stands.
+
+        A status is written all the same where that is not known: it says so.
+        """
+        try:
+            self._hold(key, raw)
+        except (Conflict, StandsBy):
+            raise
+        except WorldError as error:
+            log.warning("the Lease is not known", extra={"rollout": str(key), "why": error.message})
 
     def _tell_standing_by(self, key: Key, why: str) -> None:
         """Tell that another operator acts: once, in the log and as an Event."""

@@ -69,6 +69,8 @@ class WorkQueue(Generic[K]):
         """A heap. An entry counts only while `_due` holds its time for the key."""
         self._numbers = itertools.count()
         self._failures: dict[K, int] = {}
+        self._hastened: dict[K, float] = {}
+        """When the last pass that was hastened is, or was, due."""
         self._closed = False
 
     def add(self, key: K) -> None:
@@ -83,6 +85,7 @@ class WorkQueue(Generic[K]):
                 self._urgent.add(key)
             else:
                 self._urgent.discard(key)
+                self._hastened.pop(key, None)
             self._changed.notify_all()
 
     def add_after(self, key: K, delay: timedelta) -> None:
@@ -94,6 +97,22 @@ class WorkQueue(Generic[K]):
             self._due[key] = due
             heapq.heappush(self._timers, (due, next(self._numbers), key))
             self._changed.notify_all()
+
+    def hasten(self, key: K, delay: timedelta, apart: timedelta) -> None:
+        """Ask for a pass over `key` after `delay`, for what happens often.
+
+        Not sooner than `apart` after the last one that was asked for so; and not while passes over
+        the key fail, for their back-off is there to spare somebody.
+        """
+        with self._changed:
+            if key in self._failures:
+                return
+            now = self._clock()
+            last = self._hastened.get(key, now - apart.total_seconds())
+            due = max(now + delay.total_seconds(), last + apart.total_seconds())
+            if due < self._due.get(key, due + 1):
+                self._hastened[key] = due
+                self.add_after(key, timedelta(seconds=due - now))
 
     def add_failed(self, key: K, longest: timedelta = LONGEST_RETRY) -> timedelta:
         """Ask for another pass over `key` after its back-off, and return that delay.

@@ -34,10 +34,10 @@ WAITING: Final = f"""{_READ}
 import array, json, socket
 probe, words = sys.argv[2], sys.argv[3:]
 host = os.environ.get("HOSTNAME", "")
-name = "\\0xcom_probe-%d-%s" % (os.stat("/proc/self/ns/mnt").st_ino, host)
 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as waiting:
     try:
-        waiting.connect(name)
+        number = os.stat("/proc/self/ns/mnt").st_ino
+        waiting.connect("\\0xcom_probe-%d-%s" % (number, host))
     except OSError:
         if size:
             os.set_inheritable(fd, True)

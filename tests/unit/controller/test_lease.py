@@ -19,6 +19,7 @@ from xcom_rollout.controller.lease import (
     Holder,
     Leases,
     StandsBy,
+    Unleased,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Cluster:
     objects: dict[str, Json] = field(default_factory=dict)
     requests: int = 0
     trouble: KubeError | None = None
+    ending: bool = False
+    """Whether the namespace is being deleted."""
 
     def now(self) -> datetime:
         return self.time
@@ -46,6 +49,8 @@ class Cluster:
 
     def create(self, path: str, body: Json) -> bool:
         self.asked()
+        if self.ending:
+            raise KubeError("unable to create new content: the namespace is being terminated")
         path = f"{path}/{body['metadata']['name']}"
         if path in self.objects:
             return False
@@ -192,6 +197,46 @@ def test_without_the_right_to_look_for_its_pod_the_holder_is_waited_for(cluster:
     cluster.find = find  # type: ignore[method-assign]
     with pytest.raises(StandsBy):
         cluster.leases(TWO).hold("airflow")
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_was_evicted_is_gone_although_its_object_stays(
+    cluster: Cluster, phase: str
+) -> None:
+    cluster.objects["api/v1/namespaces/ops/pods/one"] = {"status": {"phase": "Running"}}
+    cluster.leases(ONE).hold("airflow")
+    with pytest.raises(StandsBy):
+        cluster.leases(TWO).hold("airflow")
+    cluster.objects["api/v1/namespaces/ops/pods/one"] = {"status": {"phase": phase}}
+    cluster.leases(TWO).hold("airflow")
+
+
+def test_in_a_namespace_that_is_being_deleted_no_lease_is_needed(cluster: Cluster) -> None:
+    """What is left to do there is to let the rollout go; nobody can make a Lease."""
+    cluster.ending = True
+    cluster.objects["api/v1/namespaces/airflow"] = {"metadata": {}}
+    with pytest.raises(KubeError, match="terminated"):
+        cluster.leases(ONE).hold("airflow")
+    cluster.objects["api/v1/namespaces/airflow"] = {"metadata": {"deletionTimestamp": "x"}}
+    cluster.leases(ONE).hold("airflow")
+
+
+def test_without_the_right_to_leases_it_is_said_once_and_nobody_waits(cluster: Cluster) -> None:
+    cluster.trouble = Forbidden("leases is forbidden")
+    leases = cluster.leases(ONE)
+    with pytest.raises(Unleased, match=r"'airflow'.*leases\.coordination\.k8s\.io"):
+        leases.hold("airflow")
+    leases.hold("airflow")
+
+
+def test_a_host_name_that_may_have_been_cut_short_is_taken_for_no_pod(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "x" * 63)
+    assert Holder.of_this_process("i", "ops").pod == ""
+    assert Holder.of_this_process("i", "ops", "x" * 70).pod == f"ops/{'x' * 70}"
+    monkeypatch.setattr("socket.gethostname", lambda: "short")
+    assert Holder.of_this_process("i", "ops").pod == "ops/short"
 
 
 def test_of_two_at_once_one_holds_it(cluster: Cluster) -> None:

@@ -267,3 +267,32 @@ def test_a_kill_waits_for_no_slow_pass_over_another_rollout_and_no_other_for_kil
     assert worked_on.wait(5), f"{late} waited for the others"
     may_end.set()
     workers.stop()
+
+
+def test_what_happens_often_hastens_a_pass_now_and_then_only() -> None:
+    now = [0.0]
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0])
+    passes = []
+    queue.add_after("a", timedelta(seconds=100))
+    for _ in range(100):
+        queue.hasten("a", timedelta(seconds=0.3), timedelta(seconds=2))
+        now[0] += 0.1
+        while (key := queue.get(wait=False)) is not None:
+            passes.append(round(now[0], 1))
+            queue.done(key)
+    assert passes[0] == 0.3
+    assert len(passes) <= 6
+
+
+def test_what_happens_often_does_not_shorten_a_back_off() -> None:
+    now = [0.0]
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0], jitter=lambda: 1.0)
+    queue.add("a")
+    assert queue.get(wait=False) == "a"
+    queue.add_failed("a")
+    queue.done("a")
+    queue.hasten("a", timedelta(seconds=0.3), timedelta(seconds=2))
+    now[0] = 0.9
+    assert queue.get(wait=False) is None
+    now[0] = 1.0
+    assert queue.get(wait=False) == "a"

@@ -19,7 +19,7 @@ from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.clients.errors import Conflict, KubeError, WorldError
 from xcom_rollout.controller.events import Severity
 from xcom_rollout.controller.failures import Failures
-from xcom_rollout.controller.lease import StandsBy
+from xcom_rollout.controller.lease import StandsBy, Unleased
 from xcom_rollout.controller.reconcile import Key, Patience, Reconciler
 from xcom_rollout.decide.actions import (
     Action,
@@ -199,6 +199,32 @@ def test_one_that_stands_by_writes_nothing_tells_it_once_and_goes_on_when_it_may
     ]
     loop.reconciler = replace(loop.reconciler, hold=lambda _: None)
     loop.run_until("Live")
+
+
+def test_without_the_right_to_leases_a_kill_goes_on_and_it_is_told(loop: Loop) -> None:
+    said: list[str] = []
+
+    def hold(namespace: str) -> None:
+        if not said:
+            said.append(namespace)
+            raise Unleased("the Role lacks leases")
+
+    loop.reconciler = replace(loop.reconciler, hold=hold)
+    loop.run_until("Live")
+    assert [note.message for note in loop.notebook.notes if note.reason == "LeaseForbidden"] == [
+        "the Role lacks leases"
+    ]
+
+
+def test_a_lease_that_cannot_be_read_stops_every_action_and_the_status_says_so(loop: Loop) -> None:
+    def hold(_: str) -> None:
+        raise KubeError("the Lease: no answer")
+
+    loop.reconciler = replace(loop.reconciler, hold=hold)
+    with pytest.raises(KubeError):
+        loop()
+    assert loop.done == []
+    assert "the Lease: no answer" in loop.condition("Ready")["message"]
 
 
 def test_what_is_wrong_is_not_told_by_one_that_stands_by(

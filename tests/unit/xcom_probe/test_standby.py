@@ -9,13 +9,16 @@ import socket
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from xcom_probe.commands import standby
 from xcom_probe.model import EXIT_ERROR, EXIT_USAGE
+from xcom_probe.report import Report
 from xcom_probe.waiting import address
 from xcom_rollout.probe.exec import WAITING
 from xcom_rollout.probe.result import find_result
@@ -126,6 +129,30 @@ def test_what_is_no_question_ends_nobody_elses_answer() -> None:
             stranger.sendall(b"GET / HTTP/1.1")
         code, _, _ = answer(ask("census", "--base", "s3://c@b/p", "--json"))
     assert code == EXIT_ERROR
+
+
+def test_a_question_whose_caller_has_given_up_keeps_no_other(tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    os.mkfifo(slow)
+    with waiting():
+        # Reading the list of runs hangs, as a database may.
+        hung = ask("forget", "--base", "s3://c@b/p", "--json", "--runs-file", str(slow))
+        time.sleep(0.3)
+        hung.kill()
+        hung.communicate()
+        code, _, _ = answer(ask("census", "--base", "s3://c@b/p", "--json"))
+    assert code == EXIT_ERROR
+
+
+def test_where_no_socket_can_be_had_it_waits_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("xcom_probe.waiting.address", lambda: "/proc/none")
+    report = Report()
+    begun = time.monotonic()
+    standby.run(Namespace(seconds=0.2), report)
+    assert time.monotonic() - begun >= 0.2
+    assert {finding.status for finding in report.findings} == {"warn", "pass"}
 
 
 def test_where_nobody_waits_the_zipapp_is_run_with_the_list_of_runs(tmp_path: Path) -> None:
