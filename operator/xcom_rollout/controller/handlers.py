@@ -41,7 +41,7 @@ LIST_SECONDS: Final = 20.0
 TOGETHER: Final = timedelta(seconds=0.3)
 """Time in which the ends of pods are taken together: one act of a kill ends many."""
 APART: Final = timedelta(seconds=2)
-"""Shortest time between two passes that ends of pods ask for: where there are many, they never cease."""
+"""Shortest time between two passes that ends of pods ask for: where many run, they never cease."""
 
 ListRollouts = Callable[[str], Iterable[Mapping[str, Any]]]
 """Each rollout of a namespace, or of all for EVERY_NAMESPACE, as the API server shows it."""
