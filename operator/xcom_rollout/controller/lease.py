@@ -124,13 +124,13 @@ class Leases:
             if namespace in self._unleased:
                 return
             since = self._held.get(namespace)
-            age = None if since is None else timedelta(seconds=self.monotonic() - since)
-            if age is not None and age < RENEWAL:
+            old = None if since is None else timedelta(seconds=self.monotonic() - since)
+            if old is not None and old < RENEWAL:
                 return
             try:
                 begun = self.monotonic()
-                self._take(namespace)
-                self._held[namespace] = begun
+                age = self._take(namespace)
+                self._held[namespace] = begun - age.total_seconds()
             except (StandsBy, Conflict):
                 self._held.pop(namespace, None)
                 raise
@@ -143,7 +143,7 @@ class Leases:
                     "get, create and update of leases.coordination.k8s.io, and restart it"
                 ) from refused
             except WorldError as error:
-                if age is None or age >= DURATION - MARGIN:
+                if old is None or old >= DURATION - MARGIN:
                     raise
                 log.warning(
                     "the Lease could not be renewed; it is tried again",
@@ -163,7 +163,11 @@ class Leases:
                 if lease is not None and _holder(lease) == self.me.identity:
                     self._write(namespace, lease, Holder(""))
 
-    def _take(self, namespace: str) -> None:
+    def _take(self, namespace: str) -> timedelta:
+        """Take or renew the Lease; return its age, which is none where it was written.
+
+        One that a container before this one in the same pod has renewed lately is held already.
+        """
         lease = self.api.find(_path(namespace, NAME))
         if lease is not None and (other := self._other(lease)):
             raise StandsBy(
@@ -172,7 +176,13 @@ class Leases:
                 "installation watch a namespace: see the value `watchNamespaces` of each",
                 LOOK_AGAIN.total_seconds(),
             )
+        if lease is not None and _holder(lease) == self.me.identity:
+            age = self.api.now() - parse_time(lease["spec"]["renewTime"])
+            # Answers of the API server tell its time to a second only.
+            if -timedelta(seconds=5) <= age < RENEWAL:
+                return max(age, timedelta(0))
         self._write(namespace, lease, self.me)
+        return timedelta(0)
 
     def _write(self, namespace: str, lease: Json | None, holder: Holder) -> None:
         now = _micro(self.api.now())

@@ -142,9 +142,18 @@ def test_one_that_cannot_renew_begins_nothing_that_could_outlast_its_time(cluste
         leases.hold("airflow")
 
 
-def test_a_container_that_was_restarted_goes_on_at_once(cluster: Cluster) -> None:
+def test_a_container_that_was_restarted_goes_on_at_once_and_renews_in_time(
+    cluster: Cluster,
+) -> None:
     cluster.leases(ONE).hold("airflow")
-    cluster.leases(ONE).hold("airflow")
+    written = cluster.objects[LEASE]
+    cluster.time += RENEWAL / 2
+    again = cluster.leases(ONE)
+    again.hold("airflow")
+    assert cluster.objects[LEASE] is written
+    cluster.time += RENEWAL / 2
+    again.hold("airflow")
+    assert cluster.objects[LEASE] is not written
 
 
 def test_what_was_given_back_is_free_at_once(cluster: Cluster) -> None:
