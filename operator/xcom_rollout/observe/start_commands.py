@@ -6,6 +6,7 @@ place, nor by a look into the pod's configuration.
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 from typing import Final
 
 from xcom_rollout.release.airflow_cfg import OWNED_VARIABLES
@@ -14,6 +15,8 @@ from xcom_rollout.release.objects import PodTemplate
 # Not where its value is only used: $NAME, ${NAME}, $(NAME).
 _OWNED: Final = re.compile(rf"(?<![\w$])(?<!\$[{{(])({'|'.join(sorted(OWNED_VARIABLES))})(?!\w)")
 _CONFIG: Final = re.compile(r"(?<![\w$])AIRFLOW_CONFIG=[\"']?([^\s\"';&|]*)")
+# As a shell has it: only at the start of a word.
+_COMMENT: Final = re.compile(r"(?:(?<=[\s;&|()])|^)#.*", re.MULTILINE)
 
 
 def options_set_at_start(templates: Iterable[PodTemplate]) -> tuple[str, ...]:
@@ -30,9 +33,10 @@ def options_set_at_start(templates: Iterable[PodTemplate]) -> tuple[str, ...]:
 
 def _of(template: PodTemplate) -> Iterator[str]:
     container = template.main
-    mounted = {str(mount.get("mountPath")) for mount in container.get("volumeMounts") or []}
+    mounted = [PurePosixPath(str(m.get("mountPath"))) for m in container.get("volumeMounts") or []]
     for field in ("command", "args", "lifecycle"):
-        for text in _texts(container.get(field)):
+        for written in _texts(container.get(field)):
+            text = _COMMENT.sub("", written)
             where = f"{field} of the container {container['name']} of the {template.component} pod"
             for name in dict.fromkeys(_OWNED.findall(text)):
                 yield (
@@ -40,7 +44,10 @@ def _of(template: PodTemplate) -> Iterator[str]:
                     "and the operator delivers that option. Take it out of the start command"
                 )
             for path in _CONFIG.findall(text):
-                if path not in mounted:
+                # What a variable in it stands for is not known here.
+                if "$" not in path and not any(
+                    PurePosixPath(path).is_relative_to(m) for m in mounted
+                ):
                     yield (
                         f"{where} sets AIRFLOW_CONFIG={path}: the process reads that file in place "
                         "of the one that the chart mounts and the operator changes. Take it out of "

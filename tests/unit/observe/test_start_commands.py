@@ -14,7 +14,10 @@ MOUNTED = "/opt/airflow/airflow.cfg"
 
 
 def template(**fields: object) -> PodTemplate:
-    mounts = [{"name": "config", "mountPath": MOUNTED, "subPath": "airflow.cfg"}]
+    mounts = [
+        {"name": "config", "mountPath": MOUNTED, "subPath": "airflow.cfg"},
+        {"name": "settings", "mountPath": "/mnt/settings/"},
+    ]
     main: Json = {"name": "scheduler", "volumeMounts": mounts, **fields}
     sidecar = {"name": "log-groomer", "args": [f"export {BACKEND}=x.Y"]}
     return PodTemplate("scheduler", {}, {"containers": [main, sidecar]})
@@ -27,6 +30,8 @@ def template(**fields: object) -> PodTemplate:
         "export {}=x.Y; exec airflow scheduler",
         "exec env {}=x.Y airflow scheduler",
         "unset {}\nexec airflow scheduler",
+        "echo '#'a#b; export {}=x.Y",
+        "# a comment\nexport {}=x.Y",
         'python -c \'import os; os.environ["{}"] = "x.Y"\'',
     ],
 )
@@ -43,11 +48,12 @@ def test_every_field_that_starts_something_is_looked_at() -> None:
     assert [told.split(" of ")[0] for told in found] == ["command", "args", "lifecycle"]
 
 
-def test_another_airflow_cfg_is_named() -> None:
+@pytest.mark.parametrize("path", ["/other.cfg", "/mnt/settings-of-old/airflow.cfg"])
+def test_another_airflow_cfg_is_named(path: str) -> None:
     (told,) = options_set_at_start(
-        [template(args=["bash", "-c", "AIRFLOW_CONFIG='/other.cfg' exec airflow scheduler"])]
+        [template(args=["bash", "-c", f"AIRFLOW_CONFIG='{path}' exec airflow scheduler"])]
     )
-    assert "AIRFLOW_CONFIG=/other.cfg" in told
+    assert f"AIRFLOW_CONFIG={path}" in told
 
 
 @pytest.mark.parametrize(
@@ -58,6 +64,11 @@ def test_another_airflow_cfg_is_named() -> None:
         ["bash", "-c", f"echo ${BACKEND} ${{{BACKEND}}} $({BACKEND}); exec airflow scheduler"],
         ["bash", "-c", f"export MY_{BACKEND}=a {BACKEND}_OF_OLD=b; exec airflow scheduler"],
         ["bash", "-c", f"export AIRFLOW_CONFIG={MOUNTED}; exec airflow scheduler"],
+        ["bash", "-c", "export AIRFLOW_CONFIG=$AIRFLOW_HOME/airflow.cfg; exec airflow scheduler"],
+        ["bash", "-c", 'AIRFLOW_CONFIG="${CONFIG}" exec airflow scheduler'],
+        ["bash", "-c", "AIRFLOW_CONFIG=/mnt/settings/airflow.cfg exec airflow scheduler"],
+        ["bash", "-c", f"# {BACKEND} comes from the chart\nexec airflow scheduler"],
+        ["bash", "-c", f"cd /x;#AIRFLOW_CONFIG=/b {BACKEND}=c\nexec airflow scheduler # {BACKEND}"],
         ["bash", "-c", "source /vault/secrets/config && exec airflow scheduler"],
     ],
 )
