@@ -5,12 +5,15 @@ start command, an entrypoint or a file that it sources exports belongs to its ow
 and stands in their /proc/PID/environ. That is not always to be read: setproctitle, which Airflow's
 API server and gunicorn use, overwrites it, and another user's is closed. Then nothing is known;
 it does not mean that nothing is set.
+
+Only Airflow's processes count: another program may be given whatever it needs.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Iterable, Mapping, NamedTuple
+import re
+from typing import Iterable, Mapping, NamedTuple, Sequence
 
 from xcom_probe import options, place, redact
 from xcom_probe.model import FAIL, PASS, WARN, Finding
@@ -20,10 +23,12 @@ CHECK = "process-options"
 _OWNED = tuple(options.env_name(*option) for option in options.OPTIONS)
 _CONFIG = ("AIRFLOW_CONFIG", "AIRFLOW_HOME")
 _MODULES = "PYTHONPATH"
-_AIRFLOWS = ("airflow", "gunicorn", "celery")
-# A shell's command line names Airflow as well, and its environment is older than what it exports.
-_WRAPPERS = frozenset({"sh", "bash", "dash", "ash", "tini", "dumb-init", "catatonit", "pause"})
-_EXPECTED = "every process of the container has the container's own options"
+# What is started for Airflow, and the titles that it gives itself: `[celeryd: ...`.
+_AIRFLOWS = frozenset({"airflow", "gunicorn", "celery", "celeryd"})
+_PYTHON = re.compile(r"(python|pypy)[\d.]*")
+# `[ready] gunicorn: worker [airflow-webserver]`
+_STATE = re.compile(r"^\[\w+\] ")
+_EXPECTED = "every process of Airflow here has the container's own options"
 _WHY = (
     "Such a variable beats airflow.cfg, and neither a fresh process nor the operator sees it: what "
     "is delivered does not reach this process."
@@ -44,7 +49,7 @@ class Process(NamedTuple):
     Attributes:
         pid: as seen from here.
         command: its program in a few words, without its arguments.
-        airflow: whether it is one of Airflow's, rather than a shell around them.
+        airflow: whether it is one of Airflow's, rather than a shell around them or another program.
         known: whether its environment could be read.
         differs: what it has of the variables looked at where a fresh process has something else;
             None where it has none. Empty where it is not known.
@@ -79,17 +84,14 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
     """
     every = _every("/proc")
     if every and _INIT not in every:
-        return Finding(
-            CHECK,
-            WARN,
-            "not known: no other user's process can be seen here",
-            _EXPECTED,
-            _WHY_UNKNOWN,
-            _REMEDY_UNKNOWN,
-        )
-    processes = look(environ, first, every)
-    if not processes:
+        return _unknown("no other user's process can be seen here")
+    everything = look(environ, first, every)
+    if not everything:
         return None
+    processes = [process for process in everything if process.airflow]
+    if not processes:
+        named = _some([f"process {item.pid} ({item.command})" for item in everything])
+        return _unknown(f"none of the processes is known as Airflow's: {named}")
     wrong = [words for process in processes for words in [_wrong(process, environ)] if words]
     if wrong:
         return Finding(CHECK, FAIL, _some(wrong), _EXPECTED, _WHY, _REMEDY)
@@ -103,18 +105,23 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
             "It may import other modules than a fresh process does.",
             "Set PYTHONPATH in the pod template or the image rather than in a start command.",
         )
-    airflows = [process for process in processes if process.airflow]
-    if not any(process.known for process in airflows or processes):
-        named = _some([f"process {item.pid} ({item.command})" for item in airflows or processes])
-        return Finding(
-            CHECK,
-            WARN,
-            f"not known: the environment of {named} cannot be read",
-            _EXPECTED,
-            _WHY_UNKNOWN,
-            _REMEDY_UNKNOWN,
+    read = sum(process.known for process in processes)
+    unread = _unread(processes, every)
+    if unread:
+        named = _some([f"process {item.pid} ({item.command})" for item in unread])
+        return _unknown(
+            f"the environment of {named} cannot be read; {read} of {len(processes)} processes of "
+            "Airflow were read"
         )
-    return Finding(CHECK, PASS, f"nothing else in {len(processes)} processes", _EXPECTED)
+    return Finding(
+        CHECK,
+        PASS,
+        f"nothing else; {read} of {len(processes)} processes of Airflow were read, and the others "
+        "are their children"
+        if read < len(processes)
+        else f"nothing else in {read} processes of Airflow",
+        _EXPECTED,
+    )
 
 
 def look(
@@ -122,7 +129,7 @@ def look(
     first: int | None = None,
     every: Mapping[int, Stat] | None = None,
 ) -> list[Process]:
-    """The container's own processes, without children that differ just as their parent does.
+    """The container's own processes, without children of Airflow's that differ just as it does.
 
     Empty where this process is one of them, or there is no /proc.
     """
@@ -141,8 +148,10 @@ def look(
         for process in found.values()
         if not (
             process.differs
-            and every[process.pid].parent in found
-            and found[every[process.pid].parent].differs == process.differs
+            and any(
+                above in found and found[above].airflow and found[above].differs == process.differs
+                for above in _ancestors(process.pid, every)[1:]
+            )
         )
     ]
 
@@ -166,6 +175,52 @@ def parsed(data: bytes) -> dict[str, str] | None:
         return None
     pairs = (part.decode("utf-8", "replace").partition("=") for part in parts)
     return {name: value for name, _, value in pairs}
+
+
+def is_airflow(command: Sequence[str]) -> bool:
+    """Whether a command line is one of Airflow's own processes.
+
+    Not a shell that starts one: its environment is older than what it exports. And not what merely
+    has Airflow's name in a path, as all that lies in /opt/airflow.
+    """
+    program = _program(command)
+    if not _PYTHON.fullmatch(program):
+        return program in _AIRFLOWS
+    words = list(command[1:])
+    while words and words[0].startswith("-"):
+        flag = words.pop(0)
+        if flag in ("-W", "-X"):
+            del words[:1]
+        elif flag.startswith(("--", "-W", "-X")):
+            continue
+        elif "c" in flag:
+            return False
+        elif flag.endswith("m"):
+            return bool(words) and words[0].split(".")[0] in _AIRFLOWS
+    folder, name = os.path.split(words[0] if words else "")
+    return (os.path.basename(folder) if name == "__main__.py" else name) in _AIRFLOWS
+
+
+def _program(command: Sequence[str]) -> str:
+    title = _STATE.sub("", command[0]) if command else ""
+    return os.path.basename(title.split(" ")[0]).strip("[:")
+
+
+def _unread(processes: Iterable[Process], every: Mapping[int, Stat]) -> list[Process]:
+    """Those of Airflow's processes whose start is not known: from no known one of them either."""
+    known = {process.pid: process.known for process in processes}
+    found = []
+    for process in processes:
+        pid = process.pid
+        while not known[pid] and every[pid].parent in known:
+            pid = every[pid].parent
+        if not known[pid]:
+            found.append(process)
+    return found
+
+
+def _unknown(why: str) -> Finding:
+    return Finding(CHECK, WARN, f"not known: {why}", _EXPECTED, _WHY_UNKNOWN, _REMEDY_UNKNOWN)
 
 
 def _every(proc: str) -> dict[int, Stat]:
@@ -196,12 +251,11 @@ def _ancestors(pid: int, every: Mapping[int, Stat]) -> list[int]:
 def _process(pid: int, environ: Mapping[str, str]) -> Process | None:
     """None for one that has ended meanwhile, and for threads of the kernel."""
     command = _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").split("\0")
-    program = os.path.basename(command[0].split(" ")[0]).rstrip(":")
+    program = _program(command)
     if not program:
         return None
     component = place.component(command)
-    wrapper = program in _WRAPPERS
-    airflow = not wrapper and any(word in part for part in command[:3] for word in _AIRFLOWS)
+    airflow = is_airflow(command)
     words = f"airflow {component}" if airflow and component else program
     own = parsed(_read(f"/proc/{pid}/environ"))
     if own is None:

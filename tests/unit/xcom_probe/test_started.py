@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,8 +49,19 @@ def container(script: str, environ: Mapping[str, str] = GIVEN) -> Iterator[int]:
         process.stdout.close()
 
 
+def wait_for(met: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not met():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def differences(first: int) -> list[Mapping[str, str | None]]:
     return [process.differs for process in started.look(GIVEN, first) if process.differs]
+
+
+def known(first: int) -> list[bool]:
+    return sorted(process.known for process in started.look(GIVEN, first) if process.airflow)
 
 
 def found(first: int, given: Mapping[str, str] = GIVEN) -> Finding:
@@ -118,15 +130,99 @@ def test_one_difference_that_children_inherit_is_told_once(airflow: Path) -> Non
     assert finding.observed.count(BACKEND) == 1
 
 
+@pytest.mark.parametrize("cleaned", ["env -i", "env -u AIRFLOW_HOME", f"env {BACKEND}=x.Y"])
+def test_another_program_may_have_an_environment_of_its_own(airflow: Path, cleaned: str) -> None:
+    """A cron, a helper, a child of a DAG file that is parsed: not Airflow, wherever it lies."""
+    helper = airflow.parent / "opt" / "airflow" / "helper.py"
+    helper.parent.mkdir(parents=True)
+    helper.write_text("import time; time.sleep(30)")
+    script = f"{cleaned} {sys.executable} {helper} & sleep 0.3; {airflow} scheduler; true"
+    with container(script) as first:
+        finding = found(first)
+    assert (finding.status, finding.observed) == (PASS, "nothing else in 1 processes of Airflow")
+
+
+def test_a_container_without_a_process_that_is_airflows_is_not_known() -> None:
+    with container(f'export {BACKEND}=x.Y; exec {sys.executable} -c "{_AIRFLOW}"') as first:
+        finding = found(first)
+    assert finding.status == WARN
+    assert "none of the processes is known as Airflow's" in finding.observed
+
+
+@pytest.mark.parametrize(
+    ("title", "airflow"),
+    [
+        ("/venv/bin/python3.12 /venv/bin/airflow scheduler", True),
+        ("/venv/bin/airflow scheduler", True),
+        ("python -m airflow scheduler", True),
+        ("python3 -u -W ignore -X dev -m airflow scheduler", True),
+        ("python3 -Xfrom -Wc /venv/bin/airflow scheduler", True),
+        ("python3 -um airflow.__main__ scheduler", True),
+        ("python3 /lib/airflow/__main__.py scheduler", True),
+        ("python /venv/bin/gunicorn airflow.www:app", True),
+        ("python /venv/bin/celery --app airflow worker", True),
+        ("python -m celery --app airflow worker", True),
+        ("bash -c exec_airflow_scheduler", False),
+        ("/usr/bin/dumb-init -- airflow scheduler", False),
+        ("bash /opt/airflow/bin/start airflow", False),
+        ("python /opt/airflow/helper.py", False),
+        ("python -c airflow", False),
+        ("python", False),
+        ("python -m", False),
+        ("/opt/airflow/bin/crond -f", False),
+        ("git -C /opt/airflow/dags", False),
+    ],
+)
+def test_which_commands_are_airflows(title: str, airflow: bool) -> None:
+    assert started.is_airflow(title.split(" ")) is airflow
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "airflow scheduler -- DagFileProcessorManager",
+        "gunicorn: master [airflow-webserver]",
+        "[ready] gunicorn: worker [airflow-webserver]",
+        "[celeryd: celery@worker-0:ForkPoolWorker-1]",
+    ],
+)
+def test_a_title_of_its_own_is_airflows_too(title: str) -> None:
+    assert started.is_airflow([title, "", ""])
+
+
+# What setproctitle leaves of it: the room of the first environment, blank.
+_BLANK = (
+    "import ctypes; stat = open('/proc/self/stat').read().rpartition(')')[2].split(); "
+    "start, end = int(stat[47]), int(stat[48]); ctypes.memset(start, 0, end - start)"
+)
+
+
+def test_one_that_can_be_read_says_nothing_of_another_that_cannot(airflow: Path) -> None:
+    airflow.write_text(f"#!{sys.executable}\nimport sys\nif 'api-server' in sys.argv:\n")
+    with airflow.open("a") as file:
+        file.write(f"    {_BLANK}\n{_AIRFLOW}\n")
+    with container(f"{airflow} scheduler & {airflow} api-server; true") as first:
+        # The line that says `up` is either's.
+        wait_for(lambda: known(first) == [False, True])
+        finding = found(first)
+    assert finding.status == WARN
+    assert "(airflow api-server) cannot be read; 1 of 2 processes" in finding.observed
+
+
+def test_a_child_that_cannot_be_read_was_started_by_its_parent(airflow: Path) -> None:
+    airflow.write_text(f"#!{sys.executable}\nimport os\nif not os.fork():\n    {_BLANK}\n")
+    with airflow.open("a") as file:
+        file.write("    import time; print('up', flush=True); time.sleep(30)\nos.wait()\n")
+    with container(f"exec {airflow} scheduler") as first:
+        finding = found(first)
+    assert finding.status == PASS
+    assert "1 of 2 processes of Airflow were read" in finding.observed
+
+
 def test_an_environment_that_was_overwritten_is_not_known_rather_than_not_set(
     airflow: Path,
 ) -> None:
-    # What setproctitle leaves of it: the room of the first environment, blank.
-    blank = (
-        "import ctypes; stat = open('/proc/self/stat').read().rpartition(')')[2].split(); "
-        "start, end = int(stat[47]), int(stat[48]); ctypes.memset(start, 0, end - start)"
-    )
-    airflow.write_text(f"#!{sys.executable}\n{blank}\n{_AIRFLOW}\n")
+    airflow.write_text(f"#!{sys.executable}\n{_BLANK}\n{_AIRFLOW}\n")
     with container(f"export {BACKEND}=x.Y; exec {airflow} api-server") as first:
         finding = found(first)
     assert finding.status == WARN
