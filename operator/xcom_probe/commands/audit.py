@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from xcom_probe import bundles, options, place
 from xcom_probe.commands import audit_table as table
@@ -74,39 +74,47 @@ def static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None:
         UsageError: the folder is not there, or a version is wrong.
     """
     from xcom_probe.static import engine
-    from xcom_probe.static.bundled import local_settings, sources
+    from xcom_probe.static.bundled import label, local_settings, sources
     from xcom_probe.static.effects import version
     from xcom_probe.static.target import ignore_syntax, target
 
     where = target(args.airflow, args.common_io)
     cfg = options.read_config(environ)
     syntax = ignore_syntax(options.setting(_IGNORE_SYNTAX, environ, cfg), where)
-    settings: Iterable[Source] = ()
+    settings: list[Source] = []
     if args.dags:
         listed = [bundles.Bundle("", bundles.LOCAL, args.dags)]
     else:
         # Which sources there are depends on the Airflow that is here, whatever is judged for.
         here = version(place.airflow_version() or "") or where.airflow or _AIRFLOW_3
         listed = bundles.configured(environ, cfg, here >= _AIRFLOW_3)
-        settings = local_settings(environ)
+        settings = list(local_settings(environ))
     result = engine.audit(chain(sources(listed, syntax), settings), where)
-    folder = ", ".join(bundle.folder for bundle in listed if bundle.folder is not None)
+    missed = {item.file for item in result.unreadable}
+    folder = ", ".join(
+        bundle.folder
+        for bundle in listed
+        if bundle.folder is not None and label(bundle) not in missed
+    )
     report.members["static"] = {"folder": folder, **result.as_json()}
-    if result.files:
-        report.findings.append(_check(result.findings, args.fail_on, result.files, folder))
+    # Nothing to complain of in Airflow's own settings says nothing of DAGs that are not here.
+    dags = result.files - sum(not source.problem for source in settings)
+    if dags or result.findings:
+        looked_at = f"{result.files} files of {folder}" if dags else "Airflow's local settings"
+        report.findings.append(_check(result.findings, args.fail_on, looked_at))
     if result.unreadable:
         report.findings.append(_unreadable(result.unreadable))
 
 
-def _check(found: list[Any], fail_on: str, files: int, folder: str) -> Finding:
+def _check(found: list[Any], fail_on: str, looked_at: str) -> Finding:
     expected = f"no value that fails or changes, with {fail_on} confidence or more"
     worst = [item for item in found if item.counts(fail_on)]
     others = len(found) - len(worst)
     if not found:
-        return Finding("audit-static", PASS, f"nothing in {files} files of {folder}", expected)
+        return Finding("audit-static", PASS, f"nothing in {looked_at}", expected)
     places = ", ".join(f"{item.file}:{item.line} ({item.rule})" for item in worst[:_SHOWN])
     more = f" and {len(worst) - _SHOWN} more" if len(worst) > _SHOWN else ""
-    told = f"{len(worst)} in {files} files of {folder}: {places}{more}" if worst else ""
+    told = f"{len(worst)} in {looked_at}: {places}{more}" if worst else ""
     rest = f"{others} others, less sure or without harm" if others else ""
     return Finding(
         "audit-static",

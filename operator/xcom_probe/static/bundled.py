@@ -11,6 +11,11 @@ from xcom_probe.static import files
 from xcom_probe.static.files import Source
 
 
+def label(bundle: Bundle) -> str:
+    """What stands in place of a file's name for a bundle that has no files here."""
+    return f"bundle {bundle.name}"
+
+
 def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
     """Every Python file of each bundle, and one that has no files here with the reason.
 
@@ -26,9 +31,8 @@ def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
     """
     local = [bundle for bundle in bundles if bundle.folder is not None]
     for bundle in bundles:
-        label = f"bundle {bundle.name}"
         if bundle.folder is None:
-            yield Source(label, b"", f"a {bundle.what}, whose files are not here")
+            yield Source(label(bundle), b"", f"a {bundle.what}, whose files are not here")
         elif len(bundles) == 1:
             yield from files.sources(bundle.folder, syntax)
         else:
@@ -37,7 +41,7 @@ def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
                 for source in files.sources(bundle.folder, syntax):
                     yield source._replace(name=prefix + source.name)
             except files.NoFiles as problem:
-                yield Source(label, b"", str(problem))
+                yield Source(label(bundle), b"", str(problem))
 
 
 def local_settings(environ: Mapping[str, str]) -> Iterator[Source]:

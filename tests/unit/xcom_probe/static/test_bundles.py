@@ -116,6 +116,7 @@ def test_of_several_bundles_one_without_files_is_named_and_the_others_are_looked
     report = look(tmp_path, [local("a"), local("gone", tmp_path / "gone")])
     assert report.members["static"]["findings"][0]["file"] == "a/etl.py"
     assert unread(report) == ["bundle gone"]
+    assert "gone" not in finding(report, "audit-static").observed
 
 
 def test_the_only_bundle_without_files_is_an_error_as_a_dag_folder_is(tmp_path: Path) -> None:
@@ -160,6 +161,25 @@ def test_the_settings_that_every_process_imports_are_looked_at(tmp_path: Path) -
     assert (found["file"], found["rule"], found["kind"]) == (name, "XCA025", "pod-mutation-hook")
     given = look(tmp_path, dags=str(tmp_path / "dags"))
     assert given.members["static"]["findings"] == []
+
+
+@pytest.mark.parametrize("others", [[], [local("gone", Path("/no/such/folder"))]])
+def test_good_settings_are_no_pass_of_a_bundle_whose_files_are_not_here(
+    tmp_path: Path, others: list[dict[str, Any]]
+) -> None:
+    folder(tmp_path / "config", "X = 1\n", "airflow_local_settings.py")
+    report = look(tmp_path, [git("repo"), *others])
+    assert [(item.name, item.status) for item in report.findings] == [("audit-static-files", ERROR)]
+
+
+def test_what_the_settings_hold_is_told_where_no_dag_file_is_here(tmp_path: Path) -> None:
+    hook = "def pod_mutation_hook(pod):\n    pod.metadata.namespace = 'tasks'\n"
+    folder(tmp_path / "config", hook, "airflow_local_settings.py")
+    report = look(tmp_path, [git("repo")])
+    assert [item.name for item in report.findings] == ["audit-static", "audit-static-files"]
+    told = finding(report, "audit-static")
+    assert told.status != PASS
+    assert "files of" not in told.observed
 
 
 _NAMES = st.lists(st.sampled_from("abcdef"), min_size=1, unique=True)
