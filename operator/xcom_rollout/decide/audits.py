@@ -4,7 +4,8 @@ What an audit found is on record; whether it holds the rollout is decided here, 
 finding that somebody accepts needs no new audit.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -241,8 +242,8 @@ def _open_findings(s: Situation, gate: AuditGate) -> Finding:
         again = min(audit.observed_at for audit in red) + AUDIT_RETRY
         return hold(
             "AuditFailed",
-            f"{'; '.join(_told(gate, audit) for audit in red)}. {_remedy(s)} The next audit "
-            f"begins at {again:%H:%M:%SZ}.",
+            f"{'; '.join(_told(gate, audit) for audit in red)}. {_remedy(s, gate, red)} The next "
+            f"audit begins at {again:%H:%M:%SZ}.",
         )
     taken = sum(len(accepted(gate, audit)) for audit in audits)
     kinds = " and ".join(f"the {audit.kind} audit" for audit in audits)
@@ -263,11 +264,24 @@ def _told(gate: AuditGate, audit: Audit) -> str:
     )
 
 
-def _remedy(s: Situation) -> str:
+def _remedy(s: Situation, gate: AuditGate, red: Sequence[Audit]) -> str:
     rollout = s.observed.rollout
-    return (
-        f"The ConfigMap {reports_name(rollout.name)} has them all, each with what to do. Change "
-        "these tasks, then ask for a new audit with: kubectl xbr prove "
-        f"{rollout.name} -n {rollout.namespace}; or accept them in spec.gates.audit.accepted, by "
-        "dagId, taskId, file or kind."
+    found = [entry for audit in red for entry in holding(gate, audit)]
+    unread = [entry for entry in found if entry.effect is Effect.UNSEEN]
+    told = [f"The ConfigMap {reports_name(rollout.name)} has them all, each with what to do."]
+    if len(unread) < len(found) or any(unknown(gate, audit) for audit in red):
+        told.append(
+            "Change these tasks, or accept them in spec.gates.audit.accepted, by dagId, taskId, "
+            "file or kind."
+        )
+    if unread:
+        entries = some([f"{{file: {json.dumps(entry.file)}}}" for entry in unread])
+        told.append(
+            "What could not be read: mend the file, or look into a checkout of the bundle with xbr "
+            f"audit FOLDER, then accept it with an entry of spec.gates.audit.accepted: {entries}."
+        )
+    told.append(
+        f"After a change ask for a new audit with: kubectl xbr prove {rollout.name} -n "
+        f"{rollout.namespace}."
     )
+    return " ".join(told)

@@ -110,13 +110,15 @@ class AuditFinding:
     """XCom key; empty where it is not known."""
     rows: int = 0
     """Number of such values in the table."""
+    why: str = ""
+    """Why it could not be looked at, for an effect that is not seen."""
 
     def __str__(self) -> str:
         task = "/".join(part for part in (self.dag_id, self.task_id) if part)
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
         where = f"{task} ({place})" if task and place else task or place
         if self.effect is Effect.UNSEEN:
-            return f"{where}: could not be read"
+            return f"{where}: could not be read" + (f" ({self.why})" if self.why else "")
         sure = "" if self.confidence is Confidence.HIGH else f", confidence {self.confidence}"
         key = f" in key {self.key}" if self.key not in ("", "return_value") else ""
         rows = f" in {self.rows} rows" if self.rows else ""

@@ -23,6 +23,8 @@ MOST_PUBLISHED: Final = 5000
 """Findings that people get to read: compressed, some hundred KiB."""
 UNREADABLE: Final = "unreadable"
 """Kind of what a file holds that could not be looked at."""
+_MOST_WHY: Final = 200
+"""Characters of a reason: a thousand of them have room in a ledger."""
 _CONFIDENCE: Final = {name.lower(): name for name in Confidence}
 _SURENESS: Final = tuple(Confidence)
 _WORSE: Final = {"none": 0, "unknown": 0, "offloads": 0, Effect.DRIFTS: 1, Effect.FAILS: 2}
@@ -87,6 +89,7 @@ def _static(member: Mapping[str, Any]) -> Iterator[AuditFinding]:
             kind=UNREADABLE,
             file=str(entry["file"]),
             line=int(entry["line"] or 0),
+            why=str(entry["why"])[:_MOST_WHY],
         )
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import START, SimRun, Simulation, spec
@@ -233,9 +234,24 @@ def test_a_finding_of_code_holds_from_the_confidence_on_that_the_spec_gives(
 def test_a_file_that_could_not_be_read_holds_until_it_is_accepted() -> None:
     sim = world({"static": {"failOn": "High"}})
     sim.audits[STATIC] = found(UNSEEN)
-    assert "old.py: could not be read" in sim.go(60).current.finding.message
+    message = sim.go(60).current.finding.message
+    assert "old.py: could not be read." in message
+    assert "these tasks" not in message
     sim.spec = spec(gates={"audit": {"static": {}, "accepted": [{"file": "old.py"}]}})
     sim.run_until("Live")
+
+
+def test_a_bundle_that_is_not_here_is_told_with_the_reason_and_the_entry_that_accepts_it() -> None:
+    bundle = replace(UNSEEN, file='bundle "g"', why="a GitDagBundle, whose files are not here")
+    sim = world({"static": {}})
+    sim.audits[STATIC] = found(NUMPY, bundle)
+    message = sim.go(60).current.finding.message
+    assert 'bundle "g": could not be read (a GitDagBundle, whose files are not here)' in message
+    assert "Change these tasks" in message
+    _, _, rest = message.partition("with an entry of spec.gates.audit.accepted: ")
+    entry = yaml.safe_load(rest.partition(". After")[0])
+    sim.spec = spec(gates={"audit": {"static": {}, "accepted": [entry]}})
+    assert "GitDagBundle" not in sim.go(60).current.finding.message
 
 
 def test_findings_that_the_ledger_has_no_room_for_hold_too() -> None:
