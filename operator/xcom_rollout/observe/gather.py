@@ -5,7 +5,6 @@ from dataclasses import replace
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import segment
 from xcom_rollout.decide.kill.same_look import serves_on
-from xcom_rollout.decide.ledger import Component
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
@@ -14,7 +13,7 @@ from xcom_rollout.observe.jobs import list_jobs
 from xcom_rollout.observe.ledger import read_ledger
 from xcom_rollout.observe.pods import pods_of
 from xcom_rollout.observe.rivals import list_rivals
-from xcom_rollout.observe.task_pods import task_pods
+from xcom_rollout.observe.task_pods import Proven, task_pods
 from xcom_rollout.observe.workloads import loose_pods, workload_of
 from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.release.catalog import config_maps
@@ -46,7 +45,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
     configuration = look_at_configuration(world, rollout, current, workloads, raw_pods)
     written = written_for_scheduler(workloads, config_maps(api, world.memo, namespace))
     executor_pods, unseen = task_pods(
-        api, namespace, release, written, ledger.proof(Component.SCHEDULER)
+        api, namespace, release, written, Proven.of(ledger, rollout, configuration.digest)
     )
     return Observed(
         rollout=rollout,

@@ -6,12 +6,60 @@ from typing import Final
 
 from xcom_rollout.clients.errors import Forbidden
 from xcom_rollout.clients.kube import Json, KubeApi
-from xcom_rollout.decide.ledger import Proof
+from xcom_rollout.decide.ledger import Component, Ledger, Proof
+from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.decide.requests import kill_request
 from xcom_rollout.observe.written import MULTI_NAMESPACE, NAMESPACE_LIST, POD_NAMESPACE, Written
 from xcom_rollout.release.pods import list_task_pods
 
 _TRUE: Final = ("true", "t", "1")
 """What Airflow takes for true, in any case."""
+_KEPT_ELSEWHERE: Final = (
+    "it is not known in which namespaces tasks run: the value for the scheduler is kept elsewhere "
+    "(valueFrom, or a variable in it: $NAME), and no proof saw it. Write the value itself in its "
+    "place"
+)
+_FACTS: Final = (
+    "taskNamespaces.namespace",
+    "taskNamespaces.multiNamespaceMode",
+    "taskNamespaces.multiNamespaceModeNamespaceList",
+)
+"""What the probe saw of the options below (`xcom_probe.checks.loaded`), in their order."""
+_OPTIONS: Final = (POD_NAMESPACE, MULTI_NAMESPACE, NAMESPACE_LIST)
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What the scheduler's proof can tell of now."""
+
+    proof: Proof | None = None
+    """The newest one; None without any."""
+    current: bool = False
+    """Whether it is of the configuration that is there now."""
+    needed: bool = True
+    """Whether nothing is delivered without one: what none has seen may be waited for then."""
+
+    @classmethod
+    def of(cls, ledger: Ledger, rollout: Rollout, digest: str) -> "Proven":
+        """Args: `digest` the observed one, empty where it could not be made."""
+        proof = ledger.proof(Component.SCHEDULER)
+        return cls(
+            proof,
+            current=proof is not None and bool(digest) and proof.digest == digest,
+            # A Live release proves nothing anew, and a kill has no time for it.
+            needed=ledger.delivered is None
+            and ledger.kill is None
+            and kill_request(rollout) is None,
+        )
+
+    @property
+    def seen(self) -> tuple[str, str, str] | None:
+        """The three options; None where the probe did not look, as that of an older version."""
+        facts = dict(self.proof.facts) if self.proof is not None else {}
+        if _FACTS[0] not in facts:
+            return None
+        single, multi, listed = (facts.get(name, "") for name in _FACTS)
+        return single, multi, listed
 
 
 @dataclass(frozen=True)
@@ -19,30 +67,34 @@ class TaskNamespaces:
     """Where Airflow makes task pods, beside the namespace of the release."""
 
     names: frozenset[str] = frozenset()
+    remembered: frozenset[str] = frozenset()
+    """Those that only a proof of an earlier configuration names: there may be old pods."""
     unknown: str = ""
     """Why there may be others, and what to do; empty where there are none."""
 
 
 def task_pods(
-    api: KubeApi, namespace: str, release: str, written: Written, proof: Proof | None
+    api: KubeApi, namespace: str, release: str, written: Written, proven: Proven
 ) -> tuple[list[Json], str]:
     """Return the task pods, and why some cannot be seen; empty where all can.
 
     Args:
         namespace: of the rollout and of the release.
         written: for the scheduler, which makes the pods.
-        proof: of the scheduler, the newest one; None without any.
+        proven: of the scheduler.
 
     Raises:
         KubeError: the cluster could not be asked.
     """
-    named = task_namespaces(written, proof)
+    named = task_namespaces(written, proven)
     found: list[Json] = []
     unseen = named.unknown
-    for each in sorted(named.names | {namespace}):
+    for each in sorted(named.names | named.remembered | {namespace}):
         try:
             found += list_task_pods(api, each, release)
         except Forbidden as refused:
+            if each in named.remembered:
+                continue
             unseen = (
                 f"[kubernetes_executor] lets tasks run in the namespace {each!r}, whose pods the "
                 f"operator may not list and delete: {refused.message} (watchNamespaces)"
@@ -50,50 +102,44 @@ def task_pods(
     return found, unseen
 
 
-def task_namespaces(written: Written, proof: Proof | None) -> TaskNamespaces:
+def task_namespaces(written: Written, proven: Proven) -> TaskNamespaces:
     """Return where tasks may run.
 
-    What the scheduler's proof saw is what Airflow itself makes of all its sources. It is of the
-    moment of the proof, so what is written now counts too.
+    What the scheduler's proof saw is what Airflow itself makes of all its sources. Where it is of
+    an earlier configuration, what is written now wins: it tells only what is not written, or not
+    where it can be read. What it names beside that is looked at as far as that is allowed, for pods
+    of before, and because a Secret may beat what is written.
     """
-    proven = None if proof is None else _proven(proof)
-    every = [_written(written, known=proven is not None), *([] if proven is None else [proven])]
-    return TaskNamespaces(
-        frozenset().union(*(each.names for each in every)),
-        next((each.unknown for each in every if each.unknown), ""),
-    )
-
-
-def _proven(proof: Proof) -> TaskNamespaces | None:
-    """Return what the probe saw (`xcom_probe.checks.loaded`); None where it did not look."""
-    facts = dict(proof.facts)
-    if "taskNamespaces.namespace" not in facts:
-        return None
-    return _namespaces(
-        [facts["taskNamespaces.namespace"]],
-        [facts.get("taskNamespaces.multiNamespaceMode", "")],
-        [facts.get("taskNamespaces.multiNamespaceModeNamespaceList", "")],
-    )
-
-
-def _written(written: Written, *, known: bool) -> TaskNamespaces:
-    """Args: `known` whether a proof tells what is not written where it can be read."""
-    if written.unreadable:
-        return TaskNamespaces(
-            unknown=f"the airflow.cfg in the ConfigMap {', '.join(written.unreadable)} cannot be "
-            "parsed, so the namespaces in which it lets tasks run are not known. Mend it by helm "
-            "upgrade"
-        )
-    options = [
-        written.values(option) for option in (POD_NAMESPACE, MULTI_NAMESPACE, NAMESPACE_LIST)
+    options = [written.values(option) for option in _OPTIONS]
+    known = [[value for value in values if value is not None] for values in options]
+    kept_elsewhere = [None in values for values in options]
+    unreadable = _unreadable(written)
+    seen = proven.seen
+    if seen is None:
+        now = _namespaces(*known)
+        unknown = "" if kept_elsewhere[-1] else now.unknown
+        if proven.needed and any(kept_elsewhere):
+            unknown = _KEPT_ELSEWHERE
+        return TaskNamespaces(now.names, unknown=unreadable or unknown)
+    texts = [
+        [*given, fact] if proven.current or elsewhere or not given else given
+        for given, elsewhere, fact in zip(known, kept_elsewhere, seen, strict=True)
     ]
-    seen = _namespaces(*([value for value in values if value is not None] for values in options))
-    if known or not any(None in values for values in options):
-        return seen
-    return TaskNamespaces(
-        seen.names,
-        "a variable of the scheduler says in which namespaces tasks run, its value is kept "
-        "elsewhere (valueFrom), and no proof saw it. Write the value itself in its place",
+    now = _namespaces(*texts)
+    unknown = _KEPT_ELSEWHERE if now.unknown and kept_elsewhere[-1] else now.unknown
+    if proven.current:
+        return TaskNamespaces(now.names, unknown=unreadable or unknown)
+    names = _namespaces(known[0], texts[1], known[-1]).names
+    before = _namespaces(*([fact] for fact in seen)).names
+    return TaskNamespaces(names, (now.names | before) - names, unreadable or unknown)
+
+
+def _unreadable(written: Written) -> str:
+    if not written.unreadable:
+        return ""
+    return (
+        f"the airflow.cfg in the ConfigMap {', '.join(written.unreadable)} cannot be parsed, so "
+        "the namespaces in which it lets tasks run are not known. Mend it by helm upgrade"
     )
 
 
@@ -108,7 +154,7 @@ def _namespaces(
         return TaskNamespaces(names | listed)
     return TaskNamespaces(
         names,
-        "[kubernetes_executor] multi_namespace_mode is on without "
+        unknown="[kubernetes_executor] multi_namespace_mode is on without "
         "multi_namespace_mode_namespace_list: tasks may run in any namespace. Name the "
         "namespaces there",
     )

@@ -1,7 +1,8 @@
 """What is written for the scheduler, in airflow.cfg and as variables: read without running it.
 
-A variable out of a Secret, and one that a start command exports, are not seen here. What counts in
-the end, all of it taken together by Airflow itself, is in the facts of the scheduler's proof.
+A variable out of a Secret, and one that a start command exports, are not seen here, nor what
+`$NAME` and `$(NAME)` stand for. What counts in the end, all of it taken together by Airflow itself,
+is in the facts of the scheduler's proof.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,8 +46,9 @@ _VARIABLES: Final = frozenset(variable(*option) for option in _WANTED)
 class Source:
     """What one ConfigMap says of the options that are looked for here, and of no other."""
 
-    file: Mapping[Option, str]
-    variables: Mapping[str, str]
+    file: Mapping[Option, str | None]
+    """None as a value: it is there, and what it stands for is not known."""
+    variables: Mapping[str, str | None]
     unreadable: bool = False
     """Whether it holds an airflow.cfg that cannot be parsed."""
 
@@ -55,10 +57,10 @@ class Source:
 class Written:
     """What is written for the scheduler."""
 
-    files: tuple[Mapping[Option, str], ...] = ()
+    files: tuple[Mapping[Option, str | None], ...] = ()
     """Options by airflow.cfg; mostly there is one."""
     variables: Mapping[str, str | None] | None = None
-    """None as a value: set, and the value is kept elsewhere, as in a Secret."""
+    """None as a value: set, and the value is kept elsewhere, as in a Secret or another variable."""
     unreadable: tuple[str, ...] = ()
     """ConfigMaps with an airflow.cfg that cannot be parsed."""
 
@@ -75,14 +77,17 @@ class Written:
             option: the names of it, the one that wins first.
 
         Returns:
-            Empty where it is nowhere; None among them where a variable's value is not known.
+            Empty where it is nowhere; None among them where a value is not known.
         """
         given = self.variables or {}
         for name in option:
             if variable(*name) in given:
                 return frozenset({given[variable(*name)]})
-        found = (next((file[name] for name in option if name in file), None) for file in self.files)
-        return frozenset(value for value in found if value is not None)
+        return frozenset(
+            next(file[name] for name in option if name in file)
+            for file in self.files
+            if not file.keys().isdisjoint(option)
+        )
 
 
 def written_for_scheduler(workloads: Iterable[Json], maps: Catalog) -> Written:
@@ -96,17 +101,16 @@ def written_for_scheduler(workloads: Iterable[Json], maps: Catalog) -> Written:
     )
     if scheduler is None:
         return Written()
-    template = workload_template(scheduler)
     try:
-        return _written(template, maps)
+        return _written(workload_template(scheduler), maps, scheduler["metadata"].get("namespace"))
     except ActionFailed:
         return Written()
 
 
-def _written(template: PodTemplate, maps: Catalog) -> Written:
+def _written(template: PodTemplate, maps: Catalog, namespace: str | None) -> Written:
     environment = sorted(environment_config_maps(template))
     feeding = [found for name in environment if (found := maps.fact(name, source_of)) is not None]
-    files: list[Mapping[Option, str]] = []
+    files: list[Mapping[Option, str | None]] = []
     unreadable: list[str] = []
     for name in sorted(mounted_config_maps(template)):
         found = maps.fact(name, source_of)
@@ -120,19 +124,45 @@ def _written(template: PodTemplate, maps: Catalog) -> Written:
         given |= found.variables
     for entry in template.main.get("env") or []:
         if entry["name"] in _VARIABLES:
-            given[entry["name"]] = None if "valueFrom" in entry else str(entry.get("value") or "")
+            given |= _variable(entry, maps, namespace)
     return Written(tuple(files), given, tuple(unreadable))
+
+
+def _variable(entry: Json, maps: Catalog, namespace: str | None) -> Mapping[str, str | None]:
+    """Return the variable and its value; nothing where Kubernetes leaves it out."""
+    name, source = entry["name"], entry.get("valueFrom")
+    if source is None:
+        return {name: _known(str(entry.get("value") or ""))}
+    if (source.get("fieldRef") or {}).get("fieldPath") == "metadata.namespace":
+        return {name: namespace}
+    reference = source.get("configMapKeyRef")
+    if reference is None:
+        return {name: None}
+    held = maps.fact(reference["name"], texts_of) or {}
+    if reference["key"] in held:
+        return {name: _known(held[reference["key"]])}
+    return {} if reference.get("optional") else {name: None}
+
+
+def _known(value: str) -> str | None:
+    """Return a value; None where Kubernetes or Airflow puts that of a variable into it."""
+    return None if "$" in value else value
+
+
+def texts_of(config_map: Json) -> Mapping[str, str]:
+    """Return all that a ConfigMap holds as text."""
+    return {key: str(value) for key, value in (config_map.get("data") or {}).items()}
 
 
 def source_of(config_map: Json) -> Source:
     """Return what a ConfigMap says."""
     data = config_map.get("data") or {}
-    variables = {name: str(data[name]) for name in data.keys() & _VARIABLES}
+    variables = {name: _known(str(data[name])) for name in data.keys() & _VARIABLES}
     sections = parsed_options(data.get(CONFIG_KEY) or "")
     if isinstance(sections, str):
         return Source({}, variables, unreadable=True)
     file = {
-        (section, name): value
+        (section, name): _known(value)
         for section, name in _WANTED
         if (value := (sections.get(section, {}).get(name) or "").strip())
     }

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import pytest
+from simulation import Simulation
 
 from xcom_rollout.clients.errors import Forbidden
 from xcom_rollout.clients.kube import Json, KubeApi
-from xcom_rollout.decide.ledger import Component, Proof, Verdict
-from xcom_rollout.observe.task_pods import task_pods
+from xcom_rollout.decide.ledger import Component, Delivered, Ledger, Proof, Verdict
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.observe.task_pods import Proven, task_pods
 from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.release.catalog import Catalog
 
@@ -43,7 +45,7 @@ def scheduler(*env: Json, config: str = "cfg") -> Json:
     }
     volumes = [{"name": "config", "configMap": {"name": config}}]
     return {
-        "metadata": {"name": "s", "labels": {"component": "scheduler"}},
+        "metadata": {"name": "s", "namespace": "more", "labels": {"component": "scheduler"}},
         "spec": {"template": {"spec": {"containers": [container], "volumes": volumes}}},
     }
 
@@ -60,13 +62,17 @@ def look(
     fed: dict[str, str] | None = None,
     seen: Proof | None = None,
     shut: Sequence[str] = (),
+    current: bool = True,
+    needed: bool = True,
 ) -> tuple[set[str], str]:
     """Return the namespaces in which pods are found, of three that have one, and what is told."""
     maps = {"cfg": {"metadata": {"name": "cfg"}, "data": {"airflow.cfg": cfg}}}
     maps["fed"] = {"metadata": {"name": "fed"}, "data": fed or {}}
+    maps["own"] = {"metadata": {"name": "own"}, "data": {"where": "tasks", "var": "$TEAM"}}
     cluster = Cluster((HOME, "tasks", "more"), shut, maps)
     written = written_for_scheduler([scheduler(*env)], cast("Catalog", cluster))
-    found, unseen = task_pods(cast("KubeApi", cluster), HOME, "rel", written, seen)
+    proven = Proven(seen, current=current, needed=needed)
+    found, unseen = task_pods(cast("KubeApi", cluster), HOME, "rel", written, proven)
     return {pod["metadata"]["name"] for pod in found}, unseen
 
 
@@ -138,7 +144,114 @@ def test_the_proof_knows_what_no_manifest_says(facts: dict[str, str], found: set
 
 
 def test_what_is_written_after_the_proof_counts_beside_it() -> None:
-    assert look(SINGLE, seen=proof(namespace="more")) == ({HOME, "tasks", "more"}, "")
+    seen = proof(namespace="more")
+    assert look(SINGLE, seen=seen, current=False) == ({HOME, "tasks", "more"}, "")
+
+
+@pytest.mark.parametrize(
+    ("cfg", "facts"),
+    [
+        (SINGLE, {"namespace": "more"}),
+        (MULTI.format("False") + LIST, {"namespace": "more"}),
+        (MULTI.format("False"), {"namespace": "", "multiNamespaceMode": "True"}),
+        (
+            MULTI.format("True") + "multi_namespace_mode_namespace_list = tasks\n",
+            {
+                "namespace": "",
+                "multiNamespaceMode": "True",
+                "multiNamespaceModeNamespaceList": "tasks,more",
+            },
+        ),
+    ],
+)
+def test_a_namespace_that_was_taken_away_since_the_proof_holds_nothing(
+    cfg: str, facts: dict[str, str]
+) -> None:
+    _, unseen = look(cfg, seen=proof(**facts), current=False, shut=["more"])
+    assert unseen == ""
+    if "more" in facts.values():
+        _, unseen = look(cfg, seen=proof(**facts), shut=["more"])
+        assert "'more', whose pods" in unseen, "the proof is of now: a Secret beats the file"
+
+
+def test_a_namespace_that_is_written_counts_where_an_old_proof_turns_the_list_on() -> None:
+    seen = proof(namespace="", multiNamespaceMode="True", multiNamespaceModeNamespaceList="old")
+    told = look("[kubernetes_executor]\n" + LIST, seen=seen, current=False, shut=["more", "old"])
+    assert told[0] == {HOME, "tasks"}
+    assert "'more', whose pods" in told[1]
+
+
+def field(path: str) -> Json:
+    return {"name": NAMESPACE, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def key(name: str, *, optional: bool = False) -> Json:
+    reference = {"name": "own", "key": name, "optional": optional}
+    return {"name": NAMESPACE, "valueFrom": {"configMapKeyRef": reference}}
+
+
+NAMESPACE = "AIRFLOW__KUBERNETES_EXECUTOR__NAMESPACE"
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        (field("metadata.namespace"), {HOME, "more"}),
+        (key("where"), {HOME, "tasks"}),
+        (key("absent", optional=True), {HOME}),
+    ],
+)
+def test_what_the_cluster_itself_keeps_is_read(entry: Json, found: set[str]) -> None:
+    assert look("[core]\n", entry) == (found, "")
+
+
+@pytest.mark.parametrize(
+    ("cfg", "env", "fed"),
+    [
+        ("[core]\n", (var("NAMESPACE", "$(TEAM)"),), {}),
+        ("[core]\n", (), {NAMESPACE: "${TEAM}"}),
+        ("[core]\n", (key("var"),), {}),
+        ("[core]\n", (key("absent"),), {}),
+        ("[core]\n", (field("metadata.name"),), {}),
+        ("[kubernetes_executor]\nnamespace = $TEAM\n", (), {}),
+        (MULTI.format("True") + "multi_namespace_mode_namespace_list = $TEAMS\n", (), {}),
+    ],
+)
+def test_what_is_not_known_is_asked_of_the_proof(
+    cfg: str, env: tuple[Json, ...], fed: dict[str, str]
+) -> None:
+    found, unseen = look(cfg, *env, fed=fed)
+    assert found == {HOME}
+    assert "no proof saw it" in unseen
+    seen = proof(namespace="tasks", multiNamespaceModeNamespaceList="tasks")
+    for current in (True, False):
+        assert look(cfg, *env, fed=fed, seen=seen, current=current) == ({HOME, "tasks"}, "")
+
+
+@pytest.mark.parametrize("cfg", ["[core]\n", MULTI.format("True") + "namespace = tasks\n"])
+def test_a_proof_of_an_older_version_holds_nothing_that_is_delivered(cfg: str) -> None:
+    listed = var("MULTI_NAMESPACE_MODE_NAMESPACE_LIST", None)
+    _, unseen = look(cfg, listed, seen=proof())
+    assert "no proof saw it" in unseen
+    assert look(cfg, listed, seen=proof(), needed=False)[1] == ""
+
+
+def test_a_list_that_nobody_knows_is_not_said_to_be_missing() -> None:
+    listed = var("MULTI_NAMESPACE_MODE_NAMESPACE_LIST", None)
+    seen = proof(namespace="", multiNamespaceMode="False")
+    _, unseen = look(MULTI.format("True"), listed, seen=seen, current=False, needed=False)
+    assert "no proof saw it" in unseen
+
+
+def test_what_a_proof_can_tell_of_now() -> None:
+    seen, rollout = proof(namespace="tasks"), Simulation([]).observe().rollout
+    first = Proven.of(Ledger(proofs=(seen,)), rollout, "d")
+    assert first == Proven(seen, current=True, needed=True)
+    assert not Proven.of(Ledger(proofs=(seen,)), rollout, "other").current
+    assert not Proven.of(Ledger(proofs=(seen,)), rollout, "").current
+    assert not Proven.of(Ledger(), rollout, "").current
+    live = Ledger(delivered=Delivered(BackendSettings(), 1, seen.observed_at))
+    assert not Proven.of(live, rollout, "d").needed
 
 
 @pytest.mark.parametrize(
@@ -163,5 +276,5 @@ def test_what_cannot_be_seen_is_said(told: tuple[set[str], str], words: str) -> 
 def test_without_a_scheduler_there_is_the_namespace_of_the_release() -> None:
     cluster = Cluster((HOME,), (), {})
     written = written_for_scheduler([], cast("Catalog", cluster))
-    found, unseen = task_pods(cast("KubeApi", cluster), HOME, "rel", written, None)
+    found, unseen = task_pods(cast("KubeApi", cluster), HOME, "rel", written, Proven())
     assert (len(found), unseen) == (1, "")

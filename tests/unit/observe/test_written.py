@@ -55,6 +55,9 @@ def executor(cfg: str | None, *env: Json, fed: dict[str, str] | None = None) -> 
         (executor(None), ""),
         (executor("[core]\n"), ""),
         (executor("no section\n"), ""),
+        (executor(CFG, {"name": NAME, "value": "$(EXECUTOR)"}), ""),
+        (executor(CFG, fed={NAME: "$EXECUTOR"}), ""),
+        (executor("[core]\nexecutor = ${EXECUTOR}\n"), ""),
         (executor(CFG, {"name": NAME, "valueFrom": {"secretKeyRef": {"name": "s"}}}), ""),
     ],
 )
