@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from xcom_rollout.clients.errors import ActionFailed, KubeError
 from xcom_rollout.clients.kube import Json
@@ -34,7 +35,11 @@ from xcom_rollout.release.objects import (
     workload_template,
 )
 from xcom_rollout.release.pods import container_status
+from xcom_rollout.release.readers import READERS
 from xcom_rollout.world import World
+
+_TELLING: Final = READERS - {"worker"}
+"""Components whose pods tell what an image reference stands for."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,17 @@ def configuration_names(templates: Iterable[PodTemplate], maps: Catalog) -> tupl
 
 def backend_hash(names: Iterable[str], maps: Catalog) -> str:
     """Return the hash of what these ConfigMaps say of the options that a flip owns."""
-    said = {name: maps.fact(name, owned_options) for name in names}
+    # One that says nothing may come and go with any other component. Where none says anything it
+    # is each airflow.cfg that counts, and a chart has one: so a hash that was recorded for the
+    # chart's airflow.cfg alone is still the same. One recorded beside ConfigMaps that say nothing
+    # changes once.
+    given = {name: options for name in names if (options := maps.fact(name, owned_options))}
+    telling = {
+        name: options
+        for name, options in given.items()
+        if any(value is not None for value in options.values())
+    }
+    said = telling or given
     text = json.dumps(said, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -159,12 +174,13 @@ def image_ids(pods: Iterable[Json]) -> dict[str, tuple[str, ...]]:
     """Return which image IDs the image references of the main containers stand for.
 
     Task pods come and go, so they are left out: what their image stands for is known from the
-    long-lived pods, which run the same one.
+    long-lived pods, which run the same one. So are components that nobody knows: they are not
+    proven, and their pods may come and go too.
     """
     found: dict[str, set[str]] = {}
     for pod in pods:
         status = container_status(pod)
-        if status is None or component_of(pod) == "worker" or not status.get("imageID"):
+        if status is None or component_of(pod) not in _TELLING or not status.get("imageID"):
             continue
         by_name = {container["name"]: container for container in pod["spec"]["containers"]}
         # The status may name the image in a longer form than the template does.

@@ -110,6 +110,12 @@ def test_it_is_the_same_at_each_step_of_the_flip() -> None:
     assert len({digest(step) for step in steps}) == 1
 
 
+def test_an_image_that_no_proven_template_names_is_not_in_it() -> None:
+    item = proving()
+    more = replace(item, images={**item.images, "my-api:1": ("sha256:bb",)})
+    assert digest(more) == digest(item)
+
+
 def config(item: World) -> Json:
     found = item.config_maps["airflow-config"]
     assert found is not None
