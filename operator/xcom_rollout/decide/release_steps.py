@@ -13,6 +13,9 @@ from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
 READER_RETRY = timedelta(seconds=10)
 ROLL_PATIENCE = timedelta(minutes=5)
 """How long the replacement of long-lived pods is taken for one that goes on by itself."""
+RESTART_PATIENCE = timedelta(seconds=30)
+"""The same of a component of the team's own: nothing replaces its pods but a person, or what the
+team has for that, which acts soon."""
 DELIVERY_LIMIT = timedelta(seconds=90)
 """How long a Helm process of the operator can live: its time-out and grace (`clients/helm.py`),
 and some more for clocks that differ."""
@@ -167,10 +170,10 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
             f"{s.spec.airflow.release}; the operator finds Airflow's pods by these labels",
         )
     rolling = [
-        f"{load.component}: {load.progress}" for load in s.observed.workloads if not load.rolled
+        f"{_called(load)}: {load.progress}" for load in s.observed.workloads if not load.rolled
     ]
     rolling += [
-        f"{load.component}: a pod is older than the configuration, and no upgrade of the chart "
+        f"{_called(load)}: a pod is older than the configuration, and no upgrade of the chart "
         f"replaces it: kubectl rollout restart {load.kind.lower()} {load.name}"
         for load in s.observed.workloads
         if load.rolled and _is_older(load, s.config_changed_at)
@@ -185,6 +188,10 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
             seconds=2,
         )
     return done("PodsReplaced", "every pod runs the newest template")
+
+
+def _called(load: Workload) -> str:
+    return load.component or load.name
 
 
 def _is_older(load: Workload, changed_at: datetime | None) -> bool:
@@ -205,7 +212,14 @@ def no_longer_patient(
     if finding.reason != "PodsBeingReplaced" or since is None:
         return finding
     # A pod that is drained, restarted or scaled long after the delivery has its own time.
-    moved = [each.restless_since for each in s.observed.workloads if not each.rolled]
+    rolling = [each for each in s.observed.workloads if not each.rolled]
+    if not rolling:
+        # Components that no upgrade replaces. The message has the one thing that helps: no pod
+        # has trouble, and whoever goes by `otherwise` would give a promise away.
+        if s.now - since < RESTART_PATIENCE:
+            return finding
+        return hold("PodsNotReplaced", finding.message, after=READER_RETRY)
+    moved = [each.restless_since for each in rolling]
     since = max([since, *filter(None, moved)])
     if s.now - since < ROLL_PATIENCE:
         return finding
