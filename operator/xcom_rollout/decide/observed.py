@@ -105,6 +105,16 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class LoosePod:
+    """A long-lived pod that can read XCom and that none of the workloads has made."""
+
+    name: str
+    kind: str = ""
+    """Of what has made it; empty where nothing has."""
+    maker: str = ""
+
+
+@dataclass(frozen=True)
 class Pod:
     """A pod of the release that can read XCom."""
 
@@ -338,8 +348,7 @@ class Observed:
     """Why there is no release, and what to do, in words; where it is known."""
     samples_missing: bool = False
     """Whether the spec names a ConfigMap of samples that is not there."""
-    loose_pods: tuple[str, ...] = ()
-    """Long-lived pods that can read XCom and that none of the workloads has made."""
+    loose_pods: tuple[LoosePod, ...] = ()
     executor: str = ""
     """The executor that is written for the scheduler; empty where it is not, or cannot be read."""
     unseen_tasks: str = ""

@@ -1,15 +1,18 @@
 """Steps that both tables share: whose release it is, and how it stands."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.ledger import Reader
-from xcom_rollout.decide.observed import Maker, Workload
+from xcom_rollout.decide.observed import LoosePod, Maker, Workload
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
 
+_REPLACING: Final = ("Deployment", "StatefulSet")
 READER_RETRY = timedelta(seconds=10)
 ROLL_PATIENCE = timedelta(minutes=5)
 """How long the replacement of long-lived pods is taken for one that goes on by itself."""
@@ -152,13 +155,32 @@ def pods_would_roll(s: Situation) -> Finding:
             "upgrade first; a pod that is forgotten reads a path as data",
         )
     if s.observed.loose_pods:
-        return hold(
-            "PodsWouldNotRoll",
-            f"no Deployment or StatefulSet of the release has made {some(s.observed.loose_pods)}, "
-            "so nobody would replace it: let a Deployment make it. If it never reads XCom, take "
-            "the label tier=airflow off it",
-        )
+        return hold("PodsWouldNotRoll", _loose(s, s.observed.loose_pods))
     return done("PodsWouldRoll", "every long-lived pod is replaced when its template changes")
+
+
+def _loose(s: Situation, pods: Sequence[LoosePod]) -> str:
+    hidden = sorted({f"{pod.kind} {pod.maker}" for pod in pods if pod.kind in _REPLACING})
+    others = [pod for pod in pods if pod.kind not in _REPLACING]
+    told = []
+    if hidden:
+        told.append(
+            f"{some(hidden)}: its pods have the labels of the release and it has not, so nobody "
+            "would see it replace them: label it (its own metadata) tier=airflow,release="
+            f"{s.spec.airflow.release}. If they never read XCom, take the label tier=airflow off "
+            "its pod template"
+        )
+    if others:
+        told.append(
+            f"no Deployment or StatefulSet of the release has made {some(others, words=_made)}, "
+            "so nobody would replace it: let a Deployment make it. If it never reads XCom, take "
+            "the label tier=airflow off it"
+        )
+    return "; ".join(told)
+
+
+def _made(pod: LoosePod) -> str:
+    return f"{pod.name} (made by {pod.kind} {pod.maker})" if pod.kind else pod.name
 
 
 def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.times import parse_time
-from xcom_rollout.decide.observed import Workload
+from xcom_rollout.decide.observed import LoosePod, Workload
 from xcom_rollout.release.objects import component_of
 from xcom_rollout.release.pods import has_ended, is_ready, is_terminating, run_of, trouble
 from xcom_rollout.release.readers import READERS
@@ -48,10 +48,10 @@ def _oldest(alive: Iterable[Json]) -> datetime | None:
     return min(made, default=None)
 
 
-def loose_pods(workloads: Sequence[Json], pods: Iterable[Json]) -> tuple[str, ...]:
-    """Return the names of the long-lived pods that none of these workloads has made."""
+def loose_pods(workloads: Sequence[Json], pods: Iterable[Json]) -> tuple[LoosePod, ...]:
+    """Return the long-lived pods that none of these workloads has made."""
     return tuple(
-        pod["metadata"]["name"]
+        LoosePod(pod["metadata"]["name"], *_maker(pod))
         for pod in pods
         if run_of(pod) is None
         and not has_ended(pod)
@@ -139,15 +139,35 @@ def is_pod_of(item: Json, pod: Json) -> bool:
     labels = pod["metadata"].get("labels") or {}
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
-    owners = pod["metadata"].get("ownerReferences") or []
-    owner = next((each for each in owners if each.get("controller")), None)
+    owner = _controller(pod)
     if owner is None:
         return True
     if item["kind"] == "StatefulSet":
         return bool(owner["uid"] == item["metadata"].get("uid"))
     if owner["kind"] != "ReplicaSet":
         return False
-    # A Deployment names its ReplicaSets so; one that it has adopted may have any name.
-    name, mark, suffix = owner["name"].rpartition("-")
-    made = bool(mark) and suffix == labels.get("pod-template-hash")
-    return not made or name == item["metadata"]["name"]
+    # One that a Deployment has adopted may have any name.
+    return _deployment(owner, labels) in ("", item["metadata"]["name"])
+
+
+def _controller(pod: Json) -> Json | None:
+    owners = pod["metadata"].get("ownerReferences") or []
+    return next((each for each in owners if each.get("controller")), None)
+
+
+def _deployment(replica_set: Json, labels: Json) -> str:
+    """Return whose ReplicaSet it is by its name, as Deployments name theirs; empty by any other."""
+    name, _, suffix = replica_set["name"].rpartition("-")
+    return str(name) if suffix == labels.get("pod-template-hash") else ""
+
+
+def _maker(pod: Json) -> tuple[str, str]:
+    """Return kind and name of what has made a pod, empty where nothing has."""
+    owner = _controller(pod)
+    if owner is None:
+        return "", ""
+    if owner["kind"] == "ReplicaSet":
+        deployment = _deployment(owner, pod["metadata"].get("labels") or {})
+        if deployment:
+            return "Deployment", deployment
+    return owner["kind"], owner["name"]

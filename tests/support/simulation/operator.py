@@ -58,6 +58,7 @@ from xcom_rollout.decide.observed import (
     AuditResult,
     CalibrationResult,
     JobKind,
+    LoosePod,
     Maker,
     Observed,
     Pod,
@@ -158,7 +159,7 @@ class Simulation:
         """Why the triggerer does not replace its pods by itself, in words."""
         self.own_since: datetime | None = None
         """When the pod of a component was made that is not the chart's; None without one."""
-        self.loose: tuple[str, ...] = ()
+        self.loose: tuple[LoosePod, ...] = ()
         """Pods that belong to no workload."""
         self.shut = False
         """Whether the operator may not look into the namespace of the task pods."""

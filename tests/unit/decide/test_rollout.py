@@ -11,7 +11,7 @@ from simulation import START, SimRun, Simulation, Weather, spec
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Drift, Ledger, NamedCheck, RunKey, Verdict
-from xcom_rollout.decide.observed import JobKind, JobState, Observed, ProofResult, Rival
+from xcom_rollout.decide.observed import JobKind, JobState, LoosePod, Observed, ProofResult, Rival
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.summarize import summarize
 
@@ -384,16 +384,28 @@ def test_a_class_of_the_same_name_from_elsewhere_is_not_the_supported_one() -> N
     assert sim.go(30).current.finding.reason == "ExecutorNotSupported"
 
 
-@pytest.mark.parametrize("loose", [(), ("node-worker-x",)])
+@pytest.mark.parametrize(
+    ("loose", "said"),
+    [
+        ((), "triggerer: its updateStrategy is OnDelete"),
+        ((LoosePod("bare"),), "has made bare, so nobody would replace it: let a Deployment"),
+        ((LoosePod("a", "DaemonSet", "x"),), "a (made by DaemonSet x), so nobody would replace it"),
+        (
+            (LoosePod("a", "Deployment", "my-api"), LoosePod("b", "Deployment", "my-api")),
+            "Deployment my-api: its pods have the labels of the release and it has not, so nobody "
+            "would see it replace them: label it (its own metadata) tier=airflow,release=airflow",
+        ),
+    ],
+)
 def test_pods_that_a_delivery_would_not_replace_hold_before_the_first_one(
-    loose: tuple[str, ...],
+    loose: tuple[LoosePod, ...], said: str
 ) -> None:
     sim = Simulation([])
     sim.loose = loose
     sim.wont_roll = "" if loose else "its updateStrategy is OnDelete"
     finding = sim.go(30).current.finding
     assert finding.reason == "PodsWouldNotRoll"
-    assert (loose[0] if loose else "triggerer: its updateStrategy is OnDelete") in finding.message
+    assert said in finding.message
     assert not any(isinstance(action, RunJob | SetValues) for action in sim.actions)
     sim.loose, sim.wont_roll = (), ""
     sim.run_until("Live")

@@ -6,6 +6,7 @@ import pytest
 
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.times import parse_time
+from xcom_rollout.decide.observed import LoosePod
 from xcom_rollout.observe.workloads import loose_pods, workload_of
 
 LABELS = {"tier": "airflow", "component": "scheduler", "release": "airflow"}
@@ -179,9 +180,24 @@ def test_a_stateful_set_is_counted_like_a_deployment(kind: str) -> None:
 def test_a_pod_that_no_workload_has_made_is_named() -> None:
     items = [named("Deployment", "airflow-worker")]
     daemon = owned("DaemonSet", "node-worker", "loose")
-    assert loose_pods(items, [pod(), daemon, TASK, GONE]) == ("loose",)
+    found = loose_pods(items, [pod(), daemon, TASK, GONE])
+    assert found == (LoosePod("loose", "DaemonSet", "node-worker"),)
     daemon["metadata"]["deletionTimestamp"] = LATELY
     assert loose_pods(items, [daemon]) == ()
+
+
+@pytest.mark.parametrize(
+    ("item", "kind", "maker"),
+    [
+        (owned("ReplicaSet", "my-api-5d", **{"pod-template-hash": "5d"}), "Deployment", "my-api"),
+        (owned("ReplicaSet", "my-api"), "ReplicaSet", "my-api"),
+        (owned("StatefulSet", "my-api"), "StatefulSet", "my-api"),
+        (pod(), "", ""),
+    ],
+)
+def test_what_has_made_a_loose_pod_is_told(item: Json, kind: str, maker: str) -> None:
+    """Such as a Deployment whose pods have the labels of the release, and that has not."""
+    assert loose_pods([], [item]) == (LoosePod("a", kind, maker),)
 
 
 def unready(since: str, **state: Any) -> Json:
