@@ -6,7 +6,7 @@ from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.airflow_api.airflow import open_airflow
-from xcom_rollout.airflow_api.rights import describe_missing
+from xcom_rollout.airflow_api.rights import DagRights, describe_missing
 from xcom_rollout.clients.access_review import allowed
 from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
 from xcom_rollout.decide.actions import ProveWayBack
@@ -42,11 +42,13 @@ def _dags(ledger: Ledger) -> frozenset[str]:
 
 
 def _of_airflow(world: World, rollout: Rollout, dag_ids: frozenset[str]) -> list[str]:
+    key = (rollout.namespace, rollout.name, rollout.uid, rollout.generation)
+    rights = DagRights(world.memo, key, world.api.now())
     problem = ""
     for _ in range(TRIES):
         try:
             airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
-            return list(describe_missing(airflow, dag_ids))
+            return list(describe_missing(airflow, rights, dag_ids))
         except WorldError as error:
             problem = error.message
             if not _is_of_a_moment(error):

@@ -6,21 +6,26 @@ where it is there; a change of a DAG with a mask that names no field, with 403 o
 2.11.2 (FAB) and 3.3.2 (FAB and Simple), tests/probe/test_rest_api.py.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
 from xcom_rollout.airflow_api.airflow import AirflowApi
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.parallel import in_parallel
 
 NO_RUN: Final = "xcom-rollout-asks-for-its-rights"
 """Id of a run that no DAG has."""
 NO_DAG: Final = NO_RUN
 MOST_DAGS: Final = 20
-"""DAGs asked about in one go: each takes six requests, and this is done each hour."""
+"""DAGs asked about in one go: each takes six requests."""
+KEPT: Final = timedelta(hours=1)
+"""How long it counts what was answered of one DAG: Airflow 2 puts three of the questions into its
+audit log, unless it refuses them."""
 _NAMED: Final = 5
 """DAGs that a message names."""
 FIELD: Final = "spec.airflow.api.credentialsSecretRef"
@@ -97,7 +102,35 @@ def missing_rights(airflow: AirflowApi, dag_ids: Collection[str] = ()) -> tuple[
     return tuple(right for rights in found for right in rights)
 
 
-def describe_missing(airflow: AirflowApi, dag_ids: Collection[str] = ()) -> tuple[str, ...]:
+class DagRights:
+    """The rights to single DAGs as they were answered lately, safe for threads."""
+
+    def __init__(self, memo: Memo, key: Hashable, now: datetime) -> None:
+        """Args: `key` names whose rights they are."""
+        self._memo, self._key, self._now = memo, key, now
+
+    def missing(self, airflow: AirflowApi, dag_id: str) -> Sequence[MissingRight]:
+        """Return the rights to this DAG that the user lacks.
+
+        Of an answer that is kept only what was refused is asked again.
+
+        Raises:
+            AirflowError: Airflow cannot be asked.
+        """
+        key = ("rights to a DAG", self._key, dag_id)
+        kept: tuple[datetime, Sequence[MissingRight]] | None = self._memo.find(key)
+        if kept is None or self._now - kept[0] >= KEPT:
+            kept = self._now, _missing(airflow, dag_id)
+        elif kept[1]:
+            refused = {right.right for right in kept[1]}
+            kept = kept[0], _missing(airflow, dag_id, refused)
+        self._memo.put(key, kept)
+        return kept[1]
+
+
+def describe_missing(
+    airflow: AirflowApi, rights: DagRights, dag_ids: Collection[str] = ()
+) -> tuple[str, ...]:
     """Return in words which rights that a kill needs the user lacks; empty where it can do all.
 
     The rights to any DAG are asked for, and those to the first `MOST_DAGS` of these: Airflow can
@@ -109,8 +142,9 @@ def describe_missing(airflow: AirflowApi, dag_ids: Collection[str] = ()) -> tupl
     to_any = missing_rights(airflow)
     told = {right.right for right in to_any}
     of_dags: dict[str, list[MissingRight]] = {}
-    if dag_ids:
-        for right in missing_rights(airflow, sorted(set(dag_ids))[:MOST_DAGS]):
+    asked = sorted(set(dag_ids))[:MOST_DAGS]
+    for found in in_parallel(lambda dag_id: rights.missing(airflow, dag_id), asked):
+        for right in found:
             if right.right not in told:
                 of_dags.setdefault(right.right, []).append(right)
     return (*map(str, to_any), *map(_of_dags, of_dags.values()))
@@ -128,11 +162,16 @@ def _of_dags(rights: Sequence[MissingRight]) -> str:
     )
 
 
-def _missing(airflow: AirflowApi, dag_id: str) -> list[MissingRight]:
+def _missing(
+    airflow: AirflowApi, dag_id: str, only: Collection[str] | None = None
+) -> list[MissingRight]:
+    """Args: `only` the rights to ask about, beside those that a GET tells."""
     rest, root = airflow.rest, f"/dags/{quote(dag_id, safe='')}"
     missing = []
     paused: bool | None = None
     for question in _QUESTIONS:
+        if only is not None and question.method != "GET" and question.right not in only:
+            continue
         body = question.body
         if question.right == _PAUSE:
             # What the DAG is already, though the mask lets nothing through.

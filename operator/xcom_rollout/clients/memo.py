@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
 MOST: Final = 4096
-"""Results kept: about ten for each rollout, most of them a hash."""
+"""Results kept: about ten for each rollout, most of them a hash, and at most 20 of its DAGs."""
 
 T = TypeVar("T")
 

@@ -46,7 +46,7 @@ class Asked:
         monkeypatch.setattr(module, "delivery_for", lambda *_: delivery)
         monkeypatch.setattr(module, "write_ledger", lambda _w, _r, new: self.recorded.append(new))
         observed = SimpleNamespace(
-            rollout=SimpleNamespace(namespace="airflow"),
+            rollout=SimpleNamespace(namespace="airflow", name="x", uid="u", generation=1),
             ledger=Ledger(census=census),
             pods=[SimpleNamespace(namespace=name) for name in ("", *namespaces)],
         )
@@ -56,7 +56,9 @@ class Asked:
             ProveWayBack(BackendSettings(), "d"),
         )
 
-    def describe_missing(self, _airflow: object, dag_ids: Iterable[str]) -> tuple[str, ...]:
+    def describe_missing(
+        self, _airflow: object, _rights: object, dag_ids: Iterable[str]
+    ) -> tuple[str, ...]:
         self.dag_ids |= set(dag_ids)
         answer = self.answers.pop(0)
         if answer is not None:

@@ -1,6 +1,7 @@
 """What went wrong is a kind, for one run at a time; what a kill will need is asked beforehand."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -12,10 +13,12 @@ from xcom_rollout.airflow_api.rights import (
     MOST_DAGS,
     NO_DAG,
     NO_RUN,
+    DagRights,
     describe_missing,
     missing_rights,
 )
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
+from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.ledger import RunKey
 
 KEY = RunKey("d", "r")
@@ -156,6 +159,10 @@ def test_an_id_that_is_a_path_is_asked_of_nobody(server: NastyServer, name: str)
 # -- rights --------------------------------------------------------------------------------------
 
 
+def fresh(memo: Memo | None = None, *, after: timedelta = timedelta(0)) -> DagRights:
+    return DagRights(memo or Memo(), "x", datetime(2026, 1, 1, tzinfo=UTC) + after)
+
+
 def test_a_user_with_all_rights_lacks_none(server: NastyServer) -> None:
     assert missing_rights(airflow_3(server)) == ()
     assert all(request.path != f"/api/v2/dags/{NO_DAG}/clear" for request in server.asked())
@@ -194,23 +201,49 @@ def test_a_dag_that_leaves_the_user_out_is_named_before_a_kill_meets_it(
         if dag_id != "d":
             server.answer(at(RunKey(dag_id, NO_RUN), "/clear"), FORBIDDEN)
     server.answer(at(RunKey("g", NO_RUN)), FORBIDDEN, method="PATCH")
-    assert describe_missing(api) == ()
-    clear, fail = describe_missing(api, list("gfedcba"))
+    assert describe_missing(api, fresh()) == ()
+    clear, fail = describe_missing(api, fresh(), list("gfedcba"))
     assert "may not clear DAG runs (asked about the DAGs a, b, c, e, f and 1 more)" in clear
     assert "may not set DAG runs to failed (asked about the DAG g)" in fail
+
+
+def test_a_single_dag_is_asked_about_once_an_hour_but_for_what_was_refused(
+    server: NastyServer,
+) -> None:
+    """Airflow 2 has each change that is asked for, and not refused, in its audit log."""
+    api, memo = airflow_3(server), Memo()
+    clear, fail = (RunKey("a", NO_RUN), "/clear"), (RunKey("a", NO_RUN), "")
+    server.answer("/api/v2/dags/a", dag(paused=False), method="GET")
+    server.answer(at(*clear), FORBIDDEN)
+
+    def changes(minutes: int) -> tuple[list[str], int]:
+        """Return which changes of the DAG are asked for after this time, and what is missing."""
+        before = len(server.asked())
+        found = describe_missing(api, fresh(memo, after=timedelta(minutes=minutes)), ["a"])
+        asked = [each for each in server.asked()[before:] if each.path.startswith("/api/v2/dags/a")]
+        # A set: what is refused is asked twice, with a new token.
+        return sorted({each.path for each in asked if each.method != "GET"}), len(found)
+
+    every = sorted(["/api/v2/dags/a", at(*clear), at(*fail)])
+    assert changes(0) == (every, 1)
+    assert changes(1) == ([at(*clear)], 1)
+    server.answer(at(*clear), Reply(404, "no such run"))
+    assert changes(2) == ([at(*clear)], 0)
+    assert changes(59) == ([], 0)
+    assert changes(60) == (every, 0)
 
 
 def test_a_right_that_is_missing_altogether_is_told_once(server: NastyServer) -> None:
     api = airflow_3(server)
     for dag_id in (NO_DAG, "a", "b"):
         server.answer(at(RunKey(dag_id, NO_RUN), "/clear"), FORBIDDEN)
-    (said,) = describe_missing(api, ["a", "b"])
+    (said,) = describe_missing(api, fresh(), ["a", "b"])
     assert "clear DAG runs;" in said
 
 
 def test_of_many_dags_some_are_asked_about(server: NastyServer) -> None:
     api = airflow_3(server)
-    describe_missing(api, [f"dag{number}" for number in range(100)])
+    describe_missing(api, fresh(), [f"dag{number}" for number in range(100)])
     asked = {request.path.split("/")[4] for request in server.asked() if "dags/" in request.path}
     assert len(asked - {NO_DAG}) == MOST_DAGS
 
