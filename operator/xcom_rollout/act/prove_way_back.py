@@ -57,9 +57,10 @@ def _of_airflow(world: World, rollout: Rollout, dag_ids: frozenset[str]) -> list
 
 
 def _of_pods(world: World, observed: Observed) -> Iterator[str]:
-    """Yield where the operator may not end task pods, of the namespaces in which there are pods."""
+    """Yield where the operator may not end task pods, of the namespaces that can have some."""
     namespace = observed.rollout.namespace
-    for place in sorted({namespace, *(pod.namespace or namespace for pod in observed.pods)}):
+    with_pods = (pod.namespace or namespace for pod in observed.pods)
+    for place in sorted({namespace, *observed.task_namespaces, *with_pods}):
         try:
             if allowed(world.api, "delete", "pods", namespace=place):
                 continue

@@ -351,6 +351,9 @@ class Observed:
     loose_pods: tuple[LoosePod, ...] = ()
     executor: str = ""
     """The executor that is written for the scheduler; empty where it is not, or cannot be read."""
+    task_namespaces: tuple[str, ...] = ()
+    """Namespaces in which Airflow may make task pods, as far as they are known; that of the
+    rollout need not be among them."""
     unseen_tasks: str = ""
     """Why some task pods cannot be seen; empty where all can."""
     namespace_terminating: bool = False

@@ -13,7 +13,7 @@ from xcom_rollout.observe.jobs import list_jobs
 from xcom_rollout.observe.ledger import read_ledger
 from xcom_rollout.observe.pods import pods_of
 from xcom_rollout.observe.rivals import list_rivals
-from xcom_rollout.observe.task_pods import Proven, task_pods
+from xcom_rollout.observe.task_pods import Proven, task_namespaces, task_pods
 from xcom_rollout.observe.workloads import loose_pods, workload_of
 from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.release.catalog import config_maps
@@ -44,9 +44,8 @@ def observe(world: World, rollout: Rollout) -> Observed:
     raw_pods = list_pods(api, namespace, release)
     configuration = look_at_configuration(world, rollout, current, workloads, raw_pods)
     written = written_for_scheduler(workloads, config_maps(api, world.memo, namespace))
-    executor_pods, unseen = task_pods(
-        api, namespace, release, written, Proven.of(ledger, rollout, configuration.digest)
-    )
+    proven = Proven.of(ledger, rollout, configuration.digest)
+    executor_pods, unseen = task_pods(api, namespace, release, written, proven)
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),
@@ -64,6 +63,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
         samples_missing=configuration.samples_missing,
         loose_pods=loose_pods(workloads, raw_pods),
         executor=written.executor,
+        task_namespaces=tuple(sorted(task_namespaces(written, proven).names)),
         unseen_tasks=unseen,
         namespace_terminating=rollout.deleting and is_terminating_namespace(api, namespace),
     )

@@ -32,6 +32,7 @@ class Asked:
         *answers: WorldError | None,
         census: CensusRecord | None = None,
         namespaces: Collection[str] = (),
+        empty: Collection[str] = (),
         refused: str = "",
     ) -> None:
         self.refused = refused
@@ -48,6 +49,7 @@ class Asked:
         observed = SimpleNamespace(
             rollout=SimpleNamespace(namespace="airflow", name="x", uid="u", generation=1),
             ledger=Ledger(census=census),
+            task_namespaces=tuple(empty),
             pods=[SimpleNamespace(namespace=name) for name in ("", *namespaces)],
         )
         prove_way_back(
@@ -106,11 +108,17 @@ def test_the_dags_of_the_last_census_are_asked_about(monkeypatch: pytest.MonkeyP
     assert Asked(monkeypatch, None).dag_ids == set()
 
 
-@pytest.mark.parametrize("refused", ["airflow", "tasks"])
+@pytest.mark.parametrize("refused", ["airflow", "tasks", "empty"])
 def test_where_task_pods_cannot_be_ended_is_known_before_a_kill(
     monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
-    (said,) = Asked(monkeypatch, None, namespaces=["tasks"], refused=refused).problems
+    """Also where no task runs at this moment."""
+
+    def problems(refused: str = "") -> tuple[str, ...]:
+        asked = Asked(monkeypatch, None, namespaces=["tasks"], empty=["empty"], refused=refused)
+        return asked.problems
+
+    (said,) = problems(refused)
     assert f"may not delete pods in the namespace {refused}" in said
     assert "watchNamespaces" in said
-    assert Asked(monkeypatch, None, namespaces=["tasks"]).problems == ()
+    assert problems() == ()
