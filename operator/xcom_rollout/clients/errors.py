@@ -51,6 +51,10 @@ class HelmError(WorldError):
     """The helm command failed; the message quotes its output."""
 
 
+class NotInspected(HelmError):  # noqa: N818 - named after what happened
+    """Helm could not show what it would apply, and so applied nothing."""
+
+
 class AirflowFault(StrEnum):
     """Why a request to Airflow's REST API failed, for code that goes on differently."""
 

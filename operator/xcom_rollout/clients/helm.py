@@ -1,13 +1,14 @@
 """The helm command, version 3, as a subprocess."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from xcom_rollout.clients.errors import HelmError
+from xcom_rollout.clients.errors import HelmError, NotInspected
 from xcom_rollout.clients.helm_inspection import Inspection
 
 TIMEOUT: Final = 60.0
@@ -16,6 +17,7 @@ GRACE: Final = 20.0
 """Seconds that helm has after SIGTERM: it then still records the release as failed, where a kill
 would leave it pending for ever."""
 _MOST_OUTPUT: Final = 1500
+_POST_RENDERER_FAILED: Final = re.compile(r"post[- ]?render", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,19 @@ class HelmRunner:
             inspect: called with the manifest, in a thread; what it raises stops the command.
 
         Raises:
+            NotInspected: the post renderer did not work, so nothing was applied: no memory for it,
+                or a helm 4, to which it is the name of a plugin.
             HelmError: as `run`; or helm has applied what it did not show.
             Exception: what `inspect` raised.
         """
         with Inspection(inspect) as inspection:
             try:
                 output = self.run((*arguments, *inspection.arguments), stdin=stdin)
-            except HelmError:
+            except HelmError as error:
                 if inspection.refused is not None:
                     raise inspection.refused from None
+                if not inspection.seen and _POST_RENDERER_FAILED.search(error.message):
+                    raise NotInspected(error.message) from error
                 raise
         if not inspection.seen:
             raise HelmError(f"helm {arguments[0]} applied a manifest without showing it")

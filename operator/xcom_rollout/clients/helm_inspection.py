@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from xcom_rollout.clients.errors import NotInspected
+
 _ALLOWED: Final = b"1"
 _POST_RENDERER: Final = f"""
 import socket, sys
@@ -34,9 +36,15 @@ class Inspection:
     Attributes:
         seen: whether a manifest was looked at and allowed.
         refused: what the function raised; None where it raised nothing.
+
+    Raises:
+        NotInspected: it is not known which Python runs.
     """
 
     def __init__(self, inspect: Callable[[str], None]) -> None:
+        if not sys.executable:
+            # Helm takes an empty post renderer for none, and would apply what nobody looked at.
+            raise NotInspected("sys.executable is empty, so helm can be given no post renderer")
         self._inspect = inspect
         self.seen = False
         self.refused: Exception | None = None

@@ -36,6 +36,7 @@ from xcom_rollout.clients.errors import (
     Conflict,
     HelmError,
     Malformed,
+    NotInspected,
     SecretRotated,
     WorldError,
 )
@@ -652,6 +653,8 @@ class HelmDelivery:
             return ""
         except _NotPlainError:
             log.info("a delivery changes more than the options; it is looked at more closely")
+        except NotInspected as error:
+            log.warning("helm cannot show what it applies, so it is rendered: %s", error.message)
         settings, found = self._difference(stored, settings)
         kept = ""
         if way_back and rotated(found) and not blocking(found):
@@ -699,7 +702,7 @@ class HelmDelivery:
             if not stored.dependencies:
                 raise
             # A chart from a repository may read the cluster and fail with what it has read.
-            raise HelmError(_TEMPLATE_SAYS.sub(r"\1", error.message)) from None
+            raise error.reworded(_TEMPLATE_SAYS.sub(r"\1", error.message)) from None
 
     def _run(
         self,

@@ -2,13 +2,17 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from simulation import START
 
-from xcom_rollout.clients.errors import Conflict, HelmError
+from xcom_rollout.clients.errors import Conflict, HelmError, NotInspected
 from xcom_rollout.clients.helm import HelmRunner
-from xcom_rollout.deliver.helm import upgrade_arguments
-from xcom_rollout.deliver.release import config_maps
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.deliver.helm import HelmDelivery, upgrade_arguments
+from xcom_rollout.deliver.release import StoredRelease, config_maps
 
 MANIFEST = """---
 # Source: airflow/templates/configmap.yaml
@@ -122,3 +126,72 @@ def test_a_helm_that_shows_nothing_is_told_with_its_own_words_or_is_an_error(
         program(tmp_path, "echo no such chart >&2; exit 1").run_inspected(("upgrade",), print)
     with pytest.raises(HelmError, match="without showing it"):
         program(tmp_path, "true").run_inspected(("upgrade",), print)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Error: UPGRADE FAILED: error while running post render on files: fork/exec /py: "
+        "resource temporarily unavailable",
+        'Error: invalid argument "/py" for "--post-renderer" flag: plugin not found',
+        "Error: PostRenderer was killed",
+    ],
+    ids=["no pids", "helm 4", "no memory"],
+)
+def test_a_post_renderer_that_fails_by_itself_is_told_apart(tmp_path: Path, words: str) -> None:
+    helm = program(tmp_path, f"echo '{words}' >&2; exit 1")
+    with pytest.raises(NotInspected, match="helm upgrade failed: Error: "):
+        helm.run_inspected(("upgrade",), print)
+
+
+def test_other_failures_of_helm_are_not_those_of_the_post_renderer(tmp_path: Path) -> None:
+    with pytest.raises(HelmError) as caught:
+        program(tmp_path, "echo no such chart >&2; exit 1").run_inspected(("upgrade",), print)
+    assert type(caught.value) is HelmError
+
+
+def test_helm_is_not_started_without_a_python_for_its_post_renderer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Helm takes an empty --post-renderer for none."""
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(NotInspected, match=r"sys\.executable is empty"):
+        program(tmp_path, f"touch {tmp_path}/started").run_inspected(("upgrade",), print)
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("dependencies", [(), ("postgresql",)])
+def test_where_the_post_renderer_does_not_work_a_delivery_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dependencies: tuple[str, ...]
+) -> None:
+    helm = program(
+        tmp_path,
+        'case "$*" in *--post-renderer*)'
+        " echo 'Error: error while running post render on files: exit status 1' >&2; exit 1;; esac"
+        f"; cat > {tmp_path}/applied",
+    )
+    world: Any = SimpleNamespace(helm=helm, instance="me")
+    rollout: Any = SimpleNamespace(
+        name="demo",
+        namespace="ns",
+        spec=SimpleNamespace(
+            delivery=SimpleNamespace(helm=SimpleNamespace(values_path=None)),
+        ),
+    )
+    stored = StoredRelease(
+        *("rel", 1, "deployed", "airflow", "1.0.0", {}, START, "sh.helm.release.v1.rel.v1", "u"),
+        mark="",
+        dependencies=dependencies,
+    )
+    settings = BackendSettings(backend="my.X")
+    # What needs a cluster, or a helm that renders.
+    for name, found in (
+        ("_remove_failed", None),
+        ("_history", 10),
+        ("_expect_still", None),
+        ("_chart_file", Path("chart.tgz")),
+        ("_difference", (settings, ())),
+    ):
+        monkeypatch.setattr(HelmDelivery, name, lambda *_, found=found: found)
+    assert HelmDelivery(world, rollout)._upgrade(stored, settings, way_back=True) == ""
+    assert '"my.X"' in (tmp_path / "applied").read_text()
