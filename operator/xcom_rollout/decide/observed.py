@@ -73,7 +73,12 @@ class Release:
     """Keys of the values below which the chart of Airflow has its own; none where it is no
     dependency of the chart that the release runs."""
     layout_problem: str = ""
-    """Why it is not known which settings Airflow has, for people; empty where it is."""
+    """Why it is not known which settings Airflow has, for people; empty where it is. `settings` is
+    what the values say then, which decides nothing."""
+
+    def holds(self, settings: BackendSettings) -> bool:
+        """Whether it is known to hold these settings."""
+        return not self.layout_problem and self.settings == settings
 
     @property
     def backend_place(self) -> str:

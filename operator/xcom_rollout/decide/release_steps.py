@@ -43,7 +43,8 @@ def release_exists(s: Situation) -> Finding:
     """The Helm release exists, whatever chart it runs.
 
     Enough for a kill: it delivers with the chart that the release runs, and a person who upgrades
-    that in the middle must not leave runs stopped.
+    that in the middle must not leave runs stopped. Nor need airflow.cfg be told: the last resort,
+    `helm rollback`, does without.
     """
     release = s.observed.release
     if release is None:
@@ -55,9 +56,6 @@ def release_exists(s: Situation) -> Finding:
             "list them with: helm list -n "
             + s.observed.rollout.namespace,
         )
-    # A kill of what never went out has nothing to read there.
-    if release.layout_problem and s.ledger.delivered is not None:
-        return _layout_unknown(s)
     return done(
         "Accepted",
         f"release {s.spec.airflow.release} runs {release.chart_name} {release.chart_version}",
@@ -78,11 +76,12 @@ def release_found(s: Situation) -> Finding:
             "the chart, so write that one",
         )
     if release.layout_problem:
-        return _layout_unknown(s)
+        return layout_unknown(s)
     return found
 
 
-def _layout_unknown(s: Situation) -> Finding:
+def layout_unknown(s: Situation) -> Finding:
+    """What the release holds cannot be told."""
     return hold(
         "AirflowConfigNotFound", f"release {s.spec.airflow.release}: {s.release.layout_problem}"
     )

@@ -10,7 +10,7 @@ included (seen with Helm 3.22).
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -100,18 +100,10 @@ def _read(found: _Found, path: ValuesPath | None) -> AirflowConfig:
         return AirflowConfig(at, problem=f"{where}: it cannot be parsed, so nothing can read it")
     options: dict[str, str] = {}
     for section, option in OWNED_OPTIONS:
-        # Airflow takes option names in any case, and does not start where there are two of one.
-        spelt = [name for name in sections.get(section, {}) if name.lower() == option]
-        if len(spelt) > 1:
-            return AirflowConfig(
-                at,
-                problem=f"{where}: it holds {section}.{option} more than once "
-                f"({', '.join(sorted(spelt))}); write it in lower case, once",
-            )
-        for name in spelt:
-            # An option without a value is to Airflow one that is not set.
-            if value := sections[section][name]:
-                options[f"{section}.{option}"] = value
+        # Airflow keeps the case: XCOM_BACKEND is another option, that nothing reads. One without a
+        # value is to it one that is not set.
+        if value := sections.get(section, {}).get(option):
+            options[f"{section}.{option}"] = value
     return AirflowConfig(at, options, found.path)
 
 
@@ -156,12 +148,18 @@ def _none(manifest: str) -> str:
     )
 
 
-def _several(found: Iterable[_Found]) -> str:
+def _several(found: Sequence[_Found]) -> str:
     where = sorted(
         f"ConfigMap {one.name}" + (f" (valuesPath {'.'.join(one.path)})" if one.path else "")
         for one in found
     )
+    remedy = (
+        "name the key of the chart that Airflow runs in spec.delivery.helm.valuesPath"
+        if len({one.path for one in found}) > 1
+        else "one chart makes them, so spec.delivery.helm.valuesPath cannot tell them apart: let "
+        "them hold the same, or let the scheduler mount one of them alone"
+    )
     return (
-        f"{', '.join(where)} each hold another {CONFIG_KEY}, so Airflow's own cannot be told; name "
-        "the key of the chart that Airflow runs in spec.delivery.helm.valuesPath"
+        f"{', '.join(where)} each hold another {CONFIG_KEY}, so Airflow's own cannot be told; "
+        f"{remedy}"
     )

@@ -785,6 +785,8 @@ class HelmDelivery:
             if secret is None:
                 continue
             candidate = decode_release(secret, self._values_path)
+            if candidate.airflow.problem:
+                continue  # what the values alone say is no ground to apply it
             if candidate.settings != settings or (
                 candidate.chart_name,
                 candidate.chart_version,

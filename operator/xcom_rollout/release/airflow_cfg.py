@@ -28,7 +28,7 @@ def parsed_options(text: str) -> dict[str, dict[str, str | None]] | str:
     parser = configparser.RawConfigParser(
         strict=False, allow_no_value=True, default_section="\0none"
     )
-    # Option names keep their case, as Airflow's own file has them in lower case anyway.
+    # Option names keep their case, as they do in Airflow's own parser.
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(text)

@@ -163,6 +163,8 @@ class Simulation:
         """Pods that belong to no workload."""
         self.shut = False
         """Whether the operator may not look into the namespace of the task pods."""
+        self.unclear = ""
+        """Why airflow.cfg cannot be told where the newest revision is a person's."""
         self.not_armed: tuple[str, ...] = ()
         """What a kill would lack, in words."""
         self.actions: list[Action] = []
@@ -358,6 +360,7 @@ class Simulation:
                 settings=newest.settings,
                 updated_at=moment(newest.updated),
                 maker=newest.maker,
+                layout_problem=self.unclear if newest.maker is Maker.OTHER else "",
             ),
             digest=f"digest-{self.spec.threshold.bytes}-{self.content}",
             config_changed_at=moment(cluster.changed),

@@ -1,5 +1,6 @@
 """What the kill-switch guarantees, whatever the world does meanwhile."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import SimRun, Simulation, spec
 from simulation.airflow import INLINE
+from simulation.people import KILL
 
 from xcom_rollout.decide.actions import SetValues
 from xcom_rollout.decide.ledger import RunKey, RunStage
@@ -313,3 +315,37 @@ def test_a_revert_of_its_own_that_was_interrupted_is_made_again(
     assert kill is not None
     assert kill.reverted_at is not None
     assert kill.reverted_at - begin >= timedelta(seconds=least_seconds)
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+@pytest.mark.parametrize("seen_for", [-5, 0, 5, 15, 30, 45, 60])
+def test_a_kill_goes_on_where_airflow_cfg_cannot_be_told(seen_for: int, immediate: bool) -> None:
+    sim = live([[(3, 5000), (30, 5000), (3, 10)]])
+    sim.unclear = "two hold another airflow.cfg"
+    if seen_for < 0:
+        sim._set_values(sim.settings)
+    sim.kill()
+    if immediate:
+        sim.annotations[KILL] = '{"by": "ana", "reason": "test", "strategy": "Immediate"}'
+    sim.go(max(0, seen_for))
+    kill = sim.ledger.kill
+    if kill is None or kill.finished_at is None:
+        sim._set_values(sim.settings)
+        revision = sim.revision
+        sim.run_until("Reverted")
+        assert sim.revision > revision, "nothing is concluded from what the values alone say"
+    assert sim.settings.is_database
+    if not immediate:
+        assert_never_harmed(sim)
+
+
+def test_what_cannot_be_told_is_delivered_as_the_way_back() -> None:
+    sim = live([])
+    sim._set_values(replace(sim.settings, threshold="-1"))
+    sim.unclear = "two hold another airflow.cfg"
+    sim.kill()
+    made = len(sim.actions)
+    sim.go(3)
+    first = next(action for action in sim.actions[made:] if isinstance(action, SetValues))
+    assert first.way_back
+    assert (first.settings.threshold, first.from_revision) == ("-1", sim.revision - 1)

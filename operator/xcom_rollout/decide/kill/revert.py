@@ -53,7 +53,12 @@ from xcom_rollout.decide.probe_jobs import (
     newest_attempt,
     rehydrate_arguments,
 )
-from xcom_rollout.decide.release_steps import fleet_confirmed, fleet_rolled, no_longer_patient
+from xcom_rollout.decide.release_steps import (
+    fleet_confirmed,
+    fleet_rolled,
+    layout_unknown,
+    no_longer_patient,
+)
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
@@ -346,6 +351,8 @@ def finished(s: Situation) -> Finding:
 def still_reverted(s: Situation) -> Finding:
     """The release holds what the finished kill delivered."""
     current, baseline = s.release.settings, baseline_of(s)
+    if s.release.layout_problem and s.ledger.delivered is not None:
+        return layout_unknown(s)
     if current == baseline:
         return done("Reverted", f"the {baseline.describe()} is delivered")
     return hold(

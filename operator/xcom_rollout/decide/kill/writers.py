@@ -98,6 +98,8 @@ def writers_stopped(s: Situation) -> Finding:
         return _database_at_once(s, kill)
     if current.offloads and (kill.writers_stopped_at is not None or kill.reverting):
         return _next_round(s, kill, "the release offloads again")
+    if s.release.layout_problem and (kill.writers_stopped_at is not None or kill.reverting):
+        return _next_round(s, kill, "what Airflow has is not known")
     if kill.reverting and not current.reads_offloaded:
         return done("WritersStopped", "the database backend is delivered")
     if kill.reverting and s.release.status == "deployed":
@@ -115,7 +117,7 @@ def writers_stopped(s: Situation) -> Finding:
             f"{s.release.backend_place} of the release is {current.backend!r}: set it to the "
             "object storage backend or remove it, by helm upgrade; the kill goes on then",
         )
-    if current != wanted or s.release.status != "deployed":
+    if not s.release.holds(wanted) or s.release.status != "deployed":
         return act(
             "StoppingWriters",
             f"delivering the {wanted.describe()}: nothing more is offloaded, and every process can "
@@ -271,9 +273,9 @@ def next_round(kill: Kill) -> Kill:
 
 def _database_at_once(s: Situation, kill: Kill) -> Finding:
     """Deliver the database backend before anything is counted, with the DAGs paused if possible."""
-    current, view, baseline = s.release.settings, view_of(s), baseline_of(s)
+    view, baseline = view_of(s), baseline_of(s)
     if kill.writers_stopped_at is not None:
-        if current == baseline:
+        if s.release.holds(baseline):
             return done("Reverted", f"the {baseline.describe()} is delivered")
         return _next_round(s, kill, "the database backend is to be delivered at once")
     trying = s.now - kill.engaged_at < PAUSE_PATIENCE
@@ -293,7 +295,7 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
         )
     if view.error and trying and not kill.reverting:
         return wait("HoldingDags", f"DAGs cannot be paused yet: {view.error}", seconds=2)
-    if current == baseline and s.release.status == "deployed":
+    if s.release.holds(baseline) and s.release.status == "deployed":
         ledger = replace(
             s.ledger,
             kill=replace(kill, writers_stopped_at=s.now, reverting=True, reverted_at=s.now),
