@@ -1,5 +1,7 @@
 """What Helm is given, and what is made of what it says."""
 
+import base64
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,9 +12,10 @@ from simulation import START
 
 from xcom_rollout.clients.errors import Conflict, HelmError, NotInspected
 from xcom_rollout.clients.helm import HelmRunner
+from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.deliver.helm import HelmDelivery, upgrade_arguments
-from xcom_rollout.deliver.release import StoredRelease, config_maps
+from xcom_rollout.deliver.release import StoredRelease, config_maps, decode_release
 
 MANIFEST = """---
 # Source: airflow/templates/configmap.yaml
@@ -160,6 +163,13 @@ def test_helm_is_not_started_without_a_python_for_its_post_renderer(
     assert not (tmp_path / "started").exists()
 
 
+ROLLOUT: Any = SimpleNamespace(
+    name="demo",
+    namespace="ns",
+    spec=SimpleNamespace(delivery=SimpleNamespace(helm=SimpleNamespace(values_path=None))),
+)
+
+
 @pytest.mark.parametrize("dependencies", [(), ("postgresql",)])
 def test_where_the_post_renderer_does_not_work_a_delivery_does_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dependencies: tuple[str, ...]
@@ -171,13 +181,6 @@ def test_where_the_post_renderer_does_not_work_a_delivery_does_without(
         f"; cat > {tmp_path}/applied",
     )
     world: Any = SimpleNamespace(helm=helm, instance="me")
-    rollout: Any = SimpleNamespace(
-        name="demo",
-        namespace="ns",
-        spec=SimpleNamespace(
-            delivery=SimpleNamespace(helm=SimpleNamespace(values_path=None)),
-        ),
-    )
     stored = StoredRelease(
         *("rel", 1, "deployed", "airflow", "1.0.0", {}, START, "sh.helm.release.v1.rel.v1", "u"),
         mark="",
@@ -193,5 +196,41 @@ def test_where_the_post_renderer_does_not_work_a_delivery_does_without(
         ("_difference", (settings, ())),
     ):
         monkeypatch.setattr(HelmDelivery, name, lambda *_, found=found: found)
-    assert HelmDelivery(world, rollout)._upgrade(stored, settings, way_back=True) == ""
+    assert HelmDelivery(world, ROLLOUT)._upgrade(stored, settings, way_back=True) == ""
     assert '"my.X"' in (tmp_path / "applied").read_text()
+
+
+def revision(number: int, *backends: str) -> Json:
+    """Return a revision without values, whose chart makes an airflow.cfg of each of these."""
+    manifest = "".join(
+        MANIFEST.replace("xcom_backend = x", f"xcom_backend = {backend}").replace(
+            "airflow-config", f"config-{place}"
+        )
+        for place, backend in enumerate(backends)
+    )
+    record = {
+        "name": "rel",
+        "version": number,
+        "info": {"status": "superseded", "last_deployed": "2026-01-02T03:04:05Z"},
+        "chart": {"metadata": {"name": "airflow", "version": "1.0.0"}},
+        "manifest": manifest,
+    }
+    packed = base64.b64encode(base64.b64encode(json.dumps(record).encode())).decode()
+    labels = {"version": str(number), "status": "superseded"}
+    return {"metadata": {"name": f"r{number}", "labels": labels}, "data": {"release": packed}}
+
+
+def test_a_rollback_from_what_cannot_be_told_leads_to_what_can() -> None:
+    """Without values, each revision that cannot be told looks like the database backend."""
+    secrets = [revision(1, "", ""), revision(2, "my.X", "my.X"), revision(3, "my.X", "")]
+    api = SimpleNamespace(
+        list=lambda *_, **__: secrets,
+        find=lambda path: next(one for one in secrets if path.endswith(one["metadata"]["name"])),
+    )
+    world: Any = SimpleNamespace(api=api)
+    newest = decode_release(secrets[-1])
+    assert newest.airflow.problem
+    assert newest.settings == BackendSettings()
+    delivery = HelmDelivery(world, ROLLOUT)
+    assert delivery._earlier(newest, BackendSettings()).revision == 1
+    assert delivery._earlier(newest, BackendSettings(backend="my.X")).revision == 2
