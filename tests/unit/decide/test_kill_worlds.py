@@ -152,6 +152,20 @@ CORPUS = {
         people=((219, "hide", "dag0"), (235, "remove", "dag0/run0")),
         major=2,
     ),
+    "an immediate kill whose DAG is paused again in a second round": Plan(
+        (run(SimTask(3), dag="dag2", begins=90),),
+        weather=Weather(roll=4),
+        kill_at=32,
+        strategy="Immediate",
+        people=((44, "other-path-read", "s3://aws_default@bucket/other"),),
+    ),
+    "an immediate kill whose release is flipped again by hand": Plan(
+        (run(SimTask(3, BIG), SimTask(3, kind="resumed"), dag="dag2"),),
+        weather=Weather(roll=4),
+        kill_at=5,
+        strategy="Immediate",
+        people=((23, "reflip", ""),),
+    ),
     "an old task of a run that has ended outlasts its limit": Plan(
         (run(SimTask(300), SimTask(3, fails=True, beside=True)),),
         weather=Weather(standby=True),

@@ -261,6 +261,9 @@ def next_round(kill: Kill) -> Kill:
     return replace(
         kill,
         round=kill.round + 1,
+        # One that runs again may be paused again, and is then to be released again.
+        held_dags=kill.dags_still_held,
+        released_dags=(),
         writers_stopped_at=None,
         writers_gone=False,
         counted=(),
