@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from probe_world import PATH, THRESHOLD, Answer, Pod
+from probe_world import ALONE, PATH, THRESHOLD, Answer, Pod
 
 from xcom_rollout.probe.exec import BOOTSTRAP
 
@@ -44,7 +44,7 @@ READ_ONLY = (
 def streamed(pod: Pod, how: tuple[str, ...], *arguments: str) -> Answer:
     """Run the zipapp from the memory of a Python process, as `kubectl exec -i` would."""
     done = subprocess.run(
-        [pod.python, "-c", *how, *arguments],
+        [*ALONE, pod.python, "-c", *how, *arguments],
         input=pod.pyz.read_bytes(),
         env=pod.env,
         capture_output=True,

@@ -20,6 +20,7 @@ from probe_world.gate import Gate
 from probe_world.mysql import MySQL, mysql
 from probe_world.object_store import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore, object_store
 from probe_world.pod import (
+    ALONE,
     CONN_ID,
     OBJECT_BACKEND,
     PATH,
@@ -34,6 +35,7 @@ from probe_world.postgresql import Postgres, postgres
 __all__ = [
     "ACCESS_KEY",
     "AIRFLOWS",
+    "ALONE",
     "BUCKET",
     "CONN_ID",
     "DEFAULT_AIRFLOW",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from abstract_socket import wait_until_it_listens
 
 from probe_world.airflows import DEFAULT_AIRFLOW, Environment
 from probe_world.database import Database
@@ -20,6 +21,12 @@ from xcom_rollout.probe.exec import WAITING
 CONN_ID = "xcom_s3"
 PATH = f"s3://{CONN_ID}@{BUCKET}/xcom"
 THRESHOLD = 1048576
+ALONE = (
+    "unshare",
+    *(() if os.geteuid() == 0 else ("--user", "--map-root-user")),
+    *("--pid", "--fork", "--kill-child", "--mount-proc", "--"),
+)
+"""Begins a command that runs among no other processes, as the first of a container does."""
 OBJECT_BACKEND = "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
 
 
@@ -83,8 +90,10 @@ class Pod:
 
     def probe(self, *arguments: str, output: str | None = "--json", timeout: float = 120) -> Answer:
         """Run the zipapp to its end."""
+        # What looks at a container's other processes must not see those of other tests.
+        alone = ALONE if "inspect" in arguments else ()
         done = subprocess.run(
-            [self.python, self.pyz, *arguments, *([output] if output else [])],
+            [*alone, self.python, self.pyz, *arguments, *([output] if output else [])],
             env=self.env,
             capture_output=True,
             text=True,
@@ -100,10 +109,8 @@ class Pod:
         there = self.with_env({"HOSTNAME": f"pod-{os.getpid()}"})
         with subprocess.Popen([self.python, self.pyz, "standby"], env=there.env, cwd="/") as waits:
             try:
-                deadline = time.monotonic() + 60
-                while f"-{there.env['HOSTNAME']}" not in Path("/proc/net/unix").read_text():
-                    assert time.monotonic() < deadline, "it does not listen"
-                    time.sleep(0.05)
+                namespace = Path("/proc/self/ns/mnt").stat().st_ino
+                wait_until_it_listens(f"xcom_probe-{namespace}-{there.env['HOSTNAME']}")
                 yield there._ask
             finally:
                 waits.terminate()

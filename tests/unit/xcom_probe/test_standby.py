@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from abstract_socket import wait_until_it_listens
 
 from xcom_probe.commands import standby
 from xcom_probe.model import EXIT_ERROR, EXIT_USAGE
@@ -50,10 +51,7 @@ def waiting() -> Iterator[subprocess.Popen[bytes]]:
     """
     command = (sys.executable, "-m", "xcom_probe", "standby", "--json")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 20
-        while address().replace("\0", "@") not in Path("/proc/net/unix").read_text():
-            assert time.monotonic() < deadline, "it does not listen"
-            time.sleep(0.02)
+        wait_until_it_listens(address().lstrip("\0"))
         try:
             yield process
         finally:
