@@ -25,9 +25,10 @@ from typing import Final
 from xcom_rollout.api import names
 from xcom_rollout.clients.errors import Conflict, Forbidden, KubeError, WorldError
 from xcom_rollout.clients.kube import Json, KubeApi
-from xcom_rollout.clients.kube_path import object_path, segment
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.times import parse_time
-from xcom_rollout.release.pods import has_ended, is_terminating
+from xcom_rollout.observe.gather import is_terminating_namespace
+from xcom_rollout.release.pods import has_ended
 
 NAME: Final = "xcom-rollout"
 DURATION: Final = timedelta(minutes=15)
@@ -212,8 +213,7 @@ class Leases:
         try:
             return self.api.create(_path(namespace), body)
         except KubeError:
-            found = self.api.find(f"api/v1/namespaces/{segment(namespace)}")
-            if found is not None and not is_terminating(found):
+            if not is_terminating_namespace(self.api, namespace):
                 raise
             return True
 

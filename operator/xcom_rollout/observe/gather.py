@@ -44,8 +44,8 @@ def observe(world: World, rollout: Rollout) -> Observed:
     raw_pods = list_pods(api, namespace, release)
     configuration = look_at_configuration(world, rollout, current, workloads, raw_pods)
     written = written_for_scheduler(workloads, config_maps(api, world.memo, namespace))
-    proven = Proven.of(ledger, rollout, configuration.digest)
-    executor_pods, unseen = task_pods(api, namespace, release, written, proven)
+    named = task_namespaces(written, Proven.of(ledger, rollout, configuration.digest))
+    executor_pods, unseen = task_pods(api, namespace, release, named)
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),
@@ -63,7 +63,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
         samples_missing=configuration.samples_missing,
         loose_pods=loose_pods(workloads, raw_pods),
         executor=written.executor,
-        task_namespaces=tuple(sorted(task_namespaces(written, proven).names)),
+        task_namespaces=tuple(sorted(named.names)),
         unseen_tasks=unseen,
         namespace_terminating=rollout.deleting and is_terminating_namespace(api, namespace),
     )

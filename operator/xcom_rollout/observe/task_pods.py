@@ -74,19 +74,17 @@ class TaskNamespaces:
 
 
 def task_pods(
-    api: KubeApi, namespace: str, release: str, written: Written, proven: Proven
+    api: KubeApi, namespace: str, release: str, named: TaskNamespaces
 ) -> tuple[list[Json], str]:
     """Return the task pods, and why some cannot be seen; empty where all can.
 
     Args:
         namespace: of the rollout and of the release.
-        written: for the scheduler, which makes the pods.
-        proven: of the scheduler.
+        named: where else tasks may run.
 
     Raises:
         KubeError: the cluster could not be asked.
     """
-    named = task_namespaces(written, proven)
     found: list[Json] = []
     unseen = named.unknown
     for each in sorted(named.names | named.remembered | {namespace}):

@@ -11,7 +11,7 @@ from xcom_rollout.clients.errors import Forbidden
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.decide.ledger import Component, Delivered, Ledger, Proof, Verdict
 from xcom_rollout.decide.settings import BackendSettings
-from xcom_rollout.observe.task_pods import Proven, task_pods
+from xcom_rollout.observe.task_pods import Proven, task_namespaces, task_pods
 from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.release.catalog import Catalog
 
@@ -72,7 +72,9 @@ def look(
     cluster = Cluster((HOME, "tasks", "more"), shut, maps)
     written = written_for_scheduler([scheduler(*env)], cast("Catalog", cluster))
     proven = Proven(seen, current=current, needed=needed)
-    found, unseen = task_pods(cast("KubeApi", cluster), HOME, "rel", written, proven)
+    found, unseen = task_pods(
+        cast("KubeApi", cluster), HOME, "rel", task_namespaces(written, proven)
+    )
     return {pod["metadata"]["name"] for pod in found}, unseen
 
 
@@ -276,5 +278,7 @@ def test_what_cannot_be_seen_is_said(told: tuple[set[str], str], words: str) -> 
 def test_without_a_scheduler_there_is_the_namespace_of_the_release() -> None:
     cluster = Cluster((HOME,), (), {})
     written = written_for_scheduler([], cast("Catalog", cluster))
-    found, unseen = task_pods(cast("KubeApi", cluster), HOME, "rel", written, Proven())
+    found, unseen = task_pods(
+        cast("KubeApi", cluster), HOME, "rel", task_namespaces(written, Proven())
+    )
     assert (len(found), unseen) == (1, "")
