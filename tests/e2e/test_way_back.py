@@ -1,10 +1,11 @@
-"""A kill with sixteen kinds of runs in flight, and what each task was handed (make test-long).
+"""A kill with seventeen kinds of runs in flight, and what each task was handed (make test-long).
 
 | Kind | DAG |
 |---|---|
 | mapped producers and consumers; several outputs and keys | `wb_mapped`, `wb_keys` |
 | waits for a retry, a rescheduled sensor, the triggerer, a teardown | `wb_retry`, ... |
 | another branch in the re-run; a run behind max_active_runs | `wb_branch`, `wb_queued` |
+| days that a schedule catches up with, two at a time | `wb_catchup` |
 | paused by a person; its file is gone | `wb_paused`, `wb_gone` |
 | a parent that waits for its child | `wb_parent`, `wb_child` |
 | a task that ignores SIGTERM; a run without offloaded values | `late_return`, `bystander` |
@@ -34,7 +35,8 @@ pytestmark = pytest.mark.long
 
 WAY_BACK = DAGS / "way_back"
 GONE_FILE = "way_back_gone.py"
-GONE, PAUSED, PULL = "wb_gone", "wb_paused", "wb_pull"
+GONE, PAUSED, PULL, CATCHUP = "wb_gone", "wb_paused", "wb_pull", "wb_catchup"
+CATCHUP_DAYS, CATCHUP_AT_ONCE = 4, 2
 BYSTANDER, LATE, FINISHED = "bystander", "late_return", "offload_demo"
 KILL_SECONDS = 600.0
 # What offloading changes on Airflow 3.3, beside what the example accepts.
@@ -68,6 +70,13 @@ class Flights:
         run = self.api.trigger(dag, conf if small else {"until": self.until, **conf})
         self.runs.append((dag, run))
         return run
+
+    def adopt(self, dag: str) -> list[str]:
+        """Count the runs that the DAG's schedule has made as well; return all of that DAG's."""
+        made = self.api.request("GET", f"/dags/{dag}/dagRuns")["dag_runs"]
+        found = sorted(str(run["dag_run_id"]) for run in made)
+        self.runs += [(dag, run) for run in found if (dag, run) not in self.runs]
+        return found
 
     def wait(self, dag: str, run: str, task: str, *states: str) -> None:
         """Wait until a task is in one of the states."""
@@ -115,9 +124,9 @@ def _asleep(cluster: Cluster, instance: Instance) -> Iterator[None]:
 
 
 def _wait_for_dags(stack: AirflowStack) -> None:
-    wanted = {GONE, PULL, "wb_mapped", "wb_retry"}
+    wanted = {GONE, PULL, CATCHUP, "wb_mapped", "wb_retry"}
     wait_for("DAGs of the way back", lambda: _known(stack, wanted), 300, interval=2)
-    for dag in wanted | {PAUSED}:
+    for dag in (wanted | {PAUSED}) - {CATCHUP}:
         stack.api.set_paused(dag, False)
 
 
@@ -170,6 +179,10 @@ def _take_off(flights: Flights) -> None:
     flights.wait("wb_teardown", teardown, "work", "running")
     flights.wait("wb_queued", queued, "hold", "running")
     assert api.run_state("wb_queued", behind) == "queued"
+    api.set_paused(CATCHUP, False)
+    wait_for("days to catch up with", lambda: _caught_up(flights, CATCHUP_AT_ONCE), 120, interval=2)
+    for run in flights.adopt(CATCHUP)[:CATCHUP_AT_ONCE]:
+        flights.wait(CATCHUP, run, "hold", "running")
 
     wake = datetime.now(UTC) + timedelta(minutes=7)
     deferred = flights.start("wb_deferred", wake=wake.isoformat())
@@ -182,6 +195,14 @@ def _take_off(flights: Flights) -> None:
     flights.wait(LATE, late, "late", "running")
     wait_for("the DAG without its file", lambda: GONE not in api.dag_ids(), 240, interval=2)
     flights.note_offloaded()
+
+
+def _caught_up(flights: Flights, days: int) -> bool:
+    """Whether the schedule has made as many runs, of one day each."""
+    found = flights.adopt(CATCHUP)
+    if len(found) < days:
+        raise NotYetError(f"{CATCHUP} has the runs {found}")
+    return True
 
 
 def _handed(stack: AirflowStack, dag: str, run: str) -> list[tuple[str, dict[str, Any]]]:
@@ -263,7 +284,7 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     assert {"wb_mapped", "wb_keys", "wb_retry", "wb_sensor", "wb_deferred", "wb_teardown"} <= (
         in_flight
     )
-    assert {"wb_branch", "wb_queued", "wb_child", PAUSED, GONE, FINISHED} <= in_flight
+    assert {"wb_branch", "wb_queued", "wb_child", CATCHUP, PAUSED, GONE, FINISHED} <= in_flight
 
     print(rollout.xbr("kill", rollout.name, "--dry-run"), flush=True)
     begin = time.monotonic()
@@ -287,6 +308,7 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     (source,) = (run for dag, run in flights.runs if dag == FINISHED)
     flights.start(PULL, run=source)
     api.set_paused(PAUSED, False)
+    wait_for("the last day", lambda: _caught_up(flights, CATCHUP_DAYS), 240, interval=2)
     for dag, run in flights.runs:
         try:
             api.wait_run(dag, run, deadline=240, through_failure=False)

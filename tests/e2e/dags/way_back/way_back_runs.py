@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pendulum
 from airflow.decorators import dag, task
 from airflow.models.param import Param
 from airflow.operators.trigger_dagrun import TriggerDagRunOperator
@@ -56,6 +57,28 @@ def wb_branch() -> None:
 
 @dag(**DAG, max_active_runs=1)
 def wb_queued() -> None:
+    value = produce()
+    value >> hold() >> consume(value)
+
+
+@dag(
+    **{
+        **DAG,
+        "schedule": "@daily",
+        "end_date": pendulum.datetime(2024, 1, 4, tz="UTC"),
+        "catchup": True,
+        "is_paused_upon_creation": True,
+    },
+    max_active_runs=2,
+)
+def wb_catchup() -> None:
+    """Four days to catch up with, two at a time: the first two stay, the others wait for them."""
+
+    @task
+    def hold(**context: Any) -> None:
+        if context["ti"].try_number <= 1 and context["logical_date"].day <= 2:
+            time.sleep(1500)
+
     value = produce()
     value >> hold() >> consume(value)
 
@@ -118,6 +141,7 @@ def wb_pull() -> None:
 
 wb_branch()
 wb_queued()
+wb_catchup()
 wb_paused()
 wb_parent()
 wb_child()
