@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulation import Plan, RunPlan, SimTask, Simulation, Weather, play
-from simulation.plan import BIG, draw, drawn, shrink
+from simulation.plan import BIG, OTHER_BASE, draw, drawn, shrink
 
 from xcom_rollout.decide.ledger import RunKey
 
@@ -73,6 +73,19 @@ CORPUS = {
         ),
         strategy="Immediate",
         kill_at=42,
+    ),
+    "an immediate kill that is made another, after somebody else's base path": Plan(
+        (
+            run(SimTask(3, BIG), SimTask(60), SimTask(5)),
+            run(SimTask(8), SimTask(200), SimTask(20, across="dag0"), dag="dag1"),
+        ),
+        strategy="Immediate",
+        kill_at=50,
+        people=(
+            (36, "hide", "dag0/run0"),
+            (37, "other-path-read", OTHER_BASE),
+            (60, "kill", "Retrigger"),
+        ),
     ),
     "an immediate kill that is made another": Plan(
         (run(SimTask(100, BIG), SimTask(100), SimTask(5)),),

@@ -218,9 +218,10 @@ def _readers(s: Situation) -> BackendSettings:
         return replace(current, path=path, threshold=NEVER_OFFLOAD)
     if ours is not None:
         return replace(ours, threshold=NEVER_OFFLOAD)
-    compression = s.spec.backend.object_storage.compression
-    path = s.ledger.bases[-1] if s.ledger.bases else s.spec.backend.object_storage.path
-    return object_storage(path, NEVER_OFFLOAD, compression)
+    # An Immediate kill has delivered the database backend itself: the ledger names no other one.
+    spec, bases = s.spec.backend.object_storage, s.ledger.bases
+    path = bases[-1] if bases and spec.path not in bases else spec.path
+    return object_storage(path, NEVER_OFFLOAD, spec.compression)
 
 
 def _other_path(s: Situation, wanted: BackendSettings) -> str:
