@@ -16,6 +16,8 @@ _REPLACING: Final = ("Deployment", "StatefulSet")
 READER_RETRY = timedelta(seconds=10)
 ROLL_PATIENCE = timedelta(minutes=5)
 """How long the replacement of long-lived pods is taken for one that goes on by itself."""
+WEB = ("webserver", "api-server")
+"""Components that answer Airflow's REST API."""
 RESTART_PATIENCE = timedelta(seconds=30)
 """The same of a component of the team's own: nothing replaces its pods but a person, or what the
 team has for that, which acts soon."""
@@ -253,6 +255,20 @@ def no_longer_patient(
         "--grace-period=0 --force" + (f"; {otherwise}" if otherwise else ""),
         after=READER_RETRY,
     )
+
+
+def web_server_rolls(s: Situation, since: datetime | None) -> bool:
+    """Return whether the pods that answer Airflow's API are being replaced, and not for long yet.
+
+    Every delivery replaces them, and with one replica, or a node at its limit, nothing answers
+    meanwhile.
+
+    Args:
+        since: when the configuration was delivered.
+    """
+    rolling = [load for load in s.observed.workloads if load.component in WEB and not load.rolled]
+    begun = [since, *(load.restless_since for load in rolling)]
+    return bool(rolling) and s.now - max(filter(None, begun), default=s.now) < ROLL_PATIENCE
 
 
 def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:

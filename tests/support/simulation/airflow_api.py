@@ -13,6 +13,7 @@ FORBIDDEN: Final = "403 Forbidden: GET"
 BROKEN: Final = "500 Internal Server Error: GET"
 _OVER: Final = (RunStage.RECOVERED, RunStage.HEALED)
 TIMEOUT: Final = "timed out after 10 s"
+RESTARTING: Final = "connection refused: the web server starts"
 LATE: Final = 4
 """Seconds after which a request that timed out may still be done."""
 
@@ -26,8 +27,8 @@ class AirflowApi:
 
     def __init__(self, clock: Clock, dice: Dice, weather: Weather, airflow: Airflow) -> None:
         self.clock, self.dice, self.weather, self.airflow = clock, dice, weather, airflow
-        self.error = ""
-        """Why nothing can be asked; empty where it answers."""
+        self.away = ""
+        """Why somebody's fault lets nothing be asked; empty where none does."""
         self.refused: dict[RunKey, str] = {}
         """Runs that the user may not change, with the answer."""
         self.unread: dict[str, str] = {}
@@ -37,6 +38,13 @@ class AirflowApi:
         self.forbidden_to_pause = False
         self.dry_run = True
         """Whether the operator asks before a stop whether the run could be cleared."""
+
+    @property
+    def error(self) -> str:
+        """Why nothing can be asked; empty where it answers."""
+        if self.away or not self.weather.web_starts:
+            return self.away
+        return "" if self.airflow.cluster.web_answers else RESTARTING
 
     def view(self, kill: Kill | None) -> AirflowView:
         """Return what a pass of the operator is told."""

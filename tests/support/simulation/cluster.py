@@ -138,6 +138,12 @@ class Cluster:
                 self.clock.after(self.weather.fleet_grace, lambda: self._leave(pod))
         self._roll_later(1)
 
+    @property
+    def web_answers(self) -> bool:
+        """Whether the web server has been there for as long as it takes to start."""
+        (pod,) = (pod for pod in self.fleet if pod.component == "webserver")
+        return self.clock.now - pod.created >= self.weather.web_starts
+
     def _leave(self, pod: SimPod) -> None:
         if pod in self.leaving and not pod.lost:
             self.leaving.remove(pod)

@@ -258,7 +258,7 @@ class Simulation:
 
     @api_error.setter
     def api_error(self, error: str) -> None:
-        self.api.error = error
+        self.api.away = error
 
     @property
     def job_seconds(self) -> int:
@@ -386,6 +386,8 @@ class Simulation:
         rolled = all(
             pod.template == cluster.template for pod in cluster.fleet if pod.component == component
         ) and not any(pod.component == component for pod in cluster.leaving)
+        if component == "webserver":
+            rolled = rolled and cluster.web_answers
         names = ", ".join(pod.name for pod in cluster.leaving if pod.component == component)
         progress = f"{names} is terminating" if names else "0 of 1 pods replaced"
         wont_roll = self.wont_roll if component == "triggerer" else ""

@@ -144,7 +144,7 @@ class People:
         self.sim.airflow.store_up = up
 
     def _api(self, error: str) -> None:
-        self.sim.api.error = error
+        self.sim.api.away = error
 
     def _node_lost(self, node: str) -> None:
         self.sim.airflow.node_lost(self.sim.cluster.lose(node))

@@ -220,8 +220,10 @@ def draw(random: Random) -> Plan:
             for _ in range(pick.of(0, 0, 0, 1, 3))
         ),
     )
-    # Drawn last, so that a world of before is the same but for this.
-    return replace(plan, people=tuple(sorted((*plan.people, *_draw_unread(pick, runs, nasty)))))
+    # Drawn last, so that a world of before is the same but for these.
+    plan = replace(plan, people=tuple(sorted((*plan.people, *_draw_unread(pick, runs, nasty)))))
+    starts = pick.of(0, 0, 0, 5, 30, 90)
+    return replace(plan, weather=replace(plan.weather, web_starts=starts))
 
 
 def drawn(first: int, last: int) -> Iterator[Plan]:

@@ -29,6 +29,8 @@ class Weather:
     """Which of them fail, with the configuration changed."""
     roll: int = 4
     """From the change of the workloads to the first new pod."""
+    web_starts: int = 0
+    """How long a new web server does not answer, and no other one does."""
     fleet_grace: int = 0
     """How long an old long-lived pod goes on beside the new one."""
     job: tuple[int, int] = (3, 3)

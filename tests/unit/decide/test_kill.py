@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import SimRun, Simulation, spec
+from simulation import SimRun, Simulation, Weather, spec
 from simulation.airflow import INLINE
 from simulation.people import KILL
+from simulation.plan import BIG, Plan, RunPlan, SimTask, world
 
 from xcom_rollout.decide.actions import SetValues
+from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.ledger import RunKey, RunStage
 from xcom_rollout.decide.observed import Maker
 from xcom_rollout.decide.settings import BackendSettings
@@ -194,6 +196,36 @@ def test_the_end_of_offloading_does_not_wait_for_the_airflow_api() -> None:
     sim.api_error = ""
     sim.run_until("Reverted")
     assert sim.runs[RunKey("dag0", "run0")].clears == 1
+
+
+def told_of_the_api(web_starts: int) -> list[tuple[Progress, str]]:
+    """Kill a run where a new web server takes so many seconds; return what was told of the API."""
+    run = RunPlan("dag0", (SimTask(2, BIG), SimTask(1800), SimTask(5)))
+    sim = world(Plan((run,), Weather(web_starts=web_starts), kill_at=8))
+    told = []
+    for _ in range(500):
+        sim.serve(sim.clock.now + 5)
+        assert sim.last is not None
+        told += [
+            (entry.finding.progress, entry.finding.message)
+            for entry in sim.last.findings
+            if entry.finding.reason == "AirflowApiUnreachable"
+        ]
+        if sim.last.current.step == "finished":
+            break
+    assert sim.runs[RunKey("dag0", "run0")].clears == 1
+    return told
+
+
+def test_a_web_server_that_the_delivery_replaces_is_waited_for_and_nobody_is_called() -> None:
+    told = told_of_the_api(60)
+    assert {progress for progress, _ in told} == {Progress.WAITING}
+    assert all("The pods of the web server are being replaced" in message for _, message in told)
+
+
+def test_a_web_server_that_does_not_come_back_calls_somebody() -> None:
+    told = [progress for progress, _ in told_of_the_api(900)]
+    assert (told[0], told.count(Progress.HELD) > 0) == (Progress.WAITING, True)
 
 
 def test_a_kill_is_legal_while_the_fleet_is_still_rolling_to_readers() -> None:

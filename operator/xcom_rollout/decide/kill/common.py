@@ -1,6 +1,6 @@
 """What the steps of a kill ask of its moment and of the ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -10,9 +10,10 @@ from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import AirflowView, JobKind
 from xcom_rollout.decide.probe_jobs import ProbeRequest, request_job
+from xcom_rollout.decide.release_steps import web_server_rolls
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
-from xcom_rollout.decide.table import hold
+from xcom_rollout.decide.table import hold, wait
 
 IN_FLIGHT: Final = frozenset({"running", "queued"})
 BATCH: Final = 50
@@ -149,13 +150,25 @@ def tasks_unseen(s: Situation) -> Finding | None:
     return hold("TasksNotVisible", unseen) if unseen else None
 
 
-def api_unreachable(s: Situation, runs: list[RecoveringRun]) -> Finding:
-    return hold(
-        "AirflowApiUnreachable",
-        f"{len(runs)} runs wait for Airflow's API: {view_of(s).error}; it is asked again. They are "
-        + some(names(runs)),
-        after=API_RETRY,
-    )
+def api_unreachable(s: Situation, which: Sequence[object], what: str = "runs") -> Finding:
+    """Return what waits for Airflow's API.
+
+    That is no reason to call somebody while the kill's own delivery replaces the web server.
+
+    Args:
+        which: the names of what waits.
+        what: what these are.
+    """
+    message = f"{len(which)} {what} wait for Airflow's API: {view_of(s).error}; it is asked again"
+    named = f". They are {some(which)}"
+    kill = kill_of(s)
+    if web_server_rolls(s, kill.reverted_at or kill.writers_stopped_at or kill.engaged_at):
+        return wait(
+            "AirflowApiUnreachable",
+            f"{message}. The pods of the web server are being replaced{named}",
+            seconds=API_RETRY.total_seconds(),
+        )
+    return hold("AirflowApiUnreachable", f"{message}{named}", after=API_RETRY)
 
 
 def healed(run: RecoveringRun, message: str) -> RecoveringRun:

@@ -193,11 +193,7 @@ def dags_released(s: Situation) -> Finding:
     if not waiting:
         return done("DagsReleased", "no DAG is paused by the operator")
     if view.error:
-        return hold(
-            "AirflowApiUnreachable",
-            f"{len(waiting)} DAGs that the operator paused wait for Airflow's API: {view.error}",
-            after=timedelta(seconds=2),
-        )
+        return api_unreachable(s, waiting, "DAGs that the operator paused")
     unsafe = _dags_at_risk(s, kill, waiting)
     blind = [dag for dag in waiting if dag in view.unread_dags]
     safe = [dag for dag in waiting if dag not in unsafe and dag not in blind]
@@ -251,7 +247,7 @@ def runs_recovered(s: Situation) -> Finding:
     kill, view = kill_of(s), view_of(s)
     watched = staged(kill, RunStage.CLEARED, RunStage.FAILED)
     if watched and view.error:
-        return api_unreachable(s, watched)
+        return api_unreachable(s, names(watched))
     marks = [marked for run in readable(s, watched) if (marked := _rerun(s, run)) is not None]
     if marks:
         return act(

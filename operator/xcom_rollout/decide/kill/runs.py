@@ -155,7 +155,7 @@ def chosen(s: Situation) -> Finding:
     if not found and not draining:
         return done("RunsChosen", "each run is being healed")
     if view.error:
-        return api_unreachable(s, [*found, *draining])
+        return api_unreachable(s, names([*found, *draining]))
     marks: list[RecoveringRun] = []
     unseen = tasks_unseen(s)
     for run in readable(s, found):
@@ -188,7 +188,7 @@ def stopped(s: Situation) -> Finding:
     if not stopping:
         return done("RunsStopped", "no run is left to be stopped")
     if view.error:
-        return api_unreachable(s, stopping)
+        return api_unreachable(s, names(stopping))
     marks, active = [], []
     for run in readable(s, stopping):
         seen = view.run(run.key)
@@ -234,7 +234,7 @@ def attempts_ended(s: Situation) -> Finding:
         return done("OldAttemptsEnded", "no task pod of a stopped run is left")
     if view.error:
         # Its pods may be those of a run that somebody cleared.
-        return api_unreachable(s, halted)
+        return api_unreachable(s, names(halted))
     seen_now = readable(s, halted)
     again = [
         _cleared_by_somebody(kill, run)
@@ -285,7 +285,7 @@ def cleared(s: Situation) -> Finding:
     if not empty:
         return done("RunsCleared", "no run is left to be cleared")
     if view.error:
-        return api_unreachable(s, empty)
+        return api_unreachable(s, names(empty))
     if is_immediate(kill) and not kill.reverting:
         return wait("RunsWaiting", f"{len(empty)} runs are cleared after the revert")
     marks, ready = [], []
