@@ -119,6 +119,55 @@ def test_each_airflow_has_the_keys_that_it_reads(instance: Instance, component: 
         assert key["key"] in secret["data"]
 
 
+# Values of each Airflow that leave its keys to the chart.
+KEYLESS: dict[Instance, dict[str, Any]] = {
+    AIRFLOW_2: {"webserverSecretKey": None, "fernetKey": None},
+    AIRFLOW_3: {"jwtSecret": None, "apiSecretKey": None, "fernetKey": None},
+}
+KEYS_MADE_ANEW = [
+    (AIRFLOW_2, "webserver-secret-key"),
+    (AIRFLOW_3, "api-secret-key"),
+    (AIRFLOW_3, "jwt-secret"),
+]
+
+
+@pytest.mark.parametrize(("instance", "key"), KEYS_MADE_ANEW)
+def test_a_key_that_is_not_given_is_another_one_at_each_upgrade(
+    instance: Instance, key: str
+) -> None:
+    def rendered() -> tuple[dict[str, Any], str]:
+        helm_template.cache_clear()
+        secret = render(KEYLESS[instance], instance)["Secret", key]
+        return secret["metadata"], secret["data"][key]
+
+    (metadata, first), (_, second) = rendered(), rendered()
+    assert first != second
+    assert "annotations" not in metadata, "no hook: each upgrade applies it"
+
+
+@each_airflow
+def test_the_fernet_key_is_made_by_the_install_alone(instance: Instance) -> None:
+    for changes in ({}, KEYLESS[instance]):
+        metadata = render(changes, instance)["Secret", "fernet-key"]["metadata"]
+        assert metadata["annotations"]["helm.sh/hook"] == "pre-install"
+
+
+@each_airflow
+def test_keys_that_are_given_by_secrets_of_ones_own_are_not_made(instance: Instance) -> None:
+    names = ("fernetKey", "webserverSecretKey", "apiSecretKey", "jwtSecret")
+    own = {"jwtSecretName": "own", **{f"{name}SecretName": "own" for name in names[:3]}}
+    objects = render({**KEYLESS[instance], **own}, instance)
+    made = {name for kind, name in objects if kind == "Secret"}
+    assert made == {"metadata"}
+    references = environment(objects, "scheduler").values()
+    named = [
+        item["valueFrom"]["secretKeyRef"]["name"]
+        for item in references
+        if "KEY" in item["name"] and "valueFrom" in item
+    ]
+    assert set(named) == {"own"}
+
+
 @each_deployment
 def test_a_changed_config_rolls_every_component(instance: Instance, component: str) -> None:
     def annotations(changes: dict[str, Any]) -> dict[str, str]:

@@ -10,16 +10,22 @@
 | a parent that waits for its child | `wb_parent`, `wb_child` |
 | a task that ignores SIGTERM; a run without offloaded values | `late_return`, `bystander` |
 | a finished run that another DAG reads afterwards | `offload_demo`, `wb_pull` |
+| a long task across each delivery, there and back | `wb_steady`, three runs |
+
+Airflow 3 is installed without `jwtSecret` and `apiSecretKey`, as most releases are: the rollout
+says so before it delivers anything, and the keys that are there are written into the values.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -38,7 +44,13 @@ GONE_FILE = "way_back_gone.py"
 GONE, PAUSED, PULL, CATCHUP = "wb_gone", "wb_paused", "wb_pull", "wb_catchup"
 CATCHUP_DAYS, CATCHUP_AT_ONCE = 4, 2
 BYSTANDER, LATE, FINISHED = "bystander", "late_return", "offload_demo"
+STEADY = "wb_steady"
 KILL_SECONDS = 600.0
+# Into a kill, when its first delivery has replaced every pod: more than the three heartbeats that
+# Airflow 3 lets a task miss.
+STEADY_SECONDS = 90.0
+# Keys of Secrets by the values of the chart that hold them.
+KEYS = {"jwtSecret": "jwt-secret", "apiSecretKey": "api-secret-key"}
 # What offloading changes on Airflow 3.3, beside what the example accepts.
 DRIFT = ["key-to-str", "keys-refused", "tuple-to-list"]
 # First tries stay in flight for as long, if nobody stops them.
@@ -94,7 +106,7 @@ def airflow(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Airflo
     """Airflow of each major version with the DAGs of the way back, on the database backend."""
     if request.param == 3:
         with _asleep(cluster, AIRFLOW_2), AirflowStack(cluster, AIRFLOW_3) as third:
-            third.install(more_dags=WAY_BACK)
+            third.install(dict.fromkeys((*KEYS, "fernetKey")), more_dags=WAY_BACK)
             OperatorInstall(cluster).install()
             _wait_for_dags(third)
             yield third
@@ -124,7 +136,7 @@ def _asleep(cluster: Cluster, instance: Instance) -> Iterator[None]:
 
 
 def _wait_for_dags(stack: AirflowStack) -> None:
-    wanted = {GONE, PULL, CATCHUP, "wb_mapped", "wb_retry"}
+    wanted = {GONE, PULL, CATCHUP, STEADY, "wb_mapped", "wb_retry"}
     wait_for("DAGs of the way back", lambda: _known(stack, wanted), 300, interval=2)
     for dag in (wanted | {PAUSED}) - {CATCHUP}:
         stack.api.set_paused(dag, False)
@@ -142,6 +154,63 @@ def _accepting(manifest: Manifest) -> None:
     gates = manifest["spec"]["gates"]
     del gates["audit"]
     gates["roundTrip"]["acceptedDrift"] += DRIFT
+
+
+def _keep_keys(stack: AirflowStack, rollout: RolloutOnCluster) -> None:
+    """Do what the rollout waits for: write the keys that the chart has made into the values."""
+    said = rollout.wait_condition("Armed", "False", reason="NotArmed", deadline=500)["message"]
+    assert "set apiSecretKey, jwtSecret in the values of the release" in said, said
+    assert rollout.thresholds_delivered() == ["database"], "nothing was delivered"
+    found = {
+        value: stack.cluster.kubectl_json(
+            "-n", stack.namespace, "get", "secret", f"{stack.release}-{key}"
+        )["data"][key]
+        for value, key in KEYS.items()
+    }
+    stack.upgrade({value: base64.b64decode(packed).decode() for value, packed in found.items()})
+
+
+def _start_steady(flights: Flights) -> str:
+    """Start a run whose task goes on until `_end_steady`."""
+    run = flights.start(STEADY)
+    flights.wait(STEADY, run, "hold", "running")
+    return run
+
+
+def _end_steady(stack: AirflowStack, run: str) -> None:
+    """Let the task end, in the pod in which it has run from the beginning."""
+    words = ("-n", stack.namespace, "get", "pods", "-l", f"dag_id={STEADY},task_id=hold")
+    (pod,) = (
+        pod["metadata"]["name"]
+        for pod in stack.cluster.kubectl_json(*words)["items"]
+        if pod["metadata"]["annotations"]["run_id"] == run and pod["status"]["phase"] == "Running"
+    )
+    stack.cluster.kubectl(
+        *("-n", stack.namespace, "exec", pod, "-c", "base", "--", "touch", "/tmp/over")
+    )
+
+
+def _waited_for(rollout: RolloutOnCluster, run: str) -> bool:
+    """Whether every pod reads, and the way there waits for the run's task to end."""
+    found = rollout.conditions().get("ReadersConfirmed", {})
+    if found.get("reason") != "OldTasksRunning" or run not in found["message"]:
+        raise NotYetError(f"{found}")
+    return True
+
+
+def _go_live(flights: Flights, rollout: RolloutOnCluster) -> str:
+    """Come to Live with a task in flight across each delivery; return the run of the second."""
+    first = _start_steady(flights)
+    if flights.stack.instance.major == 3:
+        _keep_keys(flights.stack, rollout)
+    wait_for("every pod reads", lambda: _waited_for(rollout, first), 500, interval=1)
+    second = _start_steady(flights)
+    assert flights.api.task(STEADY, first, "hold").state == "running", "a flip ends no task"
+    _end_steady(flights.stack, first)
+    rollout.wait_condition("Ready", deadline=500)
+    flights.until = time.time() + STAY.total_seconds()
+    assert flights.api.task(STEADY, second, "hold").state == "running", "nor does the cut-over"
+    return second
 
 
 def _set_file(stack: AirflowStack, name: str, text: str | None) -> None:
@@ -277,8 +346,9 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     rollout.delete()
     rollout.apply(_accepting)
     rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
-    rollout.wait_condition("Ready", deadline=500)
-    flights = Flights(airflow, time.time() + STAY.total_seconds())
+    # Twice as long, for the way there comes first.
+    flights = Flights(airflow, time.time() + 2 * STAY.total_seconds())
+    across = _go_live(flights, rollout)
     _take_off(flights)
     in_flight = {dag for dag, _ in flights.offloaded}
     assert {"wb_mapped", "wb_keys", "wb_retry", "wb_sensor", "wb_deferred", "wb_teardown"} <= (
@@ -288,6 +358,9 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
 
     print(rollout.xbr("kill", rollout.name, "--dry-run"), flush=True)
     begin = time.monotonic()
+    # The kill waits for it, as for every task of before.
+    ending = Timer(STEADY_SECONDS, _end_steady, (airflow, across))
+    ending.start()
     killing = rollout.xbr(
         *("kill", rollout.name, "--reason", "test", "--wait", "--timeout", "5m"),
         check=False,
@@ -296,6 +369,8 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     print(f"the command took {time.monotonic() - begin:.0f} s")
     wait_for("the run without a file is named", lambda: _troubled(rollout), 120, interval=1)
     assert GONE in killing, "the command names it too"
+    ending.join()
+    meanwhile = _start_steady(flights)
     _set_file(airflow, GONE_FILE, (WAY_BACK / GONE_FILE).read_text())
     left = max(60.0, KILL_SECONDS - (time.monotonic() - begin))
     try:
@@ -304,6 +379,8 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
         print(json.dumps(rollout.status().get("killSwitch"), indent=1), flush=True)
     print(f"reverted after {time.monotonic() - begin:.0f} s", flush=True)
 
+    assert api.task(STEADY, meanwhile, "hold").state == "running", "a revert ends no task"
+    _end_steady(airflow, meanwhile)
     paused = {dag for dag, _ in flights.runs if api.request("GET", f"/dags/{dag}")["is_paused"]}
     (source,) = (run for dag, run in flights.runs if dag == FINISHED)
     flights.start(PULL, run=source)
@@ -320,7 +397,8 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
         print(f"{reason}: {message[:200]}")
     assert wrong == []
     assert paused == {PAUSED}, "as before the kill"
-    tries = {dag: _highest_try(airflow, dag) for dag in (BYSTANDER, "wb_parent", "wb_child", PULL)}
+    untouched = (BYSTANDER, STEADY, "wb_parent", "wb_child", PULL)
+    tries = {dag: _highest_try(airflow, dag) for dag in untouched}
     assert set(tries.values()) == {1}, f"touched without need: {tries}"
     assert rollout.status()["killSwitch"]["runs"]["failed"] == 0
     assert rollout.thresholds_delivered()[-2:] == ["-1", "database"]

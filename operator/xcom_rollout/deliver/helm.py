@@ -577,8 +577,9 @@ class HelmDelivery:
             return ""
         values = sorted({one.values_key for one in changed if one.values_key})
         remedy = (
-            f"set {', '.join(values)} in the values of the release (or give the names of Secrets "
-            "of your own) and upgrade it once yourself"
+            f"set {', '.join(values)} in the values of the release to what is in the Secret now "
+            "(another value ends running tasks once; or give the names of Secrets of your own that "
+            "hold it) and upgrade it once yourself"
             if values
             else "give the chart a fixed value for it and upgrade the release once yourself"
         )

@@ -124,7 +124,7 @@ class Place:
             },
         )
         self.helm(
-            *("install", RELEASE, str(self.site.chart), "--no-hooks", "--values", "-"),
+            *("install", RELEASE, str(self.site.chart), "--values", "-"),
             stdin=json.dumps(VALUES),
         )
         self.node.answer_probes(self.namespace, self._probe)

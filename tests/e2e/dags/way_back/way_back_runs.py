@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pendulum
@@ -10,7 +11,9 @@ from airflow.decorators import dag, task
 from airflow.models.param import Param
 from airflow.operators.trigger_dagrun import TriggerDagRunOperator
 from demo_payload import DEFAULT_BYTES, make_value
-from way_back_common import DAG, IS_3, big, check, states, stay
+from way_back_common import DAG, IS_3, big, check, is_over, states, stay
+
+SMALL = [1, 2, 3]
 
 
 @task
@@ -139,6 +142,27 @@ def wb_pull() -> None:
     consume()
 
 
+@dag(**DAG)
+def wb_steady() -> None:
+    """Small values only, and one long task: it ends when a test makes `/tmp/over` in its pod."""
+
+    @task
+    def begin() -> list[int]:
+        return SMALL
+
+    @task
+    def hold(**context: Any) -> None:
+        while not is_over(context) and not Path("/tmp/over").exists():
+            time.sleep(1)
+
+    @task
+    def consume(value: Any, **context: Any) -> None:
+        check(context, value=(value, SMALL))
+
+    value = begin()
+    value >> hold() >> consume(value)
+
+
 wb_branch()
 wb_queued()
 wb_catchup()
@@ -146,3 +170,4 @@ wb_paused()
 wb_parent()
 wb_child()
 wb_pull()
+wb_steady()

@@ -1,6 +1,6 @@
 {{/*
 One long-running component. Arguments: root, component (the label and name suffix), values,
-ports (YAML text), probes (YAML text), extraMounts (YAML text).
+ports (YAML text), probes (YAML text), extraMounts (YAML text), checksums (YAML text of annotations).
 */}}
 {{- define "airflow.deployment" -}}
 {{- $root := .root -}}
@@ -28,6 +28,9 @@ spec:
       labels: {{- include "airflow.podLabels" . | nindent 8 }}
       annotations:
         {{- include "airflow.checksums" $root | nindent 8 }}
+        {{- with .checksums }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- with merge dict ($values.podAnnotations | default dict) $root.Values.airflowPodAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

@@ -157,3 +157,8 @@ checksum/metadata-secret: {{ include (print .Template.BasePath "/secret-metadata
 checksum/extra-configmaps: {{ include (print .Template.BasePath "/extra-configmaps.yaml") . | sha256sum }}
 checksum/extra-secrets: {{ include (print .Template.BasePath "/extra-secrets.yaml") . | sha256sum }}
 {{- end }}
+
+{{/* Of pods that read the web server's key, and are replaced with it. */}}
+{{- define "airflow.webserverKeyChecksum" -}}
+checksum/webserver-secret-key: {{ include (print .Template.BasePath "/secret-webserver-key.yaml") . | sha256sum }}
+{{- end }}

@@ -1,0 +1,95 @@
+"""Delivery to a release whose chart makes keys at each upgrade, as Airflow's official chart does.
+
+A real Helm, a real API server, and the Airflow chart of the end-to-end tests.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+from standin.bench import Bench
+from standin.charts import CHART
+
+from harness.stack import AIRFLOW_3, STACK, merge
+from xcom_rollout.clients.errors import SecretRotated
+from xcom_rollout.decide.settings import BackendSettings, object_storage
+from xcom_rollout.deliver.helm import HelmDelivery
+
+READERS = object_storage("s3://c@b/p", "-1", "gzip")
+DATABASE = BackendSettings()
+CHOSEN = {"jwtSecret": "rel-jwt-secret", "apiSecretKey": "rel-api-secret-key"}
+"""The Secret of each key by the value of the chart that holds it."""
+
+
+def install(bench: Bench, changes: Mapping[str, Any]) -> HelmDelivery:
+    """Install Airflow 3 as the end-to-end tests have it, with no key but what `changes` gives."""
+    values: dict[str, Any] = {}
+    for file in AIRFLOW_3.values:
+        merge(values, yaml.safe_load((STACK / file).read_text()))
+    merge(values, {**dict.fromkeys((*CHOSEN, "fernetKey")), **changes})
+    bench.helm("install", "rel", str(CHART), values=values)
+    return bench.delivery("0.1.0", "airflow")
+
+
+def keys(bench: Bench) -> dict[str, str]:
+    """The keys of the release as they are in the cluster."""
+    found = {}
+    for name in (*CHOSEN.values(), "rel-fernet-key"):
+        secret = bench.api.find(f"api/v1/namespaces/{bench.namespace}/secrets/{name}")
+        assert secret is not None, name
+        ((_, packed),) = secret["data"].items()
+        found[name] = base64.b64decode(packed).decode()
+    return found
+
+
+def test_a_flip_is_refused_before_anything_is_touched_and_names_every_key_to_set(
+    bench: Bench,
+) -> None:
+    delivery = install(bench, {})
+    before = keys(bench)
+    (said,) = delivery.forecast(READERS)
+    assert "set apiSecretKey, jwtSecret in the values of the release" in said
+    with pytest.raises(SecretRotated, match="apiSecretKey, jwtSecret"):
+        delivery.apply(READERS, 1)
+    assert (keys(bench), bench.revisions()) == (before, {1: "deployed"})
+
+
+def test_one_key_that_is_missing_is_enough(bench: Bench) -> None:
+    delivery = install(bench, {"apiSecretKey": "k"})
+    (said,) = delivery.forecast(READERS)
+    assert "set jwtSecret in the values" in said
+    assert "apiSecretKey" not in said
+
+
+def test_a_kill_keeps_every_key_that_is_there_and_so_does_what_follows(bench: Bench) -> None:
+    delivery = install(bench, {})
+    before = keys(bench)
+    said = delivery.apply(READERS, 1, way_back=True)
+    assert "was written into the values of the release (apiSecretKey, jwtSecret)" in said
+    assert keys(bench) == before, "no token of a running task is refused"
+    assert delivery.apply(DATABASE, 2, way_back=True) == ""
+    assert keys(bench) == before
+    assert delivery.forecast(READERS) == (), "the next flip finds them in the values"
+
+
+def test_what_the_refusal_says_to_do_keeps_the_keys_through_flip_and_kill(bench: Bench) -> None:
+    install(bench, {})
+    before = keys(bench)
+    given = {value: before[name] for value, name in CHOSEN.items()}
+    bench.helm("upgrade", "rel", str(CHART), "--reuse-values", "--no-hooks", values=given)
+    delivery = bench.delivery("0.1.0", "airflow")
+    assert delivery.apply(READERS, 2) == ""
+    assert delivery.apply(object_storage("s3://c@b/p", "1000", "gzip"), 3) == ""
+    assert delivery.apply(READERS, 4, way_back=True) == ""
+    assert delivery.apply(DATABASE, 5, way_back=True) == ""
+    assert keys(bench) == before
+
+
+def test_secrets_of_ones_own_are_not_asked_about(bench: Bench) -> None:
+    delivery = install(bench, {"jwtSecretName": "own", "apiSecretKeySecretName": "own"})
+    assert delivery.forecast(READERS) == ()
+    assert delivery.apply(READERS, 1) == ""
