@@ -72,7 +72,17 @@ def pod_template(objects: Objects, component: str) -> dict[str, Any]:
     if component == "worker":
         text = objects["ConfigMap", "config"]["data"]["pod_template_file.yaml"]
         return dict(yaml.safe_load(text))
-    return dict(objects["Deployment", component]["spec"]["template"])
+    return dict(workload(objects, component)["spec"]["template"])
+
+
+def workload(objects: Objects, component: str) -> dict[str, Any]:
+    """The Deployment or StatefulSet of a component."""
+    (found,) = (
+        objects[kind, component]
+        for kind in ("Deployment", "StatefulSet")
+        if (kind, component) in objects
+    )
+    return found
 
 
 def environment(objects: Objects, component: str) -> dict[str, Any]:
@@ -226,6 +236,35 @@ def test_every_kind_of_variable_reaches_every_container(instance: Instance, comp
 
 
 @each_airflow
+def test_a_triggerer_with_persistence_is_a_stateful_set_that_claims_its_logs(
+    instance: Instance,
+) -> None:
+    claim = {"size": "1Gi", "storageClassName": "fast"}
+    kept = {"whenDeleted": "Delete"}
+    persistence = {"enabled": True, **claim, "persistentVolumeClaimRetentionPolicy": kept}
+    more = {"updateStrategy": {"type": "OnDelete"}, "podManagementPolicy": "Parallel"}
+    objects = render({"triggerer": {"persistence": persistence, **more}}, instance)
+    spec = workload(objects, "triggerer")["spec"]
+    assert ("Deployment", "triggerer") not in objects
+    (claimed,) = spec["volumeClaimTemplates"]
+    assert claimed["metadata"]["name"] == "logs"
+    assert claimed["spec"]["storageClassName"] == "fast"
+    assert claimed["spec"]["resources"] == {"requests": {"storage": "1Gi"}}
+    assert spec["persistentVolumeClaimRetentionPolicy"] == kept
+    assert {key: spec[key] for key in more} == more
+    pod = spec["template"]["spec"]
+    assert "logs" in [mount["name"] for mount in pod["containers"][0]["volumeMounts"]]
+    assert "logs" not in [volume["name"] for volume in pod["volumes"]]
+    service = objects["Service", spec["serviceName"].removeprefix(f"{instance.release}-")]
+    assert service["spec"]["clusterIP"] == "None"
+
+
+def test_persistence_of_the_triggerer_is_on_by_default() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert values["triggerer"]["persistence"]["enabled"] is True
+
+
+@each_airflow
 def test_the_scheduler_has_the_pod_template_where_airflow_looks_for_it(instance: Instance) -> None:
     objects = render(instance=instance)
     path = "/opt/airflow/pod_templates/pod_template_file.yaml"
@@ -243,7 +282,6 @@ def test_the_scheduler_has_the_pod_template_where_airflow_looks_for_it(instance:
             "dagProcessor.enabled: false is not possible with Airflow 3",
         ),
         ({"executor": "CeleryExecutor"}, 'executor: "CeleryExecutor" is not supported'),
-        ({"triggerer": {"persistence": {"enabled": True}}}, "triggerer.persistence.enabled: true"),
         ({"data": {"metadataConnection": {"host": None}}}, "data.metadataConnection.host is empty"),
         ({"extraEnv": [{"name": "A"}]}, "extraEnv must be a string of YAML"),
     ],

@@ -127,8 +127,8 @@ def _asleep(cluster: Cluster, instance: Instance) -> Iterator[None]:
 
     def scale(replicas: int) -> None:
         if cluster.kubectl("get", "namespace", instance.namespace, "--ignore-not-found"):
-            words = ("-n", instance.namespace, "scale", "deployment", "-l", "tier=airflow")
-            cluster.kubectl(*words, f"--replicas={replicas}")
+            words = ("-n", instance.namespace, "scale", "deployment,statefulset")
+            cluster.kubectl(*words, "-l", "tier=airflow", f"--replicas={replicas}")
 
     scale(0)
     yield

@@ -260,8 +260,8 @@ class AirflowStack:
                 self.cluster.apply(Template((STACK / manifest).read_text()).substitute(words))
             folders = [DAGS, *([more_dags] if more_dags else [])]
             self.cluster.apply(_dags(self.namespace, folders))
-            self._rollout("storage", "minio", deadline=60)
-            self._rollout(self.namespace, "postgres", deadline=60)
+            self._rollout("storage", "deployment/minio", deadline=60)
+            self._rollout(self.namespace, "deployment/postgres", deadline=60)
         with step("buckets and chart repository"):
             self._make_buckets()
             if not self._official:
@@ -331,7 +331,7 @@ class AirflowStack:
         Raises:
             HarnessError: not within `deadline` seconds.
         """
-        for name in self._deployments():
+        for name in self._workloads():
             self._rollout(self.namespace, name, deadline=deadline)
         self.cluster.wait_for("old pods gone", self._no_pod_leaves, deadline, interval=1.0)
         self.cluster.wait_for("scheduler heartbeat", self._scheduler_beats, deadline, interval=0.5)
@@ -356,7 +356,7 @@ class AirflowStack:
 
     def _rollout(self, namespace: str, name: str, *, deadline: float) -> None:
         self.cluster.kubectl(
-            *("--namespace", namespace, "rollout", "status", f"deployment/{name}"),
+            *("--namespace", namespace, "rollout", "status", name),
             f"--timeout={deadline:.0f}s",
         )
 
@@ -419,10 +419,11 @@ class AirflowStack:
         )
         return list(found["items"])
 
-    def _deployments(self) -> list[str]:
+    def _workloads(self) -> list[str]:
+        """Deployments and StatefulSets as `kubectl rollout` names them."""
         selector = f"tier=airflow,release={self.release}"
-        words = ("--namespace", self.namespace, "get", "deployments", "-l", selector)
-        return [item["metadata"]["name"] for item in self.cluster.kubectl_json(*words)["items"]]
+        words = ("get", "deployments,statefulsets", "-l", selector, "-o", "name")
+        return self.cluster.kubectl("--namespace", self.namespace, *words).split()
 
     def _no_pod_leaves(self) -> bool:
         leaving = [

@@ -1,8 +1,9 @@
-"""A node, and the controllers whose work ends on it: Deployments, Jobs, pods, their logs.
+"""A node, and the controllers whose work ends on it: Deployments, StatefulSets, Jobs, pods, logs.
 
 Objects are real and in the API server; only time is made here, in ticks. A Deployment's new pods
-come in one tick and its old ones go in the next; a Job's pod runs for one tick and then succeeds;
-a pod that is to be deleted is gone one tick later. A pod keeps what it loaded when it was made.
+come in one tick and its old ones go in the next; a StatefulSet's old pod goes first, for the new
+one has its name; a Job's pod runs for one tick and then succeeds; a pod that is to be deleted is
+gone one tick later. A pod keeps what it loaded when it was made.
 """
 
 from __future__ import annotations
@@ -100,6 +101,8 @@ class Node:
         staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
         for item in self._kube.list(f"/apis/apps/v1/namespaces/{namespace}/deployments"):
             self._deployment(item, staying)
+        for item in self._kube.list(f"/apis/apps/v1/namespaces/{namespace}/statefulsets"):
+            self._stateful_set(item, pods)
         for item in self._kube.list(f"/apis/batch/v1/namespaces/{namespace}/jobs"):
             self._job(item, staying)
 
@@ -126,11 +129,9 @@ class Node:
 
     def _deployment(self, item: Json, pods: list[Json]) -> None:
         metadata, spec, template = item["metadata"], item["spec"], item["spec"]["template"]
-        text = json.dumps([template["metadata"], template["spec"]], sort_keys=True)
-        revision = f"{zlib.crc32(text.encode()):08x}"
-        labels = spec["selector"]["matchLabels"]
-        mine = [pod for pod in pods if _has(pod, labels)]
-        current = [pod for pod in mine if _has(pod, {"pod-template-hash": revision})]
+        made = _made_of(template, "pod-template-hash")
+        mine = [pod for pod in pods if _has(pod, spec["selector"]["matchLabels"])]
+        current = [pod for pod in mine if _is_of(pod, made, "pod-template-hash")]
         old = [pod for pod in mine if pod not in current]
         if current:
             for pod in old:
@@ -138,25 +139,59 @@ class Node:
             old = []
         else:
             # Names that say the same in every namespace, so that stories can be compared.
-            made = {
-                "labels": {**template["metadata"]["labels"], "pod-template-hash": revision},
-                "annotations": template["metadata"].get("annotations") or {},
-            }
             for number in range(spec["replicas"]):
                 name = f"{metadata['name']}-{metadata['generation']}-{number}"
                 named = {**made, "name": name}
                 current.append(self.start(metadata["namespace"], named, template["spec"]))
+        self._count("deployments", item, updated=len(current), others=len(old))
+
+    def _stateful_set(self, item: Json, pods: list[Json]) -> None:
+        """Replace one pod at a time, the last first.
+
+        Args:
+            pods: of the namespace, those included that are going: a name is free once its pod went.
+        """
+        metadata, spec, template = item["metadata"], item["spec"], item["spec"]["template"]
+        made = _made_of(template, "controller-revision-hash")
+        owner = {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "controller": True,
+        }
+        there = {pod["metadata"]["name"]: pod for pod in pods}
+        updated = others = 0
+        for number in reversed(range(spec["replicas"])):
+            name = f"{metadata['name']}-{number}"
+            pod = there.get(name)
+            if pod is None:
+                named = {**made, "name": name, "ownerReferences": [owner]}
+                self.start(metadata["namespace"], named, _claimed(spec, number))
+                updated += 1
+            elif pod["metadata"].get("deletionTimestamp"):
+                continue
+            elif _is_of(pod, made, "controller-revision-hash"):
+                updated += 1
+            else:
+                others += 1
+                if others == 1:
+                    self._kube.delete(_path("pods", pod))
+        self._count("statefulsets", item, updated=updated, others=others)
+
+    def _count(self, plural: str, item: Json, *, updated: int, others: int) -> None:
+        """Write the status of a workload whose pods are all ready."""
+        every = updated + others
         status = {
-            "observedGeneration": metadata["generation"],
-            "replicas": len(current) + len(old),
-            "updatedReplicas": len(current),
-            "readyReplicas": len(current) + len(old),
-            "availableReplicas": len(current) + len(old),
+            "observedGeneration": item["metadata"]["generation"],
+            "replicas": every,
+            "updatedReplicas": updated,
+            "readyReplicas": every,
+            "availableReplicas": every,
         }
         if {key: (item.get("status") or {}).get(key) for key in status} != status:
-            self._kube.merge(
-                _path("deployments", item, "apis/apps/v1") + "/status", {"status": status}
-            )
+            path = _path(plural, item, "apis/apps/v1") + "/status"
+            self._kube.merge(path, {"status": status})
 
     def _job(self, item: Json, pods: list[Json]) -> None:
         metadata, status = item["metadata"], item.get("status") or {}
@@ -288,6 +323,31 @@ class Node:
 def _waits(pod: Json) -> bool:
     """Whether the process of a pod does nothing until it is ended."""
     return "standby" in (pod["spec"]["containers"][0].get("command") or [])
+
+
+def _made_of(template: Json, label: str) -> Json:
+    """Return the metadata of a pod of this template, whose revision is in a label."""
+    text = json.dumps([template["metadata"], template["spec"]], sort_keys=True)
+    return {
+        "labels": {**template["metadata"]["labels"], label: f"{zlib.crc32(text.encode()):08x}"},
+        "annotations": template["metadata"].get("annotations") or {},
+    }
+
+
+def _is_of(pod: Json, made: Json, label: str) -> bool:
+    """Whether a pod was made of the template that this metadata comes from."""
+    return _has(pod, {label: made["labels"][label]})
+
+
+def _claimed(spec: Json, number: int) -> Json:
+    """Return the pod's spec with the volumes that a StatefulSet claims for it."""
+    template: Json = spec["template"]["spec"]
+    claims = [claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates") or []]
+    volumes = [
+        {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-{number}"}}
+        for name in claims
+    ]
+    return {**template, "volumes": [*(template.get("volumes") or []), *volumes]}
 
 
 def _has(item: Json, labels: dict[str, str]) -> bool:

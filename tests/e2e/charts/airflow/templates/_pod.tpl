@@ -90,13 +90,15 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* Arguments: root, values (of the component). */}}
+{{/* Arguments: root, values (of the component), claimed (whether its pod claims the volume `logs`). */}}
 {{- define "airflow.volumes" -}}
 - name: config
   configMap:
     name: {{ include "airflow.configName" .root }}
+{{- if not .claimed }}
 - name: logs
   emptyDir: {}
+{{- end }}
 {{- with .root.Values.volumes }}
 {{ toYaml . }}
 {{- end }}

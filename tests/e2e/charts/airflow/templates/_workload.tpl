@@ -1,12 +1,15 @@
 {{/*
-One long-running component. Arguments: root, component (the label and name suffix), values,
+One long-running component: a StatefulSet where it claims a volume for its logs, else a Deployment.
+Arguments: root, component (the label and name suffix), values,
 ports (YAML text), probes (YAML text), extraMounts (YAML text), checksums (YAML text of annotations).
 */}}
-{{- define "airflow.deployment" -}}
+{{- define "airflow.workload" -}}
 {{- $root := .root -}}
 {{- $values := .values -}}
+{{- $claim := $values.persistence | default dict -}}
+{{- $args := merge (dict "claimed" ($claim.enabled | default false)) . -}}
 apiVersion: apps/v1
-kind: Deployment
+kind: {{ ternary "StatefulSet" "Deployment" $args.claimed }}
 metadata:
   name: {{ include "airflow.fullname" $root }}-{{ .component }}
   labels: {{- include "airflow.labels" . | nindent 4 }}
@@ -15,8 +18,20 @@ metadata:
   {{- end }}
 spec:
   replicas: {{ $values.replicas }}
+  {{- if $args.claimed }}
+  serviceName: {{ include "airflow.fullname" $root }}-{{ .component }}
+  {{- range $field, $value := dict
+      "updateStrategy" $values.updateStrategy
+      "podManagementPolicy" $values.podManagementPolicy
+      "persistentVolumeClaimRetentionPolicy" $claim.persistentVolumeClaimRetentionPolicy }}
+  {{- if $value }}
+  {{ $field }}: {{ toJson $value }}
+  {{- end }}
+  {{- end }}
+  {{- else }}
   {{- with $values.strategy }}
   strategy: {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- end }}
   selector:
     matchLabels:
@@ -73,5 +88,42 @@ spec:
         {{- with $values.extraContainers }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      volumes: {{- include "airflow.volumes" . | nindent 8 }}
+      volumes: {{- include "airflow.volumes" $args | nindent 8 }}
+  {{- if $args.claimed }}
+  volumeClaimTemplates:
+    - metadata:
+        name: logs
+        {{- with $claim.annotations }}
+        annotations: {{- toYaml . | nindent 10 }}
+        {{- end }}
+      spec:
+        accessModes: [ReadWriteOnce]
+        {{- with $claim.storageClassName }}
+        storageClassName: {{ tpl . $root | quote }}
+        {{- end }}
+        resources:
+          requests:
+            storage: {{ $claim.size }}
+  {{- end }}
+{{- end }}
+
+{{/*
+The Service by which the pods of a component have names, and give their logs. Arguments: root,
+component, port.
+*/}}
+{{- define "airflow.logService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "airflow.fullname" .root }}-{{ .component }}
+  labels: {{- include "airflow.labels" . | nindent 4 }}
+spec:
+  clusterIP: None
+  selector:
+    tier: airflow
+    component: {{ .component }}
+    release: {{ .root.Release.Name }}
+  ports:
+    - name: {{ .component }}-logs
+      port: {{ .port }}
 {{- end }}
