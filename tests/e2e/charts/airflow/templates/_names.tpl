@@ -1,13 +1,26 @@
 {{/* Names, paths and labels. */}}
 
 {{- define "airflow.fullname" -}}
-{{- .Values.fullnameOverride | default .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- $name := .Release.Name -}}
+{{- if and .Values.useStandardNaming (not (contains .Chart.Name $name)) -}}
+{{- $name = printf "%s-%s" $name .Chart.Name -}}
+{{- end -}}
+{{- .Values.fullnameOverride | default $name | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
 {{- define "airflow.configName" -}}{{ include "airflow.fullname" . }}-config{{- end }}
 
-{{- define "airflow.dagsFolder" -}}
+{{- define "airflow.dagsMount" -}}
 {{- .Values.dags.mountPath | default (printf "%s/dags" .Values.airflowHome) -}}
+{{- end }}
+
+{{/* Where Airflow looks for DAGs: git-sync keeps a link `repo` below what is mounted. */}}
+{{- define "airflow.dagsFolder" -}}
+{{- $folder := include "airflow.dagsMount" . -}}
+{{- if .Values.dags.gitSync.enabled -}}
+{{- $folder = printf "%s/repo/%s" $folder .Values.dags.gitSync.subPath | trimSuffix "/" -}}
+{{- end -}}
+{{- $folder -}}
 {{- end }}
 
 {{- define "airflow.podTemplatePath" -}}
@@ -39,6 +52,14 @@
 {{- .Values.jwtSecretName | default (printf "%s-jwt-secret" (include "airflow.fullname" .)) -}}
 {{- end }}
 
+{{- define "airflow.redisSecret" -}}
+{{- .Values.redis.passwordSecretName | default (printf "%s-redis-password" (include "airflow.fullname" .)) -}}
+{{- end }}
+
+{{- define "airflow.brokerSecret" -}}
+{{- .Values.data.brokerUrlSecretName | default (printf "%s-broker-url" (include "airflow.fullname" .)) -}}
+{{- end }}
+
 {{/* "true" for Airflow 3, else empty: `airflowVersion` decides, as in the official chart. */}}
 {{- define "airflow.is3" -}}
 {{- if semverCompare ">=3.0.0" .Values.airflowVersion }}true{{ end -}}
@@ -48,6 +69,18 @@
 {{- define "airflow.dagProcessorEnabled" -}}
 {{- if kindIs "invalid" .Values.dagProcessor.enabled }}{{ include "airflow.is3" . }}
 {{- else if .Values.dagProcessor.enabled }}true{{ end -}}
+{{- end }}
+
+{{/* "true" where the executor, or one of a list of them, is this one; arguments: root, executor. */}}
+{{- define "airflow.runs" -}}
+{{- if has .executor (splitList "," .root.Values.executor) }}true{{ end -}}
+{{- end }}
+
+{{/* Path of `webserver.base_url`, below which Airflow 2 serves everything; empty without one. */}}
+{{- define "airflow.webPath" -}}
+{{- with (.Values.config.webserver | default dict).base_url -}}
+{{- (tpl . $ | urlParse).path | trimSuffix "/" -}}
+{{- end -}}
 {{- end }}
 
 {{/* Name of the component that serves the REST API. */}}
@@ -67,11 +100,19 @@ heritage: {{ .root.Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* Labels of pods; arguments: root, component, values (of the component). */}}
-{{- define "airflow.podLabels" -}}
+{{/* Labels that select the pods of a component; arguments: root, component, set (of workers). */}}
+{{- define "airflow.selector" -}}
 tier: airflow
 component: {{ .component }}
 release: {{ .root.Release.Name }}
+{{- with .set }}
+worker-set: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of pods; arguments: root, component, values (of the component), set (of workers). */}}
+{{- define "airflow.podLabels" -}}
+{{ include "airflow.selector" . }}
 {{- with merge dict (.values.labels | default dict) .root.Values.labels }}
 {{ toYaml . }}
 {{- end }}

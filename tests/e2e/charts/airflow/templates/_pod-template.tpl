@@ -1,6 +1,6 @@
 {{/* The pod of a task: the scheduler reads it, KubernetesExecutor fills in name, args and labels. */}}
 {{- define "airflow.podTemplate" -}}
-{{- $args := dict "root" . "component" "worker" "values" .Values.workers -}}
+{{- $args := dict "root" . "component" "worker" "values" .Values.workers "dags" true -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -15,8 +15,14 @@ spec:
   terminationGracePeriodSeconds: {{ .Values.workers.terminationGracePeriodSeconds }}
   securityContext: {{- include "airflow.podSecurityContext" . | nindent 4 }}
   {{- with include "airflow.placement" $args }}{{ . | trim | nindent 2 }}{{ end }}
-  {{- with .Values.workers.extraInitContainers }}
-  initContainers: {{- toYaml . | nindent 4 }}
+  {{- if or .Values.dags.gitSync.enabled .Values.workers.extraInitContainers }}
+  initContainers:
+    {{- if .Values.dags.gitSync.enabled }}
+    {{- include "airflow.gitSync" (dict "root" . "once" true) | nindent 4 }}
+    {{- end }}
+    {{- with .Values.workers.extraInitContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- end }}
   containers:
     - name: base

@@ -24,6 +24,11 @@
   valueFrom:
     secretKeyRef: {name: {{ include "airflow.webserverSecret" . }}, key: webserver-secret-key}
 {{- end }}
+{{- if include "airflow.runs" (dict "root" . "executor" "CeleryExecutor") }}
+- name: AIRFLOW__CELERY__BROKER_URL
+  valueFrom:
+    secretKeyRef: {name: {{ include "airflow.brokerSecret" . }}, key: connection}
+{{- end }}
 {{- end }}
 
 {{/*
@@ -32,18 +37,23 @@ The AIRFLOW__KUBERNETES_* copies do nothing in Airflow 2 and 3. The official cha
 reads a pod's environment meets them there, and must meet them here.
 */}}
 {{- define "airflow.env.custom" -}}
+{{- $copied := include "airflow.runs" (dict "root" .root "executor" "KubernetesExecutor") }}
 {{- range .root.Values.env }}
 - name: {{ .name }}
   value: {{ .value | quote }}
+{{- if $copied }}
 - name: AIRFLOW__KUBERNETES_ENVIRONMENT_VARIABLES__{{ .name }}
   value: {{ .value | quote }}
+{{- end }}
 {{- end }}
 {{- range .root.Values.secret }}
 - name: {{ .envName }}
   valueFrom:
     secretKeyRef: {name: {{ tpl .secretName $.root }}, key: {{ .secretKey | default "value" }}}
+{{- if $copied }}
 - name: AIRFLOW__KUBERNETES_SECRETS__{{ .envName }}
   value: {{ printf "%s=%s" (tpl .secretName $.root) (.secretKey | default "value") | quote }}
+{{- end }}
 {{- end }}
 {{- with .values.env }}
 {{ toYaml . }}
@@ -68,8 +78,9 @@ envFrom:
 {{- tpl .value .root | trim -}}
 {{- end }}
 
-{{/* Arguments: root, values (of the component). */}}
+{{/* Arguments: root, values (of the component), dags (whether DAGs are in its pod). */}}
 {{- define "airflow.volumeMounts" -}}
+{{- $dags := .root.Values.dags -}}
 - name: config
   mountPath: {{ .root.Values.airflowHome }}/airflow.cfg
   subPath: airflow.cfg
@@ -82,6 +93,17 @@ envFrom:
 {{- end }}
 - name: logs
   mountPath: {{ .root.Values.airflowHome }}/logs
+  {{- with .root.Values.logs.persistence.subPath }}
+  subPath: {{ . }}
+  {{- end }}
+{{- if and .dags (or $dags.gitSync.enabled $dags.persistence.enabled) }}
+- name: dags
+  mountPath: {{ include "airflow.dagsMount" .root }}
+  {{- with $dags.persistence.subPath }}
+  subPath: {{ . }}
+  {{- end }}
+  readOnly: true
+{{- end }}
 {{- with .root.Values.volumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -90,21 +112,59 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* Arguments: root, values (of the component), claimed (whether its pod claims the volume `logs`). */}}
+{{/*
+Arguments: root, values (of the component), dags (whether DAGs are in its pod), claimed (whether it
+claims the volume `logs`).
+*/}}
 {{- define "airflow.volumes" -}}
+{{- $values := .root.Values -}}
+{{- $fullname := include "airflow.fullname" .root -}}
 - name: config
   configMap:
     name: {{ include "airflow.configName" .root }}
-{{- if not .claimed }}
+{{- if $values.logs.persistence.enabled }}
+- name: logs
+  persistentVolumeClaim:
+    claimName: {{ $values.logs.persistence.existingClaim | default (printf "%s-logs" $fullname) }}
+{{- else if not .claimed }}
 - name: logs
   emptyDir: {}
 {{- end }}
-{{- with .root.Values.volumes }}
+{{- if .dags }}
+{{- if $values.dags.gitSync.enabled }}
+- name: dags
+  emptyDir: {}
+{{- else if $values.dags.persistence.enabled }}
+- name: dags
+  persistentVolumeClaim:
+    claimName: {{ $values.dags.persistence.existingClaim | default (printf "%s-dags" $fullname) }}
+{{- end }}
+{{- end }}
+{{- with $values.volumes }}
 {{ toYaml . }}
 {{- end }}
 {{- with .values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* The container that pulls DAGs by git; arguments: root, once (it ends when they are there). */}}
+{{- define "airflow.gitSync" -}}
+{{- $sync := .root.Values.dags.gitSync -}}
+{{- $image := .root.Values.images.gitSync -}}
+- name: {{ $sync.containerName }}{{ if .once }}-init{{ end }}
+  image: {{ $image.repository }}:{{ $image.tag }}
+  imagePullPolicy: {{ $image.pullPolicy }}
+  securityContext: {{- toYaml .root.Values.securityContexts.containers | nindent 4 }}
+  env:
+    {{- range $name, $value := dict
+        "REPO" $sync.repo "REF" $sync.ref "DEPTH" $sync.depth "PERIOD" $sync.period
+        "ROOT" "/git" "LINK" "repo" "ONE_TIME" .once }}
+    - {name: GITSYNC_{{ $name }}, value: {{ $value | toString | quote }}}
+    {{- end }}
+  resources: {{- toYaml $sync.resources | nindent 4 }}
+  volumeMounts:
+    - {name: dags, mountPath: /git}
 {{- end }}
 
 {{- define "airflow.podSecurityContext" -}}
@@ -121,6 +181,9 @@ fsGroup: {{ .Values.gid }}
 {{- define "airflow.placement" -}}
 {{- with .root.Values.registry.secretName }}
 imagePullSecrets: [{name: {{ . }}}]
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -156,6 +219,7 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- define "airflow.checksums" -}}
 checksum/airflow-config: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
 checksum/metadata-secret: {{ include (print .Template.BasePath "/secret-metadata.yaml") . | sha256sum }}
+checksum/pgbouncer-config-secret: {{ include (print .Template.BasePath "/secret-pgbouncer.yaml") . | sha256sum }}
 checksum/extra-configmaps: {{ include (print .Template.BasePath "/extra-configmaps.yaml") . | sha256sum }}
 checksum/extra-secrets: {{ include (print .Template.BasePath "/extra-secrets.yaml") . | sha256sum }}
 {{- end }}
@@ -163,4 +227,14 @@ checksum/extra-secrets: {{ include (print .Template.BasePath "/extra-secrets.yam
 {{/* Of pods that read the web server's key, and are replaced with it. */}}
 {{- define "airflow.webserverKeyChecksum" -}}
 checksum/webserver-secret-key: {{ include (print .Template.BasePath "/secret-webserver-key.yaml") . | sha256sum }}
+{{- end }}
+
+{{/* Probes of a web server, from the values of its component; arguments: values, path. */}}
+{{- define "airflow.httpProbes" -}}
+{{- $probes := dict }}
+{{- $get := dict "httpGet" (dict "path" .path "port" 8080) }}
+{{- range list "livenessProbe" "readinessProbe" "startupProbe" }}
+{{- $_ := set $probes . (merge dict (get $.values .) $get) }}
+{{- end }}
+{{- toYaml $probes }}
 {{- end }}

@@ -1,25 +1,30 @@
 {{/*
 One long-running component: a StatefulSet where it claims a volume for its logs, else a Deployment.
-Arguments: root, component (the label and name suffix), values,
-ports (YAML text), probes (YAML text), extraMounts (YAML text), checksums (YAML text of annotations).
+Arguments: root, component (a label, and the name of the main container), values; name (by default
+the component; the suffix of the object's name), set (of workers, in a label); ports, probes,
+extraMounts, checksums (annotations), as YAML text; dags (whether DAGs are in its pods).
 */}}
 {{- define "airflow.workload" -}}
 {{- $root := .root -}}
 {{- $values := .values -}}
+{{- $name := printf "%s-%s" (include "airflow.fullname" $root) (.name | default .component) -}}
 {{- $claim := $values.persistence | default dict -}}
 {{- $args := merge (dict "claimed" ($claim.enabled | default false)) . -}}
+{{- $synced := and .dags $root.Values.dags.gitSync.enabled -}}
 apiVersion: apps/v1
 kind: {{ ternary "StatefulSet" "Deployment" $args.claimed }}
 metadata:
-  name: {{ include "airflow.fullname" $root }}-{{ .component }}
+  name: {{ $name }}
   labels: {{- include "airflow.labels" . | nindent 4 }}
   {{- with $values.annotations }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
+  {{- if not (($values.keda | default dict).enabled) }}
   replicas: {{ $values.replicas }}
+  {{- end }}
   {{- if $args.claimed }}
-  serviceName: {{ include "airflow.fullname" $root }}-{{ .component }}
+  serviceName: {{ $name }}
   {{- range $field, $value := dict
       "updateStrategy" $values.updateStrategy
       "podManagementPolicy" $values.podManagementPolicy
@@ -34,10 +39,7 @@ spec:
   {{- end }}
   {{- end }}
   selector:
-    matchLabels:
-      tier: airflow
-      component: {{ .component }}
-      release: {{ $root.Release.Name }}
+    matchLabels: {{- include "airflow.selector" . | nindent 6 }}
   template:
     metadata:
       labels: {{- include "airflow.podLabels" . | nindent 8 }}
@@ -54,10 +56,13 @@ spec:
       terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
       securityContext: {{- include "airflow.podSecurityContext" $root | nindent 8 }}
       {{- with include "airflow.placement" . }}{{ . | trim | nindent 6 }}{{ end }}
-      {{- if or $values.waitForMigrations.enabled $values.extraInitContainers }}
+      {{- if or $values.waitForMigrations.enabled $synced $values.extraInitContainers }}
       initContainers:
         {{- if $values.waitForMigrations.enabled }}
         {{- include "airflow.waitForMigrations" (merge (dict "customEnv" true) .) | nindent 8 }}
+        {{- end }}
+        {{- if $synced }}
+        {{- include "airflow.gitSync" (dict "root" $root "once" true) | nindent 8 }}
         {{- end }}
         {{- with $values.extraInitContainers }}
         {{- toYaml . | nindent 8 }}
@@ -68,7 +73,7 @@ spec:
           image: {{ include "airflow.image" $root }}
           imagePullPolicy: {{ $root.Values.images.airflow.pullPolicy }}
           securityContext: {{- toYaml $root.Values.securityContexts.containers | nindent 12 }}
-          args: {{- toYaml $values.args | nindent 12 }}
+          args: {{- toYaml (.args | default $values.args) | nindent 12 }}
           {{- with .ports }}
           ports: {{- . | nindent 12 }}
           {{- end }}
@@ -81,49 +86,80 @@ spec:
             {{- include "airflow.env.builtIn" $root | nindent 12 }}
             {{- with include "airflow.env.custom" . }}{{ . | trim | nindent 12 }}{{ end }}
           volumeMounts:
-            {{- include "airflow.volumeMounts" . | nindent 12 }}
+            {{- include "airflow.volumeMounts" $args | nindent 12 }}
             {{- with .extraMounts }}
             {{- . | nindent 12 }}
             {{- end }}
+        {{- if $synced }}
+        {{- include "airflow.gitSync" (dict "root" $root "once" false) | nindent 8 }}
+        {{- end }}
         {{- with $values.extraContainers }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      volumes: {{- include "airflow.volumes" $args | nindent 8 }}
-  {{- if $args.claimed }}
+      {{- with include "airflow.volumes" $args }}
+      volumes: {{- . | nindent 8 }}
+      {{- end }}
+  {{- if and $args.claimed (not $root.Values.logs.persistence.enabled) }}
   volumeClaimTemplates:
-    - metadata:
-        name: logs
-        {{- with $claim.annotations }}
-        annotations: {{- toYaml . | nindent 10 }}
-        {{- end }}
-      spec:
-        accessModes: [ReadWriteOnce]
-        {{- with $claim.storageClassName }}
-        storageClassName: {{ tpl . $root | quote }}
-        {{- end }}
-        resources:
-          requests:
-            storage: {{ $claim.size }}
+    - {{- include "airflow.claim" (dict "root" $root "name" "logs" "values" $claim) | nindent 6 }}
   {{- end }}
 {{- end }}
 
+{{/* Metadata and spec of a claim; arguments: root, name, values (of the persistence). */}}
+{{- define "airflow.claim" -}}
+metadata:
+  name: {{ .name }}
+  {{- with .values.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  accessModes: [{{ .values.accessMode | default "ReadWriteOnce" }}]
+  {{- with .values.storageClassName }}
+  storageClassName: {{ tpl . $.root | quote }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ .values.size }}
+{{- end }}
+
 {{/*
-The Service by which the pods of a component have names, and give their logs. Arguments: root,
-component, port.
+A Service of a component. Arguments: root, component, name (by default the component), values (type,
+annotations, ports); without a type it has no address, and gives the pods names.
 */}}
-{{- define "airflow.logService" -}}
+{{- define "airflow.service" -}}
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "airflow.fullname" .root }}-{{ .component }}
+  name: {{ include "airflow.fullname" .root }}-{{ .name | default .component }}
+  labels: {{- include "airflow.labels" . | nindent 4 }}
+  {{- with .values.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .values.type }}
+  type: {{ . }}
+  {{- else }}
+  clusterIP: None
+  {{- end }}
+  selector: {{- include "airflow.selector" . | nindent 4 }}
+  ports: {{- toYaml .values.ports | nindent 4 }}
+{{- end }}
+
+{{/* Who may connect to a component. Arguments: root, component, from (a list), ports (numbers). */}}
+{{- define "airflow.networkPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "airflow.fullname" .root }}-{{ .component }}-policy
   labels: {{- include "airflow.labels" . | nindent 4 }}
 spec:
-  clusterIP: None
-  selector:
-    tier: airflow
-    component: {{ .component }}
-    release: {{ .root.Release.Name }}
-  ports:
-    - name: {{ .component }}-logs
-      port: {{ .port }}
+  podSelector:
+    matchLabels: {{- include "airflow.selector" . | nindent 6 }}
+  policyTypes: [Ingress]
+  ingress:
+    - from: {{- toYaml .from | nindent 8 }}
+      ports:
+        {{- range .ports }}
+        - {protocol: TCP, port: {{ . }}}
+        {{- end }}
 {{- end }}
