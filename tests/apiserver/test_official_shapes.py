@@ -1,4 +1,4 @@
-"""Delivery to a release whose chart makes keys at each upgrade, as Airflow's official chart does.
+"""Delivery to releases as the official chart makes them: keys made anew, objects of all kinds.
 
 A real Helm, a real API server, and the Airflow chart of the end-to-end tests.
 """
@@ -18,6 +18,8 @@ from harness.stack import AIRFLOW_3, STACK, merge
 from xcom_rollout.clients.errors import SecretRotated
 from xcom_rollout.decide.settings import BackendSettings, object_storage
 from xcom_rollout.deliver.helm import HelmDelivery
+from xcom_rollout.deliver.manifests import differences
+from xcom_rollout.release.objects import component_of, list_workloads
 
 READERS = object_storage("s3://c@b/p", "-1", "gzip")
 DATABASE = BackendSettings()
@@ -93,3 +95,48 @@ def test_secrets_of_ones_own_are_not_asked_about(bench: Bench) -> None:
     delivery = install(bench, {"jwtSecretName": "own", "apiSecretKeySecretName": "own"})
     assert delivery.forecast(READERS) == ()
     assert delivery.apply(READERS, 1) == ""
+
+
+GIVEN = {"jwtSecret": "k" * 64, "apiSecretKey": "k"}
+PERSISTENT = {"triggerer": {"persistence": {"enabled": True}}, "multiNamespaceMode": True}
+KINDS = {
+    "quotas": {"pods": "99"},
+    "limits": [{"type": "Container", "max": {"cpu": "4"}}],
+    "networkPolicies": {"enabled": True},
+    "pgbouncer": {"enabled": True},
+    "volumes": None,
+    "volumeMounts": None,
+    "dags": {"gitSync": {"enabled": True, "repo": "https://git.invalid/dags"}},
+    "logs": {"persistence": {"enabled": True, "subPath": "logs"}},
+    "splitApiServersIntoCoreAndExecution": True,
+}
+CELERY = {
+    "executor": "CeleryExecutor",
+    "workers": {"celery": {"sets": [{"name": "big", "queue": "big"}]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "components"),
+    [
+        (PERSISTENT, {"scheduler", "triggerer", "api-server", "dag-processor"}),
+        (
+            KINDS,
+            {"scheduler", "triggerer", "api-server", "execution-api-server", "dag-processor"},
+        ),
+        (CELERY, {"scheduler", "triggerer", "api-server", "dag-processor", "worker"}),
+    ],
+    ids=["a claim and ClusterRoles", "all kinds", "Celery"],
+)
+def test_a_release_with_objects_of_all_kinds_is_flipped_and_brought_back(
+    bench: Bench, values: dict[str, Any], components: set[str]
+) -> None:
+    delivery = install(bench, {**GIVEN, **values})
+    found = list_workloads(bench.api, bench.namespace, "rel")
+    assert {component_of(item) for item in found} == components
+    before = bench.helm("get", "manifest", "rel")
+    assert delivery.forecast(READERS) == ()
+    assert delivery.apply(READERS, 1) == ""
+    assert delivery.apply(DATABASE, 2, way_back=True) == ""
+    assert not differences(before, bench.helm("get", "manifest", "rel"))
+    bench.helm("uninstall", "rel", "--no-hooks")
