@@ -14,7 +14,7 @@ import yaml
 from standin.bench import Bench
 from standin.charts import CHART
 
-from harness.stack import AIRFLOW_3, STACK, merge
+from harness.stack import AIRFLOW_3, STACK, merge, object_storage_values
 from xcom_rollout.clients.errors import SecretRotated
 from xcom_rollout.decide.settings import BackendSettings, object_storage
 from xcom_rollout.deliver.helm import HelmDelivery
@@ -140,3 +140,37 @@ def test_a_release_with_objects_of_all_kinds_is_flipped_and_brought_back(
     assert delivery.apply(DATABASE, 2, way_back=True) == ""
     assert not differences(before, bench.helm("get", "manifest", "rel"))
     bench.helm("uninstall", "rel", "--no-hooks")
+
+
+def jwt(letter: str) -> dict[str, str]:
+    return {"jwtSecret": letter * 64, "apiSecretKey": "k"}
+
+
+def upgrade(bench: Bench, changes: Mapping[str, Any]) -> None:
+    bench.helm("upgrade", "rel", str(CHART), "--reuse-values", "--no-hooks", values=dict(changes))
+
+
+def test_the_last_resort_takes_a_revision_with_the_keys_that_are_there(bench: Bench) -> None:
+    delivery = install(bench, jwt("b"))
+    upgrade(bench, jwt("a"))
+    upgrade(bench, {**jwt("b"), **_readers()})
+    said = delivery.roll_back(DATABASE, 3)
+    assert "rolled back to revision 1" in said
+    assert "Secret" not in said
+    assert keys(bench)["rel-jwt-secret"] == "b" * 64
+
+
+def test_where_there_is_none_it_says_which_key_it_has_changed(bench: Bench) -> None:
+    delivery = install(bench, jwt("a"))
+    upgrade(bench, {**jwt("b"), **_readers()})
+    said = delivery.roll_back(DATABASE, 2)
+    assert "rolled back to revision 1" in said
+    assert "Secret rel-jwt-secret data.jwt-secret changed" in said
+    assert "each running task fails" in said
+
+
+def _readers() -> dict[str, Any]:
+    values = object_storage_values(-1)
+    common_io = {"xcom_objectstorage_path": "s3://c@b/p", "xcom_objectstorage_compression": "gzip"}
+    merge(values, {"config": {"common.io": common_io}})
+    return values

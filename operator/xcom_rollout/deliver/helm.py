@@ -83,6 +83,10 @@ HISTORY: Final = 10
 INTERRUPTED: Final = ("pending-upgrade", "pending-rollback")
 """States in which a Helm process of the operator leaves a revision when it is killed."""
 _BUSY: Final = "another operation (install/upgrade/rollback) is in progress"
+_NEW_KEY: Final = (
+    "A new key refuses what the old one signed: on Airflow 3 each running task fails and the API "
+    "answers 403"
+)
 _TEMPLATE_SAYS: Final = re.compile(r"(execution error at \([^)]*\)).*", re.DOTALL)
 
 log = logging.getLogger(__name__)
@@ -264,8 +268,9 @@ class HelmDelivery:
     def roll_back(self, settings: BackendSettings, from_revision: int) -> str:
         """Deliver `settings` by `helm rollback` to a revision that had them.
 
-        It is the newest one with these settings, the chart of today, and nothing else different.
-        Rollback applies the stored manifest: neither chart nor repository is needed.
+        It is the newest one with these settings, the chart of today, and nothing else different;
+        one with other keys only where there is none with those that are there. Rollback applies the
+        stored manifest: neither chart nor repository is needed.
 
         Returns what was done, for people.
 
@@ -276,7 +281,7 @@ class HelmDelivery:
         """
         stored = self._deliverable(way_back=True)
         self._expect(stored, from_revision)
-        target = self._earlier(stored, settings)
+        target, changed = self._earlier(stored, settings)
         self._remove_failed(keep=target)
         self._expect_still(stored)
         with self._marked(target, mark_of(self.world.instance, stored.revision + 1)):
@@ -287,10 +292,13 @@ class HelmDelivery:
                     *("--history-max", str(self._history())),
                 )
             )
-        return (
+        done = (
             f"release {stored.name} was rolled back to revision {target.revision}, which holds "
             f"the {settings.describe()}"
         )
+        if not changed:
+            return done
+        return f"{done} and other secrets than now ({name_some(changed)}). {_NEW_KEY}"
 
     def forget(self, revision: int) -> None:
         """Remove the operator's own revision that an interrupted Helm process left pending.
@@ -584,9 +592,8 @@ class HelmDelivery:
             else "give the chart a fixed value for it and upgrade the release once yourself"
         )
         text = (
-            f"release {stored.name}: the chart makes {name_some(changed)} at each upgrade. A new "
-            "key refuses what the old one signed: on Airflow 3 each running task fails and the "
-            f"API answers 403. Remedy: {remedy}"
+            f"release {stored.name}: the chart makes {name_some(changed)} at each upgrade. "
+            f"{_NEW_KEY}. Remedy: {remedy}"
         )
         if not way_back:
             raise SecretRotated(text)
@@ -769,14 +776,17 @@ class HelmDelivery:
             ) from error
         return f"{done}, because: {error.message}"
 
-    def _earlier(self, stored: StoredRelease, settings: BackendSettings) -> StoredRelease:
-        """Return the revision to roll back to.
+    def _earlier(
+        self, stored: StoredRelease, settings: BackendSettings
+    ) -> tuple[StoredRelease, Sequence[Difference]]:
+        """Return the revision to roll back to, and the keys that it has otherwise.
 
         Raises:
             ActionFailed: there is none.
         """
         api, namespace = self.world.api, self.rollout.namespace
         manifest, obstacles = self._manifest(stored), []
+        with_other_keys: list[tuple[StoredRelease, Sequence[Difference]]] = []
         listed = reversed(list_revisions(api, namespace, stored.name))
         # One that failed may do, if there is no other: that of the upgrade just tried, for one.
         for metadata in sorted(listed, key=lambda found: _status(found) == "failed"):
@@ -798,10 +808,15 @@ class HelmDelivery:
             if _same_but_for(settings, stored, candidate):
                 # Nobody changed anything between them: the chart itself makes it anew.
                 found = mark_anew(found, manifest, other)
-            stopped = blocking(found)
+            stopped, changed = blocking(found), rotated(found)
+            if not stopped and not changed:
+                return candidate, ()
             if not stopped:
-                return candidate
+                with_other_keys.append((candidate, changed))
+                continue
             obstacles.append(f"revision {candidate.revision} also differs: {name_some(stopped)}")
+        if with_other_keys:
+            return with_other_keys[0]
         why = "; ".join(obstacles) or "none has these settings and this chart"
         raise ActionFailed(
             f"release {stored.name} has no revision to roll back to for the "

@@ -232,5 +232,5 @@ def test_a_rollback_from_what_cannot_be_told_leads_to_what_can() -> None:
     assert newest.airflow.problem
     assert newest.settings == BackendSettings()
     delivery = HelmDelivery(world, ROLLOUT)
-    assert delivery._earlier(newest, BackendSettings()).revision == 1
-    assert delivery._earlier(newest, BackendSettings(backend="my.X")).revision == 2
+    assert delivery._earlier(newest, BackendSettings())[0].revision == 1
+    assert delivery._earlier(newest, BackendSettings(backend="my.X"))[0].revision == 2
