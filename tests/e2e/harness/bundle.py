@@ -15,7 +15,7 @@ _RESOURCE = "xcombackendrollouts.xcomrollout.dev"
 _OVERVIEWS = {
     "all.json": (
         "get",
-        "pods,jobs,deployments,replicasets,services,configmaps",
+        "pods,jobs,deployments,statefulsets,replicasets,services,configmaps",
         "-A",
         "-o",
         "json",

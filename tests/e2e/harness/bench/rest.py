@@ -220,7 +220,7 @@ class RestBenchmark:
         merge(values, {"config": {"common.io": {"xcom_objectstorage_compression": None}}})
         run(
             *(tools.tool("helm"), "install", RELEASE, CHART, "--namespace", "template"),
-            *("--create-namespace", "--no-hooks", "--values", "-"),
+            *("--create-namespace", "--values", "-"),
             stdin=yaml.safe_dump(values),
             env={"KUBECONFIG": str(self.server.kubeconfig)},
         )
