@@ -7,7 +7,7 @@ from typing import Final
 
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.executors import is_supported, not_supported
+from xcom_rollout.decide.executors import not_supported, unsupported
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
 from xcom_rollout.decide.observed import JobKind, ProbeJob, ProofResult
 from xcom_rollout.decide.probe_jobs import (
@@ -161,8 +161,8 @@ def _drift_and_executor(s: Situation) -> Finding:
     # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
     scheduler = s.ledger.proof(Component.SCHEDULER)
     executor = scheduler.executor if scheduler else ""
-    if not is_supported(executor):
-        return not_supported(f"the scheduler runs {executor or 'an unknown executor'}")
+    if why := unsupported(executor):
+        return not_supported(f"the scheduler runs with [core] executor = {executor!r}", why)
     accepted = s.spec.gates.round_trip.accepted_drift
     for proof in s.ledger.proofs:
         refused = [drift for drift in proof.drift if drift.name not in accepted]

@@ -147,6 +147,8 @@ def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:
     sim.proof = ProofResult(Verdict.PASS, (), (), (), "CeleryExecutor")
     decision = sim.go(30)
     assert decision.current.finding.reason == "ExecutorNotSupported"
+    assert "CeleryExecutor: tasks run in worker pods" in decision.current.finding.message
+    assert "safe with KubernetesExecutor, alone" in decision.current.finding.message
     assert values_set(sim) == []
 
 

@@ -1,0 +1,125 @@
+"""Executors: what `[core] executor` names, and what is said of each."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xcom_rollout.decide.executors import (
+    EXECUTORS,
+    HOSTS,
+    Host,
+    Named,
+    named_executors,
+    unsupported,
+)
+
+KUBERNETES = "KubernetesExecutor"
+KUBERNETES_CLASS = "airflow.providers.cncf.kubernetes.executors.kubernetes_executor." + KUBERNETES
+WORD = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,8}", fullmatch=True)
+NAME = st.sampled_from([each.name for each in EXECUTORS]) | st.builds("{}.{}".format, WORD, WORD)
+ENTRY = st.builds(Named, NAME, st.just("") | WORD)
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        (KUBERNETES, [Named(KUBERNETES)]),
+        (f" {KUBERNETES} ", [Named(KUBERNETES)]),
+        (f"k8s:{KUBERNETES_CLASS}", [Named(KUBERNETES_CLASS, "k8s")]),
+        ("a.B, CeleryExecutor", [Named("a.B"), Named("CeleryExecutor")]),
+        (
+            "LocalExecutor;team1=CeleryExecutor;team2=KubernetesExecutor,mine:a.B",
+            [
+                Named("LocalExecutor"),
+                Named("CeleryExecutor", team="team1"),
+                Named(KUBERNETES, team="team2"),
+                Named("a.B", "mine", "team2"),
+            ],
+        ),
+    ],
+)
+def test_what_the_option_names(option: str, named: list[Named]) -> None:
+    assert list(named_executors(option)) == named
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("", "'' is neither a name nor ALIAS:NAME"),
+        ("CeleryExecutor,", "'' is neither a name"),
+        ("a:", "'a:' is neither a name"),
+        (":a.B", "':a.B' is neither a name"),
+        ("a:b:c.D", "'a:b:c.D' is neither a name"),
+        ("Celery Executor", "'Celery Executor' has blanks"),
+        ("a.B,mine:a.B", "a.B is there more than once"),
+        (f"{KUBERNETES},{KUBERNETES_CLASS}", "is there more than once"),
+        ("team1=CeleryExecutor", "no executor is for everybody"),
+        ("a.B;team1=a.B;c.D", "one list, before those of teams"),
+        ("a.B;team1=a.B;team1=c.D", "the team 'team1' is there more than once"),
+        ("a.B;team1=x=c.D", "more than one '='"),
+        ("a.B;=c.D", "no name of a team"),
+        ("a.B;", "one list, before those of teams"),
+        ("a.B;team1=", "'' is neither a name"),
+    ],
+)
+def test_an_option_that_airflow_should_not_take_is_refused_with_the_reason(
+    option: str, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        named_executors(option)
+    assert why in unsupported(option)
+
+
+@given(
+    st.lists(
+        st.tuples(WORD, st.lists(ENTRY, min_size=1, max_size=3, unique_by=lambda e: e.name)),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda group: group[0],
+    )
+)
+def test_what_is_written_is_what_is_named(groups: list[tuple[str, list[Named]]]) -> None:
+    lists = [
+        ",".join(f"{entry.alias}:{entry.name}".lstrip(":") for entry in entries)
+        for _, entries in groups
+    ]
+    teams = ["", *(f"{team}=" for team, _ in groups[1:])]
+    option = ";".join(team + names for team, names in zip(teams, lists, strict=True))
+    assert named_executors(option) == tuple(
+        Named(entry.name, entry.alias, "" if place == 0 else team)
+        for place, (team, entries) in enumerate(groups)
+        for entry in entries
+    )
+
+
+@given(st.text(st.sampled_from("Aa.:;,= ") | st.characters(), max_size=20))
+def test_any_text_is_named_or_refused_and_only_the_supported_one_is_supported(text: str) -> None:
+    # None of these is long enough to name it.
+    assert unsupported(text)
+
+
+@pytest.mark.parametrize("option", [KUBERNETES, KUBERNETES_CLASS, f"k8s:{KUBERNETES}"])
+def test_kubernetes_executor_alone_is_supported(option: str) -> None:
+    assert unsupported(option) == ""
+
+
+def test_each_executor_that_is_not_supported_says_which_and_why() -> None:
+    said = unsupported("KubernetesExecutor,CeleryExecutor,company.Executor")
+    assert said.startswith("CeleryExecutor: tasks run in worker pods; that a running attempt")
+    assert said.endswith(". company.Executor: not known; it may run tasks anywhere")
+    assert "the scheduler's own pod" in unsupported("LocalExecutor")
+    assert "worker pods" in unsupported("CeleryKubernetesExecutor")
+
+
+def test_a_team_has_its_own_configuration_so_its_task_pods_may_be_anywhere() -> None:
+    assert "of the team 'a'" in unsupported("KubernetesExecutor;a=KubernetesExecutor")
+
+
+def test_only_what_runs_every_task_in_a_pod_of_its_own_is_supported() -> None:
+    assert [each.name for each in EXECUTORS if not each.unproven] == [KUBERNETES]
+    assert [host for host, facts in HOSTS.items() if not facts.unproven] == [Host.TASK_POD]
+
+
+def test_no_name_stands_for_two_executors() -> None:
+    names = [name for each in EXECUTORS for name in (each.name, *each.classes)]
+    assert len(names) == len(set(names))
