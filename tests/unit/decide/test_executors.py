@@ -111,6 +111,11 @@ def test_each_executor_that_is_not_supported_says_which_and_why() -> None:
     assert "worker pods" in unsupported("CeleryKubernetesExecutor")
 
 
+def test_an_alias_makes_no_class_another_one() -> None:
+    said = unsupported("KubernetesExecutor:company.executors.KubernetesExecutor")
+    assert said.startswith("company.executors.KubernetesExecutor: not known")
+
+
 def test_a_team_has_its_own_configuration_so_its_task_pods_may_be_anywhere() -> None:
     assert "of the team 'a'" in unsupported("KubernetesExecutor;a=KubernetesExecutor")
 
