@@ -13,6 +13,7 @@ what a dead scheduler left is looked for each minute (300 s).
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -37,7 +38,7 @@ def configuration(at: World, host: str) -> None:
     say("A task runs; then airflow.cfg says threshold -1 instead of 0, and another runs.")
     at.trigger("slow", "before", 8)
     at.begun("before")
-    for words in at.commands(host):
+    for words in at.commands(host).values():
         say(f"  {words[:150]}")
     say(f"  {at.task('before')}")
     at.ended("before")
@@ -57,6 +58,23 @@ def stopping(at: World) -> None:
         at.begun(run_id)
         at.fail("slow_again", run_id)
         at.watch(run_id, 120, at.dead)
+
+
+def from_outside(at: World, host: str) -> None:
+    """The lowest process of a stopped run's attempt is killed; then what the pod does next."""
+    say("A run is set to failed, and the lowest process of its task is killed from outside.")
+    at.trigger("slow_again", "outside", LONG, deaf=True)
+    at.begun("outside")
+    at.fail("slow_again", "outside")
+    lowest, words = list(at.commands(host).items())[-1]
+    say(f"  {words[:150]}")
+    os.kill(lowest, signal.SIGKILL)
+    at.watch("outside", 60, at.dead)
+    time.sleep(15)
+    say(f"  15 s later: {at.task('outside')[:3]}, pod gone {at.gone(host)}")
+    at.trigger("slow", "outside-next", 1)
+    at.ended("outside-next")
+    say(f"  the next task: {at.task('outside-next')[:3]}")
 
 
 def clearing(at: World) -> None:
@@ -180,6 +198,7 @@ def celery(venv: Path, folder: Path) -> None:
         _processor(at)
         configuration(at, "w1")
         stopping(at)
+        from_outside(at, "w1")
         clearing(at)
         messages(at)
         killed(at, "w2", "w3")
@@ -197,6 +216,7 @@ def local(venv: Path, folder: Path) -> None:
         _processor(at)
         configuration(at, "s1")
         stopping(at)
+        from_outside(at, "s1")
         clearing(at)
         killed(at, "s1", "s2")
         rolled(at, "s2", "s3")

@@ -124,9 +124,9 @@ class World:
         """Whether a process has ended."""
         return self.processes[name].poll() is not None
 
-    def commands(self, name: str) -> list[str]:
-        """The command lines in a pod, as /proc shows them."""
-        found, left = [], [self.processes[name].pid]
+    def commands(self, name: str) -> dict[int, str]:
+        """The command lines in a pod by process, as /proc shows them, the lowest last."""
+        found, left = {}, [self.processes[name].pid]
         while left:
             pid = left.pop(0)
             try:
@@ -134,8 +134,9 @@ class World:
                 left += _children(pid)
             except OSError:
                 continue
-            found.append(words.strip())
-        return found[1:]
+            if pid != self.processes[name].pid:
+                found[pid] = words.strip()
+        return found
 
     def trigger(self, dag: str, run_id: str, seconds: float, *, deaf: bool = False) -> None:
         """Begin a run whose task takes so long."""
