@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import SimRun, Simulation, Weather, spec
+from simulation import Plan, RunPlan, SimRun, SimTask, Simulation, Weather, spec
 from simulation.airflow import INLINE
 from simulation.people import KILL
-from simulation.plan import BIG, Plan, RunPlan, SimTask, world
+from simulation.plan import BIG, world
 
 from xcom_rollout.decide.actions import SetValues
 from xcom_rollout.decide.decision import Progress
