@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from standin.xbr import Xbr
 
 from harness.apiserver import ApiServer
 from harness.waiting import wait_for
@@ -19,46 +20,6 @@ from xcom_rollout.api.names import ANNOTATION_ATTESTATION, ANNOTATION_KILL
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = (ROOT / "docs/examples/demo.yaml").read_text()
-
-
-class Xbr:
-    """Runs `xbr` as its users do, in a process of its own."""
-
-    def __init__(self, kubeconfig: Path, namespace: str) -> None:
-        self.command = [sys.executable, "-m", "xcom_rollout.cli"]
-        self.environment = os.environ | {
-            "KUBECONFIG": str(kubeconfig),
-            "PYTHONPATH": str(ROOT / "operator"),
-        }
-        self.namespace = namespace
-
-    def __call__(self, *arguments: str, stdin: str = "") -> "Answer":
-        done = subprocess.run(
-            [*self.command, "-n", self.namespace, *arguments],
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*self.command, "-n", self.namespace, *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-
-class Answer:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    def __repr__(self) -> str:
-        return f"exit {self.code}\n{self.out}\n{self.err}"
 
 
 @pytest.fixture
