@@ -1,6 +1,5 @@
 """Airflow as the kill-switch needs it: DAGs and DAG runs, asked and changed by its REST API."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from xcom_rollout.clients.parallel import CONCURRENCY, in_parallel
 from xcom_rollout.clients.times import time_or_none
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import DagRun, Rollout
+from xcom_rollout.decide.versions import KNOWN, OLDEST, is_known, read_version
 
 __all__ = [
     "CONCURRENCY",
@@ -36,10 +36,6 @@ IN_FLIGHT: Final = ("running", "queued")
 LARGEST_PAGE: Final = 1000
 """Entries asked for at once. Airflow gives [api] maximum_page_limit at most, 100 by default, and
 does not say so: how many it gives is seen in its answer."""
-OLDEST: Final = (2, 9)
-"""Major and minor number of the oldest Airflow that is known here."""
-NEWEST_MAJOR: Final = 3
-_VERSION: Final = re.compile(r"([0-9]+)\.([0-9]+)")
 _ELSEWHERE: Final = "not at this location"
 """What Airflow 2 says outside the path of its [webserver] base_url."""
 
@@ -274,13 +270,12 @@ def airflow_version(http: httpx2.Client, base: str) -> tuple[int, int]:
                 status=response.status_code,
             )
         text = str(json_object(base, f"GET {path}", response).get("version"))
-        found = _VERSION.match(text)
-        version = (int(found[1]), int(found[2])) if found else (0, 0)
-        if OLDEST <= version < (NEWEST_MAJOR + 1, 0):
+        version = read_version(text)
+        if version is not None and is_known(version):
             return version
         raise AirflowError(
             f"{base} says it is Airflow {text!r}; how to pause, stop and clear runs is known for "
-            f"Airflow {OLDEST[0]}.{OLDEST[1]} to {NEWEST_MAJOR}.x only"
+            f"{KNOWN} only"
         )
     raise AirflowError(
         f"there is no Airflow API at {base}: it has neither /api/v1/version nor /api/v2/version"
