@@ -98,6 +98,19 @@ def test_the_runbook_has_every_reason_that_can_hold_a_kill() -> None:
     assert sorted(word for word in held if f"`{word}`" not in text) == []
 
 
+def test_the_guide_explains_every_reason_that_a_check_or_the_page_on_compatibility_names() -> None:
+    files = sorted((PACKAGE / "decide" / "check").glob("*.py"))
+    named = {
+        word for path in files for word in re.findall(r'reason="(\w+)"', path.read_text("utf-8"))
+    }
+    page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    refused = set(re.findall(r"refused[^|]*: `([A-Z]\w+)`", page))
+    assert {"NotArmed", "CannotObserve"} <= named
+    assert {"ExecutorNotSupported", "PodsWouldNotRoll"} <= refused
+    text = GUIDE.read_text(encoding="utf-8")
+    assert [word for word in sorted(named | refused) if f"`{word}`" not in text] == []
+
+
 def test_the_guide_explains_every_condition() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     kinds = (Condition.READY, Condition.RECONCILING, Condition.STALLED, *DOMAIN_CONDITIONS)

@@ -15,6 +15,7 @@ from xcom_rollout.cli.options import Target, common_options, remember
 _VERBS: Final = {
     "attest": "Put a rehearsal of the kill-switch on record.",
     "audit": "Name the tasks whose values the object storage backend fails on or changes.",
+    "check": "Say what of an installed release is supported, and what must change first.",
     "crd": "Print the CustomResourceDefinition.",
     "kill": "Engage the kill-switch, the way back, at any time; or show what it would do.",
     "lifecycle": "Delete old objects below a prefix by a rule of the bucket.",

@@ -224,9 +224,13 @@ def executor_supported(s: Situation) -> Finding:
 
     The proof tells it for sure, at the price of a Job in pods that another executor may not have.
     """
-    written = s.observed.executor
     if s.release.settings == s.target:
         return done("ExecutorSupported", "the proven settings are delivered")
+    return written_executor(s.observed.executor)
+
+
+def written_executor(written: str) -> Finding:
+    """Return what `[core] executor` says of the kill-switch; empty: it is not known."""
     if written and (why := unsupported(written)):
         return not_supported(f"the scheduler is configured with [core] executor = {written!r}", why)
     return done("ExecutorSupported", written or "the proof tells which executor runs")

@@ -147,6 +147,11 @@ def pods_would_roll(s: Situation) -> Finding:
     """Every long-lived pod is replaced by itself when a delivery changes its template."""
     if s.release.settings.reads_offloaded:
         return done("PodsWouldRoll", "the object storage backend is delivered")
+    return would_roll(s)
+
+
+def would_roll(s: Situation) -> Finding:
+    """The same of a release about which nothing else is known."""
     staying = [load for load in s.observed.workloads if load.wont_roll]
     if staying:
         each = some([f"{load.kind} {load.name}: {load.wont_roll}" for load in staying])

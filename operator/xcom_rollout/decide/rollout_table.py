@@ -50,16 +50,21 @@ def baseline_known(s: Situation) -> Finding:
             WriteLedger(replace(s.ledger, baseline=current), "the settings before the flip"),
         )
     if current.reads_offloaded:
-        return offloading_noted(s) or hold(
-            "AlreadyFlipped",
-            f"the release already runs the {current.describe()}, and this rollout did not bring "
-            f"it there, so nothing is known of its runs; set {s.release.backend_place} back by "
-            "the sequence in docs/runbooks/kill-switch.md, then let this rollout flip it",
-        )
+        return offloading_noted(s) or already_flipped(s)
     return hold(
         "ForeignBackend",
         f"{s.release.backend_place} of the release is {current.backend!r}; only a flip from "
         "Airflow's own database backend is supported",
+    )
+
+
+def already_flipped(s: Situation) -> Finding:
+    """The release has the object storage backend by somebody else."""
+    return hold(
+        "AlreadyFlipped",
+        f"the release already runs the {s.release.settings.describe()}, and this rollout did not "
+        f"bring it there, so nothing is known of its runs; set {s.release.backend_place} back by "
+        "the sequence in docs/runbooks/kill-switch.md, then let this rollout flip it",
     )
 
 

@@ -135,6 +135,22 @@ def documents(manifest: str) -> list[str]:
     return [text.strip() for text in _SEPARATOR.split(manifest) if text.strip()]
 
 
+def secret_keys(manifest: str) -> frozenset[str]:
+    """Return which of `SECRET_KEYS` the Secrets of a manifest hold."""
+    found: set[str] = set()
+    for text in documents(manifest):
+        if "Secret" not in text or not any(key in text for key in SECRET_KEYS):
+            continue
+        try:
+            document = parse_yaml(text)
+        except ValueError:
+            continue
+        if isinstance(document, Mapping) and document.get("kind") == "Secret":
+            for name in ("data", "stringData"):
+                found |= SECRET_KEYS.keys() & (document.get(name) or {}).keys()
+    return frozenset(found)
+
+
 def source_of(document: str) -> str:
     """Return the template that Helm made a document of, empty where that is not said."""
     source = _SOURCE.search(document)

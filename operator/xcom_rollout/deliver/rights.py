@@ -24,6 +24,27 @@ from xcom_rollout.deliver.manifests import documents
 _NEEDED: Final = ("get", "patch")
 _NEEDED_OF_JOBS: Final = (*_NEEDED, "create")
 """A Job that its time to live took away is made anew by an upgrade."""
+GIVEN_BY_CHART: Final = frozenset(
+    {
+        "secrets",
+        "configmaps",
+        "services",
+        "serviceaccounts",
+        "persistentvolumeclaims",
+        "deployments.apps",
+        "statefulsets.apps",
+        "jobs.batch",
+        "cronjobs.batch",
+        "poddisruptionbudgets.policy",
+        "networkpolicies.networking.k8s.io",
+        "ingresses.networking.k8s.io",
+        "horizontalpodautoscalers.autoscaling",
+        "roles.rbac.authorization.k8s.io",
+        "rolebindings.rbac.authorization.k8s.io",
+    }
+)
+"""What `rbac.helmDelivery.rules` of the operator's chart lets it get and patch in the namespaces
+that it watches (a unit test holds the two together)."""
 _RECORDS: Final = ("get", "list", "create", "update", "delete")
 """What Helm does to the Secrets in which it keeps its own records."""
 _RECORDS_TITLE: Final = "the records of its releases"
@@ -67,14 +88,21 @@ class MissingRight:
     elsewhere: bool = False
 
     def __str__(self) -> str:
-        more = f" and {len(self.objects) - _NAMED} more" if len(self.objects) > _NAMED else ""
         where = f" in the namespace {self.namespace}" if self.namespace else " in the cluster"
         return (
             f"the operator may not {' or '.join(self.verbs)} {self.resource}{where}, which helm "
-            f"upgrade does to {', '.join(self.objects[:_NAMED])}{more}: {self._remedy()}"
+            f"upgrade does to {self.named}: {self.remedy}"
         )
 
-    def _remedy(self) -> str:
+    @property
+    def named(self) -> str:
+        """The first few of the objects."""
+        more = f" and {len(self.objects) - _NAMED} more" if len(self.objects) > _NAMED else ""
+        return f"{', '.join(self.objects[:_NAMED])}{more}"
+
+    @property
+    def remedy(self) -> str:
+        """Which value of the operator's chart gives the right, with the rule."""
         rule = (
             f'{{apiGroups: ["{self.resource.group}"], resources: [{self.resource.plural}], '
             f"verbs: [{', '.join(self.verbs)}]}}"
@@ -108,14 +136,7 @@ def missing(api: KubeApi, memo: Memo, manifest: str, namespace: str) -> tuple[Mi
     Raises:
         KubeError: the API server could not be asked.
     """
-    kinds: dict[tuple[Resource, str], dict[str, str]] = {}
-    for document in _objects(manifest):
-        kind, metadata = str(document.get("kind")), document.get("metadata") or {}
-        resource = _resource(api, memo, str(document.get("apiVersion")), kind)
-        if resource is not None:
-            where = str(metadata.get("namespace") or namespace) if resource.namespaced else ""
-            name = str(metadata.get("name"))
-            kinds.setdefault((resource, where), {})[name] = f"{kind} {name}"
+    kinds = _kinds(api, memo, manifest, namespace)
     questions = [*_questions(kinds), *_of_records(namespace)]
     answers = in_parallel(lambda one: _refused(api, one), questions)
     lacking: dict[tuple[Resource, str], list[tuple[str, set[str]]]] = {}
@@ -135,6 +156,52 @@ def missing(api: KubeApi, memo: Memo, manifest: str, namespace: str) -> tuple[Mi
         )
         for (resource, where), found in lacking.items()
     )
+
+
+def beyond_chart(
+    api: KubeApi, memo: Memo, manifest: str, namespace: str
+) -> tuple[MissingRight, ...]:
+    """Return the rights over objects of the release that the operator's chart does not give.
+
+    Nobody is asked for rights: it is the chart's values as they are by default that count.
+
+    Args:
+        manifest: as Helm prints it. Of its content only kinds and names are in what is returned.
+        namespace: of the release, and one of the operator's `watchNamespaces`.
+
+    Raises:
+        KubeError: the API server could not be asked which kinds it has.
+    """
+    return tuple(
+        MissingRight(
+            resource,
+            _needed_of(resource),
+            where,
+            tuple(sorted(titles.values())),
+            elsewhere=where not in ("", namespace),
+        )
+        for (resource, where), titles in _kinds(api, memo, manifest, namespace).items()
+        if where != namespace or str(resource) not in GIVEN_BY_CHART
+    )
+
+
+def _kinds(
+    api: KubeApi, memo: Memo, manifest: str, namespace: str
+) -> dict[tuple[Resource, str], dict[str, str]]:
+    """Return the objects of a manifest by kind and namespace: each with its title, by its name."""
+    kinds: dict[tuple[Resource, str], dict[str, str]] = {}
+    for document in _objects(manifest):
+        kind, metadata = str(document.get("kind")), document.get("metadata") or {}
+        resource = _resource(api, memo, str(document.get("apiVersion")), kind)
+        if resource is not None:
+            where = str(metadata.get("namespace") or namespace) if resource.namespaced else ""
+            name = str(metadata.get("name"))
+            kinds.setdefault((resource, where), {})[name] = f"{kind} {name}"
+    return kinds
+
+
+def _needed_of(resource: Resource) -> tuple[str, ...]:
+    return _NEEDED_OF_JOBS if str(resource) == "jobs.batch" else _NEEDED
 
 
 def _objects(manifest: str) -> Iterator[Json]:
@@ -173,8 +240,7 @@ def _resource(api: KubeApi, memo: Memo, version: str, kind: str) -> Resource | N
 
 def _questions(kinds: dict[tuple[Resource, str], dict[str, str]]) -> Iterator[_Question]:
     for (resource, where), titles in kinds.items():
-        needed = _NEEDED_OF_JOBS if str(resource) == "jobs.batch" else _NEEDED
-        for verb in needed:
+        for verb in _needed_of(resource):
             yield _Question(resource, verb, where, tuple(titles))
 
 

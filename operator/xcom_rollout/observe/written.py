@@ -1,8 +1,8 @@
-"""What is written for the scheduler, in airflow.cfg and as variables: read without running it.
+"""What is written for a component, in airflow.cfg and as variables: read without running it.
 
 A variable out of a Secret, and one that a start command exports, are not seen here, nor what
 `$NAME` and `$(NAME)` stand for. What counts in the end, all of it taken together by Airflow itself,
-is in the facts of the scheduler's proof.
+is, of the scheduler, in the facts of its proof.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,20 @@ NAMESPACE_LIST: Final = (
     ("kubernetes_executor", "multi_namespace_mode_namespace_list"),
     ("kubernetes", "multi_namespace_mode_namespace_list"),
 )
-_WANTED: Final = (*EXECUTOR, *POD_NAMESPACE, *MULTI_NAMESPACE, *NAMESPACE_LIST)
+API_BASE_URL: Final = (("api", "base_url"),)
+WEBSERVER_BASE_URL: Final = (("webserver", "base_url"),)
+AUTH_BACKENDS: Final = (("api", "auth_backends"), ("api", "auth_backend"))
+AUTH_MANAGER: Final = (("core", "auth_manager"),)
+_WANTED: Final = (
+    *EXECUTOR,
+    *POD_NAMESPACE,
+    *MULTI_NAMESPACE,
+    *NAMESPACE_LIST,
+    *API_BASE_URL,
+    *WEBSERVER_BASE_URL,
+    *AUTH_BACKENDS,
+    *AUTH_MANAGER,
+)
 _VARIABLES: Final = frozenset(variable(*option) for option in _WANTED)
 
 
@@ -96,13 +109,20 @@ def written_for_scheduler(workloads: Iterable[Json], maps: Catalog) -> Written:
     Raises:
         KubeError: the cluster could not be asked.
     """
-    scheduler = next(
-        (item for item in workloads if component_of(item) == Component.SCHEDULER), None
-    )
-    if scheduler is None:
+    return written_for((Component.SCHEDULER,), workloads, maps)
+
+
+def written_for(components: Sequence[str], workloads: Iterable[Json], maps: Catalog) -> Written:
+    """Return what is written for the first workload of one of these components; else nothing.
+
+    Raises:
+        KubeError: the cluster could not be asked.
+    """
+    item = next((item for item in workloads if component_of(item) in components), None)
+    if item is None:
         return Written()
     try:
-        return _written(workload_template(scheduler), maps, scheduler["metadata"].get("namespace"))
+        return _written(workload_template(item), maps, item["metadata"].get("namespace"))
     except ActionFailed:
         return Written()
 

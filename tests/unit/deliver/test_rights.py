@@ -1,14 +1,16 @@
 """Which rights are asked for, and what is said of those that are missing."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.deliver.rights import MissingRight, missing
+from xcom_rollout.deliver.rights import GIVEN_BY_CHART, MissingRight, beyond_chart, missing
 
 KINDS = {
     "api/v1": [("ConfigMap", "configmaps", True), ("Secret", "secrets", True)],
@@ -131,3 +133,29 @@ def test_a_verb_that_is_needed_twice_is_named_once() -> None:
     (one,) = found(("", "secrets", "ns", "get"), manifest=secret)
     assert one.verbs == ("get",)
     assert one.objects == ("Secret s", "the records of its releases")
+
+
+def test_what_the_operators_chart_gives_by_default_is_what_is_taken_for_given() -> None:
+    root = Path(__file__).resolve().parents[3]
+    values = yaml.safe_load((root / "charts/xcom-rollout/values.yaml").read_text())
+    given = {
+        f"{resource}.{group}" if group else resource
+        for rule in values["rbac"]["helmDelivery"]["rules"]
+        if {"get", "patch"} <= set(rule["verbs"])
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert given == GIVEN_BY_CHART
+
+
+def test_kinds_that_the_operators_chart_has_no_rule_for_are_named_with_the_value() -> None:
+    api = Authorizer(set())
+    beyond = beyond_chart(cast("KubeApi", api), Memo(), MANIFEST, "ns")
+    assert api.asked == set(), "whose rights they are does not count"
+    assert {right.named: right.remedy for right in beyond} == {
+        "Deployment b": 'bind its ServiceAccount to a Role with {apiGroups: ["apps"], resources: '
+        "[deployments], verbs: [get, patch]} in the namespace other",
+        "ClusterRole e": "add to rbac.helmDelivery.clusterRules of the operator's chart: "
+        '{apiGroups: ["rbac.authorization.k8s.io"], resources: [clusterroles], '
+        "verbs: [get, patch]}",
+    }

@@ -1,0 +1,60 @@
+"""All that `xbr check` says of a release."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from xcom_rollout.decide.check.fleet import executor_row, policy_rows, reader_rows, task_rows
+from xcom_rollout.decide.check.installed import Installed
+from xcom_rollout.decide.check.release import (
+    backend_rows,
+    key_row,
+    owner_row,
+    release_rows,
+    rollout_rows,
+    rule_rows,
+)
+from xcom_rollout.decide.check.row import Row, change, later
+from xcom_rollout.decide.check.web import start_rows, version_row, web_rows
+from xcom_rollout.decide.executors import unsupported
+from xcom_rollout.decide.situation import Situation, some
+
+
+def judge(installed: Installed, now: datetime) -> tuple[Row, ...]:
+    """Return a row for each subject, in the order in which a person thinks of them.
+
+    Args:
+        now: by which the steps of the rollout's table judge what takes time.
+    """
+    return tuple(_rows(Situation(installed.observed, now), installed))
+
+
+def _rows(s: Situation, installed: Installed) -> Iterator[Row]:
+    yield from release_rows(s, installed)
+    yield owner_row(installed)
+    yield version_row(installed)
+    yield executor_row(s, installed)
+    yield from task_rows(s, installed)
+    yield from reader_rows(s, installed)
+    yield from backend_rows(s, installed)
+    yield from _configuration_rows(s)
+    yield from filter(None, (key_row(installed),))
+    yield from web_rows(installed)
+    yield from start_rows(installed)
+    yield from policy_rows(installed)
+    yield from rule_rows(installed)
+    yield from rollout_rows(s, installed)
+    yield later(
+        "inside the pods",
+        "providers common-io and s3fs, the Airflow connection, the bucket and its rights, "
+        "pickling, values that change on their way: two Jobs look, in pods cloned from the "
+        "scheduler and the worker, and deliver nothing",
+        reason="ProofFailed",
+    )
+
+
+def _configuration_rows(s: Situation) -> Iterator[Row]:
+    executor = s.observed.executor
+    if executor and unsupported(executor):
+        return  # it has no template of task pods, and that is not what holds it
+    if s.observed.problems:
+        yield change("configuration", some(s.observed.problems), reason="CannotObserve")

@@ -1,0 +1,220 @@
+"""The Helm release: how it stands, who delivers to it, and which backend it has."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from xcom_rollout.decide.check.fleet import held
+from xcom_rollout.decide.check.installed import Installed, Part
+from xcom_rollout.decide.check.row import Row, change, later, supported, unknown
+from xcom_rollout.decide.decision import Progress
+from xcom_rollout.decide.observed import Release
+from xcom_rollout.decide.release_steps import layout_unknown, release_deployed, release_settled
+from xcom_rollout.decide.rollout_table import already_flipped, baseline_known
+from xcom_rollout.decide.settings import ABSENT, place_of
+from xcom_rollout.decide.situation import Situation, some
+
+_MIB: Final = 1024 * 1024
+"""Most bytes of data that Kubernetes takes in a Secret."""
+_ROOM: Final = 16 * 1024
+"""Bytes that the record of the next revision may be longer by: the options, the description."""
+_OPTIONS: Final = (
+    "core.xcom_backend",
+    "common\\.io.xcom_objectstorage_path",
+    "common\\.io.xcom_objectstorage_threshold",
+)
+
+
+def release_rows(s: Situation, installed: Installed) -> Iterable[Row]:
+    """Say how the Helm release stands, and what a delivery to it meets."""
+    release = s.observed.release
+    if release is None:
+        yield unknown("Helm release", Part.RELEASE)
+        return
+    state = next(
+        (
+            finding
+            for finding in (release_settled(s), release_deployed(s))
+            if finding.progress is not Progress.DONE
+        ),
+        None,
+    )
+    if state is not None:
+        yield held("Helm release", state)
+    else:
+        yield supported(
+            "Helm release",
+            f"{installed.release} is deployed at revision {release.revision}, its records are in "
+            "Secrets",
+        )
+    yield _chart_row(s, release)
+    yield from _record_rows(installed)
+
+
+def _chart_row(s: Situation, release: Release) -> Row:
+    subject, chart = "chart", f"{release.chart_name} {release.chart_version}"
+    if release.layout_problem:
+        return held(subject, layout_unknown(s))
+    if not release.values_path:
+        return supported(subject, f"{chart}, which makes airflow.cfg of config.<section>.<option>")
+    path = ".".join(release.values_path)
+    return supported(
+        subject, f"{chart}, in which Airflow's chart is a dependency: its values are below {path}"
+    )
+
+
+def _record_rows(installed: Installed) -> Iterable[Row]:
+    record = installed.record
+    if record.size > _MIB - _ROOM:
+        yield change(
+            "size of the record",
+            f"Helm's record of the release has {record.size} bytes, and Kubernetes takes {_MIB} in "
+            "a Secret: the next upgrade may not fit",
+            "take large files out of the chart and its values, such as DAGs in extraConfigMaps",
+            reason="NotArmed",
+        )
+    if record.dependencies:
+        yield later(
+            "chart dependencies",
+            f"{some(record.dependencies)}: Helm's record does not hold these"
+            + (f", and {record.dependencies_problem}" if record.dependencies_problem else "")
+            + ". The operator's pod pulls the whole chart from its repository, or them from where "
+            "Chart.yaml has them, once, before the first delivery",
+            "package the chart whole and name its repository in "
+            "spec.delivery.helm.chart.repository",
+            reason="NotArmed",
+        )
+    if record.hooks:
+        yield supported(
+            "hooks", f"{some(record.hooks)}: a delivery leaves them out, for it changes no schema"
+        )
+    if record.plain_jobs:
+        yield supported(
+            "Jobs",
+            f"{some(record.plain_jobs)} (useHelmHooks: false): one that its time to live took away "
+            "is made anew by a delivery and runs beside it",
+        )
+
+
+def owner_row(installed: Installed) -> Row:
+    subject = "delivery"
+    if installed.owner:
+        return change(subject, installed.owner, reason="NotArmed")
+    if missing := installed.lacks(Part.RELEASE, Part.WORKLOADS):
+        return unknown(subject, missing)
+    return supported(subject, "by Helm: neither Argo CD nor Flux delivers to the release")
+
+
+def backend_rows(s: Situation, installed: Installed) -> Iterable[Row]:
+    """Say which backend Airflow has, where that is written, and what a flip writes."""
+    subject, release = "XCom backend", s.observed.release
+    if release is None:
+        yield unknown(subject, Part.RELEASE)
+    elif not release.layout_problem:
+        yield from _backend_rows(s, release)
+    if missing := installed.lacks(Part.WORKLOADS, Part.CONFIG_MAPS, Part.ENVIRONMENT):
+        yield unknown(f"{subject}: environment", missing)
+    if installed.by_environment:
+        yield change(
+            f"{subject}: environment",
+            f"{some(installed.by_environment, most=2)}: it beats airflow.cfg, to which the "
+            "operator delivers",
+            f"take it out there (env, extraEnv, secret or extraEnvFrom in the chart's values) and "
+            f"let {_place(release, 'core.xcom_backend')} say it",
+            reason="ProofFailed",
+        )
+
+
+def _backend_rows(s: Situation, release: Release) -> Iterable[Row]:
+    subject, settings = "XCom backend", release.settings
+    rivals = ", ".join(rival.name for rival in s.observed.rivals)
+    finding = already_flipped(s) if settings.reads_offloaded else baseline_known(s)
+    if settings.reads_offloaded and rivals:
+        yield supported(subject, f"{settings.describe()}, brought there by the rollout {rivals}")
+    elif finding.progress is Progress.HELD:
+        yield held(subject, finding)
+    else:
+        yield supported(subject, f"{settings.describe()}; {_written(release)}")
+    yield supported(
+        "what a flip writes",
+        "to the values of the release: "
+        + ", ".join(_place(release, option) for option in _OPTIONS)
+        + "; nothing else",
+    )
+
+
+def _written(release: Release) -> str:
+    place = release.backend_place
+    _, stood = release.settings.as_written.get(place, (None, None))
+    if stood is None:
+        return f"{place} names it"
+    if stood == ABSENT:
+        by_default = release.settings.backend
+        default = f", the chart's default is {by_default}" if by_default else ""
+        return f"{place} is not set{default}"
+    return f"{place} is {stood}, of which the chart makes that"
+
+
+def _place(release: Release | None, option: str) -> str:
+    return place_of(option, release.values_path if release else ())
+
+
+def key_row(installed: Installed) -> Row | None:
+    """Say of keys that an upgrade would change under running tasks; None where there are none."""
+    names = installed.record.unset_keys
+    if not names:
+        return None
+    path = installed.observed.release.values_path if installed.observed.release else ()
+    places = ", ".join(".".join((*path, name)) for name in names)
+    found = (
+        f"{places}: not set, so the chart makes a new key at each upgrade, by which every running "
+        "task fails"
+    )
+    remedy = (
+        f"set {places} (or the name of a Secret of your own) to what is there now, and upgrade "
+        "the release once yourself"
+    )
+    if installed.record.looks_up:
+        return later(
+            "Airflow 3 keys",
+            f"{places}: not set; the chart may keep the present key, for it looks up a Secret in "
+            "the cluster",
+            remedy,
+            reason="NotArmed",
+        )
+    return change("Airflow 3 keys", found, remedy, reason="NotArmed")
+
+
+def rule_rows(installed: Installed) -> Iterable[Row]:
+    """Say which kinds of the release the operator's chart gives no right over."""
+    if missing := installed.lacks(Part.RELEASE, Part.DISCOVERY):
+        yield unknown("operator's rights", missing)
+    rules = installed.record.extra_rules
+    if rules:
+        yield later(
+            "operator's rights",
+            f"the release holds {some([rule.objects for rule in rules])}, over which the "
+            "operator's chart gives no right by itself",
+            "; ".join(rule.remedy for rule in rules),
+            reason="NotArmed",
+        )
+
+
+def rollout_rows(s: Situation, installed: Installed) -> Iterable[Row]:
+    """Say whether there is a rollout of this release already, and the resource at all."""
+    subject = "rollout"
+    if missing := installed.lacks(Part.DISCOVERY, Part.ROLLOUTS):
+        yield unknown(subject, missing)
+    elif not installed.crd_installed:
+        yield later(
+            subject,
+            "the resource XComBackendRollout is not installed in the cluster",
+            "install the operator's chart, or: kubectl xbr crd | kubectl apply --server-side -f -",
+        )
+    rivals = [rival.name for rival in s.observed.rivals]
+    if rivals:
+        yield supported(
+            subject,
+            f"{some(rivals)} names this release already, and another one would be refused "
+            "(ReleaseOwnedByAnother)",
+            f"see: kubectl xbr status {rivals[0]} -n {installed.namespace}",
+        )

@@ -1,0 +1,59 @@
+"""One line of what `xbr check` says, and the verdict of all of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Group(StrEnum):
+    SUPPORTED = "Supported"
+    CHANGE = "Change first"
+    LATER = "Told later by the proof"
+    """What no reading of the cluster tells, or what belongs to the operator's own installation."""
+    UNKNOWN = "Unknown"
+    """What the person who asks may not read."""
+
+
+class Verdict(StrEnum):
+    SUPPORTED = "supported"
+    CHANGE = "change-first"
+    UNKNOWN = "unknown"
+    """Nothing stands in the way of what could be read, and not all could be."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found of one subject."""
+
+    group: Group
+    subject: str
+    found: str
+    remedy: str = ""
+    """What to do, with field and value; empty where there is nothing to do."""
+    reason: str = ""
+    """The reason by which a rollout would be held, as its conditions show it; empty where it is
+    held by none."""
+
+
+def supported(subject: str, found: str, remedy: str = "") -> Row:
+    return Row(Group.SUPPORTED, subject, found, remedy)
+
+
+def change(subject: str, found: str, remedy: str = "", *, reason: str = "") -> Row:
+    return Row(Group.CHANGE, subject, found, remedy, reason)
+
+
+def later(subject: str, found: str, remedy: str = "", *, reason: str = "") -> Row:
+    return Row(Group.LATER, subject, found, remedy, reason)
+
+
+def unknown(subject: str, needs: str) -> Row:
+    """Return the row of what may not be read; `needs` is the right that is missing."""
+    return Row(Group.UNKNOWN, subject, f"unknown: needs {needs}")
+
+
+def verdict_of(rows: Iterable[Row]) -> Verdict:
+    groups = {row.group for row in rows}
+    if Group.CHANGE in groups:
+        return Verdict.CHANGE
+    return Verdict.UNKNOWN if Group.UNKNOWN in groups else Verdict.SUPPORTED

@@ -1,0 +1,176 @@
+"""Airflow's version and its REST API, as far as configuration tells of them."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from xcom_rollout.api.v1alpha1 import PATH_PATTERN
+from xcom_rollout.decide.check.installed import Installed, Part, WebOptions, WebService
+from xcom_rollout.decide.check.row import Row, change, later, supported, unknown
+from xcom_rollout.decide.situation import some
+from xcom_rollout.decide.versions import KNOWN, Version, is_known, read_version
+
+_FIELD: Final = "spec.airflow.api"
+_PASSWORD_LOGINS: Final = ("fab_auth_manager.FabAuthManager", "simple_auth_manager")
+"""Auth managers of Airflow 3 that have POST /auth/token, by a part of their class."""
+_MAKE: Final = "kubectl create secret generic airflow-api --from-literal="
+_USER: Final = f"{_MAKE}username=... --from-literal=password=..., of a user with the role Op"
+_TOKEN: Final = f"{_MAKE}token=..., of a user with the role Op"
+
+
+@dataclass(frozen=True)
+class Web:
+    """How the REST API is reached, in the words of `spec.airflow.api`; empty: not found."""
+
+    service: str = ""
+    port: int = 0
+    https: bool = False
+    path: str = ""
+    login: str = ""
+    """Empty also where the default of the version will do."""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A part of `Web` that configuration tells, or why it does not."""
+
+    value: str = ""
+    problem: str = ""
+
+
+def version_of(installed: Installed) -> Version | None:
+    """Return major and minor version of Airflow; None where the chart's values do not tell."""
+    return read_version(installed.record.airflow_version)
+
+
+def version_row(installed: Installed) -> Row:
+    subject = "Airflow version"
+    if missing := installed.lacks(Part.RELEASE):
+        return unknown(subject, missing)
+    written, version = installed.record.airflow_version, version_of(installed)
+    if version is None:
+        return later(
+            subject,
+            "the values of the chart do not tell it (airflowVersion)",
+            f"{KNOWN} are supported; compare with: airflow version",
+        )
+    if not is_known(version):
+        return change(subject, f"{written}; {KNOWN} are supported", "upgrade Airflow first")
+    return supported(subject, f"{written}, as the values of the chart say (airflowVersion)")
+
+
+def web_of(installed: Installed) -> Web:
+    """Return how the REST API is reached, as far as that was found."""
+    version = version_of(installed)
+    service = _service(installed.services, version)
+    return Web(
+        service.name if service else "",
+        service.port if service else 0,
+        service.https if service else False,
+        _path(installed.web, version).value,
+        _login(installed.web, version).value,
+    )
+
+
+def web_rows(installed: Installed) -> Iterable[Row]:
+    subject, version = "REST API", version_of(installed)
+    service = _service(installed.services, version)
+    if missing := installed.lacks(Part.SERVICES):
+        yield unknown(subject, missing)
+    elif service is None:
+        yield later(
+            subject,
+            "no Service has the labels tier=airflow, release and component=webserver (Airflow 3: "
+            "api-server)",
+            f"name the one in front of Airflow's web server in {_FIELD}.service and port",
+            reason="NotArmed",
+        )
+    else:
+        yield supported(subject, f"Service {service.name}, port {service.port}")
+    if missing := installed.lacks(Part.WORKLOADS, Part.CONFIG_MAPS):
+        yield unknown(f"{subject}: path and login", missing)
+        return
+    path = _path(installed.web, version)
+    if path.problem:
+        yield later(f"{subject}: path", path.problem, f"write it into {_FIELD}.path")
+    elif path.value:
+        yield supported(f"{subject}: path", f"{path.value}, for base_url has it")
+    yield _login_row(f"{subject}: login", installed.web, version)
+
+
+def _service(services: Iterable[WebService], version: Version | None) -> WebService | None:
+    wanted = "webserver" if version is not None and version[0] == 2 else "api-server"
+    listed = sorted(services, key=lambda each: (each.component != wanted, each.name))
+    return listed[0] if listed else None
+
+
+def _path(web: WebOptions, version: Version | None) -> _Told:
+    """Return the path of base_url. Airflow 3 takes the option's old name as well."""
+    old, new = web.webserver_base_url, web.api_base_url
+    values = old if version is not None and version[0] == 2 else new or old
+    if not values:
+        return _Told()
+    if None in values or len(values) > 1:
+        return _Told(problem="what stands in base_url after the host is not known (a variable)")
+    (url,) = values
+    try:
+        path = urlsplit(url or "").path.rstrip("/")
+    except ValueError:
+        return _Told(problem="what stands in base_url is not an address")
+    if not re.fullmatch(PATH_PATTERN, path):
+        return _Told(problem=f"base_url has the path {path!r}, which {_FIELD}.path cannot hold")
+    return _Told(path)
+
+
+def _login(web: WebOptions, version: Version | None) -> _Told:
+    """Return `login.type`, empty where the default of the version will do."""
+    if version is None:
+        return _Told(problem="it depends on the version of Airflow")
+    values = web.auth_backends if version[0] == 2 else web.auth_manager
+    option = "[api] auth_backends" if version[0] == 2 else "[core] auth_manager"
+    if None in values or len(values) > 1:
+        return _Told(problem=f"the value of {option} is not known (a variable, or kept elsewhere)")
+    written = next(iter(values), "") or ""
+    if version[0] == 2:
+        if "basic_auth" in written:
+            return _Told()
+        # Airflow's own default.
+        return _Told("Session" if not written or ".session" in written else "Bearer")
+    managed = not written or any(name in written for name in _PASSWORD_LOGINS)
+    return _Told("" if managed else "Bearer")
+
+
+def _login_row(subject: str, web: WebOptions, version: Version | None) -> Row:
+    told = _login(web, version)
+    if told.problem:
+        return later(
+            subject,
+            told.problem,
+            f"write it into {_FIELD}.login.type; give {_FIELD}.credentialsSecretRef",
+        )
+    default = "Basic" if version is not None and version[0] == 2 else "Token"
+    kind = told.value or default
+    keys, remedy = ("token", _TOKEN) if kind == "Bearer" else ("username and password", _USER)
+    return later(
+        subject,
+        f"{kind}, as configuration tells; it takes a Secret with {keys} "
+        f"({_FIELD}.credentialsSecretRef). Whether the user may do what a kill needs is asked "
+        "before the first delivery",
+        remedy,
+        reason="NotArmed",
+    )
+
+
+def start_rows(installed: Installed) -> Iterable[Row]:
+    """Say of what the containers install when they start."""
+    if installed.installs_at_start:
+        yield later(
+            "packages at start",
+            f"_PIP_ADDITIONAL_REQUIREMENTS installs packages in {some(installed.installs_at_start)}"
+            " when it starts, and a proof does not start it",
+            "if apache-airflow-providers-common-io or s3fs is among them, build them into the "
+            "image instead",
+            reason="ProofFailed",
+        )
