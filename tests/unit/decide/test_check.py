@@ -37,6 +37,9 @@ def released(**changes: Any) -> Installed:
     return seen(release=replace(SEEN.release, **changes))
 
 
+FLIPPED = released(settings=BackendSettings(OBJECT_STORAGE_CLASS, "s3://c@b/p", "5"))
+
+
 def recorded(**changes: Any) -> Installed:
     return replace(GOOD, record=replace(RECORD, **changes))
 
@@ -66,7 +69,7 @@ def test_a_release_like_that_of_the_demo_is_supported() -> None:
         (recorded(size=1_048_000), "size of the record", "NotArmed", "1048000 bytes"),
         (replace(GOOD, owner="by Flux: suspend it"), "delivery", "NotArmed", "suspend it"),
         (recorded(airflow_version="2.8.4"), "Airflow version", "", "2.8.4; Airflow 2.9 to 3.x"),
-        (recorded(airflow_version="4.0.0"), "Airflow version", "", "4.0.0"),
+        (recorded(airflow_version="4.0.0"), "Airflow version", "", "a newer operator"),
         (seen(executor="CeleryExecutor"), "executor", "ExecutorNotSupported", "CeleryExecutor"),
         (seen(unseen_tasks="any namespace"), "task pods", "TasksNotVisible", "any namespace"),
         (seen(workloads=()), "readers", "NoAirflowPods", "tier=airflow"),
@@ -83,7 +86,7 @@ def test_a_release_like_that_of_the_demo_is_supported() -> None:
             *("XCom backend", "ForeignBackend", "my.Backend"),
         ),
         (
-            released(settings=BackendSettings(OBJECT_STORAGE_CLASS, "s3://c@b/p", "5")),
+            FLIPPED,
             *("XCom backend", "AlreadyFlipped", "object storage backend at threshold 5"),
         ),
         (
@@ -167,6 +170,10 @@ def test_what_must_change_first(installed: Installed, subject: str, reason: str,
             *("operator's rights", "NotArmed", "clusterRules"),
         ),
         (replace(GOOD, crd_installed=False), "rollout", "", "kubectl xbr crd"),
+        (
+            seen(rivals=(Rival("demo", START),), release=FLIPPED.observed.release),
+            *("XCom backend", "AlreadyFlipped", "whether the rollout demo brought it there"),
+        ),
     ],
 )
 def test_what_is_told_later_stands_in_nobodys_way(
@@ -195,15 +202,6 @@ def test_what_is_told_later_stands_in_nobodys_way(
             ),
             *("XCom backend", 'config.core.xcom_backend is "{{ .Values.word }}"'),
         ),
-        (
-            seen(
-                rivals=(Rival("demo", START),),
-                release=released(
-                    settings=BackendSettings(OBJECT_STORAGE_CLASS, "s3://c@b/p", "5")
-                ).observed.release,
-            ),
-            *("XCom backend", "brought there by the rollout demo"),
-        ),
         (seen(rivals=(Rival("demo", START),)), "rollout", "kubectl xbr status demo"),
         (
             seen(workloads=(SCHEDULER, replace(SCHEDULER, kind="StatefulSet", component="t"))),
@@ -214,6 +212,7 @@ def test_what_is_told_later_stands_in_nobodys_way(
             *("REST API: path", "/airflow"),
         ),
         (released(values_path=("air",)), "what a flip writes", "air.config.core.xcom_backend"),
+        (GOOD, "what a flip writes", "config.common.io.xcom_objectstorage_compression"),
     ],
 )
 def test_what_is_supported_says_what_was_found(
@@ -263,6 +262,15 @@ def test_a_right_that_is_missing_is_a_row_and_no_silent_pass(
     unknown = {row.subject for row in found.values() if row.group is Group.UNKNOWN}
     assert unknown == subjects
     assert all(f"needs {part}" in found[subject].found for subject in unknown)
+    assert verdict_of(found.values()) is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("part", [Part.ROLLOUTS, Part.DISCOVERY])
+def test_who_may_not_list_rollouts_is_not_told_that_none_has_flipped_the_release(
+    part: Part,
+) -> None:
+    found = rows(replace(FLIPPED, unseen=frozenset({part})))
+    assert found["XCom backend"].group is Group.UNKNOWN
     assert verdict_of(found.values()) is Verdict.UNKNOWN
 
 

@@ -17,11 +17,6 @@ _MIB: Final = 1024 * 1024
 """Most bytes of data that Kubernetes takes in a Secret."""
 _ROOM: Final = 16 * 1024
 """Bytes that the record of the next revision may be longer by: the options, the description."""
-_OPTIONS: Final = (
-    "core.xcom_backend",
-    "common\\.io.xcom_objectstorage_path",
-    "common\\.io.xcom_objectstorage_threshold",
-)
 
 
 def release_rows(s: Situation, installed: Installed) -> Iterable[Row]:
@@ -30,16 +25,10 @@ def release_rows(s: Situation, installed: Installed) -> Iterable[Row]:
     if release is None:
         yield unknown("Helm release", Part.RELEASE)
         return
-    state = next(
-        (
-            finding
-            for finding in (release_settled(s), release_deployed(s))
-            if finding.progress is not Progress.DONE
-        ),
-        None,
-    )
-    if state is not None:
-        yield held("Helm release", state)
+    for finding in (release_settled(s), release_deployed(s)):
+        if finding.progress is not Progress.DONE:
+            yield held("Helm release", finding)
+            break
     else:
         yield supported(
             "Helm release",
@@ -110,7 +99,8 @@ def backend_rows(s: Situation, installed: Installed) -> Iterable[Row]:
     if release is None:
         yield unknown(subject, Part.RELEASE)
     elif not release.layout_problem:
-        yield from _backend_rows(s, release)
+        yield _backend_row(s, installed, release)
+        yield _writes_row(release)
     if missing := installed.lacks(Part.WORKLOADS, Part.CONFIG_MAPS, Part.ENVIRONMENT):
         yield unknown(f"{subject}: environment", missing)
     if installed.by_environment:
@@ -124,22 +114,30 @@ def backend_rows(s: Situation, installed: Installed) -> Iterable[Row]:
         )
 
 
-def _backend_rows(s: Situation, release: Release) -> Iterable[Row]:
+def _backend_row(s: Situation, installed: Installed, release: Release) -> Row:
     subject, settings = "XCom backend", release.settings
-    rivals = ", ".join(rival.name for rival in s.observed.rivals)
-    finding = already_flipped(s) if settings.reads_offloaded else baseline_known(s)
-    if settings.reads_offloaded and rivals:
-        yield supported(subject, f"{settings.describe()}, brought there by the rollout {rivals}")
-    elif finding.progress is Progress.HELD:
-        yield held(subject, finding)
-    else:
-        yield supported(subject, f"{settings.describe()}; {_written(release)}")
-    yield supported(
-        "what a flip writes",
-        "to the values of the release: "
-        + ", ".join(_place(release, option) for option in _OPTIONS)
-        + "; nothing else",
+    if not settings.reads_offloaded:
+        finding = baseline_known(s)
+        if finding.progress is Progress.HELD:
+            return held(subject, finding)
+        return supported(subject, f"{settings.describe()}; {_written(release)}")
+    if missing := installed.lacks(Part.DISCOVERY, Part.ROLLOUTS):
+        return unknown(subject, missing)
+    rivals = [rival.name for rival in s.observed.rivals]
+    if not rivals:
+        return held(subject, already_flipped(s))
+    return later(
+        subject,
+        f"{settings.describe()}; it is not known here whether the rollout {some(rivals)} brought "
+        "it there",
+        f"see: kubectl xbr status {rivals[0]} -n {installed.namespace}",
+        reason="AlreadyFlipped",
     )
+
+
+def _writes_row(release: Release) -> Row:
+    places = [_place(release, option) for option in release.settings.by_option]
+    return supported("what a flip writes", f"to the values of the release: {', '.join(places)}")
 
 
 def _written(release: Release) -> str:
@@ -160,28 +158,20 @@ def _place(release: Release | None, option: str) -> str:
 
 def key_row(installed: Installed) -> Row | None:
     """Say of keys that an upgrade would change under running tasks; None where there are none."""
-    names = installed.record.unset_keys
-    if not names:
+    subject, keys = "Airflow 3 keys", installed.record.unset_keys
+    release = installed.observed.release
+    if release is None or not keys:
         return None
-    path = installed.observed.release.values_path if installed.observed.release else ()
-    places = ", ".join(".".join((*path, name)) for name in names)
-    found = (
-        f"{places}: not set, so the chart makes a new key at each upgrade, by which every running "
-        "task fails"
-    )
+    places = ", ".join(".".join((*release.values_path, key)) for key in keys)
     remedy = (
         f"set {places} (or the name of a Secret of your own) to what is there now, and upgrade "
         "the release once yourself"
     )
     if installed.record.looks_up:
-        return later(
-            "Airflow 3 keys",
-            f"{places}: not set; the chart may keep the present key, for it looks up a Secret in "
-            "the cluster",
-            remedy,
-            reason="NotArmed",
-        )
-    return change("Airflow 3 keys", found, remedy, reason="NotArmed")
+        found = "the chart may keep the present key, for it looks up a Secret in the cluster"
+        return later(subject, f"{places}: not set; {found}", remedy, reason="NotArmed")
+    found = "so the chart makes a new key at each upgrade, by which every running task fails"
+    return change(subject, f"{places}: not set, {found}", remedy, reason="NotArmed")
 
 
 def rule_rows(installed: Installed) -> Iterable[Row]:

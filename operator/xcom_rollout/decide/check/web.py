@@ -10,7 +10,7 @@ from xcom_rollout.api.v1alpha1 import PATH_PATTERN
 from xcom_rollout.decide.check.installed import Installed, Part, WebOptions, WebService
 from xcom_rollout.decide.check.row import Row, change, later, supported, unknown
 from xcom_rollout.decide.situation import some
-from xcom_rollout.decide.versions import KNOWN, Version, is_known, read_version
+from xcom_rollout.decide.versions import KNOWN, OLDEST, Version, is_known, read_version
 
 _FIELD: Final = "spec.airflow.api"
 _PASSWORD_LOGINS: Final = ("fab_auth_manager.FabAuthManager", "simple_auth_manager")
@@ -57,7 +57,9 @@ def version_row(installed: Installed) -> Row:
             f"{KNOWN} are supported; compare with: airflow version",
         )
     if not is_known(version):
-        return change(subject, f"{written}; {KNOWN} are supported", "upgrade Airflow first")
+        older = version < OLDEST
+        remedy = "upgrade Airflow first" if older else "take a newer operator, which knows it"
+        return change(subject, f"{written}; {KNOWN} are supported", remedy)
     return supported(subject, f"{written}, as the values of the chart say (airflowVersion)")
 
 
