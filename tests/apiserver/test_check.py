@@ -144,6 +144,7 @@ def test_who_may_read_nothing_gets_rows_and_no_file(
     file = tmp_path / "rollout.yaml"
     refused = nobody("check", RELEASE, "--write", str(file))
     assert refused.code == 4
+    assert refused.out == answer.out, "the rows come first"
     assert "no rollout can be written" in refused.err
     assert not file.exists()
 

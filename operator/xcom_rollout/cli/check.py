@@ -1,11 +1,11 @@
 """`xbr check`: what of an installed release is supported, and a rollout to start from."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from xcom_rollout.api.v1alpha1 import ReleaseName, ValuesPath
 from xcom_rollout.cli.options import (
@@ -21,6 +21,7 @@ from xcom_rollout.cli.starting import to_yaml
 from xcom_rollout.decide.check import Group, Installed, Row, Verdict, judge, verdict_of
 from xcom_rollout.decide.check.starting import Start, comments, manifest
 from xcom_rollout.decide.check.web import web_of
+from xcom_rollout.decide.situation import some
 
 _EXIT: Final = {
     Verdict.SUPPORTED: EXIT_DONE,
@@ -29,7 +30,11 @@ _EXIT: Final = {
 }
 _HEAD: Final = (
     "Made by xbr check from the Helm release. Fill in what is marked so, then: kubectl xbr plan -f "
-    "FILE"
+    "FILE."
+)
+_TAKEN: Final = (
+    "Do not apply it as it is: the rollout {} is of this release already, and one of the same name "
+    "would be changed."
 )
 
 
@@ -69,32 +74,23 @@ def command(
         _check("--values-path", values_path, ValuesPath)
     if force and file is None:
         raise click.UsageError("--force goes with --write FILE")
-    if file not in (None, "-") and not force and Path(str(file)).exists():
+    path = None if file in (None, "-") else Path(str(file))
+    if path is not None and path.exists() and not force:
         raise click.UsageError(f"{file} exists: name another file, or replace it with --force")
-    session = open_session(target)
-    who = session.person().name
-    installed = _look(session, release, values_path)
+    installed = _look(open_session(target), release, values_path)
     rows = judge(installed, utc_now())
-    verdict = verdict_of(rows)
-    text = None if file is None else starting_text(installed, values_path)
     if file == "-":
-        click.echo(text, nl=False)
+        click.echo(starting_text(installed, values_path), nl=False)
     elif target.as_json:
         print_json(as_data(installed, rows))
     else:
-        echo_lines(tell(installed, rows, who))
-    if text is not None and file not in (None, "-"):
-        try:
-            Path(str(file)).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise click.UsageError(f"cannot write {file}: {error.strerror}") from error
-        click.echo(f"Wrote {file}. Fill it in, then: kubectl xbr plan -f {file}", err=True)
-    ctx.exit(_EXIT[verdict])
+        echo_lines(tell(installed, rows))
+    if path is not None:
+        _write(path, starting_text(installed, values_path))
+    ctx.exit(_EXIT[verdict_of(rows)])
 
 
 def _check(what: str, value: str, kind: Any) -> None:
-    from pydantic import TypeAdapter, ValidationError
-
     try:
         TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -103,20 +99,23 @@ def _check(what: str, value: str, kind: Any) -> None:
 
 
 def _look(session: Session, release: str, values_path: str | None) -> Installed:
-    from xcom_rollout.clients.errors import WorldError
     from xcom_rollout.observe.installed import look_at_release
-    from xcom_rollout.world import open_world
 
-    probe = os.environ.get("XBR_PROBE")
-    world = open_world(session.kube, probe=Path(probe) if probe else None)
-    with session.asking(f"look at the release {release}"):
-        try:
-            installed = look_at_release(world, session.namespace, release, values_path)
-        except WorldError as error:
-            raise Unreachable(str(error)) from error
+    installed = session.look(
+        f"look at the release {release}",
+        lambda world: look_at_release(world, session.namespace, release, values_path),
+    )
     if installed.observed.release_missing:
         raise Unreachable(installed.observed.release_missing)
     return installed
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from error
+    click.echo(f"Wrote {path}. Fill it in, then: kubectl xbr plan -f {path}", err=True)
 
 
 def starting_text(installed: Installed, values_path: str | None) -> str:
@@ -139,14 +138,16 @@ def starting_text(installed: Installed, values_path: str | None) -> str:
         values_path,
         web_of(installed),
     )
-    return to_yaml(manifest(start), comments(start), head=_HEAD)
+    rivals = [rival.name for rival in installed.observed.rivals]
+    head = f"{_HEAD} {_TAKEN.format(some(rivals))}" if rivals else _HEAD
+    return to_yaml(manifest(start), comments(start), head=head)
 
 
-def tell(installed: Installed, rows: Sequence[Row], who: str) -> list[str]:
+def tell(installed: Installed, rows: Sequence[Row]) -> list[str]:
     """Return the rows in words."""
     lines = [
-        f"Release {installed.release} in namespace {installed.namespace}, seen with the rights of "
-        f"{who}. Nothing is changed."
+        f"Release {installed.release} in namespace {installed.namespace}, seen with your rights. "
+        "Nothing is changed."
     ]
     for group in Group:
         of_group = [row for row in rows if row.group is group]

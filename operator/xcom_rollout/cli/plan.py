@@ -1,11 +1,9 @@
 """`xbr plan`: what the operator would do next, and why."""
 
-import os
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,7 +19,7 @@ from xcom_rollout.cli.options import (
     common_options,
 )
 from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, utc_now, wrapped
-from xcom_rollout.cli.session import Session, Unreachable, open_session
+from xcom_rollout.cli.session import Session, open_session
 from xcom_rollout.decide.actions import Report
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
@@ -133,17 +131,9 @@ def released(session: Session, raw: Raw) -> Release | None:
 
 
 def _asked(session: Session, raw: Raw, ask: Callable[["World", Rollout], T]) -> T:
-    from xcom_rollout.clients.errors import WorldError
-    from xcom_rollout.world import open_world
-
     _check_spec(raw)
-    probe = os.environ.get("XBR_PROBE")
-    world = open_world(session.kube, probe=Path(probe) if probe else None)
-    with session.asking(f"observe the rollout {raw['metadata']['name']}"):
-        try:
-            return ask(world, read_rollout(raw))
-        except WorldError as error:
-            raise Unreachable(str(error)) from error
+    what = f"observe the rollout {raw['metadata']['name']}"
+    return session.look(what, lambda world: ask(world, read_rollout(raw)))
 
 
 def tell(raw: Raw, decision: Decision, source: str) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 import httpx2
@@ -21,6 +21,11 @@ from lightkube.types import OnErrorAction, OnErrorResult, PatchType
 from xcom_rollout.api import names
 from xcom_rollout.cli.options import EXIT_UNREACHABLE, Target
 from xcom_rollout.stored.rollouts import RESOURCE, Raw
+
+if TYPE_CHECKING:
+    from xcom_rollout.world import World
+
+T = TypeVar("T")
 
 _MOST_WATCH_ERRORS: Final = 30
 _RETRY_SECONDS: Final = 1.0
@@ -125,6 +130,26 @@ class Session:
                 if kind == "DELETED":
                     raise Unreachable(f"{self.namespace}/{name} was deleted")
                 yield dict(seen)
+
+    def look(self, what: str, ask: Callable[["World"], T]) -> T:
+        """Return what `ask` sees of the world around, with the rights of the user.
+
+        Args:
+            what: what is looked at, for messages: `observe the rollout demo`.
+
+        Raises:
+            Unreachable: it cannot be seen.
+        """
+        from xcom_rollout.clients.errors import WorldError
+        from xcom_rollout.world import open_world
+
+        probe = os.environ.get("XBR_PROBE")
+        world = open_world(self.kube, probe=Path(probe) if probe else None)
+        with self.asking(what):
+            try:
+                return ask(world)
+            except WorldError as error:
+                raise Unreachable(str(error)) from error
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:

@@ -9,8 +9,8 @@ import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from xcom_rollout.clients.kube import KubeApi
-from xcom_rollout.deliver.manifests import AIRFLOW_3_KEYS, SECRET_KEYS, Difference, secret_keys
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.deliver.manifests import AIRFLOW_3_KEYS, SECRET_KEYS, Difference
 from xcom_rollout.deliver.release import secrets_path
 
 _DATA_KEYS: Final = {value: key for key, value in SECRET_KEYS.items()}
@@ -39,25 +39,30 @@ def present_keys(api: KubeApi, namespace: str, changed: Iterable[Difference]) ->
     return kept
 
 
-def unset_keys(manifest: str, given: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def unset_keys(objects: Iterable[Json], given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the chart values without which a chart of Airflow 3 makes a key of its own.
 
-    Nothing where the manifest holds no key of Airflow 3: a new session key ends no task.
+    Nothing where no Secret holds a key of Airflow 3: a new session key ends no task.
 
     Args:
-        manifest: as Helm prints it.
+        objects: those of the manifest.
         given: the values of Airflow's chart: those of the release, then the chart's own. Null in
             the former takes a default away.
     """
-    made = secret_keys(manifest)
+    made = {
+        key
+        for item in objects
+        if item.get("kind") == "Secret"
+        for field in ("data", "stringData")
+        for key in SECRET_KEYS.keys() & (item.get(field) or {}).keys()
+    }
     if not made & AIRFLOW_3_KEYS:
         return ()
-    every = tuple(given)
     names = sorted(SECRET_KEYS[key] for key in made)
     return tuple(
         name
         for name in names
-        if not next((values[name] for values in every if name in values), None)
+        if not next((values[name] for values in given if name in values), None)
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.release.airflow_cfg import OWNED_VARIABLES, without_owned_options
 from xcom_rollout.release.objects import CONFIG_KEY
@@ -135,20 +136,21 @@ def documents(manifest: str) -> list[str]:
     return [text.strip() for text in _SEPARATOR.split(manifest) if text.strip()]
 
 
-def secret_keys(manifest: str) -> frozenset[str]:
-    """Return which of `SECRET_KEYS` the Secrets of a manifest hold."""
-    found: set[str] = set()
+def objects_of(manifest: str) -> Iterator[Json]:
+    """Yield the objects of a manifest, but those that are not YAML to us: nothing is known of them,
+    and Helm may read them."""
     for text in documents(manifest):
-        if "Secret" not in text or not any(key in text for key in SECRET_KEYS):
-            continue
         try:
             document = parse_yaml(text)
         except ValueError:
             continue
-        if isinstance(document, Mapping) and document.get("kind") == "Secret":
-            for name in ("data", "stringData"):
-                found |= SECRET_KEYS.keys() & (document.get(name) or {}).keys()
-    return frozenset(found)
+        if not isinstance(document, dict):
+            continue
+        items = document.get("items")
+        if str(document.get("kind")).endswith("List") and isinstance(items, list):
+            yield from (item for item in items if isinstance(item, dict))
+        else:
+            yield document
 
 
 def source_of(document: str) -> str:

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.clients.yaml_text import parse_yaml
 from xcom_rollout.decide.check.installed import Record
 from xcom_rollout.deliver.chart import dependencies, dependency_sources
 from xcom_rollout.deliver.keys import unset_keys
-from xcom_rollout.deliver.manifests import documents
+from xcom_rollout.deliver.manifests import objects_of
 from xcom_rollout.deliver.release import decode_record
 
 _LOOKUP: Final = re.compile(rb"lookup\s+\S+\s+[\"'`]Secret[\"'`]")
@@ -31,6 +30,7 @@ def read_record(secret: Json, path: Sequence[str]) -> tuple[Record, str]:
     record = decode_record(secret)
     chart: Json = record.get("chart") or {}
     manifest = str(record.get("manifest") or "")
+    objects = tuple(objects_of(manifest))
     given = [_below(record.get("config"), path), _below(chart.get("values"), path)]
     return (
         Record(
@@ -39,8 +39,8 @@ def read_record(secret: Json, path: Sequence[str]) -> tuple[Record, str]:
             dependencies=dependencies(chart),
             dependencies_problem=_dependencies_problem(chart),
             hooks=tuple(sorted(str(hook.get("name")) for hook in record.get("hooks") or ())),
-            plain_jobs=_jobs(manifest),
-            unset_keys=unset_keys(manifest, given),
+            plain_jobs=_jobs(objects),
+            unset_keys=unset_keys(objects, given),
             looks_up=any(map(_looks_up, chart.get("templates") or ())),
         ),
         manifest,
@@ -75,18 +75,9 @@ def _dependencies_problem(chart: Json) -> str:
     return ""
 
 
-def _jobs(manifest: str) -> tuple[str, ...]:
-    found = []
-    for text in documents(manifest):
-        if "Job" not in text:
-            continue
-        try:
-            document = parse_yaml(text)
-        except ValueError:
-            continue
-        if isinstance(document, Mapping) and document.get("kind") == "Job":
-            found.append(str((document.get("metadata") or {}).get("name")))
-    return tuple(sorted(found))
+def _jobs(objects: Iterable[Json]) -> tuple[str, ...]:
+    jobs = (item for item in objects if item.get("kind") == "Job")
+    return tuple(sorted(str((job.get("metadata") or {}).get("name")) for job in jobs))
 
 
 def _looks_up(template: Json) -> bool:

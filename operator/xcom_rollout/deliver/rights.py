@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from xcom_rollout.clients.access_review import allowed
-from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import segment
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.parallel import in_parallel
-from xcom_rollout.clients.yaml_text import parse_yaml
-from xcom_rollout.deliver.manifests import documents
+from xcom_rollout.deliver.manifests import objects_of
 
 _NEEDED: Final = ("get", "patch")
 _NEEDED_OF_JOBS: Final = (*_NEEDED, "create")
@@ -190,7 +189,7 @@ def _kinds(
 ) -> dict[tuple[Resource, str], dict[str, str]]:
     """Return the objects of a manifest by kind and namespace: each with its title, by its name."""
     kinds: dict[tuple[Resource, str], dict[str, str]] = {}
-    for document in _objects(manifest):
+    for document in objects_of(manifest):
         kind, metadata = str(document.get("kind")), document.get("metadata") or {}
         resource = _resource(api, memo, str(document.get("apiVersion")), kind)
         if resource is not None:
@@ -202,23 +201,6 @@ def _kinds(
 
 def _needed_of(resource: Resource) -> tuple[str, ...]:
     return _NEEDED_OF_JOBS if str(resource) == "jobs.batch" else _NEEDED
-
-
-def _objects(manifest: str) -> Iterator[Json]:
-    """Yield the objects of a manifest, but those that are not YAML to us: nothing is known of them,
-    and Helm may read them."""
-    for text in documents(manifest):
-        try:
-            document = parse_yaml(text)
-        except ValueError:
-            continue
-        if not isinstance(document, dict):
-            continue
-        items = document.get("items")
-        if str(document.get("kind")).endswith("List") and isinstance(items, list):
-            yield from (item for item in items if isinstance(item, dict))
-        else:
-            yield document
 
 
 def _resource(api: KubeApi, memo: Memo, version: str, kind: str) -> Resource | None:

@@ -24,6 +24,7 @@ from xcom_rollout.decide.check.installed import (
     WebService,
 )
 from xcom_rollout.decide.check.starting import Start, manifest, rollout_name
+from xcom_rollout.decide.executors import is_supported
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Ledger
 from xcom_rollout.decide.observed import Observed, Release, Rollout
 from xcom_rollout.deliver import rights
@@ -191,14 +192,17 @@ class _Look:
             ),
         )
         scheduler, web = written or (Written(), Written())
-        templates, problems = self._templates(loads)
+        templates, problems = self._templates(loads, scheduler.executor)
         return _Fleet(loads, pods, scheduler, web, templates, problems)
 
-    def _templates(self, workloads: Sequence[Json]) -> tuple[list[PodTemplate], tuple[str, ...]]:
+    def _templates(
+        self, workloads: Sequence[Json], executor: str
+    ) -> tuple[list[PodTemplate], tuple[str, ...]]:
         """Return the templates of Airflow's pods, and what is wrong with them in words."""
         looks = [partial(workload_template, item) for item in workloads]
         present = set(map(component_of, workloads))
-        if workloads:
+        # Another executor needs no template of task pods, and is refused for itself.
+        if workloads and (not executor or is_supported(executor)):
             looks += [
                 partial(template_of, component, workloads, self._maps)
                 for component in PROVEN_COMPONENTS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from simulation import Simulation
+from simulation import START, Simulation
 
 from xcom_rollout.api.parse import parse_spec
 from xcom_rollout.cli import main
@@ -17,6 +17,7 @@ from xcom_rollout.cli.starting import to_yaml
 from xcom_rollout.decide.check import Group, Installed, Part, Row
 from xcom_rollout.decide.check.installed import Record, WebOptions, WebService
 from xcom_rollout.decide.check.starting import Start, comments, manifest
+from xcom_rollout.decide.observed import Rival
 
 RECORD = Record(airflow_version="3.0.2")
 INSTALLED = Installed(
@@ -35,8 +36,8 @@ UNSEEN = Row(Group.UNKNOWN, "REST API", "unknown: needs list services")
 
 
 def test_rows_are_told_by_group_with_the_reason_the_remedy_and_a_verdict() -> None:
-    text = "\n".join(tell(INSTALLED, [BAD, GOOD, LATER, UNSEEN], "ana"))
-    parts = ("rights of ana", "Supported", "Change first", "Told later by the proof", "Unknown")
+    text = "\n".join(tell(INSTALLED, [BAD, GOOD, LATER, UNSEEN]))
+    parts = ("your rights", "Supported", "Change first", "Told later by the proof", "Unknown")
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert "it is paused (PodsWouldNotRoll). To do: resume it" in text
@@ -52,7 +53,7 @@ def test_rows_are_told_by_group_with_the_reason_the_remedy_and_a_verdict() -> No
     ],
 )
 def test_the_last_lines_are_the_verdict(rows: list[Row], says: str) -> None:
-    assert says in " ".join("\n".join(tell(INSTALLED, rows, "ana")).split())
+    assert says in " ".join("\n".join(tell(INSTALLED, rows)).split())
 
 
 def test_json_is_the_same_as_data() -> None:
@@ -82,6 +83,15 @@ def test_the_rollout_is_valid_and_says_what_is_to_be_filled_in() -> None:
     assert spec.delivery.helm.values_path == "base.airflow"
     assert text.count("FILL IN") == 3
     assert written["metadata"] == {"name": "airflow", "namespace": "airflow"}
+
+
+def test_a_release_that_has_a_rollout_is_told_so_above_the_new_one() -> None:
+    """They may have one name, and an apply would change the one that is there."""
+    assert "Do not apply" not in starting_text(INSTALLED, None)
+    observed = replace(INSTALLED.observed, rivals=(Rival("airflow", START),))
+    text = starting_text(replace(INSTALLED, observed=observed), None)
+    assert "the rollout airflow is of this release already" in text.replace("\n# ", " ")
+    parse_spec(yaml.safe_load(text)["spec"])
 
 
 def test_every_comment_stands_above_a_field() -> None:

@@ -274,9 +274,9 @@ def test_who_may_not_list_rollouts_is_not_told_that_none_has_flipped_the_release
     assert verdict_of(found.values()) is Verdict.UNKNOWN
 
 
-def test_an_executor_without_task_pods_is_held_for_that_and_nothing_else() -> None:
-    installed = seen(executor="LocalExecutor", problems=("no pod template",))
-    assert "configuration" not in rows(installed)
+def test_an_executor_that_is_refused_hides_nothing_else_that_must_change() -> None:
+    found = rows(seen(executor="LocalExecutor", problems=("args names X",)))
+    assert found["configuration"].reason == "CannotObserve"
 
 
 @pytest.mark.parametrize(

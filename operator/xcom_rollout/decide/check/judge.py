@@ -15,7 +15,6 @@ from xcom_rollout.decide.check.release import (
 )
 from xcom_rollout.decide.check.row import Row, change, later
 from xcom_rollout.decide.check.web import start_rows, version_row, web_rows
-from xcom_rollout.decide.executors import unsupported
 from xcom_rollout.decide.situation import Situation, some
 
 
@@ -36,7 +35,8 @@ def _rows(s: Situation, installed: Installed) -> Iterator[Row]:
     yield from task_rows(s, installed)
     yield from reader_rows(s, installed)
     yield from backend_rows(s, installed)
-    yield from _configuration_rows(s)
+    if s.observed.problems:
+        yield change("configuration", some(s.observed.problems), reason="CannotObserve")
     yield from filter(None, (key_row(installed),))
     yield from web_rows(installed)
     yield from start_rows(installed)
@@ -50,11 +50,3 @@ def _rows(s: Situation, installed: Installed) -> Iterator[Row]:
         "scheduler and the worker, and deliver nothing",
         reason="ProofFailed",
     )
-
-
-def _configuration_rows(s: Situation) -> Iterator[Row]:
-    executor = s.observed.executor
-    if executor and unsupported(executor):
-        return  # it has no template of task pods, and that is not what holds it
-    if s.observed.problems:
-        yield change("configuration", some(s.observed.problems), reason="CannotObserve")
