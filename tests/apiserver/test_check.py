@@ -17,31 +17,34 @@ from xcom_rollout.api.parse import parse_spec
 
 pytestmark = pytest.mark.timeout(300)
 READS = {
-    "secrets": "get,list",
-    "configmaps": "get,list",
-    "pods": "list",
-    "services": "list",
-    "deployments.apps": "list",
-    "statefulsets.apps": "list",
-    "networkpolicies.networking.k8s.io": "list",
-    "xcombackendrollouts.xcomrollout.dev": "list",
+    "secrets": ("", "get", "list"),
+    "configmaps": ("", "get", "list"),
+    "pods": ("", "list"),
+    "services": ("", "list"),
+    "deployments": ("apps", "list"),
+    "statefulsets": ("apps", "list"),
+    "networkpolicies": ("networking.k8s.io", "list"),
+    "xcombackendrollouts": ("xcomrollout.dev", "list"),
 }
-"""Resource and verbs of who may read what a check reads."""
+"""API group and verbs of what a check reads, by resource."""
 
 
 def reader(server: ApiServer, namespace: str, user: str, *without: str) -> Xbr:
     """Return the `xbr` of a user who may read all but these, and write nothing."""
-    for number, (resource, verbs) in enumerate(READS.items()):
-        if resource in without:
-            continue
-        name = f"{user}-{number}"
-        server.kubectl(
-            *("create", "role", name, f"--verb={verbs}", f"--resource={resource}"),
-            *("-n", namespace),
-        )
-        server.kubectl(
-            *("create", "rolebinding", name, f"--role={name}", f"--user={user}", "-n", namespace)
-        )
+    metadata = {"name": user, "namespace": namespace}
+    rules = [
+        {"apiGroups": [group], "resources": [resource], "verbs": verbs}
+        for resource, (group, *verbs) in READS.items()
+        if resource not in without
+    ]
+    group = "rbac.authorization.k8s.io"
+    kind = {"apiVersion": f"{group}/v1", "metadata": metadata}
+    binding = {
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": user},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    }
+    items = [{**kind, "kind": "Role", "rules": rules}, {**kind, "kind": "RoleBinding", **binding}]
+    server.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     return Xbr(server.user_kubeconfig(user), namespace)
 
 
@@ -121,12 +124,12 @@ def test_a_right_that_is_missing_is_named_and_nothing_is_taken_for_granted(
         ("secrets", "Helm release"),
         ("configmaps", "executor"),
         ("pods", "readers: pods"),
-        ("deployments.apps", "task pods"),
+        ("deployments", "task pods"),
         ("services", "REST API"),
-        ("networkpolicies.networking.k8s.io", "network policies"),
-        ("xcombackendrollouts.xcomrollout.dev", "rollout"),
+        ("networkpolicies", "network policies"),
+        ("xcombackendrollouts", "rollout"),
     ):
-        user = f"no-{missing.split('.')[0]}-{place.namespace}"
+        user = f"no-{missing}-{place.namespace}"
         answer = reader(server, place.namespace, user, missing)("check", RELEASE, "-o", "json")
         assert answer.code == 4, answer
         row = rows(answer)[subject]

@@ -145,6 +145,7 @@ def test_what_must_change_first(installed: Installed, subject: str, reason: str,
             *("REST API: path", "", "spec.airflow.api.path"),
         ),
         (GOOD, "REST API: login", "NotArmed", "username and password"),
+        (GOOD, "REST API: login", "NotArmed", "secret generic airflow-api -n airflow --from"),
         (
             replace(GOOD, web=WebOptions(auth_backends=frozenset({None}))),
             *("REST API: login", "", "spec.airflow.api.login.type"),

@@ -15,9 +15,6 @@ from xcom_rollout.decide.versions import KNOWN, OLDEST, Version, is_known, read_
 _FIELD: Final = "spec.airflow.api"
 _PASSWORD_LOGINS: Final = ("fab_auth_manager.FabAuthManager", "simple_auth_manager")
 """Auth managers of Airflow 3 that have POST /auth/token, by a part of their class."""
-_MAKE: Final = "kubectl create secret generic airflow-api --from-literal="
-_USER: Final = f"{_MAKE}username=... --from-literal=password=..., of a user with the role Op"
-_TOKEN: Final = f"{_MAKE}token=..., of a user with the role Op"
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ def version_row(installed: Installed) -> Row:
         older = version < OLDEST
         remedy = "upgrade Airflow first" if older else "take a newer operator, which knows it"
         return change(subject, f"{written}; {KNOWN} are supported", remedy)
-    return supported(subject, f"{written}, as the values of the chart say (airflowVersion)")
+    return supported(subject, f"{written}, as the chart says (airflowVersion)")
 
 
 def web_of(installed: Installed) -> Web:
@@ -99,7 +96,7 @@ def web_rows(installed: Installed) -> Iterable[Row]:
         yield later(f"{subject}: path", path.problem, f"write it into {_FIELD}.path")
     elif path.value:
         yield supported(f"{subject}: path", f"{path.value}, for base_url has it")
-    yield _login_row(f"{subject}: login", installed.web, version)
+    yield _login_row(f"{subject}: login", installed.web, version, installed.namespace)
 
 
 def _service(services: Iterable[WebService], version: Version | None) -> WebService | None:
@@ -144,7 +141,7 @@ def _login(web: WebOptions, version: Version | None) -> _Told:
     return _Told("" if managed else "Bearer")
 
 
-def _login_row(subject: str, web: WebOptions, version: Version | None) -> Row:
+def _login_row(subject: str, web: WebOptions, version: Version | None, namespace: str) -> Row:
     told = _login(web, version)
     if told.problem:
         return later(
@@ -154,13 +151,15 @@ def _login_row(subject: str, web: WebOptions, version: Version | None) -> Row:
         )
     default = "Basic" if version is not None and version[0] == 2 else "Token"
     kind = told.value or default
-    keys, remedy = ("token", _TOKEN) if kind == "Bearer" else ("username and password", _USER)
+    keys = ("token",) if kind == "Bearer" else ("username", "password")
+    literals = " ".join(f"--from-literal={key}=..." for key in keys)
     return later(
         subject,
-        f"{kind}, as configuration tells; it takes a Secret with {keys} "
+        f"{kind}, as configuration tells; it takes a Secret with {' and '.join(keys)} "
         f"({_FIELD}.credentialsSecretRef). Whether the user may do what a kill needs is asked "
         "before the first delivery",
-        remedy,
+        f"kubectl create secret generic airflow-api -n {namespace} {literals}, of a user with the "
+        "role Op",
         reason="NotArmed",
     )
 
