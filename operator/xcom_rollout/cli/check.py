@@ -75,8 +75,8 @@ def command(
     if force and file is None:
         raise click.UsageError("--force goes with --write FILE")
     path = None if file in (None, "-") else Path(str(file))
-    if path is not None and path.exists() and not force:
-        raise click.UsageError(f"{file} exists: name another file, or replace it with --force")
+    if path is not None and not force:
+        _refuse_existing(path)
     installed = _look(open_session(target), release, values_path)
     rows = judge(installed, utc_now())
     if file == "-":
@@ -96,6 +96,15 @@ def _check(what: str, value: str, kind: Any) -> None:
     except ValidationError as error:
         words = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise click.UsageError(f"{what}: {words}") from error
+
+
+def _refuse_existing(path: Path) -> None:
+    try:
+        found = path.exists()
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from error
+    if found:
+        raise click.UsageError(f"{path} exists: name another file, or replace it with --force")
 
 
 def _look(session: Session, release: str, values_path: str | None) -> Installed:

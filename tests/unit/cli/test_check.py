@@ -134,6 +134,7 @@ def test_without_the_release_no_rollout_can_be_written() -> None:
         (("No_Name",), "as helm list prints it"),
         (("airflow", "--values-path", "a b"), "--values-path: 'a b' is not a path of keys"),
         (("airflow", "--force"), "--force goes with --write FILE"),
+        (("airflow", "--write", "x" * 300), "File name too long"),
     ],
 )
 def test_wrong_use_is_told_before_anybody_is_asked(words: tuple[str, ...], says: str) -> None:
