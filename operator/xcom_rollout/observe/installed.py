@@ -24,7 +24,7 @@ from xcom_rollout.decide.check.installed import (
     WebService,
 )
 from xcom_rollout.decide.check.starting import Start, manifest, rollout_name
-from xcom_rollout.decide.executors import is_supported
+from xcom_rollout.decide.executors import unsupported
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Ledger
 from xcom_rollout.decide.observed import Observed, Release, Rollout
 from xcom_rollout.deliver import rights
@@ -202,7 +202,7 @@ class _Look:
         looks = [partial(workload_template, item) for item in workloads]
         present = set(map(component_of, workloads))
         # Another executor needs no template of task pods, and is refused for itself.
-        if workloads and (not executor or is_supported(executor)):
+        if workloads and not (executor and unsupported(executor)):
             looks += [
                 partial(template_of, component, workloads, self._maps)
                 for component in PROVEN_COMPONENTS
