@@ -811,6 +811,22 @@ def test_a_rollback_takes_back_nothing_else(bench: Bench) -> None:
     assert max(bench.revisions()) == 3
 
 
+def test_a_rollback_to_another_key_says_so_and_keeps_its_reason_apart(bench: Bench) -> None:
+    bench.install({"jwtSecret": "a"})
+    bench.delivery().apply(TARGET, 1)
+    values = bench.values()
+    assert isinstance(values, dict)
+    repository = ("--repo", bench.repository, "--version", "1.0.0")
+    changed = {**values, "jwtSecret": "b"}
+    bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values=changed)
+    stop(bench)
+    said = bench.delivery().apply(DATABASE, 3, way_back=True)
+    assert "rolled back to revision 1" in said
+    assert "secrets than now (Secret rel-jwt-secret data.jwt-secret changed), because:" in said
+    assert said.endswith("each running task fails and the API answers 403")
+    assert bench.data()["airflow.cfg"] == "[core]\ndags_folder = /dags\n"
+
+
 def test_an_interrupted_rollback_of_the_operators_own_is_taken_back(bench: Bench) -> None:
     bench.install()
     bench.delivery().apply(TARGET, 1)

@@ -160,15 +160,6 @@ def test_the_last_resort_takes_a_revision_with_the_keys_that_are_there(bench: Be
     assert keys(bench)["rel-jwt-secret"] == "b" * 64
 
 
-def test_where_there_is_none_it_says_which_key_it_has_changed(bench: Bench) -> None:
-    delivery = install(bench, jwt("a"))
-    upgrade(bench, {**jwt("b"), **_readers()})
-    said = delivery.roll_back(DATABASE, 2)
-    assert "rolled back to revision 1" in said
-    assert "Secret rel-jwt-secret data.jwt-secret changed" in said
-    assert "each running task fails" in said
-
-
 def _readers() -> dict[str, Any]:
     values = object_storage_values(-1)
     common_io = {"xcom_objectstorage_path": "s3://c@b/p", "xcom_objectstorage_compression": "gzip"}

@@ -35,6 +35,7 @@ from xcom_rollout.clients.errors import (
     ActionFailed,
     Conflict,
     HelmError,
+    KubeError,
     Malformed,
     NotInspected,
     SecretRotated,
@@ -265,12 +266,15 @@ class HelmDelivery:
             log.warning("helm upgrade cannot deliver the way back: %s", error.message)
             return self._roll_back_after(error, settings, from_revision)
 
-    def roll_back(self, settings: BackendSettings, from_revision: int) -> str:
+    def roll_back(self, settings: BackendSettings, from_revision: int, because: str = "") -> str:
         """Deliver `settings` by `helm rollback` to a revision that had them.
 
         It is the newest one with these settings, the chart of today, and nothing else different;
-        one with other keys only where there is none with those that are there. Rollback applies the
-        stored manifest: neither chart nor repository is needed.
+        one with other keys only where none that was ever deployed has those that are there.
+        Rollback applies the stored manifest: neither chart nor repository is needed.
+
+        Args:
+            because: why it is not an upgrade, for people.
 
         Returns what was done, for people.
 
@@ -296,9 +300,11 @@ class HelmDelivery:
             f"release {stored.name} was rolled back to revision {target.revision}, which holds "
             f"the {settings.describe()}"
         )
-        if not changed:
-            return done
-        return f"{done} and other secrets than now ({name_some(changed)}). {_NEW_KEY}"
+        if changed:
+            done += f" and other secrets than now ({name_some(changed)})"
+        if because:
+            done += f", because: {because}"
+        return f"{done}. {_NEW_KEY}" if changed else done
 
     def forget(self, revision: int) -> None:
         """Remove the operator's own revision that an interrupted Helm process left pending.
@@ -769,33 +775,52 @@ class HelmDelivery:
                 stored.revision == from_revision + 1
                 and maker_of(stored, self.world.instance) is Maker.SELF
             )
-            done = self.roll_back(settings, stored.revision if ours else from_revision)
+            return self.roll_back(
+                settings, stored.revision if ours else from_revision, error.message
+            )
         except (ActionFailed, HelmError, Malformed) as second:
             raise type(error)(
                 f"{error.message}. The last resort failed too: {second.message}"
             ) from error
-        return f"{done}, because: {error.message}"
 
     def _earlier(
         self, stored: StoredRelease, settings: BackendSettings
     ) -> tuple[StoredRelease, Sequence[Difference]]:
         """Return the revision to roll back to, and the keys that it has otherwise.
 
+        To look for one with the keys of now never costs a kill the one at hand: what failed is no
+        better than that, what cannot be read is left out, and few more are looked at.
+
         Raises:
             ActionFailed: there is none.
         """
         api, namespace = self.world.api, self.rollout.namespace
         manifest, obstacles = self._manifest(stored), []
-        with_other_keys: list[tuple[StoredRelease, Sequence[Difference]]] = []
+        at_hand: tuple[StoredRelease, Sequence[Difference]] | None = None
+        more = HISTORY
         listed = reversed(list_revisions(api, namespace, stored.name))
         # One that failed may do, if there is no other: that of the upgrade just tried, for one.
         for metadata in sorted(listed, key=lambda found: _status(found) == "failed"):
             if _status(metadata) not in ("superseded", "deployed", "failed"):
                 continue
-            secret = api.find(secrets_path(namespace, metadata["name"]))
-            if secret is None:
+            if at_hand is not None:
+                if more == 0 or (_status(metadata) == "failed" and at_hand[0].status != "failed"):
+                    break
+                more -= 1
+            try:
+                secret = api.find(secrets_path(namespace, metadata["name"]))
+                if secret is None:
+                    continue
+                candidate = decode_release(secret, self._values_path)
+                other = str(decode_record(secret).get("manifest") or "")
+            except Malformed as error:
+                obstacles.append(error.message)
                 continue
-            candidate = decode_release(secret, self._values_path)
+            except KubeError as error:
+                if at_hand is None:
+                    raise
+                log.warning("no other revision is looked at: %s", error.message)
+                break
             if candidate.airflow.problem:
                 continue  # what the values alone say is no ground to apply it
             if candidate.settings != settings or (
@@ -803,20 +828,21 @@ class HelmDelivery:
                 candidate.chart_version,
             ) != (stored.chart_name, stored.chart_version):
                 continue
-            other = str(decode_record(secret).get("manifest") or "")
             found = differences(manifest, other)
             if _same_but_for(settings, stored, candidate):
                 # Nobody changed anything between them: the chart itself makes it anew.
                 found = mark_anew(found, manifest, other)
             stopped, changed = blocking(found), rotated(found)
-            if not stopped and not changed:
+            if stopped:
+                obstacles.append(
+                    f"revision {candidate.revision} also differs: {name_some(stopped)}"
+                )
+            elif not changed:
                 return candidate, ()
-            if not stopped:
-                with_other_keys.append((candidate, changed))
-                continue
-            obstacles.append(f"revision {candidate.revision} also differs: {name_some(stopped)}")
-        if with_other_keys:
-            return with_other_keys[0]
+            elif at_hand is None:
+                at_hand = candidate, changed
+        if at_hand is not None:
+            return at_hand
         why = "; ".join(obstacles) or "none has these settings and this chart"
         raise ActionFailed(
             f"release {stored.name} has no revision to roll back to for the "

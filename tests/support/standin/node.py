@@ -162,21 +162,24 @@ class Node:
         }
         there = {pod["metadata"]["name"]: pod for pod in pods}
         updated = others = 0
+        settled = True
         for number in reversed(range(spec["replicas"])):
             name = f"{metadata['name']}-{number}"
             pod = there.get(name)
             if pod is None:
                 named = {**made, "name": name, "ownerReferences": [owner]}
-                self.start(metadata["namespace"], named, _claimed(spec, number))
+                self.start(metadata["namespace"], named, _claimed(spec, name))
                 updated += 1
+                settled = False
             elif pod["metadata"].get("deletionTimestamp"):
-                continue
+                settled = False
             elif _is_of(pod, made, "controller-revision-hash"):
                 updated += 1
             else:
                 others += 1
-                if others == 1:
+                if settled:
                     self._kube.delete(_path("pods", pod))
+                settled = False
         self._count("statefulsets", item, updated=updated, others=others)
 
     def _count(self, plural: str, item: Json, *, updated: int, others: int) -> None:
@@ -339,13 +342,12 @@ def _is_of(pod: Json, made: Json, label: str) -> bool:
     return _has(pod, {label: made["labels"][label]})
 
 
-def _claimed(spec: Json, number: int) -> Json:
-    """Return the pod's spec with the volumes that a StatefulSet claims for it."""
+def _claimed(spec: Json, pod: str) -> Json:
+    """Return the spec of a StatefulSet's pod with the volumes that are claimed for it."""
     template: Json = spec["template"]["spec"]
     claims = [claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates") or []]
     volumes = [
-        {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-{number}"}}
-        for name in claims
+        {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-{pod}"}} for name in claims
     ]
     return {**template, "volumes": [*(template.get("volumes") or []), *volumes]}
 
