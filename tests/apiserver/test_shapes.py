@@ -41,22 +41,6 @@ def restart(place: Place, name: str) -> None:
         place.kube.delete(f"{pods}/{item['metadata']['name']}")
 
 
-def test_a_triggerer_that_claims_a_volume_is_replaced_in_place_there_and_back(
-    place: Place,
-) -> None:
-    """As the official chart has it by default: a StatefulSet, whose new pod has the old name."""
-    path = f"/api/v1/namespaces/{place.namespace}/pods/airflow-triggerer-0"
-    made = [place.kube.get(path)["metadata"]["uid"]]
-    place.declare()
-    driver = Driver(place)
-    driver.until("a live rollout", is_live)
-    made.append(place.kube.get(path)["metadata"]["uid"])
-    place.kill()
-    driver.until("a finished kill", lambda status: status.get("phase") == "Reverted")
-    made.append(place.kube.get(path)["metadata"]["uid"])
-    assert len(set(made)) == len(made)
-
-
 def test_what_a_delivery_does_not_replace_holds_it_before_and_after(place: Place) -> None:
     paused = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/airflow-webserver"
     place.kube.merge(paused, {"spec": {"paused": True}})

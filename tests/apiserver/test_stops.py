@@ -21,7 +21,7 @@ from typing import TypeVar
 import pytest
 from standin.driver import Stops
 from standin.gate_story import Held, tell_gate
-from standin.place import VALUES
+from standin.place import THRESHOLD, VALUES
 from standin.story import Outcome, RunSeen, Tellers, Told, tell
 
 T = TypeVar("T")
@@ -47,6 +47,8 @@ def test_without_a_fault_all_is_as_promised(undisturbed: Told[Outcome]) -> None:
         "paused-by-people": RunSeen("queued", fails=0, clears=0, path_rows=0),
     }
     assert outcome.paused == ["asleep"], "DAGs that people paused stay so, all others run"
+    assert outcome.live.triggerer.offloads(THRESHOLD)
+    assert not outcome.end.triggerer.reads_offloaded
     assert len(outcome.live.proofs) == 2
     assert outcome.live.listed
     assert outcome.end.listed

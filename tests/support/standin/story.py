@@ -24,7 +24,8 @@ from standin.airflow import FOREVER, Run
 from standin.driver import NEVER, Driver, Stops
 from standin.kube import Json
 from standin.node import Node
-from standin.place import Place, Site
+from standin.place import RELEASE, Place, Site
+from standin.settings import Loaded
 from standin.wire import Faults, Storm
 from xcom_rollout.decide.situation import MOUNT_MARGIN
 
@@ -42,6 +43,8 @@ class Seen:
     """The Jobs that proved something."""
     listed: bool
     """Whether the list of offloaded runs that the status names is there and holds their number."""
+    triggerer: Loaded
+    """What the pod loaded that a StatefulSet replaces under the same name."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,13 @@ def seen(place: Place) -> Seen:
         values=revision.values,
         proofs=sorted(job["metadata"]["name"] for job in jobs),
         listed=_listed(place),
+        triggerer=_loaded_by_triggerer(place),
     )
+
+
+def _loaded_by_triggerer(place: Place) -> Loaded:
+    pod = place.kube.get(f"/api/v1/namespaces/{place.namespace}/pods/{RELEASE}-triggerer-0")
+    return place.node.loaded(pod["metadata"]["uid"])
 
 
 def _listed(place: Place) -> bool:
