@@ -46,11 +46,16 @@ def render(changes: dict[str, Any] | None = None, instance: Instance = AIRFLOW_2
     for file in instance.values:
         merge(values, yaml.safe_load((STACK / file).read_text()))
     merge(values, changes or {})
-    text = helm_template(instance.release, json.dumps(values))
-    objects = [item for item in yaml.safe_load_all(text) if item]
+    return parsed(instance.release, helm_template(instance.release, json.dumps(values)))
+
+
+@cache
+def parsed(release: str, manifest: str) -> Objects:
+    """The objects of a manifest; tests read them only."""
     return {
-        (item["kind"], item["metadata"]["name"].removeprefix(f"{instance.release}-")): item
-        for item in objects
+        (item["kind"], item["metadata"]["name"].removeprefix(f"{release}-")): item
+        for item in yaml.safe_load_all(manifest)
+        if item
     }
 
 
