@@ -819,7 +819,9 @@ class Census(Model):
     """Tracking of the in-flight runs that hold offloaded values."""
 
     interval: Duration = Field(
-        default="5m", description="How often runs are counted while the rollout is live."
+        default="15m",
+        description="How often runs are counted while the rollout is live: for status, metrics and "
+        "estimates, and to see that a kill can count. A kill counts for itself, at once.",
     )
 
 

@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from xcom_rollout.cache.collections import Cache, Collection, serving
+from xcom_rollout.cache.collections import Cache, Collection, is_alone, serving
 from xcom_rollout.cache.selectors import matches, parse_selector
 from xcom_rollout.clients.kube import Json, KubeApi, Listed
+
+
+BEHIND: Final = 0.5
+"""Seconds for which a watch is waited for that is yet to tell of what this process has seen or
+written: it does within some milliseconds, so waiting is cheaper than asking."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class CachedKube(KubeApi):
         store = self._cache.watch(collection, place.namespace)
         if store is None:
             return None
-        items = store.read(place.namespace, self.versions.seen(path, labels))
+        items = store.read(place.namespace, self.versions.seen(path, labels), _wait(collection))
         if items is None:
             return None
         # In the order of the API server's own lists.
@@ -81,7 +87,12 @@ class CachedKube(KubeApi):
         at_least = self.versions.seen(path.rpartition("/")[0])
         if store is None:
             return False, None
-        return store.find(place.namespace, place.name, at_least)
+        return store.find(place.namespace, place.name, at_least, _wait(collection))
+
+
+def _wait(collection: Collection) -> float:
+    # What was seen of pods may be in another watch of them: this one hears of that in a minute.
+    return BEHIND if is_alone(collection) else 0.0
 
 
 def _labels(item: Json) -> Mapping[str, str]:

@@ -162,3 +162,8 @@ def serving(plural: str, api_version: str, selector: Selector) -> Collection | N
         if same and covers(collection.selector, selector):
             return collection
     return None
+
+
+def is_alone(collection: Collection) -> bool:
+    """Whether no other watched collection is of the same kind."""
+    return [each.plural for each in WATCHED].count(collection.plural) == 1

@@ -21,7 +21,7 @@ class Store:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._clock = clock
         self._items: dict[str, dict[str, Json]] = {}
         self._heard = float("-inf")
@@ -34,7 +34,8 @@ class Store:
             metadata = item["metadata"]
             found.setdefault(metadata.get("namespace", ""), {})[metadata["name"]] = _slim(item)
         with self._lock:
-            self._items, self.version, self._heard = found, version, self._clock()
+            self._items, self.version = found, version
+            self._told(version)
 
     def put(self, item: Json, version: int) -> None:
         """Take an object that was made or changed."""
@@ -43,7 +44,7 @@ class Store:
             self._items.setdefault(metadata.get("namespace", ""), {})[metadata["name"]] = _slim(
                 item
             )
-            self.version, self._heard = max(self.version, version), self._clock()
+            self._told(version)
 
     def remove(self, item: Json, version: int) -> None:
         """Take the end of an object."""
@@ -53,39 +54,57 @@ class Store:
             there.pop(metadata["name"], None)
             if not there:
                 self._items.pop(metadata.get("namespace", ""), None)
-            self.version, self._heard = max(self.version, version), self._clock()
+            self._told(version)
 
     def bookmark(self, version: int) -> None:
         """Take the word that nothing else has happened up to `version`."""
         with self._lock:
-            self.version, self._heard = max(self.version, version), self._clock()
+            self._told(version)
 
     def lost(self) -> None:
         """Believe nothing until the watch, or a list, is heard again."""
         with self._lock:
             self._heard = float("-inf")
+            self._lock.notify_all()
 
-    def read(self, namespace: str, at_least: int) -> list[Json] | None:
+    def read(self, namespace: str, at_least: int, wait: float = 0.0) -> list[Json] | None:
         """Return the objects of a namespace, of all for an empty one.
 
-        None where the store may be behind `at_least`.
+        None where the store may be behind `at_least`, after having waited for its watch for at
+        most `wait` seconds.
         """
         with self._lock:
-            if not self._serves(at_least):
+            if not self._serves(at_least, wait):
                 return None
             places = [self._items.get(namespace, {})] if namespace else self._items.values()
             return [item for place in places for item in place.values()]
 
-    def find(self, namespace: str, name: str, at_least: int) -> tuple[bool, Json | None]:
-        """Return whether the store knows, and the object; None where there is none."""
+    def find(
+        self, namespace: str, name: str, at_least: int, wait: float = 0.0
+    ) -> tuple[bool, Json | None]:
+        """Return whether the store knows, and the object; None where there is none.
+
+        Args:
+            wait: seconds for which its watch is waited for at most, where it is behind.
+        """
         with self._lock:
-            if not self._serves(at_least):
+            if not self._serves(at_least, wait):
                 return False, None
             return True, self._items.get(namespace, {}).get(name)
 
-    def _serves(self, at_least: int) -> bool:
-        heard = self._clock() - self._heard <= SILENCE
-        return heard and self.version > 0 and self.version >= at_least
+    def _told(self, version: int) -> None:
+        self.version, self._heard = max(self.version, version), self._clock()
+        self._lock.notify_all()
+
+    def _serves(self, at_least: int, wait: float) -> bool:
+        if self._believed() and self.version < at_least and wait > 0:
+            self._lock.wait_for(
+                lambda: self.version >= at_least or not self._believed(), timeout=wait
+            )
+        return self._believed() and self.version >= at_least
+
+    def _believed(self) -> bool:
+        return self.version > 0 and self._clock() - self._heard <= SILENCE
 
 
 def _slim(item: Json) -> Json:

@@ -1,9 +1,12 @@
 """What the operator's own account may do, asked of the API server without doing it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from xcom_rollout.clients.kube import KubeApi
 
+_RULES: Final = "apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 _REVIEWS: Final = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -36,3 +39,51 @@ def allowed(
         "spec": {"resourceAttributes": attributes},
     }
     return bool((api.review(_REVIEWS, review).get("status") or {}).get("allowed"))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the operator may do to all objects of a kind in one namespace, as far as that is sure.
+
+    Attributes:
+        granted: rules as (API groups, resources, verbs), in which `*` stands for every one.
+    """
+
+    granted: tuple[tuple[frozenset[str], frozenset[str], frozenset[str]], ...] = ()
+
+    def allow(self, verb: str, plural: str, group: str) -> bool:
+        """Return whether it surely may; False says nothing."""
+        return any(
+            groups & {group, "*"} and resources & {plural, "*"} and verbs & {verb, "*"}
+            for groups, resources, verbs in self.granted
+        )
+
+
+def rules(api: KubeApi, namespace: str) -> Rules:
+    """Return the rules of a namespace by one request (SelfSubjectRulesReview).
+
+    Empty where the API server says that it cannot tell them all, as with a webhook that authorizes:
+    what a rule grants, that may refuse. A rule for objects by name is left out: it tells of these.
+
+    Raises:
+        KubeError: the API server could not be asked.
+    """
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    status = api.review(_RULES, review).get("status") or {}
+    if status.get("incomplete") or status.get("evaluationError"):
+        return Rules()
+    return Rules(
+        tuple(
+            (_words(rule, "apiGroups"), _words(rule, "resources"), _words(rule, "verbs"))
+            for rule in status.get("resourceRules") or ()
+            if not rule.get("resourceNames")
+        )
+    )
+
+
+def _words(rule: Mapping[str, Any], name: str) -> frozenset[str]:
+    return frozenset(rule.get(name) or ())

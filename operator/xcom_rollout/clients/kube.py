@@ -192,8 +192,8 @@ class KubeApi:
         """Return the answer to a review, an object that is answered and never kept."""
         return _json(self._send("POST", path, body=body), path)
 
-    def replace(self, path: str, body: Json) -> None:
-        """Replace the object.
+    def replace(self, path: str, body: Json) -> Json:
+        """Replace the object; return it as it is stored now.
 
         Raises:
             Conflict: it has changed since the `resourceVersion` in `body`, or is gone.
@@ -201,7 +201,7 @@ class KubeApi:
         response = self._send("PUT", path, body=body)
         if response.status_code in (httpx2.codes.CONFLICT, httpx2.codes.NOT_FOUND):
             raise Conflict(f"{path} was changed by somebody else: {_message(response)}")
-        self._noted(path.rpartition("/")[0], _json(response, path))
+        return self._noted(path.rpartition("/")[0], _json(response, path))
 
     def patch(self, path: str, body: Json) -> None:
         """Merge `body` into the object.

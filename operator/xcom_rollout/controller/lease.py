@@ -105,6 +105,8 @@ class Leases:
     monotonic: Callable[[], float] = since_boot
     _held: dict[str, float] = field(default_factory=dict)
     """When each was asked for last, in seconds of `monotonic`."""
+    _written: dict[str, Json] = field(default_factory=dict)
+    """Each as it was written last. Where it has changed since, a write of it is refused."""
     _unleased: set[str] = field(default_factory=set)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -158,6 +160,7 @@ class Leases:
         """
         with self._lock:
             held, self._held = tuple(self._held), {}
+            self._written = {}
         for namespace in held:
             with contextlib.suppress(WorldError):
                 lease = self.api.find(_path(namespace, NAME))
@@ -169,6 +172,10 @@ class Leases:
 
         One that a container before this one in the same pod has renewed lately is held already.
         """
+        mine = self._written.pop(namespace, None)
+        if mine is not None:
+            self._write(namespace, mine, self.me)
+            return timedelta(0)
         lease = self.api.find(_path(namespace, NAME))
         if lease is not None and (other := self._other(lease)):
             raise StandsBy(
@@ -204,7 +211,9 @@ class Leases:
             },
         }
         if lease is not None:
-            self.api.replace(_path(namespace, NAME), body)
+            answer = self.api.replace(_path(namespace, NAME), body)
+            if holder == self.me:
+                self._written[namespace] = answer
         elif not self._create(namespace, body):
             raise Conflict(f"another operator took the Lease of {namespace!r}")
 

@@ -208,7 +208,7 @@ class HelmDelivery:
             owner = self.foreign_owner()
             found += [owner] if owner else []
             stored = self._deliverable()
-            found += map(str, self._missing_rights(stored))
+            found += map(str, self._missing_rights(stored, by_rules=True))
             wanted = stored.settings if settings is None else settings
             self._check(stored, self._difference(stored, wanted)[1], way_back=False)
         except (ActionFailed, HelmError, Malformed) as error:
@@ -605,10 +605,16 @@ class HelmDelivery:
             raise SecretRotated(text)
         return text
 
-    def _missing_rights(self, stored: StoredRelease) -> tuple[rights.MissingRight, ...]:
+    def _missing_rights(
+        self, stored: StoredRelease, *, by_rules: bool = False
+    ) -> tuple[rights.MissingRight, ...]:
         """Return the rights that Helm would miss half-way."""
         return rights.missing(
-            self.world.api, self.world.memo, self._manifest(stored), self.rollout.namespace
+            self.world.api,
+            self.world.memo,
+            self._manifest(stored),
+            self.rollout.namespace,
+            by_rules=by_rules,
         )
 
     def _require_rights(self, stored: StoredRelease) -> None:

@@ -3,7 +3,8 @@
 Helm goes through a manifest object by object: it gets each one, whether or not it will differ, and
 patches what differs. The first right that is missing ends it half-way, with Secrets and ConfigMaps
 changed, no pod replaced and the release `failed`. A dry run shows nothing of that, for it reads no
-object of a release that exists. So the API server is asked (SelfSubjectAccessReview).
+object of a release that exists. So the API server is asked (SelfSubjectAccessReview). While
+nothing is delivered, the rules that it tells of a namespace are enough (SelfSubjectRulesReview).
 
 `patch` is asked of what is rendered the same as well: Helm patches it back where somebody has
 changed it by hand, and a kill would be the first to meet that.
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from xcom_rollout.clients.access_review import allowed
+from xcom_rollout.clients.access_review import Rules, allowed, rules
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import segment
 from xcom_rollout.clients.memo import Memo
@@ -122,7 +123,9 @@ class _Question:
     names: tuple[str, ...]
 
 
-def missing(api: KubeApi, memo: Memo, manifest: str, namespace: str) -> tuple[MissingRight, ...]:
+def missing(
+    api: KubeApi, memo: Memo, manifest: str, namespace: str, *, by_rules: bool = False
+) -> tuple[MissingRight, ...]:
     """Return the rights that an upgrade of this release needs and the operator lacks.
 
     Kinds that the API server does not have are left out: Helm refuses those by name before it
@@ -131,12 +134,16 @@ def missing(api: KubeApi, memo: Memo, manifest: str, namespace: str) -> tuple[Mi
     Args:
         manifest: as Helm prints it. Of its content only kinds and names are in what is returned.
         namespace: of the release.
+        by_rules: whether a rule that grants a right is enough, so that one request serves for a
+            namespace; else, and for what no rule surely grants, each right is asked for.
 
     Raises:
         KubeError: the API server could not be asked.
     """
     kinds = _kinds(api, memo, manifest, namespace)
     questions = [*_questions(kinds), *_of_records(namespace)]
+    if by_rules:
+        questions = _not_granted(api, questions)
     answers = in_parallel(lambda one: _refused(api, one), questions)
     lacking: dict[tuple[Resource, str], list[tuple[str, set[str]]]] = {}
     for question, refused in zip(questions, answers, strict=True):
@@ -230,6 +237,21 @@ def _of_records(namespace: str) -> Iterator[_Question]:
     secrets = Resource("", "secrets", namespaced=True)
     for verb in _RECORDS:
         yield _Question(secrets, verb, namespace, ())
+
+
+def _not_granted(api: KubeApi, questions: Iterable[_Question]) -> list[_Question]:
+    """Return the questions that the rules of their namespaces do not answer.
+
+    Not those on what belongs to the cluster: a rule of one namespace counts for nothing there.
+    """
+    left, known = [], dict[str, Rules]()
+    for one in questions:
+        where = one.namespace
+        if where and where not in known:
+            known[where] = rules(api, where)
+        if not where or not known[where].allow(one.verb, one.resource.plural, one.resource.group):
+            left.append(one)
+    return left
 
 
 def _refused(api: KubeApi, question: _Question) -> tuple[str, ...] | None:

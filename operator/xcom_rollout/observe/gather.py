@@ -10,7 +10,7 @@ from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
 from xcom_rollout.observe.configuration import look_at_configuration
 from xcom_rollout.observe.jobs import list_jobs
-from xcom_rollout.observe.ledger import read_ledger
+from xcom_rollout.observe.ledger import read_ledger, written_ledger
 from xcom_rollout.observe.pods import pods_of
 from xcom_rollout.observe.rivals import list_rivals
 from xcom_rollout.observe.task_pods import Proven, task_namespaces, task_pods
@@ -76,7 +76,7 @@ def same_look(world: World, observed: Observed) -> Observed | None:
         WorldError: the ledger could not be read.
     """
     rollout = observed.rollout
-    ledger = read_ledger(world.api, world.memo, rollout.namespace, rollout.name)
+    ledger = written_ledger(world.api, world.memo, rollout.namespace, rollout.name)
     return replace(observed, ledger=ledger) if serves_on(observed.ledger, ledger) else None
 
 

@@ -24,3 +24,16 @@ def read_ledger(api: KubeApi, memo: Memo, namespace: str, rollout: str) -> Ledge
         return unchanged
     config_map = api.find(path)
     return Ledger() if config_map is None else memory.read(config_map)
+
+
+def written_ledger(api: KubeApi, memo: Memo, namespace: str, rollout: str) -> Ledger:
+    """Return the ledger that this process has just written, by the answer to that.
+
+    Where the answer did not tell, it is read.
+
+    Raises:
+        KubeError: the cluster could not be asked.
+        Malformed: there is a ledger and it cannot be read.
+    """
+    written = LedgerMemory.of(memo, namespace, ledger_name(rollout)).written
+    return read_ledger(api, memo, namespace, rollout) if written is None else written

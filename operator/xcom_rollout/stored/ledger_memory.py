@@ -55,10 +55,29 @@ class LedgerMemory:
         self._version = version
         return ledger
 
-    def wrote(self, config_map: Json, ledger: Ledger, listed_for: str) -> None:
-        """Remember what was written, for it is what will be read, at a version to be seen."""
+    def wrote(
+        self, config_map: Json, ledger: Ledger, listed_for: str, answer: Json | None
+    ) -> None:
+        """Remember what was written, for it is what will be read.
+
+        Args:
+            answer: the ConfigMap as it is stored now; None where that is yet to be seen.
+        """
+        content = _content(config_map)
         self._version = ""
-        self._last, self.listed_for = (_content(config_map), ledger), listed_for
+        # An admission webhook may have stored something else.
+        if answer is not None and _content(answer) == content:
+            self._version = str(answer["metadata"]["resourceVersion"])
+            ledger = replace(ledger, resource_version=self._version)
+        self._last, self.listed_for = (content, ledger), listed_for
+
+    @property
+    def written(self) -> Ledger | None:
+        """The ledger that was read or written last, with its version; None where that is not known.
+
+        Whoever goes on from it and writes it back is refused where somebody else has written.
+        """
+        return self.ledger if self._version else None
 
 
 def _content(config_map: Json) -> Json:

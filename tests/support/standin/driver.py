@@ -25,7 +25,7 @@ from xcom_rollout.api import names
 from xcom_rollout.cache import Cache, CachedKube
 from xcom_rollout.clients.errors import WorldError
 from xcom_rollout.controller.events import ClusterRecorder
-from xcom_rollout.controller.lease import Holder, Leases
+from xcom_rollout.controller.lease import Holder, Leases, since_boot
 from xcom_rollout.controller.reconcile import Key, Reconciler, utc_now
 from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.observed import Observed, Rollout
@@ -62,12 +62,14 @@ def start_operator(
     *,
     cached: bool = False,
     identity: str = "operator",
+    monotonic: Callable[[], float] = since_boot,
 ) -> Operator:
     """Return an operator that remembers nothing, with all its connections over `wire`.
 
     Args:
         cached: whether it glances at a cache, whose watches are over no wire.
         identity: of its pod.
+        monotonic: seconds by which it tells the age of its Lease.
     """
     kube = client_of(place.site.kubeconfig)
     kube._client._field_manager = names.MANAGER
@@ -100,7 +102,7 @@ def start_operator(
             cache.begin(rollout.namespace)
         return observe(world, rollout)
 
-    leases = Leases(world.api, Holder(identity))
+    leases = Leases(world.api, Holder(identity), monotonic)
     reconciler = Reconciler(
         rollouts=ClusterRollouts(kube, glanced.api if glanced else None),
         recorder=ClusterRecorder(kube),

@@ -37,6 +37,8 @@ class Wire:
 
     stop_after: int | None = None
     writes: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """Every request, reads too, as `GET configmaps`; helm's own go another way."""
     stopped: bool = False
     doing: str = ""
     """The action that is being performed, in words; it tells apart writes to the same object."""
@@ -95,7 +97,7 @@ class Faults:
 
 def _only_asks(request: httpx2.Request) -> bool:
     """Whether a request changes nothing, as Airflow's clear with `dry_run`, or one for rights."""
-    if request.url.path.endswith("/selfsubjectaccessreviews"):
+    if request.url.path.endswith(("/selfsubjectaccessreviews", "/selfsubjectrulesreviews")):
         return True
     if request.method != "POST" or not request.url.path.endswith("/clear"):
         return False
@@ -113,6 +115,7 @@ class Watched(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self._wire.check()
         path = urlsplit(str(request.url)).path
+        self._wire.asked.append(f"{request.method} {self._prefix}{_short(path)}")
         write = request.method in _WRITES and not _only_asks(request)
         fault = self._faults.draw(write=write) if self._faults else ""
         if fault in ("409", "500"):

@@ -1,5 +1,6 @@
 """A store serves what it surely knows, and nothing that is older than what was seen already."""
 
+import threading
 from typing import Any
 
 from xcom_rollout.cache.store import SILENCE, Store
@@ -108,3 +109,28 @@ def test_of_a_pod_only_what_a_look_reads_is_kept() -> None:
         "status": {"phase": "Running"},
     }
     assert "volumes" in pod["spec"], "what was given is not changed"
+
+
+def test_one_that_is_behind_waits_for_its_watch() -> None:
+    store = Store()
+    store.replace([item("a")], 7)
+    told = threading.Timer(0.05, lambda: store.put(item("b"), 8))
+    told.start()
+    found = store.read("n", 8, wait=20)
+    told.join()
+    assert found is not None
+    assert sorted(each["metadata"]["name"] for each in found) == ["a", "b"]
+
+
+def test_one_that_hears_nothing_serves_nobody_after_a_while() -> None:
+    store = Store()
+    store.replace([item("a")], 7)
+    assert store.find("n", "a", 8, wait=0.01) == (False, None)
+
+
+def test_one_whose_watch_is_lost_is_not_waited_for() -> None:
+    store = Store()
+    store.replace([item("a")], 7)
+    threading.Timer(0.05, store.lost).start()
+    assert store.read("n", 8, wait=20) is None
+    assert store.read("n", 8, wait=20) is None

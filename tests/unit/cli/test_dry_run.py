@@ -197,8 +197,8 @@ def warnings(observed: Observed) -> str:
 
 def test_a_census_that_is_older_than_its_interval_is_warned_of() -> None:
     assert warnings(world(PLAIN)) == ""
-    assert "older than spec.census.interval (5m)" in warnings(
-        world(PLAIN, counted=timedelta(minutes=6))
+    assert "older than spec.census.interval (15m)" in warnings(
+        world(PLAIN, counted=timedelta(minutes=16))
     )
     assert "no census is on record" in warnings(world(counted=None))
 

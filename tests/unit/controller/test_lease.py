@@ -57,12 +57,13 @@ class Cluster:
         self.store(path, body)
         return True
 
-    def replace(self, path: str, body: Json) -> None:
+    def replace(self, path: str, body: Json) -> Json:
         self.asked()
         there = self.objects.get(path, {"metadata": {}})["metadata"].get("resourceVersion")
         if there != body["metadata"].get("resourceVersion"):
             raise Conflict("changed")
         self.store(path, body)
+        return copy.deepcopy(self.objects[path])
 
     def store(self, path: str, body: Json) -> None:
         body = copy.deepcopy(body)
@@ -129,6 +130,28 @@ def test_whoever_is_not_heard_of_is_followed_when_its_time_is_over_and_writes_no
     cluster.objects["api/v1/namespaces/ops/pods/two"] = {}
     with pytest.raises(StandsBy):
         lost.hold("airflow")
+
+
+def test_each_later_renewal_is_one_request_and_is_refused_where_another_has_written(
+    cluster: Cluster,
+) -> None:
+    cluster.objects["api/v1/namespaces/ops/pods/one"] = {}
+    leases = cluster.leases(ONE)
+    leases.hold("airflow")
+    cluster.time += RENEWAL
+    leases.hold("airflow")  # now its version is known
+    for _ in range(3):
+        asked = cluster.requests
+        cluster.time += 4 * RENEWAL
+        leases.hold("airflow")
+        assert cluster.requests == asked + 1
+    cluster.time += 4 * RENEWAL
+    cluster.leases(TWO).hold("airflow")
+    with pytest.raises(Conflict):
+        leases.hold("airflow")
+    cluster.objects["api/v1/namespaces/ops/pods/two"] = {}
+    with pytest.raises(StandsBy, match="two holds the Lease"):
+        leases.hold("airflow")
 
 
 def test_one_that_cannot_renew_begins_nothing_that_could_outlast_its_time(cluster: Cluster) -> None:

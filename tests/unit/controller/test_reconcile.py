@@ -173,7 +173,7 @@ def test_the_upkeep_of_a_live_rollout_needs_a_glance_only(loop: Loop) -> None:
         loop.perform(observed, action)
 
     loop.reconciler = replace(loop.reconciler, upkeep=keep_up)
-    for _ in range(900):  # seconds: the censuses of some intervals
+    for _ in range(2000):  # seconds: the censuses of two intervals
         loop.sim.tick()
         loop()
     upkeep = loop.done[done:]

@@ -63,9 +63,12 @@ Right = tuple[str, str, str, str]
 class Authorizer:
     """Discovery and reviews of an API server that refuses some rights."""
 
-    def __init__(self, refused: set[Right]) -> None:
+    def __init__(self, refused: set[Right], rules: Json | None = None) -> None:
         self.refused = refused
+        self.rules = rules or {}
+        """What is answered to a review of rules."""
         self.asked: set[Right] = set()
+        self.places: list[str] = []
 
     def find(self, path: str) -> Json | None:
         if path not in KINDS:
@@ -74,6 +77,9 @@ class Authorizer:
         return {"resources": [dict(zip(keys, entry, strict=True)) for entry in KINDS[path]]}
 
     def review(self, _path: str, body: Json) -> Json:
+        if body["kind"] == "SelfSubjectRulesReview":
+            self.places.append(body["spec"]["namespace"])
+            return {"status": self.rules}
         of: dict[str, Any] = body["spec"]["resourceAttributes"]
         right = (of["group"], of["resource"], of.get("namespace", ""), of["verb"])
         self.asked.add(right)
@@ -159,3 +165,65 @@ def test_kinds_that_the_operators_chart_has_no_rule_for_are_named_with_the_value
         '{apiGroups: ["rbac.authorization.k8s.io"], resources: [clusterroles], '
         "verbs: [get, patch]}",
     }
+
+
+EVERYTHING = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+OF_THE_CLUSTER = {right for right in ASKED if not right[2]}
+
+
+def by_rules(*rules: Json, **status: Any) -> Authorizer:
+    """Return what was asked of an API server with these rules."""
+    api = Authorizer(set(), {"resourceRules": list(rules), **status})
+    assert missing(cast("KubeApi", api), Memo(), MANIFEST, "ns", by_rules=True) == ()
+    return api
+
+
+def test_rules_that_grant_it_save_the_questions_of_their_namespaces() -> None:
+    api = by_rules(EVERYTHING)
+    assert sorted(api.places) == ["ns", "other"], "one request for each"
+    assert api.asked == OF_THE_CLUSTER, "no rule of a namespace counts for these"
+
+
+def test_what_no_rule_grants_is_asked_for() -> None:
+    api = by_rules(
+        {"apiGroups": [""], "resources": ["configmaps", "secrets"], "verbs": ["get", "list"]},
+        {"apiGroups": ["apps"], "resources": ["*"], "verbs": ["*"]},
+        {"apiGroups": ["batch"], "resources": ["jobs/status"], "verbs": ["*"]},
+    )
+    granted = {
+        *(("", "configmaps", "ns", "get"), ("", "secrets", "ns", "get")),
+        *(("", "secrets", "ns", "list"), ("apps", "deployments", "other", "get")),
+        ("apps", "deployments", "other", "patch"),
+    }
+    assert api.asked == ASKED - granted
+
+
+@pytest.mark.parametrize("unsure", [{"incomplete": True}, {"evaluationError": "webhook"}])
+def test_rules_that_may_not_be_all_there_is_are_not_believed(unsure: Json) -> None:
+    assert by_rules(EVERYTHING, **unsure).asked == ASKED
+
+
+def test_a_rule_for_objects_by_name_grants_nothing_for_all() -> None:
+    assert by_rules({**EVERYTHING, "resourceNames": ["a"]}).asked == ASKED
+
+
+def test_a_delivery_believes_no_rules() -> None:
+    api = Authorizer(set(), {"resourceRules": [EVERYTHING]})
+    assert missing(cast("KubeApi", api), Memo(), MANIFEST, "ns") == ()
+    assert (api.places, api.asked) == ([], ASKED)
+
+
+@given(st.sets(st.sampled_from(sorted(OF_THE_CLUSTER | ASKED)), min_size=1))
+def test_what_is_refused_is_named_by_rules_too(refused: set[Right]) -> None:
+    rules = [
+        {"apiGroups": [group], "resources": [plural], "verbs": [verb]}
+        for group, plural, where, verb in ASKED - refused
+        if where == "ns"
+    ]
+    api = Authorizer(refused, {"resourceRules": rules})
+    named = {
+        (right.resource.group, right.resource.plural, right.namespace, verb)
+        for right in missing(cast("KubeApi", api), Memo(), MANIFEST, "ns", by_rules=True)
+        for verb in right.verbs
+    }
+    assert named == refused

@@ -32,7 +32,7 @@ def test_the_same_content_is_the_same_ledger_at_its_newest_version(runs: int) ->
 def test_what_somebody_else_wrote_is_read() -> None:
     memory = LedgerMemory()
     memory.read(stored(large.ledger(large.kill(10)), "1"))
-    memory.wrote(to_config_map(large.ledger(large.kill(20))), large.ledger(large.kill(20)), "uid")
+    memory.wrote(to_config_map(large.ledger(large.kill(20))), large.ledger(large.kill(20)), "uid", None)
     read = memory.read(stored(large.ledger(large.kill(30)), "3"))
     assert read.kill == large.kill(30)
     assert memory.listed_for == "", "who wrote it may not have published its lists"
@@ -40,9 +40,27 @@ def test_what_somebody_else_wrote_is_read() -> None:
 
 def test_what_was_written_is_not_read_again() -> None:
     ledger, memory = large.ledger(large.kill(10)), LedgerMemory()
-    memory.wrote(to_config_map(ledger), ledger, "uid")
+    memory.wrote(to_config_map(ledger), ledger, "uid", None)
     assert memory.read(stored(ledger, "9")).kill is ledger.kill
     assert memory.listed_for == "uid"
+
+
+def test_what_was_written_is_known_at_the_version_of_the_answer_and_no_other() -> None:
+    ledger, memory = large.ledger(large.kill(10)), LedgerMemory()
+    memory.wrote(to_config_map(ledger), ledger, "uid", stored(ledger, "9"))
+    assert memory.written is not None
+    assert (memory.written.kill, memory.written.resource_version) == (ledger.kill, "9")
+    assert memory.at("9") is memory.written
+    assert memory.at("10") is None
+
+
+def test_what_was_stored_otherwise_than_it_was_written_is_read() -> None:
+    ledger, memory = large.ledger(large.kill(10)), LedgerMemory()
+    other = stored(large.ledger(large.kill(20)), "9")
+    memory.wrote(to_config_map(ledger), ledger, "uid", other)
+    assert memory.written is None
+    assert memory.at("9") is None
+    assert memory.read(other).kill == large.kill(20)
 
 
 def test_a_damaged_ledger_is_an_error_each_time() -> None:

@@ -252,12 +252,16 @@ class _Cluster:
         self._keep("POST", f"{path}/{body['metadata']['name']}", body)
         return True
 
-    def replace(self, path: str, body: Json) -> None:
+    def known_version(self, _path: str) -> str | None:
+        return None
+
+    def replace(self, path: str, body: Json) -> Json:
         if path in self.kept and (
             body["metadata"]["resourceVersion"] != self.kept[path]["metadata"]["resourceVersion"]
         ):
             raise Conflict(path)
         self._keep("PUT", path, body)
+        return self.kept[path]
 
     def _keep(self, verb: str, path: str, body: Json) -> None:
         self.requests[verb] += 1
