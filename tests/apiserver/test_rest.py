@@ -118,9 +118,7 @@ def rest(place: Place) -> Iterator[Rest]:
 def resting(place: Place) -> Iterator[Rest]:
     place.declare()
     wire, time = Wire(), Time()
-    operator = start_operator(
-        place, wire, now=time.now, cached=True, monotonic=time.monotonic
-    )
+    operator = start_operator(place, wire, now=time.now, cached=True, monotonic=time.monotonic)
     try:
         found = Rest(place, operator, wire, time)
         found.until("a live rollout", lambda: is_live(place.status()))

@@ -8,7 +8,6 @@ from xcom_rollout.cache.collections import Cache, Collection, is_alone, serving
 from xcom_rollout.cache.selectors import matches, parse_selector
 from xcom_rollout.clients.kube import Json, KubeApi, Listed
 
-
 BEHIND: Final = 0.5
 """Seconds for which a watch is waited for that is yet to tell of what this process has seen or
 written: it does within some milliseconds, so waiting is cheaper than asking."""

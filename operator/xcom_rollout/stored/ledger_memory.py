@@ -55,9 +55,7 @@ class LedgerMemory:
         self._version = version
         return ledger
 
-    def wrote(
-        self, config_map: Json, ledger: Ledger, listed_for: str, answer: Json | None
-    ) -> None:
+    def wrote(self, config_map: Json, ledger: Ledger, listed_for: str, answer: Json | None) -> None:
         """Remember what was written, for it is what will be read.
 
         Args:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.bench import kill, page, probe, rest
 from harness.bench.__main__ import BENCHMARKS, main
+from harness.bench.asked import Counts
 from harness.shell import HarnessError
 
 TEXT = "# Page\n<!-- results of kill -->\nold\n<!-- end of kill -->\nprose\n"
@@ -68,7 +69,7 @@ def test_the_probe_report_takes_the_medians_and_subtracts_s3() -> None:
 
 
 def test_an_hour_is_extrapolated_from_the_window() -> None:
-    counts: rest.Counts = Counter({("GET", "secrets"): 10, ("LIST", "pods"): 5})
+    counts: Counts = Counter({("get", "secrets"): 10, ("list", "pods"): 5})
     result = rest.Rest("live", 10, 300.0, counts, 66.0, 70.0)
     assert result.hourly == 180
     assert "| 10 live | 66 | 70 | 300 | 15 | **180** | 18 |" in rest.report([result])

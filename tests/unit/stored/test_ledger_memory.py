@@ -32,7 +32,9 @@ def test_the_same_content_is_the_same_ledger_at_its_newest_version(runs: int) ->
 def test_what_somebody_else_wrote_is_read() -> None:
     memory = LedgerMemory()
     memory.read(stored(large.ledger(large.kill(10)), "1"))
-    memory.wrote(to_config_map(large.ledger(large.kill(20))), large.ledger(large.kill(20)), "uid", None)
+    memory.wrote(
+        to_config_map(large.ledger(large.kill(20))), large.ledger(large.kill(20)), "uid", None
+    )
     read = memory.read(stored(large.ledger(large.kill(30)), "3"))
     assert read.kill == large.kill(30)
     assert memory.listed_for == "", "who wrote it may not have published its lists"

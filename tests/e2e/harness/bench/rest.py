@@ -2,8 +2,8 @@
 
 The operator runs as its real process beside a real API server that nothing else uses. Rollouts are
 live, each in a namespace of its own with an Airflow release whose objects a real `helm install`
-made. Requests are counted by the API server itself (`apiserver_request_total`) over a whole census
-interval; what the API server asks itself, and what this benchmark asks, is subtracted.
+made. The operator is a user of its own, whose requests the API server's audit log tells one by one;
+they are counted over a whole census interval.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import yaml
 from harness import tools
 from harness.apiserver import ApiServer
 from harness.bench import page
+from harness.bench.asked import Asked, Counts, asked_by
 from harness.bench.standin import Api, census_node, running_pod
 from harness.operator import EXAMPLE
 from harness.paths import REPO
@@ -41,28 +42,20 @@ from xcom_rollout.stored.ledger_codec import to_config_map
 from xcom_rollout.stored.names import ledger_name
 
 ROLLOUTS = int(os.environ.get("BENCH_ROLLOUTS", "100"))
-INTERVAL = 300
+INTERVAL = 900
 """Seconds between two counts of offloaded runs, the default of `spec.census.interval`."""
-WINDOW = float(os.environ.get("BENCH_WINDOW", str(INTERVAL)))
+WINDOW = float(os.environ.get("BENCH_WINDOW", str(INTERVAL + 20)))
+"""Seconds that are looked at, from the first census on: until the second has ended."""
 HELD_WINDOW = 120
 CALM_SECONDS = 30
 """How long the requests are looked at to tell whether held rollouts are looked at rarely by now."""
 CALM_DEADLINE = 900
-BASELINE_WINDOW = 60
 PATH = "s3://aws_default@airflow-xcom/xcom"
 THRESHOLD = 1024 * 1024
 ROLLOUT = "bench"
 CRS = "/apis/xcomrollout.dev/v1alpha1"
-
-# What the operator asks for; informers of the API server's own come and go, and are not its doing.
-RESOURCES = frozenset(
-    {
-        *("xcombackendrollouts", "jobs", "configmaps", "secrets", "pods", "deployments"),
-        *("statefulsets", "events", "services", "namespaces", "customresourcedefinitions"),
-    }
-)
-
-Counts = Counter[tuple[str, str]]
+OPERATOR = "bench-operator"
+"""Name of the user that the operator is."""
 
 
 @dataclass(frozen=True)
@@ -84,27 +77,28 @@ class Rest:
 class RestBenchmark:
     """The benchmark on one API server."""
 
-    def __init__(self, server: ApiServer, api: Api, folder: Path) -> None:
+    def __init__(self, server: ApiServer, asked: Asked, api: Api, folder: Path) -> None:
         self.server = server
+        self.asked = asked
         self.api = api
         self.folder = folder
         self.probe = folder / "xcom_probe.pyz"
         build(self.probe)
-        self.baseline: Mapping[tuple[str, str], float] = {}
+        self.kubeconfig = server.user_kubeconfig(OPERATOR)
+        role = ("--clusterrole=cluster-admin", f"--user={OPERATOR}")
+        server.kubectl("create", "clusterrolebinding", OPERATOR, *role)
 
     def measure(self) -> str:
         """Return the results as Markdown."""
         with step("a release by helm install, and its objects"):
             objects = self._release()
-        with step(f"what the API server asks itself, {BASELINE_WINDOW} s"):
-            counts, seconds = self._window(BASELINE_WINDOW)
-            self.baseline = {key: count / seconds for key, count in counts.items()}
         results = []
         spaces = [f"bench-{number:03}" for number in range(ROLLOUTS)]
         self._live(spaces[:1], objects)
         results.append(self._rest("live", spaces[:1], WINDOW))
-        self._live(spaces[1:], objects)
-        results.append(self._rest("live", spaces, WINDOW))
+        if ROLLOUTS > 1:
+            self._live(spaces[1:], objects)
+            results.append(self._rest("live", spaces, WINDOW))
         for space in spaces:
             # Held until somebody corrects it; no event would tell that Helm had changed the chart.
             self.api.patch(
@@ -119,7 +113,7 @@ class RestBenchmark:
         with step(f"{len(spaces)} {what}, {window:g} s"), self._operator(spaces) as process:
             wait_for(
                 f"{len(spaces)} rollouts {what}",
-                lambda: self._all_ready(len(spaces), wanted),
+                lambda: self._all_ready(len(spaces), wanted, counted=what == "live"),
                 300,
                 interval=3,
             )
@@ -135,10 +129,14 @@ class RestBenchmark:
             memory = _memory(process.pid)
         return Rest(what, len(spaces), seconds, counts, *memory)
 
-    def _all_ready(self, number: int, wanted: str) -> bool:
+    def _all_ready(self, number: int, wanted: str, *, counted: bool) -> bool:
         seen: Counter[str] = Counter()
-        last = ""
+        last, since = "", datetime.now(UTC) - timedelta(seconds=INTERVAL)
         for item in self.api.items(f"{CRS}/xcombackendrollouts"):
+            taken = ((item.get("status") or {}).get("offloadedRuns") or {}).get("takenAt")
+            if counted and (taken is None or parse_time(taken) < since):
+                seen["not counted yet"] += 1
+                continue
             conditions = (item.get("status") or {}).get("conditions") or []
             ready = [entry for entry in conditions if entry["type"] == "Ready"]
             seen[ready[0]["status"] if ready else "?"] += 1
@@ -150,45 +148,26 @@ class RestBenchmark:
     def _calm(self, rollouts: int) -> bool:
         """Whether no more than about one pass a minute is made over each rollout."""
         counts, seconds = self._window(CALM_SECONDS)
-        passes = counts["GET", "xcombackendrollouts"] * 60 / seconds / rollouts
+        passes = counts["get", "xcombackendrollouts"] * 60 / seconds / rollouts
         if passes > 1.25:
             raise NotYetError(f"{passes:.1f} passes a minute over each rollout")
         return True
 
     def _window(self, seconds: float) -> tuple[Counts, float]:
-        """Count the requests of others during `seconds`: a measurement, so it does take time."""
-        own, before, begin = self.api.counts.copy(), self._requests(), time.monotonic()
+        """Count the operator's requests during `seconds`: a measurement, so it does take time."""
+        self.asked.take()
+        begin = time.monotonic()
         end = begin + seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 5.0))
-        after, took = self._requests(), time.monotonic() - begin
-        found: Counts = Counter()
-        for key in after:
-            expected = before[key] + self.api.counts[key] - own[key]
-            expected += round(self.baseline.get(key, 0.0) * took)
-            if after[key] > expected:
-                found[key] = after[key] - expected
-        return found, took
-
-    def _requests(self) -> Counts:
-        """Requests since the API server started, by verb and resource (with its subresource)."""
-        counts: Counts = Counter()
-        for line in self.api.get_text("/metrics").splitlines():
-            if line.startswith("apiserver_request_total{"):
-                labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
-                sub = labels.get("subresource")
-                resource = labels.get("resource", "")
-                if resource in RESOURCES:
-                    name = f"{resource}/{sub}" if sub else resource
-                    counts[labels["verb"], name] += int(float(line.rpartition(" ")[2]))
-        return counts
+        return self.asked.take(), time.monotonic() - begin
 
     @contextmanager
     def _operator(self, spaces: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
         log = self.folder / f"operator-{len(spaces)}.log"
         environment = {
             **os.environ,
-            "KUBECONFIG": str(self.server.kubeconfig),
+            "KUBECONFIG": str(self.kubeconfig),
             "XBR_NAMESPACES": "*",
             "XBR_PROBE": str(self.probe),
             "XBR_WORK_DIR": str(self.folder / "work"),
@@ -242,12 +221,10 @@ class RestBenchmark:
     ) -> None:
         """Make rollouts that are live already, each with a release of its own."""
         with step(f"{len(spaces)} live rollouts"):
-            for number, space in enumerate(spaces):
-                self._live_one(space, objects, number / len(spaces))
+            for space in spaces:
+                self._live_one(space, objects)
 
-    def _live_one(
-        self, space: str, objects: Mapping[str, Sequence[Mapping[str, Any]]], phase: float
-    ) -> None:
+    def _live_one(self, space: str, objects: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         api, readers = self.api, []
         target = object_storage(PATH, str(THRESHOLD), None)
         moment = datetime.now(UTC).replace(microsecond=0)
@@ -266,8 +243,9 @@ class RestBenchmark:
             baseline=BackendSettings(),
             delivered=Delivered(target, 1, moment),
             readers=tuple(readers),
-            # Spread over an interval, as rollouts that began at different times are.
-            census=CensusRecord("earlier", 1, moment - timedelta(seconds=INTERVAL * phase), ()),
+            # The first census is taken at once: what is made once, such as the probe's ConfigMap,
+            # is there before the window begins.
+            census=CensusRecord("earlier", 1, moment - timedelta(seconds=INTERVAL), ()),
             # Asked once an hour, of an Airflow that is not here: the window has none of it.
             way_back=WayBack("shown", moment),
         )
@@ -371,9 +349,10 @@ def measure() -> str:
     """
     tools.ensure(["helm"])
     with ExitStack() as open_:
-        server = open_.enter_context(ApiServer())
+        asked = open_.enter_context(asked_by(OPERATOR))
+        server = open_.enter_context(ApiServer(*asked.flags))
         api = Api(server)
         open_.callback(api.close)
         open_.enter_context(census_node(server, api))
         say(f"the operator's logs are in {server.folder} while this runs")
-        return RestBenchmark(server, api, server.folder).measure()
+        return RestBenchmark(server, asked, api, server.folder).measure()

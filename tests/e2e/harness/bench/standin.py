@@ -10,7 +10,6 @@ import json
 import ssl
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,10 +35,9 @@ CENSUS = {
 
 
 class Api:
-    """The API server as plain JSON, with a count of what was asked here, by verb and resource."""
+    """The API server as plain JSON."""
 
     def __init__(self, server: ApiServer) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
         context = ssl.create_default_context(cafile=str(server.folder / "pki" / "ca.crt"))
         context.load_cert_chain(str(_client_certificate(server)))
         self._client = httpx2.Client(
@@ -48,12 +46,6 @@ class Api:
 
     def close(self) -> None:
         self._client.close()
-
-    def get_text(self, path: str) -> str:
-        """The answer as it is, such as that of `/metrics`."""
-        answer = self._client.get(path)
-        answer.raise_for_status()
-        return str(answer.text)
 
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST; returns the object."""
@@ -71,14 +63,12 @@ class Api:
 
     def items(self, path: str) -> list[dict[str, Any]]:
         """List the objects at `path`."""
-        self.counts["LIST", path.rpartition("/")[2]] += 1
         answer = self._client.get(path)
         answer.raise_for_status()
         return list(answer.json()["items"])
 
     def watch(self, path: str, selector: str) -> Iterator[dict[str, Any]]:
         """The objects of each event, until the connection ends."""
-        self.counts["WATCH", path.rpartition("/")[2]] += 1
         params = {"watch": "true", "labelSelector": selector}
         with self._client.stream("GET", path, params=params, timeout=None) as answer:
             answer.raise_for_status()
@@ -87,10 +77,6 @@ class Api:
                     yield json.loads(line)["object"]
 
     def _send(self, verb: str, path: str, body: Mapping[str, Any], kind: str) -> dict[str, Any]:
-        parts = path.split("/")
-        sub = parts[-1] == "status"
-        plural = parts[-1] if verb == "POST" else parts[-3 if sub else -2]
-        self.counts[verb, f"{plural}/status" if sub else plural] += 1
         answer = self._client.request(
             verb, path, content=json.dumps(body), headers={"Content-Type": kind}
         )
