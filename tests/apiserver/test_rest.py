@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,20 +10,45 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
+from standin.airflow import FOREVER
 from standin.driver import Operator, start_operator
 from standin.place import ROLLOUT, Place
 from standin.story import is_live
 from standin.wire import Wire
 
 from harness.waiting import NotYetError, wait_for
+from xcom_rollout.cache.collections import WATCHED
+from xcom_rollout.cache.reflector import WATCH_SECONDS
+from xcom_rollout.controller.handlers import WATCH_SECONDS as KOPF_SECONDS
 from xcom_rollout.controller.lease import since_boot
 from xcom_rollout.controller.reconcile import LONGEST_UNSEEN, Key, Reconciler, utc_now
+from xcom_rollout.decide import way_back
 from xcom_rollout.decide.actions import Action, ProveWayBack, RunJob, WriteLedger
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.decide.way_back import INTERVAL
 from xcom_rollout.stored.rollouts import read_rollout
 
 HOUR = timedelta(hours=1)
+_LOG = re.compile(r"^GET pods/xbr-demo-census-[^/]+/log$")
+GOAL = 60
+"""Requests to the API server in an hour, for one live rollout at rest."""
+WAITING_GOAL = 300
+"""The same while a kill waits, and with those to Airflow's API."""
+HELM = 11
+"""Of these those of `helm upgrade --dry-run=server`, once an hour, by the API server's audit log
+(Helm 3.18): they are not over the wire."""
+
+CENSUS = Counter(
+    {
+        "POST jobs": 1,
+        "GET the log of its pod": 1,
+        "PUT configmaps/xbr-demo-ledger": 1,
+        "PUT xcombackendrollouts/demo/status": 1,
+        "GET leases/xcom-rollout": 1,
+        "PUT leases/xcom-rollout": 1,
+    }
+)
+"""All that a census may ask. Of the Lease it is one of both: it is read once, and then only
+written; and no more than once in 7 minutes."""
 
 
 @dataclass
@@ -37,6 +63,9 @@ class Time:
     """By the clock that is never put back."""
     done: list[type[Action]] = field(default_factory=list)
 
+    back: Callable[[], None] = lambda: None
+    """Ends what makes it due."""
+
     def now(self) -> datetime:
         return utc_now() + self.ahead
 
@@ -48,7 +77,7 @@ class Time:
             said = perform(observed, action)
             self.done.append(type(action))
             if isinstance(action, RunJob | ProveWayBack):
-                self.ahead = timedelta(0)
+                self.back()
             return said
 
         return act
@@ -80,21 +109,23 @@ class Rest:
         """Return the requests until `goal` holds at rest."""
         before = len(self.wire.asked)
         self.until(what, goal)
-        found = self.wire.asked[before:]
-        print(f"{what}: {len(found)}", *found, sep="\n  ")
+        found = [_LOG.sub("GET the log of its pod", one) for one in self.wire.asked[before:]]
+        print(f"{what}: {len(found)}", *found, sep="\n  ")  # shown where the test fails
         return Counter(found)
 
     def census(self) -> Counter[str]:
         """Let the next census be due, and return what it costs."""
-        interval = self._interval()
-        self.time.ahead, self.time.passed = interval, self.time.passed + interval
+        self.time.ahead, self.time.passed = self.interval, self.time.passed + self.interval
+        self.time.back = lambda: setattr(self.time, "ahead", timedelta(0))
         self.time.done.clear()
         return self.asked("a census", lambda: self.time.done[-2:] == [RunJob, WriteLedger])
 
-    def way_back(self) -> Counter[str]:
+    def way_back(self, patch: pytest.MonkeyPatch) -> Counter[str]:
         """Let the way back be asked for again, and return what that costs."""
-        self.time.ahead = INTERVAL
         self.time.done.clear()
+        # A clock that is put forward so far would let censuses be due without end, and before it.
+        patch.setattr(way_back, "INTERVAL", timedelta(0))
+        self.time.back = patch.undo
         return self.asked("the way back", lambda: self.time.done == [ProveWayBack])
 
     def look(self) -> Counter[str]:
@@ -102,7 +133,8 @@ class Rest:
         self.passes.settled[self.key] -= LONGEST_UNSEEN
         return self.asked("a look", lambda: True)
 
-    def _interval(self) -> timedelta:
+    @property
+    def interval(self) -> timedelta:
         raw = self.place.rollout()
         assert raw is not None
         return read_rollout(raw).spec.census_interval()
@@ -127,9 +159,38 @@ def resting(place: Place) -> Iterator[Rest]:
         operator.end()
 
 
-def test_an_hour_of_a_live_rollout_at_rest(rest: Rest) -> None:
-    rest.census()
-    rest.census()
-    rest.census()
-    rest.way_back()
-    rest.look()
+def test_an_hour_of_a_live_rollout_at_rest_costs_few_requests(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert way_back.INTERVAL == LONGEST_UNSEEN == HOUR
+    rest.census()  # what is made once is there after the first
+    censuses = [rest.census() for _ in range(int(HOUR / rest.interval))]
+    for found in censuses:
+        assert found - CENSUS == Counter()
+    asked = sum((*censuses, rest.way_back(monkeypatch), rest.look()), Counter[str]())
+    airflow = sum(count for what, count in asked.items() if " airflow " in what)
+    watches = HOUR / timedelta(seconds=sum(WATCH_SECONDS) / 2) * len(WATCHED)
+    watches += 2 * (HOUR / timedelta(seconds=KOPF_SECONDS))
+    total = asked.total() - airflow + HELM + watches
+    print(f"{asked.total() - airflow} + {HELM} of helm + {watches:.0f} watches = {total:.0f}")
+    assert total <= GOAL
+
+
+def test_an_hour_of_a_kill_that_waits_for_an_old_task_costs_few_requests(rest: Rest) -> None:
+    place, start = rest.place, timedelta(0)
+    # One whose re-run goes on without end, and one that is not touched and may still offload.
+    place.airflow.trigger("offload", "has-offloaded", (1, 2000), (FOREVER, 10))
+    place.airflow.trigger("bystander", "old", (FOREVER, 10))
+    for _ in range(3):
+        place.tick()
+    place.kill()
+    rest.until("a kill that waits", lambda: "OldTasksRunning" in place.said())
+    passes, before, time = 0, len(rest.wire.asked), rest.time
+    while time.ahead - start < HOUR:
+        delay = rest.passes(rest.key)
+        assert delay is not None
+        time.ahead, time.passed, passes = time.ahead + delay, time.passed + delay, passes + 1
+    asked = Counter(rest.wire.asked[before:])
+    print(f"{passes} passes", *asked.most_common(), sep="\n  ")
+    assert asked.total() <= WAITING_GOAL
+    assert "OldTasksRunning" in place.said()

@@ -820,7 +820,7 @@ class Census(Model):
 
     interval: Duration = Field(
         default="15m",
-        description="How often runs are counted while the rollout is live: for status, metrics and "
+        description="How often runs are counted while the rollout is live: for the status and for "
         "estimates, and to see that a kill can count. A kill counts for itself, at once.",
     )
 

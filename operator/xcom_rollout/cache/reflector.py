@@ -10,8 +10,9 @@ from xcom_rollout.cache.store import SILENCE, Store
 from xcom_rollout.clients.errors import Forbidden, KubeError, WorldError
 from xcom_rollout.clients.kube import Json, Listed, version_of
 
-WATCH_SECONDS: Final = (1800, 3600)
-"""How long a watch lasts, at least and at most: watches that began together do not end so."""
+WATCH_SECONDS: Final = (3600, 7200)
+"""How long a watch lasts, at least and at most: watches that began together do not end so. Where
+none has anything to tell, beginning them again is most of what rest costs."""
 FIRST_RETRY: Final = 1.0
 LONGEST_RETRY: Final = 30.0
 LONGEST_WITHOUT_RIGHT: Final = 300.0

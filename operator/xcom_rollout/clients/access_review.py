@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from xcom_rollout.clients.errors import Forbidden
 from xcom_rollout.clients.kube import KubeApi
 
 _RULES: Final = "apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
@@ -63,7 +64,7 @@ def rules(api: KubeApi, namespace: str) -> Rules:
     """Return the rules of a namespace by one request (SelfSubjectRulesReview).
 
     Empty where the API server says that it cannot tell them all, as with a webhook that authorizes:
-    what a rule grants, that may refuse. A rule for objects by name is left out: it tells of these.
+    what a rule grants, that may refuse. Empty too where this is not to be asked. A rule for objects by name is left out: it tells of these.
 
     Raises:
         KubeError: the API server could not be asked.
@@ -73,7 +74,10 @@ def rules(api: KubeApi, namespace: str) -> Rules:
         "kind": "SelfSubjectRulesReview",
         "spec": {"namespace": namespace},
     }
-    status = api.review(_RULES, review).get("status") or {}
+    try:
+        status = api.review(_RULES, review).get("status") or {}
+    except Forbidden:
+        return Rules()
     if status.get("incomplete") or status.get("evaluationError"):
         return Rules()
     return Rules(

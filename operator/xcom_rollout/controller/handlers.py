@@ -34,7 +34,7 @@ from xcom_rollout.release.pods import has_ended
 from xcom_rollout.stored.rollouts import is_kept, is_of_a_kill, release_of, rollout_path
 
 EVERY_NAMESPACE: Final = "*"
-WATCH_SECONDS: Final = 1800
+WATCH_SECONDS: Final = 3600
 """How long a watch lasts before the API server ends it and it is begun again."""
 LIST_SECONDS: Final = 20.0
 """Time between two lists of all rollouts."""

@@ -52,8 +52,9 @@ LONGEST_UNSEEN: Final = timedelta(hours=1)
 """Longest time for which glances at the cache are enough: no cache is believed for ever."""
 LONGEST_HELD: Final = timedelta(minutes=1)
 """Longest time between passes over a held rollout."""
-LONGEST_IN_KILL: Final = timedelta(seconds=10)
-"""The same while a kill waits, such as for a task that takes hours."""
+LONGEST_IN_KILL: Final = timedelta(seconds=30)
+"""The same while a kill waits, such as for a task that takes hours. So rare they are only after a
+quarter of an hour in which nothing changed, and the end of a pod wakes it at once."""
 
 STANDING_BY: Final = "StandingBy"
 """Reason of the Event by which an operator tells that another one acts."""

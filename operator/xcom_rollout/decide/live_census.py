@@ -1,4 +1,8 @@
-"""The census of a live rollout: taken each few minutes, and a proof that a kill's would succeed."""
+"""The census of a live rollout: taken now and then, and a proof that a kill's would succeed.
+
+Nothing that a kill does rests on it, for a kill counts for itself. So it need not be frequent: each
+costs the start of a pod like the scheduler's, and some requests.
+"""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -216,12 +216,18 @@ def _conditions(
         ),
         Condition.STALLED: _stalled(decision),
     }
+    # Not all steps were looked at; the pass after it looks at all of them.
+    kept = _is_upkeep(decision) and before.get(Condition.READY, {}).get("status") == "True"
+    if kept:
+        values = {kind: _kept(before[kind]) for kind in values if kind in before}
     killing = s.ledger.kill is not None or s.kill_request is not None
     for kind in DOMAIN_CONDITIONS:
         if kind in _not_asked_for(s):
             continue
         findings = [found for found in decision.findings if found.condition == kind]
-        if findings:
+        if kept and kind in before:
+            values[kind] = _kept(before[kind])
+        elif findings:
             values[kind] = _of_findings(findings, decision)
         elif kind in before and (
             isinstance(current.action, WriteLedger) or (killing and kind in _GATES)
@@ -237,6 +243,12 @@ def _conditions(
         for kind in _ORDER
         if kind in values
     ]
+
+
+def _is_upkeep(decision: Decision) -> bool:
+    """Whether what is done is only asked again, which is nothing to tell of."""
+    current = decision.current.finding
+    return current.progress is Progress.DONE and current.action is not None
 
 
 def _stalled(decision: Decision) -> tuple[str, str, str]:
@@ -295,7 +307,7 @@ def _history(
     """
     entries = list(previous)
     current = decision.current.finding
-    telling = current.progress is not Progress.WAITING
+    telling = current.progress is not Progress.WAITING and not _is_upkeep(decision)
     if telling and (not entries or entries[-1].get("event") != current.reason):
         entries.append(
             {"at": _time(now), "event": current.reason, "message": current.message[:512]}

@@ -73,13 +73,10 @@ def _asked(s: Situation) -> Finding:
             after=max(RETRY - age, JOB_RETRY),
             action=action if age >= RETRY else None,
         )
+    shown = f"all that a kill will need was there at {record.checked_at:%Y-%m-%dT%H:%M:%SZ}"
     if age >= INTERVAL:
-        return background("Armed", "asking again for all that a kill will need", action)
-    return done(
-        "Armed",
-        f"all that a kill will need was there at {record.checked_at:%Y-%m-%dT%H:%M:%SZ}",
-        after=INTERVAL - age,
-    )
+        return background("Armed", shown, action)
+    return done("Armed", shown, after=INTERVAL - age)
 
 
 def _census(s: Situation) -> Finding | None:

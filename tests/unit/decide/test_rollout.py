@@ -50,12 +50,12 @@ def test_at_rest_only_the_census_is_taken() -> None:
     sim = Simulation([])
     sim.run_until("Live")
     done = len(sim.actions)
-    for _ in range(900):
+    for _ in range(2700):
         sim.tick()
         sim.step()
     jobs = [a for a in sim.actions[done:] if isinstance(a, RunJob)]
     assert {job.kind for job in jobs} == {JobKind.CENSUS}
-    assert 2 <= len(jobs) <= 4, "every five minutes by default"
+    assert 2 <= len(jobs) <= 4, "every 15 minutes by default"
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.ERROR])
@@ -271,12 +271,27 @@ def conditions(sim: Simulation) -> dict[str, str]:
     return {entry["type"]: entry["status"] for entry in sim.summarized(1)["conditions"]}
 
 
+def test_what_is_asked_again_each_hour_changes_nothing_that_is_told() -> None:
+    def told() -> list[tuple[str, str, str]]:
+        return [(one["type"], one["status"], one["reason"]) for one in status["conditions"]]
+
+    sim = Simulation([])
+    status = sim.summarized(120)
+    assert status["phase"] == "Live"
+    asked, before, history = sim.ledger.way_back, told(), status["history"]
+    for _ in range(3700):
+        status = sim.summarized(1, status)
+        assert told() == before
+    assert status["history"] == history
+    assert sim.ledger.way_back != asked, "it was asked"
+
+
 def test_a_census_that_fails_twice_while_live_takes_armed_away_until_one_succeeds() -> None:
     sim = Simulation([])
     sim.run_until("Live")
     delivered = values_set(sim)
     sim.broken = {JobKind.CENSUS}
-    until(sim, "CensusFailed", 900)
+    until(sim, "CensusFailed", 1200)
     finding = sim.peek().current.finding
     for part in ("a kill would stand still", "OOMKilled", "NetworkPolicies", "quota"):
         assert part in finding.message
@@ -300,7 +315,7 @@ def test_one_census_that_fails_while_live_is_tried_again_and_takes_nothing_away(
     sim.run_until("Live")
     sim.broken = {JobKind.CENSUS}
     broken = 0
-    for _ in range(900):
+    for _ in range(1200):
         decision = sim.step()
         assert decision.current.finding.reason == "Live"
         broken = sum(entry.job.state is JobState.BROKEN for entry in sim.jobs)
@@ -333,18 +348,18 @@ def test_runs_are_counted_while_something_else_that_a_kill_needs_is_missing() ->
     sim.not_armed = ("the API is away",)
     until(sim, "NotArmed", 4000)
     before = len(sim.actions)
-    for _ in range(900):
+    for _ in range(2700):
         assert sim.step().current.finding.reason == "NotArmed"
         sim.tick()
     jobs = [action for action in sim.actions[before:] if isinstance(action, RunJob)]
-    assert 2 <= len(jobs) <= 4, "every five minutes, as ever"
+    assert 2 <= len(jobs) <= 4, "every 15 minutes, as ever"
 
 
 def test_a_census_that_fails_while_live_keeps_no_kill_from_its_beginning() -> None:
     sim = Simulation([])
     sim.run_until("Live")
     sim.broken = {JobKind.CENSUS}
-    until(sim, "CensusFailed", 900)
+    until(sim, "CensusFailed", 1200)
     sim.kill()
     sim.go(5)
     assert values_set(sim)[-1] == "-1"

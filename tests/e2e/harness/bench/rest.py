@@ -42,8 +42,8 @@ from xcom_rollout.stored.ledger_codec import to_config_map
 from xcom_rollout.stored.names import ledger_name
 
 ROLLOUTS = int(os.environ.get("BENCH_ROLLOUTS", "100"))
-INTERVAL = 900
-"""Seconds between two counts of offloaded runs, the default of `spec.census.interval`."""
+INTERVAL = int(os.environ.get("BENCH_INTERVAL", "900"))
+"""Seconds between two counts of offloaded runs; the default is that of `spec.census.interval`."""
 WINDOW = float(os.environ.get("BENCH_WINDOW", str(INTERVAL + 20)))
 """Seconds that are looked at, from the first census on: until the second has ended."""
 HELD_WINDOW = 120
@@ -326,6 +326,7 @@ def _manifest(space: str) -> dict[str, Any]:
     text["metadata"] = {"name": ROLLOUT, "namespace": space}
     # The stand-in for the probe answers no audit, and an operator at rest makes none.
     del text["spec"]["gates"]["audit"]
+    text["spec"]["census"] = {"interval": f"{INTERVAL}s"}
     text["spec"]["delivery"]["helm"]["chart"] = {
         "repository": LOCAL_CHART.repository,
         "name": LOCAL_CHART.name,
