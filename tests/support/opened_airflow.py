@@ -49,7 +49,8 @@ def kube_with(objects: dict[str, dict[str, str]], *, encoded: bool = True) -> Ku
             values = {k: base64.b64encode(v.encode()).decode() for k, v in values.items()}
         return {"data": values}
 
-    return cast("KubeApi", SimpleNamespace(find=find))
+    # Without a cache no version is known.
+    return cast("KubeApi", SimpleNamespace(find=find, known_version=lambda _path: None))
 
 
 def opened(

@@ -160,7 +160,8 @@ def credentials(
     """Return what signs requests to the Airflow at `base`.
 
     Args:
-        memo: keeps what a login gave.
+        memo: keeps what a login gave; and what the Secret holds, at the version that it is known to
+            have without asking.
 
     Raises:
         AirflowError: the Secret is missing, incomplete or unreadable, or the login unknown.
@@ -169,7 +170,16 @@ def credentials(
     kind = login_type(api, version)
     keys = _TOKEN_KEYS if kind == "Bearer" else _USER_KEYS
     secret = api.credentials_secret_ref.name
-    values = _secret_values(kube, namespace, secret, keys, kind)
+    path = object_path(namespace, "secrets", secret)
+    known = kube.known_version(path)
+    values = (
+        memo.get(
+            ("airflow secret", path, known, keys),
+            lambda: _secret_values(kube, namespace, secret, keys, kind),
+        )
+        if known
+        else _secret_values(kube, namespace, secret, keys, kind)
+    )
     words = "keys username and password" if keys == _USER_KEYS else "key token"
     if kind == "Bearer":
         hint = "that the token is still good"

@@ -64,7 +64,8 @@ def rules(api: KubeApi, namespace: str) -> Rules:
     """Return the rules of a namespace by one request (SelfSubjectRulesReview).
 
     Empty where the API server says that it cannot tell them all, as with a webhook that authorizes:
-    what a rule grants, that may refuse. Empty too where this is not to be asked. A rule for objects by name is left out: it tells of these.
+    what a rule grants, that may refuse. Empty too where this may not be asked. A rule for objects
+    by name is left out: it tells of these.
 
     Raises:
         KubeError: the API server could not be asked.

@@ -118,7 +118,10 @@ def airflow(url: str, memo: Memo | None = None, password: str = "p") -> AirflowA
         key: base64.b64encode(value.encode()).decode()
         for key, value in {"username": "u", "password": password}.items()
     }
-    kube = cast("KubeApi", SimpleNamespace(find=lambda _path: {"data": data}))
+    kube = cast(
+        "KubeApi",
+        SimpleNamespace(find=lambda _path: {"data": data}, known_version=lambda _path: None),
+    )
     api = ApiSpec.model_validate(
         {"service": "web", "port": 80, "credentialsSecretRef": {"name": "airflow-api"}}
     )

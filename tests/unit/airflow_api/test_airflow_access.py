@@ -1,8 +1,11 @@
 """Credentials reach the Service that the spec names and nothing else; a redirect is an error."""
 
+import base64
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 import pytest
@@ -20,11 +23,15 @@ from opened_airflow import (
 )
 from set_ups.certificates import Authority
 
+from xcom_rollout.airflow_api import access
 from xcom_rollout.airflow_api.access import address, airflow_http, client_for
 from xcom_rollout.airflow_api.airflow import airflow_version
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.world import AIRFLOW_URL
+
+if TYPE_CHECKING:
+    from xcom_rollout.clients.kube import KubeApi
 
 
 @pytest.fixture
@@ -229,3 +236,29 @@ def test_plain_http_spoken_to_a_port_with_tls_is_named(
         plain = server.url.replace("https", "http")
         with pytest.raises(AirflowError, match=r"check spec.airflow.api.*scheme"):
             airflow_version(airflow_http(), plain)
+
+
+def test_a_secret_is_read_again_where_it_was_changed_and_not_before() -> None:
+    stored, known, read = ["p1"], ["1"], []
+
+    def find(path: str) -> dict[str, Any]:
+        read.append(path)
+        secret = {"username": "u", "password": stored[0]}
+        return {"data": {k: base64.b64encode(v.encode()).decode() for k, v in secret.items()}}
+
+    kube = cast("KubeApi", SimpleNamespace(find=find, known_version=lambda _path: known[0]))
+    memo = Memo()
+
+    def signed() -> str:
+        made = access.credentials(kube, memo, "airflow", api_spec(), "http://web", (2, 11))
+        request = next(made.auth.auth_flow(httpx2.Request("GET", "http://web")))
+        return request.headers["Authorization"]
+
+    first = signed()
+    assert (signed(), len(read)) == (first, 1)
+    stored[0], known[0] = "p2", "2"
+    second = signed()
+    assert second != first
+    assert (signed(), len(read)) == (second, 2)
+    known[0] = ""
+    assert (signed(), len(read)) == (second, 3), "where no version is known it is asked for"
