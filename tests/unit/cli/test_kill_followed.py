@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from simulation import SimRun, Simulation
+from simulation import SimRun, Simulation, spec
 
 from xcom_rollout.api.names import ANNOTATION_KILL
 from xcom_rollout.cli.forecast import forecast
@@ -25,7 +25,7 @@ class Followed:
     """A rollout that offloads, with runs in flight, and its status as the operator writes it."""
 
     def __init__(self) -> None:
-        self.sim = Simulation([])
+        self.sim = Simulation([], the_spec=spec(census={"interval": "5m"}))
         self.status: Status = {}
         self.go("Live")
         self.offloads = self.sim.settings
