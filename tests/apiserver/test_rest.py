@@ -31,9 +31,9 @@ HOUR = timedelta(hours=1)
 _LOG = re.compile(r"^GET pods/xbr-demo-census-[^/]+/log$")
 GOAL = 60
 """Requests to the API server in an hour, for one live rollout at rest, or one whose kill waits."""
-TO_AIRFLOW = 400
-"""Requests to Airflow's API in an hour in which a kill waits: for its version, for a run that goes
-on, and for whether its DAG is paused."""
+TO_AIRFLOW = 1200
+"""Requests to Airflow's API in an hour in which a kill waits: each 10 s for its version, for a run
+that goes on, and for whether its DAG is paused. No watch tells of these, so they are not rarer."""
 HELM = 11
 """Of these those of `helm upgrade --dry-run=server`, once an hour, by the API server's audit log
 (Helm 3.18): they are not over the wire."""

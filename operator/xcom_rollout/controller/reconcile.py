@@ -51,9 +51,11 @@ PATIENT_PASSES: Final = 4
 LONGEST_UNSEEN: Final = timedelta(hours=1)
 """Longest time for which glances at the cache are enough: no cache is believed for ever."""
 LONGEST_HELD: Final = timedelta(minutes=1)
-"""Longest time between passes over a rollout that is held, or whose kill waits, such as for a task.
-They become so rare after an hour or so in which nothing changed, so what is seen late is so by a
-small part of that; and the end of a pod wakes a kill at once."""
+"""Longest time between passes over a held rollout."""
+LONGEST_IN_KILL: Final = timedelta(seconds=10)
+"""The same while a kill waits, such as for a task that takes hours. Most of what it waits for wakes
+nobody: a task of Celery's that ends, an API of Airflow's that answers again, a run that is
+unpaused. Its looks at rest cost the API server nothing, so they need not be rarer."""
 
 STANDING_BY: Final = "StandingBy"
 """Reason of the Event by which an operator tells that another one acts."""
@@ -91,17 +93,20 @@ class Patience:
     def __init__(self) -> None:
         self._calm: dict[Key, int] = {}
 
-    def after(self, key: Key, asked: timedelta, *, calm: bool) -> timedelta:
+    def after(
+        self, key: Key, asked: timedelta, *, calm: bool, longest: timedelta = LONGEST_HELD
+    ) -> timedelta:
         """Return when to look again.
 
         Args:
             calm: whether this pass found the rollout waiting, as the one before, with nothing new.
+            longest: time between passes that is not exceeded for that.
         """
         if not calm:
             self._calm.pop(key, None)
             return asked
         passes = self._calm[key] = self._calm.get(key, 0) + 1
-        slower = min(asked * max(1.0, passes / PATIENT_PASSES), LONGEST_HELD)
+        slower = min(asked * max(1.0, passes / PATIENT_PASSES), longest)
         return max(asked, slower)
 
 
@@ -301,7 +306,9 @@ class Reconciler:
         killing = observed.ledger.kill is not None
         # The way back is in a hurry; what it waits for may take hours all the same.
         waits = progress is Progress.HELD or (killing and progress is Progress.WAITING)
-        after = self.patience.after(key, decision.requeue_after, calm=waits and calm)
+        longest = LONGEST_IN_KILL if killing else LONGEST_HELD
+        asked = decision.requeue_after
+        after = self.patience.after(key, asked, calm=waits and calm, longest=longest)
         return _Rest(over=True, look_again=after)
 
     def _put_off(self, key: Key, decision: Decision, error: Exception) -> bool:

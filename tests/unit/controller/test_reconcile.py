@@ -770,6 +770,18 @@ def killed_in_flight(loop: Loop) -> SimRun:
     return run
 
 
+def test_a_kill_is_looked_at_each_10_s_however_long_it_waits(loop: Loop) -> None:
+    """No watch tells of a task of Celery's that ends, or of an API that answers again."""
+    killed_in_flight(loop)
+    loop.sim.runs[RunKey("etl", "old")] = SimRun(RunKey("etl", "old"), [(9000, 10)])
+    delays = []
+    for _ in range(300):
+        delays.append(loop())
+        loop.sim.tick()
+    assert loop.status["phase"] != "Reverted", "it waits still"
+    assert all(delay is not None and delay <= timedelta(seconds=10) for delay in delays)
+
+
 def test_what_becomes_of_runs_is_acted_on_without_another_look() -> None:
     loop = Loop()
     run = killed_in_flight(loop)
