@@ -25,6 +25,9 @@ class Store:
         self._clock = clock
         self._items: dict[str, dict[str, Json]] = {}
         self._heard = float("-inf")
+        self._in_vain = 0
+        """The version that its watch was waited for in vain: one that is late is not waited for at
+        each read, by everybody, but once."""
         self.version = 0
 
     def replace(self, items: Iterable[Json], version: int) -> None:
@@ -34,7 +37,7 @@ class Store:
             metadata = item["metadata"]
             found.setdefault(metadata.get("namespace", ""), {})[metadata["name"]] = _slim(item)
         with self._lock:
-            self._items, self.version = found, version
+            self._items, self.version, self._in_vain = found, version, 0
             self._told(version)
 
     def put(self, item: Json, version: int) -> None:
@@ -70,8 +73,8 @@ class Store:
     def read(self, namespace: str, at_least: int, wait: float = 0.0) -> list[Json] | None:
         """Return the objects of a namespace, of all for an empty one.
 
-        None where the store may be behind `at_least`, after having waited for its watch for at
-        most `wait` seconds.
+        None where the store may be behind `at_least`, after its watch was waited for for at most
+        `wait` seconds; or not, where it is late already.
         """
         with self._lock:
             if not self._serves(at_least, wait):
@@ -85,7 +88,8 @@ class Store:
         """Return whether the store knows, and the object; None where there is none.
 
         Args:
-            wait: seconds for which its watch is waited for at most, where it is behind.
+            wait: seconds for which its watch is waited for at most, where it is behind and not
+                known to be late.
         """
         with self._lock:
             if not self._serves(at_least, wait):
@@ -97,10 +101,13 @@ class Store:
         self._lock.notify_all()
 
     def _serves(self, at_least: int, wait: float) -> bool:
-        if self._believed() and self.version < at_least and wait > 0:
-            self._lock.wait_for(
+        behind = self._believed() and self.version < at_least
+        if behind and wait > 0 and self.version >= self._in_vain:
+            told = self._lock.wait_for(
                 lambda: self.version >= at_least or not self._believed(), timeout=wait
             )
+            if not told:
+                self._in_vain = max(self._in_vain, at_least)
         return self._believed() and self.version >= at_least
 
     def _believed(self) -> bool:

@@ -134,3 +134,16 @@ def test_one_whose_watch_is_lost_is_not_waited_for() -> None:
     threading.Timer(0.05, store.lost).start()
     assert store.read("n", 8, wait=20) is None
     assert store.read("n", 8, wait=20) is None
+
+
+def test_a_watch_that_was_waited_for_in_vain_is_not_waited_for_again_until_it_has_caught_up() -> None:
+    store = Store()
+    store.replace([item("a")], 7)
+    assert store.read("n", 8, wait=0.01) is None
+    assert store.read("n", 8, wait=60) is None
+    assert store.find("n", "a", 9, wait=60) == (False, None), "nor for what is newer still"
+    store.bookmark(8)
+    told = threading.Timer(0.05, lambda: store.bookmark(9))
+    told.start()
+    assert store.read("n", 9, wait=20) is not None
+    told.join()
