@@ -72,7 +72,10 @@ def _publish(world: World, rollout: Rollout, name: str, content: Json) -> None:
     if present is None:
         world.api.create(config_map_path(rollout.namespace), body)
         return
-    if any((present.get(key) or {}) != content[key] for key in ("data", "binaryData")):
+    other = any((present.get(key) or {}) != content[key] for key in ("data", "binaryData"))
+    # One of a rollout that was deleted, and made again since, would be deleted after it.
+    owners = present["metadata"].get("ownerReferences") or ()
+    if other or all(each.get("uid") != rollout.uid for each in owners):
         body["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
         present = world.api.replace(path, body)
     world.memo.put(seen, (*holds, present["metadata"]["resourceVersion"]))
