@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from xcom_rollout.clients.errors import Forbidden
+from xcom_rollout.clients.errors import KubeError
 from xcom_rollout.clients.kube import KubeApi
 
 _RULES: Final = "apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
@@ -64,11 +64,9 @@ def rules(api: KubeApi, namespace: str) -> Rules:
     """Return the rules of a namespace by one request (SelfSubjectRulesReview).
 
     Empty where the API server says that it cannot tell them all, as with a webhook that authorizes:
-    what a rule grants, that may refuse. Empty too where this may not be asked. A rule for objects
-    by name is left out: it tells of these.
-
-    Raises:
-        KubeError: the API server could not be asked.
+    what a rule grants, that may refuse. Empty too where this is not answered, as by a proxy that
+    does not know it: each right is asked for then. A rule for objects by name is left out: it tells
+    of these.
     """
     review = {
         "apiVersion": "authorization.k8s.io/v1",
@@ -77,7 +75,7 @@ def rules(api: KubeApi, namespace: str) -> Rules:
     }
     try:
         status = api.review(_RULES, review).get("status") or {}
-    except Forbidden:
+    except KubeError:
         return Rules()
     if status.get("incomplete") or status.get("evaluationError"):
         return Rules()

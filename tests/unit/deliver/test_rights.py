@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcom_rollout.clients.errors import Forbidden
+from xcom_rollout.clients.errors import Forbidden, KubeError
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.deliver.rights import GIVEN_BY_CHART, MissingRight, beyond_chart, missing
@@ -80,8 +80,8 @@ class Authorizer:
     def review(self, _path: str, body: Json) -> Json:
         if body["kind"] == "SelfSubjectRulesReview":
             self.places.append(body["spec"]["namespace"])
-            if self.rules.get("forbidden"):
-                raise Forbidden("no rules for you")
+            if "error" in self.rules:
+                raise self.rules["error"]
             return {"status": self.rules}
         of: dict[str, Any] = body["spec"]["resourceAttributes"]
         right = (of["group"], of["resource"], of.get("namespace", ""), of["verb"])
@@ -206,8 +206,9 @@ def test_rules_that_may_not_be_all_there_is_are_not_believed(unsure: Json) -> No
     assert by_rules(EVERYTHING, **unsure).asked == ASKED
 
 
-def test_rules_that_cannot_be_asked_for_are_none() -> None:
-    assert by_rules(EVERYTHING, forbidden=True).asked == ASKED
+@pytest.mark.parametrize("error", [Forbidden("no rules for you"), KubeError("404, by a proxy")])
+def test_rules_that_cannot_be_asked_for_are_none(error: KubeError) -> None:
+    assert by_rules(EVERYTHING, error=error).asked == ASKED
 
 
 def test_a_rule_for_objects_by_name_grants_nothing_for_all() -> None:
