@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-
 from simulation.operator import spec
 
 from xcom_rollout.act.write_ledger import write_ledger

@@ -136,7 +136,7 @@ def test_one_whose_watch_is_lost_is_not_waited_for() -> None:
     assert store.read("n", 8, wait=20) is None
 
 
-def test_a_watch_that_was_waited_for_in_vain_is_not_waited_for_again_until_it_has_caught_up() -> None:
+def test_a_watch_that_was_waited_for_in_vain_is_waited_for_when_it_has_caught_up() -> None:
     store = Store()
     store.replace([item("a")], 7)
     assert store.read("n", 8, wait=0.01) is None
