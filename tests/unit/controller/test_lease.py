@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
@@ -37,6 +38,8 @@ class Cluster:
     objects: dict[str, Json] = field(default_factory=dict)
     requests: int = 0
     trouble: KubeError | None = None
+    answer_lost: bool = False
+    """Whether what is replaced is stored, and nobody is told."""
     ending: bool = False
     """Whether the namespace is being deleted."""
 
@@ -63,6 +66,8 @@ class Cluster:
         if there != body["metadata"].get("resourceVersion"):
             raise Conflict("changed")
         self.store(path, body)
+        if self.answer_lost:
+            raise KubeError("no answer")
         return copy.deepcopy(self.objects[path])
 
     def store(self, path: str, body: Json) -> None:
@@ -152,6 +157,33 @@ def test_each_later_renewal_is_one_request_and_is_refused_where_another_has_writ
     cluster.objects["api/v1/namespaces/ops/pods/two"] = {}
     with pytest.raises(StandsBy, match="two holds the Lease"):
         leases.hold("airflow")
+
+
+@pytest.mark.parametrize("by_hand", ["deleted", "annotated", "answer lost"])
+def test_one_that_is_not_as_it_was_written_is_read_and_taken_again(
+    cluster: Cluster, by_hand: str
+) -> None:
+    leases = cluster.leases(ONE)
+    leases.hold("airflow")
+    cluster.time += RENEWAL
+    leases.hold("airflow")  # now its version is known
+    if by_hand == "deleted":
+        del cluster.objects[LEASE]
+    elif by_hand == "annotated":
+        cluster.requests += 1
+        cluster.store(LEASE, cluster.objects[LEASE])
+    else:
+        cluster.answer_lost = True
+    cluster.time += RENEWAL
+    with pytest.raises(Conflict) if by_hand != "answer lost" else nullcontext():
+        leases.hold("airflow")
+    cluster.answer_lost = False
+    leases.hold("airflow")
+    assert cluster.objects[LEASE]["spec"]["holderIdentity"] == "one"
+    with pytest.raises(StandsBy):
+        cluster.leases(Holder("two")).hold("airflow")
+    cluster.time += RENEWAL
+    leases.hold("airflow")
 
 
 def test_one_that_cannot_renew_begins_nothing_that_could_outlast_its_time(cluster: Cluster) -> None:
