@@ -24,7 +24,6 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -35,7 +34,6 @@ from xcom_rollout.clients.errors import (
     ActionFailed,
     Conflict,
     HelmError,
-    KubeError,
     Malformed,
     NotInspected,
     SecretRotated,
@@ -53,6 +51,7 @@ from xcom_rollout.decide.settings import (
 from xcom_rollout.deliver import rights
 from xcom_rollout.deliver.airflow_config import AirflowConfig, ValuesPath, airflow_config
 from xcom_rollout.deliver.chart import archive_of, content_digest
+from xcom_rollout.deliver.earlier import Revisions
 from xcom_rollout.deliver.kept_chart import ChartShelf, ChartState, write_whole
 from xcom_rollout.deliver.keys import merged_below, present_keys
 from xcom_rollout.deliver.manifests import (
@@ -63,12 +62,14 @@ from xcom_rollout.deliver.manifests import (
     name_some,
     rotated,
 )
+from xcom_rollout.deliver.marks import maker_of, mark_of, marked
 from xcom_rollout.deliver.owners import foreign_owner
+from xcom_rollout.deliver.refusals import not_ours, not_taken
 from xcom_rollout.deliver.release import (
+    HISTORY,
     StoredRelease,
     config_maps,
     decode_record,
-    decode_release,
     list_revisions,
     newest_release,
     revision_of,
@@ -79,8 +80,6 @@ from xcom_rollout.release.objects import list_workloads
 from xcom_rollout.stored.names import config_map_path
 from xcom_rollout.world import World
 
-HISTORY: Final = 10
-"""Revisions that Helm keeps by default; the operator never lets it keep fewer than there are."""
 INTERRUPTED: Final = ("pending-upgrade", "pending-rollback")
 """States in which a Helm process of the operator leaves a revision when it is killed."""
 _BUSY: Final = "another operation (install/upgrade/rollback) is in progress"
@@ -285,10 +284,12 @@ class HelmDelivery:
         """
         stored = self._deliverable(way_back=True)
         self._expect(stored, from_revision)
-        target, changed = self._earlier(stored, settings)
+        revisions = Revisions(self.world.api, self.rollout.namespace, self._values_path)
+        target, changed = revisions.to_roll_back_to(stored, self._manifest(stored), settings)
         self._remove_failed(keep=target)
         self._expect_still(stored)
-        with self._marked(target, mark_of(self.world.instance, stored.revision + 1)):
+        mark = mark_of(self.world.instance, stored.revision + 1)
+        with marked(self.world.api, self.rollout.namespace, target, mark):
             self._run(
                 (
                     *("rollback", stored.name, str(target.revision)),
@@ -463,7 +464,7 @@ class HelmDelivery:
                 f"release was made of ({rendered.chart_digest[:12]}, {stored.chart_digest[:12]}): "
                 "name the repository that the release came from"
             )
-        return self._not_ours(stored, stopped) if stopped else ""
+        return not_ours(stored, stopped) if stopped else ""
 
     def _rendered(self, stored: StoredRelease, chart: Path, settings: BackendSettings) -> Rendered:
         """Render as a real upgrade would, with the cluster at hand."""
@@ -509,7 +510,7 @@ class HelmDelivery:
             settings = replace(settings, as_written=kept)
             manifest, made, wrong = self._render_and_compare(stored, chart, settings)
         if wrong:
-            raise ActionFailed(_not_taken(stored, settings, wrong, made))
+            raise ActionFailed(not_taken(stored, settings, wrong, made))
         return settings, manifest
 
     def _render_and_compare(
@@ -585,7 +586,7 @@ class HelmDelivery:
         """
         stopped = blocking(found)
         if stopped:
-            raise ActionFailed(self._not_ours(stored, stopped))
+            raise ActionFailed(not_ours(stored, stopped))
         changed = rotated(found)
         if not changed:
             return ""
@@ -632,27 +633,6 @@ class HelmDelivery:
         except WorldError:
             return ""
         return f". Missing rights: {rights.describe(found)}" if found else ""
-
-    def _not_ours(self, stored: StoredRelease, stopped: Sequence[Difference]) -> str:
-        anew = [one for one in stopped if one.anew]
-        others = [one for one in stopped if not one.anew]
-        why = []
-        if others:
-            why.append(
-                f"a helm upgrade with the chart and the values of revision {stored.revision} would "
-                f"change more than the XCom options: {name_some(others)}. The release was made "
-                "with something else on top (a post-renderer, a changed chart, another Helm "
-                "operation), or a template reads the date or the cluster; put that into the "
-                "chart's values, upgrade the release once yourself, and it goes on"
-            )
-        if anew:
-            why.append(
-                f"the chart makes {name_some(anew, how='anew at each render')} (a random text, or "
-                "the time, in a template), so each delivery would change more than the XCom "
-                "options. Give it a fixed value in the chart's values and upgrade the release once "
-                "yourself, or make it an annotation of a pod template, where it stops nothing"
-            )
-        return f"release {stored.name}: {'. Besides, '.join(why)}"
 
     # -- helm ----------------------------------------------------------------------------------
 
@@ -788,156 +768,6 @@ class HelmDelivery:
             raise type(error)(
                 f"{error.message}. The last resort failed too: {second.message}"
             ) from error
-
-    def _earlier(
-        self, stored: StoredRelease, settings: BackendSettings
-    ) -> tuple[StoredRelease, Sequence[Difference]]:
-        """Return the revision to roll back to, and the keys that it has otherwise.
-
-        To look for one with the keys of now never costs a kill the one at hand: what failed is no
-        better than that, what cannot be read is left out, and few more are looked at.
-
-        Raises:
-            ActionFailed: there is none.
-        """
-        api, namespace = self.world.api, self.rollout.namespace
-        manifest, obstacles = self._manifest(stored), []
-        at_hand: tuple[StoredRelease, Sequence[Difference]] | None = None
-        more = HISTORY
-        listed = reversed(list_revisions(api, namespace, stored.name))
-        # One that failed may do, if there is no other: that of the upgrade just tried, for one.
-        for metadata in sorted(listed, key=lambda found: _status(found) == "failed"):
-            if _status(metadata) not in ("superseded", "deployed", "failed"):
-                continue
-            if at_hand is not None:
-                if more == 0 or (_status(metadata) == "failed" and at_hand[0].status != "failed"):
-                    break
-                more -= 1
-            try:
-                secret = api.find(secrets_path(namespace, metadata["name"]))
-                if secret is None:
-                    continue
-                candidate = decode_release(secret, self._values_path)
-                other = str(decode_record(secret).get("manifest") or "")
-            except Malformed as error:
-                obstacles.append(error.message)
-                continue
-            except KubeError as error:
-                if at_hand is None:
-                    raise
-                log.warning("no other revision is looked at: %s", error.message)
-                break
-            if candidate.airflow.problem:
-                continue  # what the values alone say is no ground to apply it
-            if candidate.settings != settings or (
-                candidate.chart_name,
-                candidate.chart_version,
-            ) != (stored.chart_name, stored.chart_version):
-                continue
-            found = differences(manifest, other)
-            if _same_but_for(settings, stored, candidate):
-                # Nobody changed anything between them: the chart itself makes it anew.
-                found = mark_anew(found, manifest, other)
-            stopped, changed = blocking(found), rotated(found)
-            if stopped:
-                obstacles.append(
-                    f"revision {candidate.revision} also differs: {name_some(stopped)}"
-                )
-            elif not changed:
-                return candidate, ()
-            elif at_hand is None:
-                at_hand = candidate, changed
-        if at_hand is not None:
-            return at_hand
-        why = "; ".join(obstacles) or "none has these settings and this chart"
-        raise ActionFailed(
-            f"release {stored.name} has no revision to roll back to for the "
-            f"{settings.describe()}: {why}. If one will do, take it with: helm rollback "
-            f"{stored.name} REVISION -n {namespace} --no-hooks"
-        )
-
-    @contextmanager
-    def _marked(self, target: StoredRelease, mark: str) -> Iterator[None]:
-        """Let the revision that a rollback to `target` makes have the operator's mark.
-
-        `helm rollback` takes no labels: it hands down those of the target. There the mark counts
-        for nothing, as its number is that of another revision.
-        """
-        self._label(target.secret, mark)
-        try:
-            yield
-        finally:
-            self._label(target.secret, target.mark)
-
-    def _label(self, secret: str, mark: str) -> None:
-        path = secrets_path(self.rollout.namespace, secret)
-        found = self.world.api.find(path)
-        if found is None:
-            return
-        labels = found["metadata"].setdefault("labels", {})
-        if labels.get(names.LABEL_DELIVERY, "") == mark:
-            return
-        labels.pop(names.LABEL_DELIVERY, None)
-        if mark:
-            labels[names.LABEL_DELIVERY] = mark
-        self.world.api.replace(path, found)
-
-
-def _same_but_for(settings: BackendSettings, one: StoredRelease, other: StoredRelease) -> bool:
-    """Tell whether two revisions were made of the same, but for the settings that a flip owns."""
-    try:
-        values = [
-            write_settings(each.values, settings, each.options, each.airflow.path)
-            for each in (one, other)
-        ]
-    except ValuesError:
-        return False
-    return one.chart_digest == other.chart_digest and values[0] == values[1]
-
-
-def _not_taken(
-    stored: StoredRelease, settings: BackendSettings, wrong: Sequence[str], made: AirflowConfig
-) -> str:
-    """Return that the chart makes something else of these options, and what to do."""
-    asked, path = settings.by_option, stored.airflow.path
-    places = ", ".join(
-        f"{place_of(option, path)} ({asked[option] or 'not set'})" for option in wrong
-    )
-    if made.made_by is not None and made.made_by != path:
-        named = ".".join(made.made_by)
-        remedy = (
-            f"airflow.cfg is made by the chart whose values are below {named}: write that into "
-            "spec.delivery.helm.valuesPath"
-            if named
-            else "airflow.cfg is made by that chart itself: take spec.delivery.helm.valuesPath out"
-        )
-    else:
-        remedy = (
-            "if a template or another value decides, let it take config.<section>.<option>, as "
-            "Airflow's own chart does; if Airflow's chart is another one below it, name the key of "
-            "its values in spec.delivery.helm.valuesPath (such as airflow)"
-        )
-    return (
-        f"release {stored.name}: airflow.cfg would not hold what is written to {places} in the "
-        f"values of the chart {stored.chart_name} {stored.chart_version}; {remedy}"
-    )
-
-
-def _status(metadata: Json) -> str:
-    return str((metadata.get("labels") or {}).get("status", ""))
-
-
-def mark_of(instance: str, revision: int) -> str:
-    """Return the value of the label by which the operator knows its own revisions."""
-    return f"{instance}-r{revision}"
-
-
-def maker_of(stored: StoredRelease, instance: str) -> Maker:
-    """Return who began the revision. Helm hands labels down, hence the number in the mark."""
-    maker, _, revision = stored.mark.rpartition("-r")
-    if revision != str(stored.revision):
-        return Maker.OTHER
-    return Maker.SELF if maker == instance else Maker.OPERATOR
 
 
 def upgrade_arguments(

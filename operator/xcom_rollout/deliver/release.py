@@ -20,6 +20,8 @@ from xcom_rollout.decide.settings import BackendSettings, read_settings
 from xcom_rollout.deliver.airflow_config import AirflowConfig, ValuesPath, airflow_config
 from xcom_rollout.deliver.chart import content_digest, dependencies
 
+HISTORY: Final = 10
+"""Revisions that Helm keeps by default; the operator never lets it keep fewer than there are."""
 _UNREADABLE: Final = (
     AttributeError,
     KeyError,

@@ -1,0 +1,59 @@
+"""Why a release cannot be delivered to as it is, in words for people, with what to do."""
+
+from collections.abc import Sequence
+
+from xcom_rollout.decide.settings import BackendSettings, place_of
+from xcom_rollout.deliver.airflow_config import AirflowConfig
+from xcom_rollout.deliver.manifests import Difference, name_some
+from xcom_rollout.deliver.release import StoredRelease
+
+
+def not_ours(stored: StoredRelease, stopped: Sequence[Difference]) -> str:
+    """Return that a delivery would change what is not the flip's to change, and what to do."""
+    anew = [one for one in stopped if one.anew]
+    others = [one for one in stopped if not one.anew]
+    why = []
+    if others:
+        why.append(
+            f"a helm upgrade with the chart and the values of revision {stored.revision} would "
+            f"change more than the XCom options: {name_some(others)}. The release was made "
+            "with something else on top (a post-renderer, a changed chart, another Helm "
+            "operation), or a template reads the date or the cluster; put that into the "
+            "chart's values, upgrade the release once yourself, and it goes on"
+        )
+    if anew:
+        why.append(
+            f"the chart makes {name_some(anew, how='anew at each render')} (a random text, or "
+            "the time, in a template), so each delivery would change more than the XCom "
+            "options. Give it a fixed value in the chart's values and upgrade the release once "
+            "yourself, or make it an annotation of a pod template, where it stops nothing"
+        )
+    return f"release {stored.name}: {'. Besides, '.join(why)}"
+
+
+def not_taken(
+    stored: StoredRelease, settings: BackendSettings, wrong: Sequence[str], made: AirflowConfig
+) -> str:
+    """Return that the chart makes something else of these options, and what to do."""
+    asked, path = settings.by_option, stored.airflow.path
+    places = ", ".join(
+        f"{place_of(option, path)} ({asked[option] or 'not set'})" for option in wrong
+    )
+    if made.made_by is not None and made.made_by != path:
+        named = ".".join(made.made_by)
+        remedy = (
+            f"airflow.cfg is made by the chart whose values are below {named}: write that into "
+            "spec.delivery.helm.valuesPath"
+            if named
+            else "airflow.cfg is made by that chart itself: take spec.delivery.helm.valuesPath out"
+        )
+    else:
+        remedy = (
+            "if a template or another value decides, let it take config.<section>.<option>, as "
+            "Airflow's own chart does; if Airflow's chart is another one below it, name the key of "
+            "its values in spec.delivery.helm.valuesPath (such as airflow)"
+        )
+    return (
+        f"release {stored.name}: airflow.cfg would not hold what is written to {places} in the "
+        f"values of the chart {stored.chart_name} {stored.chart_version}; {remedy}"
+    )
