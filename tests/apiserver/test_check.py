@@ -204,7 +204,7 @@ def test_airflow_3_with_what_a_company_adds(server: ApiServer, place: Place) -> 
     assert "tasks" in found["task pods: namespaces"]["remedy"]
     assert "pgbouncer" in found["network policies"]["found"]
     keys = found["Airflow 3 keys"]
-    assert (keys["group"], "jwtSecret" in keys["found"]) == ("Told later by the proof", True)
+    assert (keys["group"], "jwtSecret" in keys["found"]) == ("Change first", True)
     assert found["readers"]["found"].count("api-server") == 1
 
 
