@@ -13,30 +13,19 @@ from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.deliver.earlier import Revisions
 from xcom_rollout.deliver.release import HISTORY, StoredRelease, decode_record, decode_release
 
-MANIFEST = """---
+CONFIG = """---
 # Source: airflow/templates/configmap.yaml
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: airflow-config}
-data:
-  airflow.cfg: |
-    [core]
-    xcom_backend = x
----
-apiVersion: v1
-kind: Service
-metadata: {name: airflow-webserver}
----
+metadata: {{name: config-{place}}}
+data: {{airflow.cfg: "[core]\\nxcom_backend = {backend}"}}
 """
 
 
 def revision(number: int, *backends: str, more: str = "", status: str = "superseded") -> Json:
     """Return a revision without values, whose chart makes an airflow.cfg of each of these."""
     manifest = "".join(
-        MANIFEST.replace("xcom_backend = x", f"xcom_backend = {backend}").replace(
-            "airflow-config", f"config-{place}"
-        )
-        for place, backend in enumerate(backends)
+        CONFIG.format(place=place, backend=backend) for place, backend in enumerate(backends)
     )
     record = {
         "name": "rel",
