@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.observed import Maker
 from xcom_rollout.decide.settings import BackendSettings, object_storage
+from xcom_rollout.deliver.earlier import Revisions
 from xcom_rollout.deliver.helm import HelmDelivery
 from xcom_rollout.deliver.release import decode_record
 
@@ -263,16 +265,21 @@ def test_a_release_that_moved_on_is_left_alone(bench: Bench) -> None:
 
 
 def upgrade_at(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str, *, before: bool = False
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    *,
+    of: type[HelmDelivery | Revisions] = HelmDelivery,
+    before: bool = False,
 ) -> None:
-    """Let somebody upgrade the release just after a method of `HelmDelivery`, or before it."""
-    read = getattr(HelmDelivery, method)
+    """Let somebody upgrade the release just after a method, or before it."""
+    read = getattr(of, method)
 
     def upgrade() -> None:
         repository = ("--repo", bench.repository, "--version", "1.0.0")
         bench.helm("upgrade", "rel", "small", "--no-hooks", *repository, values={"size": 7})
 
-    def meddle(self: HelmDelivery, *words: Any) -> Any:
+    def meddle(self: object, *words: Any) -> Any:
         if before:
             upgrade()
         found = read(self, *words)
@@ -280,7 +287,7 @@ def upgrade_at(
             upgrade()
         return found
 
-    monkeypatch.setattr(HelmDelivery, method, meddle)
+    monkeypatch.setattr(of, method, meddle)
 
 
 @pytest.mark.parametrize("way_back", [False, True])
@@ -686,6 +693,7 @@ def test_a_label_that_is_another_at_each_render_is_named_with_its_cause(
     bench: Bench, tmp_path: Path, made: str
 ) -> None:
     install_chart(bench, tmp_path, CONFIG + DEPLOYMENT % (made, "x"))
+    time.sleep(1)  # the time has another second by then
     (said,) = bench.delivery().forecast(TARGET)
     assert "Deployment rel-scheduler metadata.labels.made anew at each render" in said
     assert "post-renderer" not in said
@@ -761,7 +769,7 @@ def test_an_upgrade_that_somebody_makes_while_a_revision_is_looked_for_is_not_ro
 ) -> None:
     bench.install()
     bench.delivery().apply(TARGET, 1)
-    upgrade_at(bench, monkeypatch, "_earlier")
+    upgrade_at(bench, monkeypatch, "to_roll_back_to", of=Revisions)
     with pytest.raises(Conflict, match="at revision 3, and this was decided on revision 2"):
         bench.delivery().roll_back(DATABASE, 2)
     assert bench.data()["size"] == "7"
