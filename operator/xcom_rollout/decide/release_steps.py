@@ -1,6 +1,6 @@
 """Steps that both tables share: whose release it is, and how it stands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -247,8 +247,7 @@ def no_longer_patient(
         if s.now - since < RESTART_PATIENCE:
             return finding
         return hold("PodsNotReplaced", finding.message, after=READER_RETRY)
-    moved = [each.restless_since for each in rolling]
-    since = max([since, *filter(None, moved)])
+    since = _restless_since(rolling, since)
     if s.now - since < ROLL_PATIENCE:
         return finding
     seconds = int((s.now - since).total_seconds())
@@ -262,7 +261,7 @@ def no_longer_patient(
     )
 
 
-def web_server_rolls(s: Situation, since: datetime | None) -> bool:
+def web_server_rolls(s: Situation, since: datetime) -> bool:
     """Return whether the pods that answer Airflow's API are being replaced, and not for long yet.
 
     Every delivery replaces them, and with one replica, or a node at its limit, nothing answers
@@ -272,8 +271,12 @@ def web_server_rolls(s: Situation, since: datetime | None) -> bool:
         since: when the configuration was delivered.
     """
     rolling = [load for load in s.observed.workloads if load.component in WEB and not load.rolled]
-    begun = [since, *(load.restless_since for load in rolling)]
-    return bool(rolling) and s.now - max(filter(None, begun), default=s.now) < ROLL_PATIENCE
+    return bool(rolling) and s.now - _restless_since(rolling, since) < ROLL_PATIENCE
+
+
+def _restless_since(rolling: Iterable[Workload], since: datetime) -> datetime:
+    """Return since when these workloads are as they are, after a delivery at `since`."""
+    return max([since, *filter(None, (load.restless_since for load in rolling))])
 
 
 def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:

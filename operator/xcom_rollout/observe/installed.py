@@ -27,6 +27,7 @@ from xcom_rollout.decide.check.starting import Start, manifest, rollout_name
 from xcom_rollout.decide.executors import unsupported
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Ledger
 from xcom_rollout.decide.observed import Observed, Release, Rollout
+from xcom_rollout.decide.release_steps import WEB
 from xcom_rollout.deliver import rights
 from xcom_rollout.deliver.helm import HelmDelivery
 from xcom_rollout.deliver.owners import foreign_owner
@@ -60,8 +61,6 @@ from xcom_rollout.world import World
 
 T = TypeVar("T")
 
-_WEB: Final = ("api-server", "webserver")
-"""Components whose Service answers Airflow's REST API."""
 _HTTPS: Final = 443
 
 
@@ -188,7 +187,7 @@ class _Look:
             Part.CONFIG_MAPS,
             lambda: (
                 written_for_scheduler(loads, self._maps),
-                written_for(_WEB, loads, self._maps),
+                written_for(WEB, loads, self._maps),
             ),
         )
         scheduler, web = written or (Written(), Written())
@@ -248,7 +247,7 @@ class _Look:
         return tuple(
             WebService(item["metadata"]["name"], component_of(item), port["port"], _is_https(port))
             for item in listed or ()
-            if component_of(item) in _WEB
+            if component_of(item) in WEB
             for port in (item["spec"].get("ports") or [])[:1]
         )
 
