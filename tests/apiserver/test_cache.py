@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from standin.bench import Bench
 from harness.apiserver import ApiServer
 from harness.waiting import NotYetError, wait_for
 from xcom_rollout.cache import Cache, CachedKube
+from xcom_rollout.cache.collections import WATCHED
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.observe import observe
@@ -188,6 +190,24 @@ def test_one_watch_of_all_namespaces_serves_each(
         assert "there" in everything
     finally:
         seen.cache.stop()
+
+
+def test_at_its_end_no_thread_is_left_that_reads_from_a_connection(
+    server: ApiServer, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = begin(KubeConfig.from_file(server.kubeconfig))
+    before = set(threading.enumerate())
+    seen.cache.begin(namespace)
+    path = maps(namespace)
+    wait_for("the watch", lambda: seen.is_served(path, metadata_only=True), 20, interval=0.1)
+    assert set(threading.enumerate()) - before
+    seen.cache.stop()
+    assert set(threading.enumerate()) <= before
+    assert caplog.messages == [], "an end that was asked for is no watch that was lost"
+    assert not seen.is_served(path, metadata_only=True), "what nobody watches serves nobody"
+    seen.cache.watch(WATCHED[0], "later")
+    seen.cache.stop()
+    assert set(threading.enumerate()) <= before, "nor one that began meanwhile"
 
 
 def test_without_the_right_to_watch_it_asks_and_says_so(

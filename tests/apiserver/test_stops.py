@@ -25,6 +25,7 @@ from standin.place import THRESHOLD, VALUES
 from standin.story import Outcome, RunSeen, Tellers, Told, tell
 
 T = TypeVar("T")
+SINGLE = os.environ.get("STOPS") == "single"
 STRIDE = 2
 DOWNTIME = 5
 """Ticks until the operator runs again: enough for a run that was cleared to come to its end."""
@@ -55,7 +56,7 @@ def test_without_a_fault_all_is_as_promised(undisturbed: Told[Outcome]) -> None:
     assert undisturbed.errors == []
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200 if SINGLE else 900)
 def test_stop_after_every_write(
     undisturbed: Told[Outcome], tellers: Tellers, subtests: pytest.Subtests
 ) -> None:
@@ -134,7 +135,7 @@ def test_a_gate_on_the_build_holds_an_operator_that_is_stopped_after_every_write
 
 
 def _stories(writes: int) -> Mapping[str, Stops]:
-    if os.environ.get("STOPS") == "single":
+    if SINGLE:
         return {
             f"stopped after write {number}": Stops((number,), DOWNTIME)
             for number in range(1, writes + 1)

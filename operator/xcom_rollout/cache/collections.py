@@ -149,10 +149,18 @@ class Cache:
         return tuple(f"{each.name}: {each.trouble}" for each in reflectors if each.trouble)
 
     def stop(self) -> None:
-        """End all watches, as soon as they say a word."""
+        """End all watches for good; after it their connections may be closed.
+
+        Not before: a thread that reads from a connection which was closed under it eats the first
+        bytes of whatever is opened next.
+        """
         with self._lock:
-            for reflector in self._reflectors.values():
-                reflector.stop()
+            reflectors = tuple(self._reflectors.values())
+        for reflector in reflectors:
+            reflector.stop()
+        self._api.end_watches()
+        for reflector in reflectors:
+            reflector.join()
 
 
 def serving(plural: str, api_version: str, selector: Selector) -> Collection | None:

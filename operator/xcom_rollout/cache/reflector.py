@@ -77,8 +77,12 @@ class Reflector:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask for the end; the thread is a daemon, for a watch cannot be interrupted."""
+        """Ask for the end. A watch that waits for a word has to be ended beside it."""
         self._ended.set()
+
+    def join(self) -> None:
+        """Wait until the end."""
+        self._thread.join()
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -135,6 +139,8 @@ class Reflector:
     def _failed(self, error: Exception) -> None:
         self.store.lost()
         self.store.version = 0
+        if self._ended.is_set():
+            return
         self._failures += 1
         self.trouble = str(error)
         if self._failures == 1:

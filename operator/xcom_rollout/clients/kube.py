@@ -21,7 +21,7 @@ from lightkube.core.generic_client import BasicRequest
 from xcom_rollout.api import names
 from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Forbidden, KubeError
 from xcom_rollout.clients.kube_path import checked, object_path
-from xcom_rollout.clients.websocket import close_orderly
+from xcom_rollout.clients.streams import OpenStreams, close_orderly
 
 Json = dict[str, Any]
 Listed = tuple[list[Json], int]
@@ -83,6 +83,7 @@ class KubeApi:
         self.versions = versions or Versions()
         hooks = client._client._client.event_hooks["response"]
         hooks += [hook for hook in (_read_refusal, close_orderly) if hook not in hooks]
+        self._watches = OpenStreams()
 
     @property
     def client(self) -> lightkube.Client:
@@ -171,6 +172,10 @@ class KubeApi:
                     said = event["object"].get("message")
                     raise KubeError(f"watching {path}: {said}", RETRY_SOON)
                 yield event
+
+    def end_watches(self) -> None:
+        """End all watches, those that begin later too; each raises `KubeError` in its thread."""
+        self._watches.end()
 
     def known_version(self, path: str) -> str | None:
         """Return the resourceVersion of the object where it is known without asking.
@@ -326,7 +331,8 @@ class KubeApi:
                 if response.is_error:
                     response.read()
                     raise _refused(response, path)
-                yield _lines(response)
+                with self._watches.reading(response):
+                    yield _lines(response)
             finally:
                 response.close()
         except httpx2.HTTPError as error:

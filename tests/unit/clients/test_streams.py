@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from httpcore2._backends.sync import SyncStream
 
-from xcom_rollout.clients.websocket import OrderlyStream, close_orderly
+from xcom_rollout.clients.streams import OpenStreams, OrderlyStream, close_orderly
 
 
 class Watched(SyncStream):
@@ -76,3 +76,34 @@ def test_only_what_becomes_a_websocket_is_changed() -> None:
         upgraded = httpx2.Response(101, extensions={"network_stream": inner})
         close_orderly(upgraded)
         assert isinstance(upgraded.extensions["network_stream"], OrderlyStream)
+
+
+def test_what_is_read_is_ended_and_left_to_its_reader_to_close() -> None:
+    streams = OpenStreams()
+    ours, theirs = socket.socketpair()
+    inner = Watched(ours)
+    response = httpx2.Response(200, extensions={"network_stream": inner})
+    got: list[bytes] = []
+
+    def read() -> None:
+        with streams.reading(response):
+            got.append(inner.read(100))
+
+    with ours, theirs:
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert inner.begun.wait(10)
+        streams.end()
+        reader.join(10)
+        assert not reader.is_alive()
+        assert got == [b""]
+        assert inner.closed_while_read is None
+
+
+def test_what_is_read_after_the_end_of_all_ends_at_once() -> None:
+    streams = OpenStreams()
+    streams.end()
+    ours, theirs = socket.socketpair()
+    response = httpx2.Response(200, extensions={"network_stream": SyncStream(ours)})
+    with ours, theirs, streams.reading(response):
+        assert ours.recv(100) == b""
