@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from xcom_rollout.decide.ledger import BuildQuestion, Component, Ledger, RunKey
-from xcom_rollout.decide.observed import JobKind
+from xcom_rollout.decide.observed import Attempt, JobKind
 from xcom_rollout.decide.settings import BackendSettings
 
 
@@ -170,6 +170,19 @@ class TaskPod:
 
 
 @dataclass(frozen=True)
+class EndAttempts:
+    """End these processes in workers by force, each unless another one has its number by now.
+
+    They belong to runs that were stopped some time ago: whoever should have ended them has not.
+    """
+
+    attempts: tuple[Attempt, ...]
+
+    def describe(self) -> str:
+        return f"end {len(self.attempts)} processes of stopped runs in workers"
+
+
+@dataclass(frozen=True)
 class DeletePods:
     """Delete task pods with their own grace period, so that `on_kill` of their operators runs.
 
@@ -217,6 +230,7 @@ Action = (
     | UnpauseDags
     | StopRuns
     | DeletePods
+    | EndAttempts
     | ClearRuns
     | SetFinalizer
     | EndStandby

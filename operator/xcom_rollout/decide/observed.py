@@ -142,6 +142,22 @@ class Pod:
     """When a terminating pod should have ended: its deletion plus its grace period."""
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A process of a task in a worker, whose pod lives on when it ends."""
+
+    pod: str
+    pod_uid: str
+    pid: int
+    """As the pod counts."""
+    started: int
+    """Clock ticks from the boot of the machine to its start: with `pid` it names one process."""
+    title: str
+    """As the process calls itself, for people."""
+    run: RunKey | None = None
+    """The DAG run that it works for; None where that is not known."""
+
+
 class JobState(StrEnum):
     RUNNING = "Running"
     FINISHED = "Finished"
@@ -360,6 +376,8 @@ class Observed:
     """Namespaces in which Airflow may make task pods, as far as they are known; that of the
     rollout need not be among them."""
     unseen_tasks: str = ""
-    """Why some task pods cannot be seen; empty where all can."""
+    """Why some task pods, or tasks in workers, cannot be seen; empty where all can."""
+    attempts: tuple[Attempt, ...] = ()
+    """The tasks in workers; nobody looks for them but a kill that has stopped runs."""
     namespace_terminating: bool = False
     """Whether the namespace itself is being deleted."""

@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.decide.aside import Asides
-from xcom_rollout.decide.ledger import Delivered, Kill, Ledger, Reader, RunKey, RunStage
-from xcom_rollout.decide.observed import Observed, Pod, Release
+from xcom_rollout.decide.ledger import Component, Delivered, Kill, Ledger, Reader, RunKey, RunStage
+from xcom_rollout.decide.observed import Attempt, Observed, Pod, Release
 from xcom_rollout.decide.requests import KillRequest, kill_request
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
 
@@ -116,6 +116,22 @@ class Situation:
 
     def task_pods_of(self, run: RunKey) -> tuple[Pod, ...]:
         return self._task_pods_by_run.get(run, ())
+
+    @cached_property
+    def workers(self) -> tuple[Pod, ...]:
+        """The long-lived pods in which tasks run, those included that are about to end."""
+        return tuple(pod for pod in self.long_lived if pod.component == Component.WORKER)
+
+    @cached_property
+    def _attempts_by_run(self) -> Mapping[RunKey | None, tuple[Attempt, ...]]:
+        found: dict[RunKey | None, list[Attempt]] = {}
+        for attempt in self.observed.attempts:
+            found.setdefault(attempt.run, []).append(attempt)
+        return {run: tuple(attempts) for run, attempts in found.items()}
+
+    def attempts_of(self, run: RunKey | None) -> tuple[Attempt, ...]:
+        """Return the tasks of a run in workers; for None those of which the run is not known."""
+        return self._attempts_by_run.get(run, ())
 
     def reader(self, pod: Pod) -> Reader | None:
         """Return what was seen inside `pod`, provided its container has not restarted since."""
