@@ -216,7 +216,7 @@ def unready(since: str, **state: Any) -> Json:
         ([unready(LATELY, waiting={"reason": "CrashLoopBackOff"})], LONG_AGO),
         (
             [pod(deletionTimestamp="2026-03-01T10:00:30Z", deletionGracePeriodSeconds=30)],
-            LATELY,
+            "2026-03-01T10:00:30Z",
         ),
     ],
     ids=["all ready", "a new one", "restarted", "crashing", "asked to end"],
