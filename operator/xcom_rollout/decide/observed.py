@@ -107,6 +107,8 @@ class Workload:
     """Since when its pods are as they are: when the newest that is not ready was made or stopped
     being ready without trouble, when the last that ends should be gone, or when the Deployment last
     made progress. None where that is not known."""
+    grace_seconds: int = 30
+    """How long a pod of it may take to end: a worker goes on with its tasks meanwhile."""
 
 
 @dataclass(frozen=True)

@@ -230,6 +230,19 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
     return done("PodsReplaced", "every pod runs the newest template")
 
 
+def tasks_cut_off(s: Situation) -> str:
+    """Return what a delivery costs tasks that run in workers, in words; empty without any."""
+    workers = [load for load in s.observed.workloads if load.component == Component.WORKER]
+    if not workers:
+        return ""
+    each = some([f"{load.name}: {load.grace_seconds} s" for load in workers])
+    return (
+        "each delivery replaces the workers: two on the way there, two on the way back. A worker "
+        "takes no more tasks and ends those that it has, for as long as its grace period "
+        f"({each}); a task that takes longer is killed, and fails or is tried again"
+    )
+
+
 def _called(load: Workload) -> str:
     return load.component or load.name
 

@@ -34,11 +34,18 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
         wont_roll=wont_roll,
         oldest_pod=None if component_of(item) in READERS else _oldest(alive),
         progress="; ".join(waits) or f"{replicas} of {replicas} pods replaced",
+        grace_seconds=_grace_seconds(spec),
         restless_since=max(
             [*map(_on_the_way_since, filter(_is_on_the_way, alive)), *_progressed(status)],
             default=None,
         ),
     )
+
+
+def _grace_seconds(spec: Json) -> int:
+    template = spec.get("template") or {}
+    written = (template.get("spec") or {}).get("terminationGracePeriodSeconds")
+    return 30 if written is None else int(written)
 
 
 def _oldest(alive: Iterable[Json]) -> datetime | None:

@@ -14,7 +14,7 @@ from xcom_rollout.decide.kill.rows import emptied
 from xcom_rollout.decide.kill.runs import ATTEMPT_PATIENCE, attempts_ended, stopped
 from xcom_rollout.decide.ledger import RunKey, RunStage
 from xcom_rollout.decide.observed import Attempt, JobKind, Observed, Pod
-from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient
+from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient, tasks_cut_off
 from xcom_rollout.decide.situation import Situation
 
 RUN = RunKey("dag0", "run0")
@@ -162,3 +162,12 @@ def test_a_worker_that_ends_its_tasks_hides_no_other_pod_that_does_not_come() ->
     held = no_longer_patient(s, finding, s.now - timedelta(minutes=7))
     assert held.reason == "PodsNotReplaced"
     assert "not been replaced for 420 s" in held.message
+
+
+def test_what_a_delivery_costs_tasks_in_workers_is_told_with_each_grace_period() -> None:
+    s = rolling(at(RunStage.STOPPED), gone_in=200)
+    (*others, workers) = s.observed.workloads
+    seen = replace(s.observed, workloads=(*others, replace(workers, grace_seconds=600)))
+    told = tasks_cut_off(Situation(seen, s.now))
+    assert "(worker: 600 s); a task that takes longer is killed" in told
+    assert tasks_cut_off(Situation(replace(seen, workloads=tuple(others)), s.now)) == ""

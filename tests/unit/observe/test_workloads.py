@@ -226,6 +226,15 @@ def test_since_when_its_pods_are_on_the_way(pods: list[Json], since: str | None)
     assert found == (None if since is None else parse_time(since))
 
 
+@pytest.mark.parametrize(("written", "expected"), [(None, 30), (600, 600), (0, 0)])
+def test_the_grace_period_of_its_pods_is_that_of_the_template(
+    written: int | None, expected: int
+) -> None:
+    item = workload()
+    item["spec"]["template"] = {"spec": {"terminationGracePeriodSeconds": written}}
+    assert workload_of(item, []).grace_seconds == expected
+
+
 def test_a_deployment_without_pods_to_see_tells_when_it_last_made_progress() -> None:
     item = workload(2, updatedReplicas=1)
     item["status"]["conditions"] = [{"type": "Progressing", "lastUpdateTime": LATELY}]
