@@ -45,9 +45,9 @@ from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
 BACKFILL: Final = "backfill"
-ATTEMPT_PATIENCE: Final = timedelta(seconds=15)
-"""After which a task in a worker has been told that its run is failed, if anybody tells it: Airflow
-asks each 5 s, and gives `on_kill` some seconds (docs/airflow.md, "Executors")."""
+ATTEMPT_PATIENCE: Final = timedelta(seconds=35)
+"""How long a task in a worker may go on after its run was set to failed: who watches it asks Airflow
+each 5 s (docs/airflow.md, "Executors"), and `on_kill` then has as long as in a pod of its own."""
 DRAIN_PATIENCE: Final = timedelta(hours=1)
 """How long runs that are left to end may take before that is reported."""
 
