@@ -46,8 +46,8 @@ from xcom_rollout.decide.table import act, done, hold, wait
 
 BACKFILL: Final = "backfill"
 ATTEMPT_PATIENCE: Final = timedelta(seconds=35)
-"""How long a task in a worker may go on after its run was set to failed: who watches it asks Airflow
-each 5 s (docs/airflow.md, "Executors"), and `on_kill` then has as long as in a pod of its own."""
+"""How long a task in a worker may go on after its run was set to failed: who watches it asks
+Airflow each 5 s (docs/airflow.md, "Executors"), and `on_kill` then has as long as in a pod."""
 DRAIN_PATIENCE: Final = timedelta(hours=1)
 """How long runs that are left to end may take before that is reported."""
 
