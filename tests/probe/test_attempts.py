@@ -20,6 +20,12 @@ from probe_world.airflows import airflow_environment
 
 from harness.paths import REPO
 from harness.waiting import wait_for
+from xcom_rollout.airflow_api.airflow import AirflowApi
+from xcom_rollout.airflow_api.login import BearerAuth
+from xcom_rollout.airflow_api.rest import Credentials, Rest
+from xcom_rollout.airflow_api.task_instances import runs_of_instances
+from xcom_rollout.airflow_api.v2 import v2
+from xcom_rollout.decide.ledger import RunKey
 
 LONG = 600.0
 Found = dict[str, Any]
@@ -57,6 +63,14 @@ def of(at: World, document: Found, run_id: str) -> list[Found]:
     return [found for found in document["attempts"] if found["taskInstanceId"] in ids]
 
 
+def runs_told(at: World, document: Found, stopped: list[RunKey]) -> set[RunKey]:
+    """The runs that Airflow's API tells of the task instances seen, as the operator asks it."""
+    auth = BearerAuth(at.client.headers["Authorization"].removeprefix("Bearer "))
+    rest = Rest(at.client, at.url, v2((3, 3)), Credentials(auth, "", "", ""))
+    wanted = {found["taskInstanceId"] for found in document["attempts"]}
+    return set(runs_of_instances(AirflowApi(rest), wanted, stopped).values())
+
+
 def named(found: list[Found]) -> list[str]:
     """What `--end` takes."""
     return [f"{process['pid']}:{process['started']}" for process in found]
@@ -90,12 +104,20 @@ def test_a_task_in_a_worker_is_seen_and_ended_and_the_worker_goes_on(at: World, 
     if not at.is_3:
         assert {(p["dagId"], p["taskId"]) for p in deaf} == {("slow_again", "sleep")}
 
+    else:
+        assert runs_told(at, seen, []) == {RunKey("slow_again", "deaf"), RunKey("slow", "lost")}
+
     # What began at another time is another process.
     other = [f"{process['pid']}:{process['started'] + 1}" for process in deaf]
     assert len(ask(at, pyz, "--end", *other)["ended"]["gone"]) == 2
     assert at.alive("deaf")
 
     at.fail("slow_again", "deaf")
+    if at.is_3:
+        # Its row is failed and its process lives: it is listed with its run, and there only.
+        assert runs_told(at, seen, []) == {RunKey("slow", "lost")}
+        stopped = [RunKey("slow_again", "deaf"), RunKey("slow", "never")]
+        assert runs_told(at, seen, stopped) == {stopped[0], RunKey("slow", "lost")}
     begin = time.monotonic()
     answer = ask(at, pyz, "--end", *named(deaf))
     print(f"ended in {time.monotonic() - begin:.2f} s: {answer['ended']}")
