@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 from xcom_rollout.act.outcomes import each_run
 from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed, WorldError
@@ -13,7 +14,7 @@ from xcom_rollout.decide.observed import Attempt, Observed
 from xcom_rollout.probe.attempts import ask_worker, look_key, refused, uncached, worker_of
 from xcom_rollout.world import World
 
-CONCURRENCY = 8
+CONCURRENCY: Final = 8
 """Workers to ask at a time."""
 
 
