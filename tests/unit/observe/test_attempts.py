@@ -110,7 +110,7 @@ class Place:
         monkeypatch.setattr(attempts, "uncached", lambda _: cluster)
         monkeypatch.setattr(attempts, "open_airflow", lambda *_: None)
         monkeypatch.setattr(attempts, "runs_of_instances", self._runs_of)
-        monkeypatch.setattr(attempts.time, "monotonic", lambda: self.clock)
+        monkeypatch.setattr("time.monotonic", lambda: self.clock)
 
     def _runs_of(self, _: object, wanted: set[str], runs: frozenset[RunKey]) -> dict[str, RunKey]:
         assert runs
@@ -146,8 +146,8 @@ def test_nobody_is_asked_but_where_a_kill_has_stopped_runs(place_of: Any, at: Le
 
 def test_no_task_pod_is_asked(place_of: Any) -> None:
     place = place_of(w1=[process()])
-    label = {"labels": {"component": "worker", "kubernetes_executor": "True"}}
-    named = {"labels": {"component": "worker"}, "annotations": {"dag_id": "d", "run_id": "r"}}
+    label: Json = {"labels": {"component": "worker", "kubernetes_executor": "True"}}
+    named: Json = {"labels": {"component": "worker"}, "annotations": {"dag_id": "d", "run_id": "r"}}
     place.listed = [worker("w1", **label), worker("w1", **named)]
     assert place.look() == ({}, "")
     assert place.cluster.asked == []
