@@ -61,6 +61,12 @@ def test_inspect_tells_in_which_namespaces_tasks_run_whatever_says_so(pod: Pod) 
     }
 
 
+def test_inspect_tells_how_a_worker_of_celery_runs_its_tasks(pod: Pod) -> None:
+    given = {"AIRFLOW__CELERY__POOL": "gevent"}
+    facts = pod.with_env(given).probe("inspect", "--expect-path", PATH).result["facts"]
+    assert facts["celeryPool"] == "gevent"
+
+
 def test_inspect_reads_backend_options_and_their_sources(inspected: Answer) -> None:
     assert inspected.failing() == set()
     assert inspected.code == 0

@@ -59,6 +59,7 @@ class Loaded:
         """Facts of the result document that need Airflow."""
         return {
             "executor": str(self.conf.get("core", "executor", fallback="")),
+            "celeryPool": str(self.conf.get("celery", "pool", fallback="") or ""),
             "taskNamespaces": {
                 "namespace": self._of_pods("namespace"),
                 "multiNamespaceMode": self._of_pods("multi_namespace_mode"),

@@ -127,6 +127,10 @@ _BY_NAME: Final = {
 }
 
 
+_POOLS: Final = ("prefork", "processes")
+"""Values of `[celery] pool`, of which the second is another word for the first."""
+
+
 @dataclass(frozen=True)
 class Named:
     """One executor of `[core] executor`.
@@ -217,6 +221,30 @@ def unsupported(option: str) -> str:
     except ValueError as error:
         return f"It cannot be read: {error}"
     return ". ".join(dict.fromkeys(each.refused for each in named if each.refused))
+
+
+def pool_unsupported(option: str, pool: str) -> str:
+    """Return why nothing is delivered to a release whose workers have this `[celery] pool`.
+
+    Args:
+        option: `[core] executor`.
+        pool: as a worker's proof saw it; empty where it has no value.
+
+    Raises:
+        ValueError: the executor cannot be read.
+    """
+    hosts = {
+        host
+        for named in named_executors(option)
+        if named.executor is not None
+        for host in named.executor.hosts
+    }
+    if Host.WORKER not in hosts or pool in ("", *_POOLS):
+        return ""
+    return (
+        f"A worker of Celery runs its tasks with [celery] pool = {pool!r}: only with "
+        f"{' or '.join(_POOLS)} is each a process of its own, which can be seen and ended"
+    )
 
 
 def executor_supported(s: Situation) -> Finding:

@@ -352,6 +352,8 @@ class RecoveringRun:
     """Round of the kill in which it was cleared; it is not cleared twice in one."""
     spoilt: bool = False
     """Whether the last census found paths in it after its re-run."""
+    stopped_at: datetime | None = None
+    """When it was seen stopped, where tasks run in workers; None elsewhere."""
     stop_asked: bool = False
     """Whether Airflow may have been asked to stop it: when it ends, it has to be cleared."""
     unread: bool = False

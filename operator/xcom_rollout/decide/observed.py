@@ -104,9 +104,11 @@ class Workload:
     """When the oldest of its pods was made; None where an upgrade of the chart replaces them all,
     as it does those of the chart's own components, or where there is none."""
     restless_since: datetime | None = None
-    """Since when its pods are as they are: when the newest that is not ready was made, told to end,
-    or stopped being ready without trouble, or when the Deployment last made progress. None where
-    that is not known."""
+    """Since when its pods are as they are: when the newest that is not ready was made or stopped
+    being ready without trouble, when the last that ends should be gone, or when the Deployment last
+    made progress. None where that is not known."""
+    grace_seconds: int = 30
+    """How long a pod of it may take to end: a worker goes on with its tasks meanwhile."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.executors import not_supported, unsupported
+from xcom_rollout.decide.executors import not_supported, pool_unsupported, unsupported
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
 from xcom_rollout.decide.observed import JobKind, ProbeJob, ProofResult
 from xcom_rollout.decide.probe_jobs import (
@@ -163,6 +163,10 @@ def _drift_and_executor(s: Situation) -> Finding:
     executor = scheduler.executor if scheduler else ""
     if why := unsupported(executor):
         return not_supported(f"the scheduler runs with [core] executor = {executor!r}", why)
+    worker = s.ledger.proof(Component.WORKER)
+    pool = dict(worker.facts).get("celeryPool", "") if worker else ""
+    if why := pool_unsupported(executor, pool):
+        return not_supported(f"[core] executor = {executor!r}", why)
     accepted = s.spec.gates.round_trip.accepted_drift
     for proof in s.ledger.proofs:
         refused = [drift for drift in proof.drift if drift.name not in accepted]

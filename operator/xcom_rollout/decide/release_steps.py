@@ -1,12 +1,12 @@
 """Steps that both tables share: whose release it is, and how it stands."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery
 from xcom_rollout.decide.decision import Finding, Progress
-from xcom_rollout.decide.ledger import Reader
+from xcom_rollout.decide.ledger import Component, Reader
 from xcom_rollout.decide.observed import LoosePod, Maker, Workload
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
@@ -206,6 +206,18 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
         for load in s.observed.workloads
         if load.rolled and _is_older(load, s.config_changed_at)
     ]
+    ending = [pod for pod in s.workers if pod.terminating and pod.gone_by and s.now < pod.gone_by]
+    if ending and all(
+        load.rolled or load.component == Component.WORKER for load in s.observed.workloads
+    ):
+        last = max(pod.gone_by for pod in ending if pod.gone_by)
+        return wait(
+            "OldTasksRunning",
+            "workers with the earlier configuration end their tasks before they go: "
+            f"{some([pod.name for pod in ending])}. What still runs when a worker's grace period "
+            f"is over is killed, the last at {last:%H:%M:%SZ}",
+            seconds=2,
+        )
     if rolling:
         return wait("PodsBeingReplaced", some(rolling))
     if wait_for_old_tasks and s.old_task_pods:
@@ -216,6 +228,19 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
             seconds=2,
         )
     return done("PodsReplaced", "every pod runs the newest template")
+
+
+def tasks_cut_off(s: Situation) -> str:
+    """Return what a delivery costs tasks that run in workers, in words; empty without any."""
+    workers = [load for load in s.observed.workloads if load.component == Component.WORKER]
+    if not workers:
+        return ""
+    each = some([f"{load.name}: {load.grace_seconds} s" for load in workers])
+    return (
+        "each delivery replaces the workers: two on the way there, two on the way back. A worker "
+        "takes no more tasks and ends those that it has, for as long as its grace period "
+        f"({each}); a task that takes longer is killed, and fails or is tried again"
+    )
 
 
 def _called(load: Workload) -> str:
@@ -247,10 +272,11 @@ def no_longer_patient(
         if s.now - since < RESTART_PATIENCE:
             return finding
         return hold("PodsNotReplaced", finding.message, after=READER_RETRY)
-    since = _restless_since(rolling, since)
-    if s.now - since < ROLL_PATIENCE:
+    # Each for itself: a worker that takes ten minutes to end hides no scheduler that cannot start.
+    ages = [s.now - _restless_since(load, since) for load in rolling]
+    if max(ages) < ROLL_PATIENCE:
         return finding
-    seconds = int((s.now - since).total_seconds())
+    seconds = int(max(ages).total_seconds())
     return hold(
         "PodsNotReplaced",
         f"pods have not been replaced for {seconds} s: {finding.message}. See what keeps the new "
@@ -271,12 +297,12 @@ def web_server_rolls(s: Situation, since: datetime) -> bool:
         since: when the configuration was delivered.
     """
     rolling = [load for load in s.observed.workloads if load.component in WEB and not load.rolled]
-    return bool(rolling) and s.now - _restless_since(rolling, since) < ROLL_PATIENCE
+    return any(s.now - _restless_since(load, since) < ROLL_PATIENCE for load in rolling)
 
 
-def _restless_since(rolling: Iterable[Workload], since: datetime) -> datetime:
-    """Return since when these workloads are as they are, after a delivery at `since`."""
-    return max([since, *filter(None, (load.restless_since for load in rolling))])
+def _restless_since(load: Workload, since: datetime) -> datetime:
+    """Return since when a workload is as it is, after a delivery at `since`."""
+    return max(since, load.restless_since or since)
 
 
 def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:

@@ -22,6 +22,7 @@ from xcom_rollout.decide.release_steps import (
     release_found,
     release_settled,
     sole_owner,
+    tasks_cut_off,
 )
 from xcom_rollout.decide.requests import InvalidAttestation, attestation
 from xcom_rollout.decide.situation import Situation
@@ -181,7 +182,7 @@ def readers_delivered(s: Situation) -> Finding:
     return act(
         "DeliveringReaders",
         "delivering the object storage backend at threshold -1: every pod can read offloaded "
-        "values, none writes them",
+        "values, none writes them" + (f"; {cost}" if (cost := tasks_cut_off(s)) else ""),
         SetValues(s.readers, s.release.revision),
     )
 

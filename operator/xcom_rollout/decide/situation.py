@@ -101,10 +101,13 @@ class Situation:
     @cached_property
     def old_task_pods(self) -> tuple[Pod, ...]:
         """Task pods that may hold the configuration from before its last change."""
+        return self._before_last_change(self.task_pods)
+
+    def _before_last_change(self, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
         changed = self.config_changed_at
         if changed is None:
-            return self.task_pods
-        return tuple(pod for pod in self.task_pods if pod.created_at <= changed + MOUNT_MARGIN)
+            return pods
+        return tuple(pod for pod in pods if pod.created_at <= changed + MOUNT_MARGIN)
 
     @cached_property
     def _task_pods_by_run(self) -> Mapping[RunKey, tuple[Pod, ...]]:
@@ -123,6 +126,14 @@ class Situation:
         return tuple(pod for pod in self.long_lived if pod.component == Component.WORKER)
 
     @cached_property
+    def old_workers(self) -> tuple[Pod, ...]:
+        """Workers that may hold the configuration from before its last change.
+
+        So does each task in them, whenever it was sent: its processes are forks.
+        """
+        return self._before_last_change(self.workers)
+
+    @cached_property
     def _attempts_by_run(self) -> Mapping[RunKey | None, tuple[Attempt, ...]]:
         found: dict[RunKey | None, list[Attempt]] = {}
         for attempt in self.observed.attempts:
@@ -132,6 +143,10 @@ class Situation:
     def attempts_of(self, run: RunKey | None) -> tuple[Attempt, ...]:
         """Return the tasks of a run in workers; for None those of which the run is not known."""
         return self._attempts_by_run.get(run, ())
+
+    def still_works_for(self, run: RunKey) -> bool:
+        """Whether a task pod, or a process in a worker, may belong to a run."""
+        return bool(self.task_pods_of(run) or self.attempts_of(run) or self.attempts_of(None))
 
     def reader(self, pod: Pod) -> Reader | None:
         """Return what was seen inside `pod`, provided its container has not restarted since."""

@@ -1,7 +1,7 @@
 """How far a Deployment or StatefulSet has replaced its pods."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.times import parse_time
@@ -34,11 +34,18 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
         wont_roll=wont_roll,
         oldest_pod=None if component_of(item) in READERS else _oldest(alive),
         progress="; ".join(waits) or f"{replicas} of {replicas} pods replaced",
+        grace_seconds=_grace_seconds(spec),
         restless_since=max(
             [*map(_on_the_way_since, filter(_is_on_the_way, alive)), *_progressed(status)],
             default=None,
         ),
     )
+
+
+def _grace_seconds(spec: Json) -> int:
+    template = spec.get("template") or {}
+    written = (template.get("spec") or {}).get("terminationGracePeriodSeconds")
+    return 30 if written is None else int(written)
 
 
 def _oldest(alive: Iterable[Json]) -> datetime | None:
@@ -89,8 +96,8 @@ def _on_the_way_since(pod: Json) -> datetime:
     metadata = pod["metadata"]
     moments = [parse_time(metadata["creationTimestamp"])]
     if is_terminating(pod):
-        grace = timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
-        moments.append(parse_time(metadata["deletionTimestamp"]) - grace)
+        # Its grace period is its own time: ten minutes for a worker that ends its tasks first.
+        moments.append(parse_time(metadata["deletionTimestamp"]))
     elif not trouble(pod):
         # One that crashes again and again is ready now and then, and gets nowhere.
         moments += [

@@ -10,6 +10,7 @@ from xcom_rollout.decide.executors import (
     Host,
     Named,
     named_executors,
+    pool_unsupported,
     unsupported,
 )
 
@@ -128,3 +129,23 @@ def test_only_what_runs_every_task_in_a_pod_of_its_own_is_supported() -> None:
 def test_no_name_stands_for_two_executors() -> None:
     names = [name for each in EXECUTORS for name in (each.name, *each.classes)]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("option", "pool", "refused"),
+    [
+        ("CeleryExecutor", "prefork", False),
+        ("CeleryExecutor", "processes", False),
+        ("CeleryExecutor", "", False),
+        ("CeleryExecutor", "gevent", True),
+        ("KubernetesExecutor,CeleryExecutor", "solo", True),
+        ("CeleryKubernetesExecutor", "threads", True),
+        (KUBERNETES, "gevent", False),
+    ],
+)
+def test_workers_whose_tasks_are_no_processes_of_their_own_are_refused(
+    option: str, pool: str, refused: bool
+) -> None:
+    why = pool_unsupported(option, pool)
+    assert bool(why) == refused
+    assert (f"[celery] pool = {pool!r}" in why) == refused

@@ -216,7 +216,7 @@ def unready(since: str, **state: Any) -> Json:
         ([unready(LATELY, waiting={"reason": "CrashLoopBackOff"})], LONG_AGO),
         (
             [pod(deletionTimestamp="2026-03-01T10:00:30Z", deletionGracePeriodSeconds=30)],
-            LATELY,
+            "2026-03-01T10:00:30Z",
         ),
     ],
     ids=["all ready", "a new one", "restarted", "crashing", "asked to end"],
@@ -224,6 +224,15 @@ def unready(since: str, **state: Any) -> Json:
 def test_since_when_its_pods_are_on_the_way(pods: list[Json], since: str | None) -> None:
     found = workload_of(workload(), pods).restless_since
     assert found == (None if since is None else parse_time(since))
+
+
+@pytest.mark.parametrize(("written", "expected"), [(None, 30), (600, 600), (0, 0)])
+def test_the_grace_period_of_its_pods_is_that_of_the_template(
+    written: int | None, expected: int
+) -> None:
+    item = workload()
+    item["spec"]["template"] = {"spec": {"terminationGracePeriodSeconds": written}}
+    assert workload_of(item, []).grace_seconds == expected
 
 
 def test_a_deployment_without_pods_to_see_tells_when_it_last_made_progress() -> None:

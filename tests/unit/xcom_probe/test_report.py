@@ -100,6 +100,7 @@ def result() -> dict[str, Any]:
     facts: dict[str, Any] = {
         **place.facts(),
         "executor": "LocalExecutor",
+        "celeryPool": "prefork",
         "taskNamespaces": {
             "namespace": "airflow",
             "multiNamespaceMode": "False",

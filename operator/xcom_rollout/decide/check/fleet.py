@@ -9,7 +9,7 @@ from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.executors import written_executor
 from xcom_rollout.decide.observed import Workload
 from xcom_rollout.decide.probe_jobs import MAY_CONNECT
-from xcom_rollout.decide.release_steps import fleet_rolled, would_roll
+from xcom_rollout.decide.release_steps import fleet_rolled, tasks_cut_off, would_roll
 from xcom_rollout.decide.situation import Situation, some
 
 _CONFIGURED: Final = (Part.WORKLOADS, Part.CONFIG_MAPS)
@@ -67,6 +67,13 @@ def reader_rows(s: Situation, installed: Installed) -> Iterable[Row]:
     if not loads:
         yield held(subject, fleet_rolled(s, wait_for_old_tasks=False))
         return
+    if cost := tasks_cut_off(s):
+        yield supported(
+            f"{subject}: workers",
+            cost,
+            "let terminationGracePeriodSeconds of the workers be longer than your longest task, or "
+            "flip when none of those runs",
+        )
     rolls = would_roll(s)
     if rolls.progress is Progress.HELD:
         yield held(f"{subject}: replacement", rolls)

@@ -66,7 +66,7 @@ def emptied(s: Situation) -> Finding:
     unseen = tasks_unseen(s)
     if halted and unseen is not None:
         return unseen
-    ready = [run for run in readable(s, due(s, halted)) if not s.task_pods_of(run.key)]
+    ready = [run for run in readable(s, due(s, halted)) if not s.still_works_for(run.key)]
     if ready:
         batch = ready[:EMPTY_BATCH]
         keys = [run.key for run in batch]
@@ -77,7 +77,7 @@ def emptied(s: Situation) -> Finding:
         )
     if halted:
         return wait(
-            "EmptyingRuns", f"{len(halted)} runs wait for their task pods to end, or to be read"
+            "EmptyingRuns", f"{len(halted)} runs wait for their tasks to end, or to be read"
         )
     return done("RunsEmptied", "no stopped run holds a path")
 
@@ -118,7 +118,7 @@ def rehydrated(s: Situation) -> Finding:
             )
     # A task of the old environment would offload after the copy.
     old = {pod.run for pod in s.old_task_pods}
-    ready = [run for run in due(s, found) if run.key not in old]
+    ready = [run for run in due(s, found) if run.key not in old and not s.old_workers]
     if ready:
         batch = ready[:EMPTY_BATCH]
         keys = [run.key for run in batch]

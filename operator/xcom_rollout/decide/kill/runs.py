@@ -9,7 +9,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from xcom_rollout.decide.actions import ClearRuns, DeletePods, StopRuns, TaskPod
+from xcom_rollout.decide.actions import (
+    ClearRuns,
+    DeletePods,
+    EndAttempts,
+    StopRuns,
+    TaskPod,
+)
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.kill.common import (
     BATCH,
@@ -34,11 +40,14 @@ from xcom_rollout.decide.kill.common import (
 from xcom_rollout.decide.kill.outcomes import unread_try, was_cleared
 from xcom_rollout.decide.kill.writers import is_stuck, stuck_pods
 from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunStage, Strategy
-from xcom_rollout.decide.observed import DagRun, Pod
+from xcom_rollout.decide.observed import Attempt, DagRun, Pod
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
 BACKFILL: Final = "backfill"
+ATTEMPT_PATIENCE: Final = timedelta(seconds=35)
+"""How long a task in a worker may go on after its run was set to failed: who watches it asks Airflow
+each 5 s (docs/airflow.md, "Executors"), and `on_kill` then has as long as in a pod of its own."""
 DRAIN_PATIENCE: Final = timedelta(hours=1)
 """How long runs that are left to end may take before that is reported."""
 
@@ -198,7 +207,7 @@ def stopped(s: Situation) -> Finding:
             active.append(run)
         else:
             # Success, too: after our stop a run ends so if only its teardown was left to run.
-            marks.append(_stopped(run, seen))
+            marks.append(_stopped(s, run, seen))
     ready = due(s, active)
     if marks and _worth_a_record(marks, ready):
         return act(
@@ -227,11 +236,11 @@ def stopped(s: Situation) -> Finding:
 
 
 def attempts_ended(s: Situation) -> Finding:
-    """No task pod of a stopped run is left that could still write."""
+    """No task of a stopped run is left that could still write: neither its pod nor a process."""
     kill, view = kill_of(s), view_of(s)
     halted = staged(kill, RunStage.STOPPED)
     if not halted:
-        return done("OldAttemptsEnded", "no task pod of a stopped run is left")
+        return done("OldAttemptsEnded", "no task of a stopped run is left")
     if view.error:
         # Its pods may be those of a run that somebody cleared.
         return api_unreachable(s, names(halted))
@@ -269,13 +278,68 @@ def attempts_ended(s: Situation) -> Finding:
             "outlives the clear would spoil the re-run",
             seconds=0.5,
         )
+    in_workers = _attempts_in_workers(s, seen_now)
+    if in_workers is not None:
+        return in_workers
     if len(seen_now) < len(halted):
         return wait(
             "OldAttemptsEnding",
             f"stopped runs that cannot be read are left alone: {some(names(halted))}",
             seconds=2,
         )
-    return done("OldAttemptsEnded", "no task pod of a stopped run is left")
+    return done("OldAttemptsEnded", "no task of a stopped run is left")
+
+
+def _attempts_in_workers(s: Situation, halted: Sequence[RecoveringRun]) -> Finding | None:
+    """Return what to do about processes of stopped runs in workers, which live on.
+
+    Neither Airflow's rows nor Celery's answers tell that a process has ended: only a look does.
+    """
+    ready = {run.key for run in due(s, halted) if _should_have_ended(s, run)}
+    late = [attempt for run in sorted(ready) for attempt in s.attempts_of(run)]
+    if late:
+        return act(
+            "EndingOldAttempts",
+            f"ending the processes {some(late, words=_process)}: their runs were set to failed, "
+            "and whoever watches them has not ended them",
+            EndAttempts(tuple(late[:BATCH])),
+        )
+    ending = [attempt for run in halted for attempt in s.attempts_of(run.key)]
+    if ending:
+        return wait(
+            "OldAttemptsEnding",
+            f"waiting until the processes {some(ending, words=_process)} have ended: an attempt "
+            "that outlives the clear would spoil the re-run",
+            seconds=1,
+        )
+    unknown = s.attempts_of(None)
+    if not (unknown and halted):
+        return None
+    stopped_at = max((run.stopped_at for run in halted if run.stopped_at), default=None)
+    if stopped_at is not None and s.now - stopped_at >= STUCK_TIME:
+        first = unknown[0]
+        return hold(
+            "AttemptsUnknown",
+            f"the processes {some(unknown, words=_process)} run tasks, and Airflow does not tell "
+            f"of which runs. {len(halted)} stopped runs are not cleared beside them: one of these "
+            "may be theirs. They are waited for. If you know that one is not needed: kubectl exec "
+            f"{first.pod} -- kill -9 {first.pid}",
+            after=timedelta(seconds=5),
+        )
+    return wait(
+        "OldAttemptsEnding",
+        f"waiting for the processes {some(unknown, words=_process)}: Airflow does not tell of "
+        "which runs they are, and stopped ones may be theirs",
+        seconds=1,
+    )
+
+
+def _should_have_ended(s: Situation, run: RecoveringRun) -> bool:
+    return run.stopped_at is None or s.now - run.stopped_at >= ATTEMPT_PATIENCE
+
+
+def _process(attempt: Attempt) -> str:
+    return f"{attempt.pid} in {attempt.pod} ({attempt.run or attempt.title})"
 
 
 def cleared(s: Situation) -> Finding:
@@ -383,12 +447,16 @@ def _ended_by_itself(s: Situation, run: RecoveringRun) -> RecoveringRun | None:
     if seen.state in IN_FLIGHT:
         return None
     if run.stop_asked:
-        return _stopped(run, seen)
+        return _stopped(s, run, seen)
     return healed(run, "ended by itself")
 
 
-def _stopped(run: RecoveringRun, seen: DagRun) -> RecoveringRun:
-    return replace(run.at(RunStage.STOPPED), start_date=seen.start_date)
+def _stopped(s: Situation, run: RecoveringRun, seen: DagRun) -> RecoveringRun:
+    return replace(
+        run.at(RunStage.STOPPED),
+        start_date=seen.start_date,
+        stopped_at=s.now if s.workers else None,
+    )
 
 
 def _cleared_by_somebody(kill: Kill, run: RecoveringRun) -> RecoveringRun:

@@ -1,0 +1,173 @@
+"""A kill where tasks run in workers, whose pods live on when a task ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from simulation import SimRun, Simulation
+
+from xcom_rollout.decide.actions import EndAttempts, RunJob
+from xcom_rollout.decide.kill.rows import emptied
+from xcom_rollout.decide.kill.runs import ATTEMPT_PATIENCE, attempts_ended, stopped
+from xcom_rollout.decide.ledger import RunKey, RunStage
+from xcom_rollout.decide.observed import Attempt, JobKind, Observed, Pod
+from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient, tasks_cut_off
+from xcom_rollout.decide.situation import Situation
+
+RUN = RunKey("dag0", "run0")
+OTHER = RunKey("dag1", "run1")
+SECOND = timedelta(seconds=1)
+
+
+def at(stage: RunStage) -> Observed:
+    """Return a kill's moment in which its run has just come to a stage; no task pod is left."""
+    sim = Simulation([])
+    sim.run_until("Live")
+    sim.runs[RUN] = SimRun(RUN, [(3, 5000), (60, 10)])
+    for _ in range(8):
+        sim.tick()
+    sim.kill()
+    while not (sim.ledger.kill and any(run.stage is stage for run in sim.ledger.kill.runs)):
+        sim.step()
+        sim.tick()
+    seen = sim.observe()
+    return replace(seen, pods=tuple(pod for pod in seen.pods if pod.run is None))
+
+
+def worker(seen: Observed, name: str = "worker-0", **changed: object) -> Pod:
+    scheduler = next(pod for pod in seen.pods if pod.component == "scheduler")
+    return replace(scheduler, name=name, uid=name, component="worker", **changed)  # type: ignore[arg-type]
+
+
+def attempt(run: RunKey | None, pid: int = 7) -> Attempt:
+    return Attempt("worker-0", "worker-0", pid, 1000, "airflow worker -- TI", run)
+
+
+def moment(
+    seen: Observed, attempts: Sequence[Attempt], *, since_stop: timedelta = timedelta(0)
+) -> Situation:
+    """Return the moment some time after the run was stopped, with tasks in one worker."""
+    kill = seen.ledger.kill
+    assert kill is not None
+    now = kill.engaged_at + timedelta(minutes=30)
+    runs = tuple(replace(run, stopped_at=now - since_stop) for run in kill.runs)
+    ledger = replace(seen.ledger, kill=replace(kill, runs=runs))
+    pods = (*seen.pods, worker(seen))
+    return Situation(replace(seen, ledger=ledger, pods=pods, attempts=tuple(attempts)), now)
+
+
+def test_when_a_run_was_stopped_is_on_record_where_tasks_run_in_workers() -> None:
+    seen = at(RunStage.STOPPING)
+    kill, view = seen.ledger.kill, seen.airflow
+    assert kill is not None
+    assert view is not None
+    now = kill.engaged_at + timedelta(minutes=30)
+    ended = tuple(replace(run, state="failed") for run in view.runs)
+    seen = replace(seen, airflow=replace(view, runs=ended))
+    for pods, expected in ((seen.pods, None), ((*seen.pods, worker(seen)), now)):
+        finding = stopped(Situation(replace(seen, pods=pods), now))
+        assert finding.action is not None
+        (run,) = finding.action.ledger.kill.runs  # type: ignore[union-attr]
+        assert (run.stage, run.stopped_at) == (RunStage.STOPPED, expected)
+
+
+def test_a_process_of_a_stopped_run_is_waited_for_and_its_rows_are_left_alone() -> None:
+    s = moment(at(RunStage.STOPPED), [attempt(RUN)])
+    finding = attempts_ended(s)
+    assert (finding.reason, finding.action) == ("OldAttemptsEnding", None)
+    assert "7 in worker-0 (dag0/run0)" in finding.message
+    assert emptied(s).action is None
+
+
+def test_a_process_that_nobody_ends_is_ended_and_no_other() -> None:
+    attempts = [attempt(RUN), attempt(OTHER, 8), attempt(None, 9)]
+    s = moment(at(RunStage.STOPPED), attempts, since_stop=ATTEMPT_PATIENCE)
+    assert attempts_ended(s).action == EndAttempts((attempts[0],))
+    s = moment(at(RunStage.STOPPED), attempts, since_stop=ATTEMPT_PATIENCE - SECOND)
+    assert attempts_ended(s).action is None
+
+
+def test_once_no_process_of_it_is_left_its_rows_are_removed() -> None:
+    s = moment(at(RunStage.STOPPED), [attempt(OTHER)])
+    assert attempts_ended(s).reason == "OldAttemptsEnded"
+    action = emptied(s).action
+    assert isinstance(action, RunJob)
+    assert (action.kind, action.runs) == (JobKind.EMPTY, (RUN,))
+
+
+@pytest.mark.parametrize(
+    ("since_stop", "reason"), [(60, "OldAttemptsEnding"), (300, "AttemptsUnknown")]
+)
+def test_a_process_of_no_known_run_may_be_of_a_stopped_one(since_stop: int, reason: str) -> None:
+    s = moment(at(RunStage.STOPPED), [attempt(None)], since_stop=timedelta(seconds=since_stop))
+    finding = attempts_ended(s)
+    assert (finding.reason, finding.action) == (reason, None)
+    assert "7 in worker-0 (airflow worker -- TI)" in finding.message
+    assert emptied(s).action is None
+    if reason == "AttemptsUnknown":
+        assert finding.message.endswith("kubectl exec worker-0 -- kill -9 7")
+
+
+def test_a_worker_that_cannot_be_asked_holds() -> None:
+    s = moment(at(RunStage.STOPPED), [])
+    s = Situation(replace(s.observed, unseen_tasks="worker-0 cannot be asked"), s.now)
+    assert attempts_ended(s).reason == "TasksNotVisible"
+    assert emptied(s).action is None
+
+
+def rolling(seen: Observed, *, gone_in: int, scheduler: bool = False) -> Situation:
+    """Return the moment in which a worker has that many seconds left to end its tasks."""
+    now = seen.rollout.created_at + timedelta(days=1)
+    until = now + timedelta(seconds=gone_in)
+    like = next(load for load in seen.workloads if load.component == "scheduler")
+    new = replace(
+        like,
+        component="worker",
+        name="worker",
+        rolled=False,
+        progress="worker-0 is terminating",
+        restless_since=until,
+    )
+    others = tuple(
+        replace(load, rolled=False, progress="scheduler-1 is not ready")
+        if scheduler and load is like
+        else load
+        for load in seen.workloads
+    )
+    pods = (*seen.pods, worker(seen, terminating=True, gone_by=until))
+    return Situation(replace(seen, pods=pods, workloads=(*others, new)), now)
+
+
+def test_a_worker_that_ends_its_tasks_has_its_own_grace_period() -> None:
+    seen = at(RunStage.STOPPED)
+    s = rolling(seen, gone_in=200)
+    delivered = s.now - timedelta(minutes=7)
+    finding = fleet_rolled(s, wait_for_old_tasks=False)
+    assert finding.reason == "OldTasksRunning"
+    assert "worker-0. What still runs when" in finding.message
+    assert no_longer_patient(s, finding, delivered) == finding
+    s = rolling(seen, gone_in=-301)
+    finding = fleet_rolled(s, wait_for_old_tasks=False)
+    assert finding.reason == "PodsBeingReplaced"
+    assert no_longer_patient(s, finding, delivered).reason == "PodsNotReplaced"
+
+
+def test_a_worker_that_ends_its_tasks_hides_no_other_pod_that_does_not_come() -> None:
+    s = rolling(at(RunStage.STOPPED), gone_in=200, scheduler=True)
+    finding = fleet_rolled(s, wait_for_old_tasks=False)
+    assert finding.reason == "PodsBeingReplaced"
+    held = no_longer_patient(s, finding, s.now - timedelta(minutes=7))
+    assert held.reason == "PodsNotReplaced"
+    assert "not been replaced for 420 s" in held.message
+
+
+def test_what_a_delivery_costs_tasks_in_workers_is_told_with_each_grace_period() -> None:
+    s = rolling(at(RunStage.STOPPED), gone_in=200)
+    (*others, workers) = s.observed.workloads
+    seen = replace(s.observed, workloads=(*others, replace(workers, grace_seconds=600)))
+    told = tasks_cut_off(Situation(seen, s.now))
+    assert "(worker: 600 s); a task that takes longer is killed" in told
+    assert tasks_cut_off(Situation(replace(seen, workloads=tuple(others)), s.now)) == ""
