@@ -14,10 +14,6 @@ from simulation import Plan, RunPlan, SimTask, Weather, play
 from simulation.plan import BIG, draw_with_workers
 from simulation.worlds import first_world, harm_done, how_many
 
-pytestmark = pytest.mark.xfail(
-    strict=True, reason="the kill's table does not know yet that an attempt may be a process"
-)
-
 WORLDS = how_many(1000)
 SHARES = 2
 """Parts of the whole that run as tests of their own."""
