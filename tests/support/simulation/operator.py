@@ -14,7 +14,7 @@ from simulation.helm import Helm, HelmFailedError
 from simulation.jobs import Jobs, RefusedError, SimJob
 from simulation.people import KILL, People
 from simulation.weather import Dice, Weather
-from simulation.workers import Workers
+from simulation.workers import Look, Workers
 from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.controller.failures import PATIENCE_IN_KILL
@@ -343,7 +343,7 @@ class Simulation:
         newest, cluster = self.helm.newest, self.cluster
         kill = self.ledger.kill
         config = cluster.config
-        attempts, unseen = self._attempts()
+        look = self._look_into_workers()
         return Observed(
             rollout=Rollout(
                 namespace="airflow",
@@ -378,15 +378,15 @@ class Simulation:
             executor=self.executor,
             loose_pods=self.loose,
             problems=self.problems,
-            unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else unseen,
-            attempts=attempts,
+            unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else look.unseen,
+            attempts=look.attempts,
         )
 
-    def _attempts(self) -> tuple[tuple[Attempt, ...], str]:
+    def _look_into_workers(self) -> Look:
         """Nobody looks into workers but a kill that has stopped runs."""
         kill = self.open_kill()
         halted = kill is not None and any(run.stage is RunStage.STOPPED for run in kill.runs)
-        return self.workers.look() if halted else ((), "")
+        return self.workers.look() if halted else Look(self.clock.now, (), "")
 
     def _components(self) -> tuple[str, ...]:
         return (*COMPONENTS, "worker") if self.weather.workers else COMPONENTS

@@ -348,6 +348,7 @@ def _draw_workers(pick: _Pick, weather: Weather, nasty: bool) -> Weather:
         doubled=often(pick.of(10, 50), 0),
         orphaned=often(pick.of(10, 50), 0),
         untold=often(pick.of(5, 30), 0),
+        look_pace=pick.of(0, 0, 2),
         look_faults=often(pick.of(10, 50), 0),
         end_faults=often(pick.of(10, 50), 0),
     )

@@ -81,6 +81,8 @@ class Weather:
     """Per cent of the attempts that lose their supervisor."""
     untold: int = 0
     """Per cent of the attempts that do not tell of which run they are."""
+    look_pace: int = 0
+    """How old a look into the workers may be that serves another pass."""
     look_faults: int = 0
     """Per cent of the looks into a worker that fail."""
     end_faults: int = 0

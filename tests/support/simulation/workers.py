@@ -64,6 +64,16 @@ class SimWorker(SimPod):
     processes: list[SimProcess] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the operator has seen in the workers, and when."""
+
+    second: int
+    attempts: tuple[Attempt, ...]
+    unseen: str
+    """Why one of them could not be looked into."""
+
+
 class Workers:
     """The broker, the workers and what runs in them."""
 
@@ -73,6 +83,7 @@ class Workers:
         self.messages: list[Message] = []
         self.exec_refused = False
         """Whether the operator may not execute anything in a pod."""
+        self._looked: Look | None = None
         self.ended_by_operator: list[SimProcess] = []
         self.ended = 0
         """Processes that have ended."""
@@ -320,8 +331,14 @@ class Workers:
 
     # -- the operator ------------------------------------------------------------------------
 
-    def look(self) -> tuple[tuple[Attempt, ...], str]:
-        """Return what a look into each worker shows, and why one could not be looked into."""
+    def look(self) -> Look:
+        """Return what was seen in the workers: now, or at a look that is not too old for it."""
+        last = self._looked
+        if last is None or self.clock.now - last.second >= self.weather.look_pace:
+            last = self._looked = self._look_into_each()
+        return last
+
+    def _look_into_each(self) -> Look:
         found: list[Attempt] = []
         wrong: list[str] = []
         for worker in self.all:
@@ -334,7 +351,7 @@ class Workers:
                     for process in worker.processes
                     if process.started is not None
                 ]
-        return tuple(found), "; ".join(wrong)
+        return Look(self.clock.now, tuple(found), "; ".join(wrong))
 
     def _refusal(self, worker: SimWorker) -> str:
         if self.exec_refused:
