@@ -385,8 +385,9 @@ class Simulation:
     def _look_into_workers(self) -> Look:
         """Nobody looks into workers but a kill that has stopped runs."""
         kill = self.open_kill()
-        halted = kill is not None and any(run.stage is RunStage.STOPPED for run in kill.runs)
-        return self.workers.look() if halted else Look(self.clock.now, (), "")
+        runs = kill.runs if kill is not None else ()
+        stopped = frozenset(run.key for run in runs if run.stage is RunStage.STOPPED)
+        return self.workers.look(stopped) if stopped else Look(self.clock.now, (), "")
 
     def _components(self) -> tuple[str, ...]:
         return (*COMPONENTS, "worker") if self.weather.workers else COMPONENTS

@@ -13,6 +13,7 @@ from simulation.airflow import Airflow, SimRun, TaskState
 from simulation.clock import Clock
 from simulation.cluster import Cluster, SimPod
 from simulation.weather import Dice, Weather
+from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import Attempt
 
 TICKS: Final = 100
@@ -72,6 +73,9 @@ class Look:
     attempts: tuple[Attempt, ...]
     unseen: str
     """Why one of them could not be looked into."""
+    stopped: frozenset[RunKey] = frozenset()
+    """The runs that had been seen stopped before it."""
+    workers: frozenset[str] = frozenset()
 
 
 class Workers:
@@ -331,14 +335,19 @@ class Workers:
 
     # -- the operator ------------------------------------------------------------------------
 
-    def look(self) -> Look:
-        """Return what was seen in the workers: now, or at a look that is not too old for it."""
-        last = self._looked
-        if last is None or self.clock.now - last.second >= self.weather.look_pace:
-            last = self._looked = self._look_into_each()
+    def look(self, stopped: frozenset[RunKey]) -> Look:
+        """Return what was seen in the workers: now, or at a look that is not too old for it.
+
+        Args:
+            stopped: the runs that the kill has seen stopped; an older look was made for all these.
+        """
+        last, workers = self._looked, frozenset(worker.name for worker in self.all)
+        young = last is not None and self.clock.now - last.second < self.weather.look_pace
+        if last is None or not young or not stopped <= last.stopped or not workers <= last.workers:
+            last = self._looked = self._look_into_each(stopped, workers)
         return last
 
-    def _look_into_each(self) -> Look:
+    def _look_into_each(self, stopped: frozenset[RunKey], workers: frozenset[str]) -> Look:
         found: list[Attempt] = []
         wrong: list[str] = []
         for worker in self.all:
@@ -351,7 +360,7 @@ class Workers:
                     for process in worker.processes
                     if process.started is not None
                 ]
-        return Look(self.clock.now, tuple(found), "; ".join(wrong))
+        return Look(self.clock.now, tuple(found), "; ".join(wrong), stopped, workers)
 
     def _refusal(self, worker: SimWorker) -> str:
         if self.exec_refused:

@@ -65,6 +65,15 @@ CORPUS = {
         kill_at=20,
         people=((10, "refuse-exec", ""), (610, "allow-exec", "")),
     ),
+    "a run is stopped after another, and the look for that one would serve both": Plan(
+        (
+            run(SimTask(3, BIG), SimTask(300, deaf=True)),
+            run(SimTask(3, BIG), *[SimTask(3)] * 30, dag="dag1"),
+        ),
+        Weather(seed=49, workers=1, standby=True, queue=(0, 5), look_pace=2, latency=2, job=(1, 1)),
+        kill_at=10,
+        people=((0, "refuse", "dag1/run1"), (34, "allow", "dag1/run1")),
+    ),
     "a worker on a lost node goes on unseen": Plan(
         (holding(300),),
         Weather(workers=2),
