@@ -1,13 +1,16 @@
 """The objects of one collection, as its watch told them last."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from xcom_rollout.clients.kube import Json
 
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_SHORT: Final = 64
+"""Characters up to which a text is likely to be found again elsewhere."""
 SILENCE: Final = 150.0
 """Seconds without a word after which a watch is not believed any more; the API server sends a
 bookmark about every minute."""
@@ -129,13 +132,31 @@ def _slim(item: Json) -> Json:
             {key: entry[key] for key in ("manager", "time") if key in entry}
             for entry in metadata["managedFields"]
         ]
+    slim: Json = {**item, "metadata": metadata}
     spec = item.get("spec")
-    if not isinstance(spec, dict) or "containers" not in spec:
-        return {**item, "metadata": metadata}
-    metadata.pop("managedFields", None)
-    containers = [
-        {key: container[key] for key in ("name", "image") if key in container}
-        for container in spec["containers"]
-    ]
-    slim = {key: spec[key] for key in ("nodeName",) if key in spec}
-    return {**item, "metadata": metadata, "spec": {**slim, "containers": containers}}
+    if isinstance(spec, dict) and "containers" in spec:  # a pod
+        metadata.pop("managedFields", None)
+        kept = {key: spec[key] for key in ("nodeName",) if key in spec}
+        slim["spec"] = {**kept, "containers": [_named(each) for each in spec["containers"]]}
+    elif isinstance(spec, dict) and "backoffLimit" in spec:  # a Job
+        metadata.pop("managedFields", None)
+        slim["spec"] = {key: value for key, value in spec.items() if key != "template"}
+    shared: Json = _shared(slim)
+    return shared
+
+
+def _named(container: Json) -> Json:
+    return {key: container[key] for key in ("name", "image") if key in container}
+
+
+def _shared(value: Any) -> Any:
+    """Return the same value, of texts that all objects share.
+
+    Each event is parsed for itself, so without that each object has a copy of its own of every key
+    and of what most values are, such as `True` and `RollingUpdate`: that is half of its weight.
+    """
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_shared(each) for each in value]
+    return sys.intern(value) if isinstance(value, str) and len(value) <= _SHORT else value

@@ -350,6 +350,8 @@ class RecoveringRun:
     """No further try before; None: at once."""
     cleared_round: int = 0
     """Round of the kill in which it was cleared; it is not cleared twice in one."""
+    was_emptied: bool = False
+    """Whether it is to be emptied once more: it may have been cleared by us in between."""
     spoilt: bool = False
     """Whether the last census found paths in it after its re-run."""
     stopped_at: datetime | None = None

@@ -1,5 +1,6 @@
 """A store serves what it surely knows, and nothing that is older than what was seen already."""
 
+import json
 import threading
 from typing import Any
 
@@ -147,3 +148,23 @@ def test_a_watch_that_was_waited_for_in_vain_is_waited_for_when_it_has_caught_up
     told.start()
     assert store.read("n", 9, wait=20) is not None
     told.join()
+
+
+def test_a_job_is_kept_without_the_template_of_its_pods() -> None:
+    store = Store()
+    item = {"metadata": {"name": "a"}, "spec": {"backoffLimit": 0, "template": {"spec": {}}}}
+    store.put(item | {"status": {"failed": 1}}, 1)
+    (kept,) = store.read("", 1) or []
+    assert kept["spec"] == {"backoffLimit": 0}
+    assert kept["status"] == {"failed": 1}
+
+
+def test_objects_share_the_texts_that_they_have_in_common() -> None:
+    store = Store()
+    for name in ("a", "b"):
+        text = json.dumps({"metadata": {"name": name, "labels": {"component": "scheduler"}}})
+        store.put(json.loads(text), 1)
+    first, second = (each["metadata"]["labels"] for each in store.read("", 1) or [])
+    assert first == second
+    for one, other in zip(*(next(iter(labels.items())) for labels in (first, second)), strict=True):
+        assert one is other

@@ -69,6 +69,26 @@ CORPUS = {
         strategy="Immediate",
         kill_at=42,
     ),
+    "an immediate kill whose clear no look had shown when an older census came": Plan(
+        (run(SimTask(3, BIG), SimTask(3), SimTask(300, kind="deferred")),),
+        weather=Weather(
+            seed=3012,
+            queue=(0, 5),
+            init=(0, 5),
+            helm=(1, 20),
+            helm_dies=(1,),
+            roll=4,
+            web_starts=90,
+            job=(1, 30),
+            jobs_lost=(1, 7),
+            rest_faults=30,
+            latency=1,
+            slow=3,
+        ),
+        strategy="Immediate",
+        kill_at=27,
+        people=((180, "break", "dag0/run0"), (185, "show", "dag0/run0")),
+    ),
     "an immediate kill that is made another, after somebody else's base path": Plan(
         (
             run(SimTask(3, BIG), SimTask(60), SimTask(5)),

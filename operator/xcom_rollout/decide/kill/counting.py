@@ -175,7 +175,7 @@ def _taken_up(
     if known.stage is RunStage.EMPTIED:
         failed = known.error and not known.unread
         tried = failed or (now is not None and was_cleared(known, now))
-        return None if tried else known.at(RunStage.STOPPED)
+        return None if tried else replace(known.at(RunStage.STOPPED), was_emptied=True)
     if known.stage is not RunStage.HEALED and now is not None and now.state not in IN_FLIGHT:
         return None  # its re-run has ended since
     if known.cleared_round == kill.round:

@@ -84,7 +84,11 @@ def emptied(s: Situation) -> Finding:
 
 def _record_emptied(s: Situation, kill: Kill, attempt: int, result: EmptyResult) -> Finding:
     stopped = {run.key: run for run in staged(kill, RunStage.STOPPED)}
-    marks = [stopped[key].at(RunStage.EMPTIED) for key in result.emptied if key in stopped]
+    marks = [
+        replace(stopped[key].at(RunStage.EMPTIED), was_emptied=False)
+        for key in result.emptied
+        if key in stopped
+    ]
     marks += _failed(s, stopped, result.left)
     changed = replace(kill.with_runs(tuple(marks)), emptied_attempt=attempt)
     return act(

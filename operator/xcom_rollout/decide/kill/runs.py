@@ -46,8 +46,8 @@ from xcom_rollout.decide.table import act, done, hold, wait
 
 BACKFILL: Final = "backfill"
 ATTEMPT_PATIENCE: Final = timedelta(seconds=35)
-"""How long a task in a worker may go on after its run was set to failed: who watches it asks Airflow
-each 5 s (docs/airflow.md, "Executors"), and `on_kill` then has as long as in a pod of its own."""
+"""How long a task in a worker may go on after its run was set to failed: who watches it asks
+Airflow each 5 s (docs/airflow.md, "Executors"), and `on_kill` then has as long as in a pod."""
 DRAIN_PATIENCE: Final = timedelta(hours=1)
 """How long runs that are left to end may take before that is reported."""
 
@@ -246,15 +246,15 @@ def attempts_ended(s: Situation) -> Finding:
         return api_unreachable(s, names(halted))
     seen_now = readable(s, halted)
     again = [
-        _cleared_by_somebody(kill, run)
+        _cleared_meanwhile(kill, run)
         for run in seen_now
         if (seen := view.run(run.key)) is not None and seen.state in IN_FLIGHT
     ]
     if again:
         return act(
             "RunsChosen",
-            some(again, words=lambda run: f"{run.key}: somebody cleared it; {run.stage}"),
-            record(s, kill.with_runs(tuple(again)), f"{len(again)} runs cleared by somebody"),
+            some(again, words=lambda run: f"{run.key}: it was cleared; {run.stage}"),
+            record(s, kill.with_runs(tuple(again)), f"{len(again)} runs cleared meanwhile"),
         )
     pods = [pod for run in seen_now for pod in s.task_pods_of(run.key)]
     put_off = {run.key for run in halted} - {run.key for run in due(s, halted)}
@@ -459,19 +459,27 @@ def _stopped(s: Situation, run: RecoveringRun, seen: DagRun) -> RecoveringRun:
     )
 
 
-def _cleared_by_somebody(kill: Kill, run: RecoveringRun) -> RecoveringRun:
+def _cleared_meanwhile(kill: Kill, run: RecoveringRun) -> RecoveringRun:
     """Return a stopped run that runs again, before its rows were removed.
 
-    Its pods are those of the re-run now. That reads what is left of the first try and writes
-    inline, so it may end; where it cannot read, it is healed from the beginning.
+    Somebody cleared it; or, where its rows had been removed before and a census put it back, this
+    kill itself had, which no look had shown yet. Its pods are those of the re-run now. That reads
+    what is left of the first try and writes inline, so it may end; where it cannot read, it is
+    healed from the beginning, but for one that this kill would clear twice.
     """
-    anew = replace(run.at(RunStage.FOUND), start_date=None, stop_asked=False)
-    if kill.strategy in (Strategy.IMMEDIATE, Strategy.REHYDRATE):
+    by_us = run.was_emptied
+    anew = replace(run.at(RunStage.FOUND), start_date=None, stop_asked=False, was_emptied=False)
+    if by_us:
+        anew = replace(anew, cleared_round=kill.round)
+    if kill.strategy is Strategy.REHYDRATE or (kill.strategy is Strategy.IMMEDIATE and not by_us):
         return anew
     return replace(
         anew,
         stage=RunStage.DRAINING,
-        message="somebody cleared it after it was stopped; it is left to end",
+        message="it was cleared when a census, which may be older, found paths in it; it is left "
+        "to end"
+        if by_us
+        else "somebody cleared it after it was stopped; it is left to end",
     )
 
 
