@@ -1,5 +1,6 @@
 """Airflow: its scheduler, the runs with their tasks, and the rows that the tasks leave."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -144,6 +145,15 @@ class Airflow:
         """Reads of paths that nobody promised to prevent."""
         self.excused_parents: list[str] = []
         """Parents that failed with a run that an Immediate kill stopped."""
+        self.send: Callable[[SimRun, int, TaskState], None] = self._send_later
+        """The executor takes a task instance that was queued just now."""
+        self.begun: Callable[[SimPod], None] = lambda _: None
+        self.told: Callable[[SimRun], None] = self._tell_pods
+        """A run was set to failed: whoever watches its attempts may notice."""
+        self.alive: Callable[[SimRun], Sequence[SimPod]] = lambda _: ()
+        """The attempts of a run in workers."""
+        self.cut_off: Callable[[SimPod], None] = lambda _: None
+        """A pod that holds attempts is on a lost node."""
         cluster.on_change = self._config_changed
         clock.after_each = self.scan
 
@@ -177,6 +187,9 @@ class Airflow:
 
     def _queue(self, run: SimRun, number: int, state: TaskState) -> None:
         state.state = "queued"
+        self.send(run, number, state)
+
+    def _send_later(self, run: SimRun, number: int, _: TaskState) -> None:
         attempt = run.attempt
         delay = self.dice.between(self.weather.queue)
         self.clock.after(delay, lambda: self._make_pod(run, number, attempt))
@@ -227,11 +240,17 @@ class Airflow:
             # What it was made for is over: the process looks, and ends.
             self.clock.after(1, lambda: self.cluster.remove(pod))
             return
+        self.begin(pod, run, number)
+
+    def begin(self, pod: SimPod, run: SimRun, number: int) -> None:
+        """An attempt begins, whose row is queued."""
+        state = run.states[number]
         pod.attempt = run.attempt
         state.state, state.pod = "running", pod
+        self.begun(pod)
         if not self._purge(pod, run, number) or not self._read(pod, run, number):
             self.cluster.remove(pod)
-            self._fail(run, number)
+            self.fail(run, number)
             return
         task = run.tasks[number]
         if task.kind in ("deferred", "resumed") and state.pokes == 0:
@@ -244,6 +263,10 @@ class Airflow:
         else:
             seconds = 1 if task.kind in ("resumed", "reschedule") else task.seconds
             self.clock.after(seconds, lambda: self._end(pod, run, number))
+
+    def current(self, pod: SimPod) -> bool:
+        """Whether a pod, or a process in a worker, is what the row of its task names."""
+        return pod.run is not None and self._current(pod, pod.run, pod.task)
 
     def _current(self, pod: SimPod, run: SimRun, number: int) -> bool:
         state = run.states[number]
@@ -372,7 +395,7 @@ class Airflow:
                 else:
                     self.hazards.failed_parents.append(f"{run.key} failed with {child.key}")
             self.cluster.remove(pod)
-            self._fail(run, number, pod)
+            self.fail(run, number, pod)
         else:
             self.clock.after(POLL, lambda: self._poll(pod, run, number))
 
@@ -383,17 +406,34 @@ class Airflow:
         state = run.states[number]
         self.cluster.remove(pod)
         if not self._read(pod, run, number):
-            self._fail(run, number, pod)
+            self.fail(run, number, pod)
             return
         if current and (task.fails or state.failed_tries < task.retries):
-            self._fail(run, number, pod)
+            self.fail(run, number, pod)
             return
         if not self._write(pod, run, number, pod.attempt):
-            self._fail(run, number, pod)
+            self.fail(run, number, pod)
             return
         if current:
             state.state = "success"
             self._advance(run)
+        elif pod.in_worker and self.major == 2:
+            self._end_another(pod, run, number)
+
+    def _end_another(self, pod: SimPod, run: SimRun, number: int) -> None:
+        """Airflow 2: an attempt that has succeeded says so in the row, whosever that is by now."""
+        state = run.states[number]
+        if not run.in_flight or state.state in ("success", "skipped"):
+            return
+        if pod.attempt != run.attempt and not run.cleared_by_person:
+            self._old_attempt(pod, "ended the row of the re-run")
+        state.state = "success"
+        self._advance(run)
+
+    def _old_attempt(self, pod: SimPod, what: str) -> None:
+        self.hazards.old_attempts.append(
+            f"{pod.run and pod.run.key} task {pod.task} {what} at {self.clock.now}, in {pod.name}"
+        )
 
     def _write(self, pod: SimPod, run: SimRun, number: int, attempt: int) -> bool:
         task, settings = run.tasks[number], pod.settings
@@ -403,6 +443,8 @@ class Airflow:
             return False
         if attempt != run.attempt and not run.cleared_by_person:
             self.hazards.spoilt_rows.append(f"{run.key} task {number} at {self.clock.now}")
+            if pod.in_worker:
+                self._old_attempt(pod, "wrote a row of the re-run")
         run.authors[number] = pod.author
         self._set_row(run, number, (settings.path or "?") if offloads else INLINE)
         return True
@@ -430,7 +472,8 @@ class Airflow:
             return
         self.hazards.exposed.append(text)
 
-    def _fail(self, run: SimRun, number: int, pod: SimPod | None = None) -> None:
+    def fail(self, run: SimRun, number: int, pod: SimPod | None = None) -> None:
+        """Let a task fail; nothing where `pod` is not what runs it."""
         state = run.states[number]
         if pod is not None and not self._current(pod, run, number):
             return
@@ -474,6 +517,9 @@ class Airflow:
             for number, state in enumerate(run.states):
                 if state.state not in ("success", "skipped"):
                     run.states[number] = replace(state, state="failed")
+        self.told(run)
+
+    def _tell_pods(self, run: SimRun) -> None:
         if self.weather.heartbeat:
             for pod in list(self.cluster.tasks):
                 if pod.run is run and not pod.deaf and not self._current(pod, run, pod.task):
@@ -481,6 +527,9 @@ class Airflow:
 
     def clear(self, run: SimRun, *, by_person: bool = False) -> None:
         """Clear a run that is not in flight: it is queued again from its start."""
+        if not by_person:
+            for pod in self.alive(run):
+                self._old_attempt(pod, "lived when its run was cleared")
         run.state, run.start_date, run.stopping = "queued", None, False
         run.attempt += 1
         run.clears += 1
@@ -495,4 +544,6 @@ class Airflow:
         for pod in hit:
             if pod.run is not None:
                 run, number = pod.run, pod.task
-                self.clock.after(LOST_AFTER, partial(self._fail, run, number, pod))
+                self.clock.after(LOST_AFTER, partial(self.fail, run, number, pod))
+            else:
+                self.cut_off(pod)

@@ -41,6 +41,8 @@ class SimPod:
     """Set once its end was asked for."""
     deaf: bool = False
     lost: bool = False
+    in_worker: bool = False
+    """Whether it is no pod but a process in one."""
     shown: Pod | None = None
     """As the operator saw it last, kept for as long as it stays in the same state."""
     shown_in: tuple[int | None, int | None, bool] | None = None
@@ -66,6 +68,14 @@ class Cluster:
         self.leaving: list[SimPod] = []
         """Long-lived pods that end, beside their successors."""
         self.on_change: Callable[[], None] = lambda: None
+        self.make_worker: Callable[[int | None], SimPod] | None = None
+        """Makes a pod in which tasks run; None where each task has a pod of its own."""
+        self.end_worker: Callable[[SimPod], None] = lambda _: None
+        """Tells it to end, once its tasks have."""
+        self.kill_worker: Callable[[SimPod], None] = lambda _: None
+        """Ends it, and its tasks."""
+        self.on_removed: Callable[[SimPod], None] = lambda _: None
+        """A pod, or a process in a worker, has ended."""
         self._rolling = False
 
     # -- configuration -----------------------------------------------------------------------
@@ -94,6 +104,12 @@ class Cluster:
 
     def pod(self, component: str, created: int | None = None) -> SimPod:
         """Return a new pod with the configuration of now."""
+        if component == "worker" and self.make_worker is not None:
+            return self.make_worker(created)
+        return self.plain_pod(component, created)
+
+    def plain_pod(self, component: str, created: int | None = None) -> SimPod:
+        """Return a new pod that holds no other attempts than its own."""
         self.serial += 1
         begin = self.clock.now if created is None else created
         homes = [node for node in NODES if node not in self.lost_nodes] or ["node-c"]
@@ -116,6 +132,7 @@ class Cluster:
     def restart(self, number: int) -> None:
         """A long-lived pod is evicted and comes back."""
         if number < len(self.fleet):
+            self.kill_worker(self.fleet[number])
             self.fleet[number] = self.pod(self.fleet[number].component)
 
     def _roll_later(self, seconds: int) -> None:
@@ -126,10 +143,16 @@ class Cluster:
     def _roll(self) -> None:
         self._rolling = False
         old = [pod for pod in self.fleet if pod.template != self.template]
+        if self._one_by_one and any(pod.component == "worker" for pod in self.leaving):
+            old = [pod for pod in old if pod.component != "worker"]
         if not old:
             return
         pod = old[0]
         self.fleet.remove(pod)
+        if pod.component == "worker":
+            self._let_end(pod)
+            self._roll_later(1)
+            return
         self.fleet.append(self.pod(pod.component))
         if pod.lost or self.weather.fleet_grace:
             pod.gone_by = self.clock.now + max(1, self.weather.fleet_grace)
@@ -137,6 +160,34 @@ class Cluster:
             if not pod.lost:
                 self.clock.after(self.weather.fleet_grace, lambda: self._leave(pod))
         self._roll_later(1)
+
+    @property
+    def _one_by_one(self) -> bool:
+        """Whether the workers are a StatefulSet: each is gone before its successor comes."""
+        return self.weather.stateful
+
+    def _let_end(self, worker: SimPod) -> None:
+        self.leaving.append(worker)
+        self.end_worker(worker)
+        if not self._one_by_one:
+            self.fleet.append(self.pod("worker"))
+
+    def evict(self, worker: SimPod) -> None:
+        """A worker is told to end, and another one comes."""
+        if worker in self.fleet:
+            self.fleet.remove(worker)
+            self._let_end(worker)
+
+    def leave(self, worker: SimPod) -> None:
+        """A worker that was told to end has ended."""
+        if worker in self.leaving:
+            self.leaving.remove(worker)
+            self._succeed(worker)
+
+    def _succeed(self, worker: SimPod) -> None:
+        if self._one_by_one and worker.component == "worker":
+            self.fleet.append(self.pod("worker"))
+            self._roll_later(1)
 
     @property
     def web_answers(self) -> bool:
@@ -177,6 +228,7 @@ class Cluster:
             pod.gone = True
             if pod in self.tasks:
                 self.tasks.remove(pod)
+            self.on_removed(pod)
 
     # -- nodes -------------------------------------------------------------------------------
 
@@ -191,7 +243,8 @@ class Cluster:
             if pod.lost:
                 self.fleet.remove(pod)
                 self.leaving.append(pod)
-                self.fleet.append(self.pod(pod.component))
+                if pod.component != "worker" or not self._one_by_one:
+                    self.fleet.append(self.pod(pod.component))
         return hit
 
     def drop_node(self, node: str) -> None:
@@ -200,5 +253,7 @@ class Cluster:
         for pods in (self.tasks, self.leaving):
             for pod in list(pods):
                 if pod.lost and pod.node == node:
+                    self.kill_worker(pod)
                     pod.gone = True
                     pods.remove(pod)
+                    self._succeed(pod)

@@ -13,6 +13,9 @@ class Hazards:
     """A run in flight holds an offloaded row while the operator delivers the database backend."""
     spoilt_rows: list[str] = field(default_factory=list)
     """An attempt wrote over the row of a later one."""
+    old_attempts: list[str] = field(default_factory=list)
+    """An attempt in a worker lived when the operator cleared its run, or wrote or ended a row of
+    the re-run."""
     lost_runs: list[str] = field(default_factory=list)
     """A run that the operator ended was not cleared, or cleared into nowhere."""
     cleared_twice: list[str] = field(default_factory=list)

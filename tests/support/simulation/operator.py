@@ -14,6 +14,7 @@ from simulation.helm import Helm, HelmFailedError
 from simulation.jobs import Jobs, RefusedError, SimJob
 from simulation.people import KILL, People
 from simulation.weather import Dice, Weather
+from simulation.workers import Look, Workers
 from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.controller.failures import PATIENCE_IN_KILL
@@ -24,6 +25,7 @@ from xcom_rollout.decide.actions import (
     ClearRuns,
     ConfirmReaders,
     DeletePods,
+    EndAttempts,
     EndStandby,
     ForgetDelivery,
     LookForBuild,
@@ -55,6 +57,7 @@ from xcom_rollout.decide.ledger import (
     WayBack,
 )
 from xcom_rollout.decide.observed import (
+    Attempt,
     AuditResult,
     CalibrationResult,
     JobKind,
@@ -129,6 +132,7 @@ class Simulation:
         self.helm.on_delivery = self._look_at_delivery
         self.airflow = Airflow(self.clock, dice, self.weather, self.cluster, self.hazards)
         self.airflow.runs = {run.key: run for run in runs}
+        self.workers = Workers(self.clock, dice, self.weather, self.airflow)
         self.api = AirflowApi(self.clock, dice, self.weather, self.airflow)
         self.cleared = Cleared(self.airflow)
         self.job_list = Jobs(self.clock, dice, self.weather, self.airflow, self._answer)
@@ -339,6 +343,7 @@ class Simulation:
         newest, cluster = self.helm.newest, self.cluster
         kill = self.ledger.kill
         config = cluster.config
+        look = self._look_into_workers()
         return Observed(
             rollout=Rollout(
                 namespace="airflow",
@@ -365,7 +370,7 @@ class Simulation:
             digest=f"digest-{self.spec.threshold.bytes}-{self.content}",
             config_changed_at=moment(cluster.changed),
             backend_hash=f"{config.backend}|{config.path}|{config.threshold}|{config.compression}",
-            workloads=(*map(self._workload, COMPONENTS), *self._own()),
+            workloads=(*map(self._workload, self._components()), *self._own()),
             pods=tuple(self._seen(pod) for pod in self._visible()),
             jobs=tuple(entry.job for entry in self.jobs),
             ledger=self.ledger,
@@ -373,8 +378,19 @@ class Simulation:
             executor=self.executor,
             loose_pods=self.loose,
             problems=self.problems,
-            unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else "",
+            unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else look.unseen,
+            attempts=look.attempts,
         )
+
+    def _look_into_workers(self) -> Look:
+        """Nobody looks into workers but a kill that has stopped runs."""
+        kill = self.open_kill()
+        runs = kill.runs if kill is not None else ()
+        stopped = frozenset(run.key for run in runs if run.stage is RunStage.STOPPED)
+        return self.workers.look(stopped) if stopped else Look(self.clock.now, (), "")
+
+    def _components(self) -> tuple[str, ...]:
+        return (*COMPONENTS, "worker") if self.weather.workers else COMPONENTS
 
     def _visible(self) -> list[SimPod]:
         if self.weather.unseen or self.shut:
@@ -388,6 +404,8 @@ class Simulation:
         ) and not any(pod.component == component for pod in cluster.leaving)
         if component == "webserver":
             rolled = rolled and cluster.web_answers
+        if component == "worker":
+            rolled = rolled and self.workers.have_started
         names = ", ".join(pod.name for pod in cluster.leaving if pod.component == component)
         progress = f"{names} is terminating" if names else "0 of 1 pods replaced"
         wont_roll = self.wont_roll if component == "triggerer" else ""
@@ -478,6 +496,8 @@ class Simulation:
             case DeletePods(pods=doomed):
                 there = self.weather.tasks_in or "airflow"
                 self._delete_pods({pod.uid for pod in doomed[:most] if pod.namespace == there})
+            case EndAttempts(attempts=attempts):
+                self._note(self._end_attempts(attempts[:most]), recorded)
             case ClearRuns(runs=runs):
                 self._note(self._clear_runs(runs[:most]), recorded)
             case ProveWayBack(digest=digest):
@@ -580,6 +600,27 @@ class Simulation:
                     )
                 self.cluster.delete(pod)
 
+    def _end_attempts(self, attempts: tuple[Attempt, ...]) -> dict[RunKey, str]:
+        errors = {}
+        for attempt in attempts:
+            if attempt.run is None:
+                self.hazards.blind_deeds.append(f"{attempt.title} is ended, of an unknown run")
+                continue
+            self._look_at_deed(attempt.run, f"deprived of {attempt.title}")
+            error = self.workers.end(attempt)
+            if error:
+                errors[attempt.run] = error
+        self.hazards.stopped_without_need += [
+            f"{process.name} of {process.run.key}, which goes on, at {self.clock.now}"
+            for process in self.workers.ended_by_operator
+            if process.run is not None
+            and process.run.in_flight
+            and process.attempt == process.run.attempt
+            and not process.run.stopped_by_us
+        ]
+        self.workers.ended_by_operator.clear()
+        return errors
+
     def _unpause(self, dag: str) -> None:
         if dag in self.people.paused and dag in self.paused:
             self.hazards.unpaused_of_person.append(dag)
@@ -629,9 +670,10 @@ class Simulation:
             Reader(
                 pod=pod.name,
                 uid=pod.name,
-                started_at=moment(pod.created),
+                started_at=moment(pod.created if pod.started is None else pod.started),
                 settings=pod.settings,
-                seen_at=self.now,
+                seen_at=self.seen_now,
+                error="pods/exec is forbidden" if self.workers.exec_refused else "",
             )
             for pod in self.cluster.long_lived
             if pod.name in pods
@@ -762,6 +804,7 @@ class Simulation:
             cluster.changed,
             len(cluster.tasks),
             len(cluster.leaving),
+            self.workers.ended,
             newest.number,
             newest.status,
             tuple(entry.job.state for entry in self.jobs),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from simulation.airflow import SimRun
 from simulation.airflow_api import BROKEN, FORBIDDEN
+from simulation.workers import SimWorker
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import JobKind
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings
@@ -60,6 +61,12 @@ class People:
             "hide": lambda what: self._unread(what, FORBIDDEN),
             "break": lambda what: self._unread(what, BROKEN),
             "show": lambda what: self._unread(what, ""),
+            "worker-evicted": lambda number: self._worker(int(number), sim.cluster.evict),
+            "worker-killed": lambda number: self._worker(int(number), self._kill_worker),
+            "worker-crashes": lambda number: self._worker(int(number), sim.workers.crash),
+            "supervisors-lost": lambda number: self._worker(int(number), self._lose_supervisors),
+            "refuse-exec": lambda _: self._exec(refused=True),
+            "allow-exec": lambda _: self._exec(refused=False),
             "restart": lambda number: sim.cluster.restart(int(number)),
             "new-operator": lambda _: sim.helm.another_pod(),
             "rollback": lambda _: sim.helm.roll_back(),
@@ -148,6 +155,28 @@ class People:
 
     def _node_lost(self, node: str) -> None:
         self.sim.airflow.node_lost(self.sim.cluster.lose(node))
+
+    def _worker(self, number: int, do: Callable[[SimWorker], None]) -> None:
+        there = self.sim.workers.all
+        if there:
+            do(there[number % len(there)])
+
+    def _kill_worker(self, worker: SimWorker) -> None:
+        """Its pod is deleted by force, or its container has run out of memory while it ended."""
+        cluster = self.sim.cluster
+        if worker.lost:
+            return  # that needs its node
+        self.sim.workers.kill(worker)
+        if worker in cluster.fleet:
+            cluster.fleet[cluster.fleet.index(worker)] = cluster.pod("worker")
+        cluster.leave(worker)
+
+    def _lose_supervisors(self, worker: SimWorker) -> None:
+        for process in list(worker.processes):
+            self.sim.workers.lose_supervisor(process)
+
+    def _exec(self, *, refused: bool) -> None:
+        self.sim.workers.exec_refused = refused
 
     def _refuse(self, text: str) -> None:
         self.sim.api.refused[RunKey(*text.split("/", 1))] = "403 Forbidden: POST .../clear"

@@ -84,6 +84,7 @@ def world(plan: Plan) -> Simulation:
     cluster.template, cluster.serial = live.cluster.template, live.cluster.serial
     cluster.history = list(live.cluster.history)
     cluster.fleet = [replace(pod, shown=None) for pod in live.cluster.fleet]
+    cluster.fleet += [cluster.pod("worker", begin) for _ in range(plan.weather.workers)]
     sim.airflow.major = plan.major
     sim.api.dry_run = plan.dry_run
     sim.airflow.accepted = plan.finished_runs == "Accept"
@@ -226,10 +227,20 @@ def draw(random: Random) -> Plan:
     return replace(plan, weather=replace(plan.weather, web_starts=starts))
 
 
-def drawn(first: int, last: int) -> Iterator[Plan]:
+def draw_with_workers(random: Random) -> Plan:
+    """Draw a plan whose tasks run in workers; what it has besides is drawn as for `draw`."""
+    plan = draw(random)
+    pick = _Pick(random)
+    nasty = random.random() < 0.3
+    weather = _draw_workers(pick, plan.weather, nasty)
+    people = (*plan.people, *_draw_accidents(pick, nasty))
+    return replace(plan, weather=weather, people=tuple(sorted(people)))
+
+
+def drawn(first: int, last: int, how: Callable[[Random], Plan] = draw) -> Iterator[Plan]:
     """Return the plans of these seeds; `last` is not among them."""
     for seed in range(first, last):
-        yield draw(Random(seed))  # noqa: S311  # no secret, a simulation
+        yield how(Random(seed))  # noqa: S311  # no secret, a simulation
 
 
 class _Pick:
@@ -318,6 +329,48 @@ def _draw_weather(pick: _Pick, nasty: bool) -> Weather:
         slow=pick.of(1, 1, 3),
         skew=often(pick.of(-30, 0, 30), 0),  # type: ignore[arg-type]
     )
+
+
+def _draw_workers(pick: _Pick, weather: Weather, nasty: bool) -> Weather:
+    def often(value: int, otherwise: int) -> int:
+        return value if nasty or pick.chance(35) else otherwise
+
+    return replace(
+        weather,
+        workers=pick.of(1, 1, 2, 3),
+        slots=pick.of(1, 2, 4, 16),
+        stateful=pick.chance(50),
+        worker_grace=pick.of(3, 20, 60, 600, 600, 2000),
+        worker_starts=often(pick.of(2, 10, 40), 0),
+        notices=pick.of((5, 10), (9, 10)),
+        heartbeats=pick.of(40, 300),
+        again=often(pick.of(20, 100, 400), 0),
+        doubled=often(pick.of(10, 50), 0),
+        orphaned=often(pick.of(10, 50), 0),
+        untold=often(pick.of(5, 30), 0),
+        look_pace=pick.of(0, 0, 2),
+        look_faults=often(pick.of(10, 50), 0),
+        end_faults=often(pick.of(10, 50), 0),
+    )
+
+
+def _draw_accidents(pick: _Pick, nasty: bool) -> list["Event"]:
+    """Draw what befalls workers: mostly in the minutes in which a kill stops runs."""
+    events: list[Event] = []
+    for _ in range(pick.of(0, 1, 1, 2, 3) if nasty else pick.of(0, 0, 0, 1, 1)):
+        second, which = pick.of(pick.count(0, 300), pick.count(20, 120)), str(pick.count(0, 3))
+        what = pick.of(
+            "worker-evicted",
+            "worker-killed",
+            "worker-crashes",
+            "supervisors-lost",
+            "supervisors-lost",
+            "refuse-exec",
+        )
+        events.append((second, what, which))
+        if what == "refuse-exec" and pick.chance(80):
+            events.append((second + pick.of(5, 60, 600), "allow-exec", which))
+    return events
 
 
 def _draw_people(
@@ -416,7 +469,7 @@ _EVENTS: Final[tuple[Draw, ...]] = (
 
 def shrink(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
     """Return a smaller plan that still fails: parts are left out for as long as it does."""
-    for _ in range(20):
+    for _ in range(100):
         for smaller in _smaller(plan):
             if fails(smaller):
                 plan = smaller

@@ -59,6 +59,34 @@ class Weather:
     """Whether task pods do not show, and nobody says so."""
     tasks_in: str = ""
     """The namespace of the task pods; empty stands for the one of the rollout."""
+    workers: int = 0
+    """How many workers run the tasks; 0: each task has a pod of its own."""
+    slots: int = 4
+    """Tasks that a worker runs beside each other."""
+    stateful: bool = False
+    """Whether they are a StatefulSet: each is gone before its successor comes."""
+    worker_grace: int = 600
+    """How long a worker that is told to end may wait for its tasks."""
+    worker_starts: int = 0
+    """How long a new one takes no messages, and cannot be looked into."""
+    notices: tuple[int, int] = (5, 10)
+    """How soon a supervisor notices that its run was failed."""
+    heartbeats: int = 40
+    """How long those of a task may be missing until its row is failed."""
+    again: int = 0
+    """How long a message belongs to who took it, until it is given out again; 0: for ever."""
+    doubled: int = 0
+    """Per cent of the messages that come twice."""
+    orphaned: int = 0
+    """Per cent of the attempts that lose their supervisor."""
+    untold: int = 0
+    """Per cent of the attempts that do not tell of which run they are."""
+    look_pace: int = 0
+    """How old a look into the workers may be that serves another pass."""
+    look_faults: int = 0
+    """Per cent of the looks into a worker that fail."""
+    end_faults: int = 0
+    """The same of the deeds in one, some of which are done nevertheless."""
 
 
 class Dice:

@@ -5,26 +5,21 @@ number; it is shrunk before it is shown. `XCOM_ROLLOUT_WORLDS` says how many the
 (`make test-long`: 100,000), `XCOM_ROLLOUT_FIRST_WORLD` with which seed they begin.
 """
 
-import os
-from collections import Counter
-from functools import partial
 from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulation import Plan, RunPlan, SimTask, Simulation, Weather, play
-from simulation.plan import BIG, OTHER_BASE, draw, drawn, shrink
+from simulation import Plan, RunPlan, SimTask, Weather, play
+from simulation.plan import BIG, OTHER_BASE, draw
+from simulation.worlds import first_world, harm_done, how_many
 
 from xcom_rollout.decide.ledger import RunKey
 
-WORLDS = int(os.environ.get("XCOM_ROLLOUT_WORLDS", "3000"))
-FIRST = int(os.environ.get("XCOM_ROLLOUT_FIRST_WORLD", "0"))
+WORLDS = how_many(3000)
 SHARES = 4
 """Parts of the whole that run as tests of their own."""
-SHOWN = 3
-"""Failures of each part that are shrunk and shown."""
 
 
 def run(*tasks: SimTask, dag: str = "dag0", **changes: Any) -> RunPlan:
@@ -218,34 +213,6 @@ CORPUS = {
 """Worlds that did harm to some version of the table, as small as they could be made."""
 
 
-def hazards_of(plan: Plan) -> set[str]:
-    return set(play(plan).hazards.found())
-
-
-def shares_a_hazard(seen: set[str], plan: Plan) -> bool:
-    return bool(hazards_of(plan) & seen)
-
-
-def counted(totals: Counter[str], sim: Simulation) -> None:
-    """Add what a world was like."""
-    kill = sim.ledger.kill
-    kills = (*sim.ledger.past_kills, *((kill,) if kill is not None else ()))
-    totals["worlds"] += 1
-    totals["passes"] += sim.passes
-    totals["actions"] += sim.acted
-    totals["kills"] += len(kills)
-    totals["rounds"] += sum(entry.round for entry in kills)
-    totals["runs"] += len(sim.runs)
-    totals["runs re-triggered"] += sum(bool(run.rounds) for run in sim.runs.values())
-    totals["events of people"] += sim.people.done
-    totals["parents that failed with an Immediate kill"] += len(sim.airflow.excused_parents)
-    totals["reads of paths that a person or the spec allowed"] += len(sim.airflow.excused_reads)
-    last = sim.last.current.finding.reason if sim.last is not None else "none"
-    totals[f"ends as {last}"] += 1
-    for name, entries in sim.hazards.found().items():
-        totals[f"HAZARD {name}"] += len(entries)
-
-
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_world_that_once_made_a_kill_do_harm_does_not(name: str) -> None:
     assert play(CORPUS[name]).hazards.found() == {}
@@ -287,22 +254,8 @@ def test_a_run_that_somebody_clears_after_it_was_stopped_is_not_ended_again(
 @pytest.mark.parametrize("share", range(SHARES))
 def test_no_world_makes_a_kill_do_harm(share: int) -> None:
     size = WORLDS // SHARES
-    first = FIRST + share * size
-    totals: Counter[str] = Counter()
-    failures: list[tuple[int, Plan]] = []
-    for seed, plan in enumerate(drawn(first, first + size), first):
-        sim = play(plan)
-        counted(totals, sim)
-        if sim.hazards.found():
-            failures.append((seed, plan))
-    print(f"\nworlds {first} to {first + size - 1}:")
-    for name, count in sorted(totals.items()):
-        print(f"  {count:>8} {name}")
-    shown = []
-    for seed, plan in failures[:SHOWN]:
-        small = shrink(plan, partial(shares_a_hazard, hazards_of(plan)))
-        shown.append(f"world {seed}: {play(small).hazards.found()}\n{small!r}")
-    assert not failures, f"{len(failures)} worlds of {size}:\n" + "\n".join(shown)
+    harm = harm_done(first_world() + share * size, size, draw)
+    assert not harm, "\n".join(harm)
 
 
 @settings(

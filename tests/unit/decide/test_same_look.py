@@ -25,6 +25,14 @@ def test_where_only_the_stages_of_runs_changed_it_does() -> None:
     assert serves_on(BEFORE, after(replace(KILL, emptied_attempt=3, queued_at=AT)))
 
 
+def test_a_run_that_was_stopped_takes_a_look_into_the_workers() -> None:
+    """Nobody looks there before, so that none of its processes was seen says nothing."""
+    stopped = replace(RUN.at(RunStage.STOPPED), stopped_at=AT)
+    assert not serves_on(BEFORE, after(replace(KILL, runs=(stopped,))))
+    looked = replace(BEFORE, kill=replace(KILL, runs=(stopped,)))
+    assert serves_on(looked, after(replace(KILL, runs=(stopped.at(RunStage.EMPTIED),))))
+
+
 def test_where_a_run_has_come_or_gone_it_does_not() -> None:
     other = replace(RUN, key=RunKey("etl", "b"))
     for runs in ((RUN, other), (other,), ()):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from xcom_rollout.decide.ledger import Kill, Ledger
+from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage
 
 
 def serves_on(before: Ledger, after: Ledger) -> bool:
@@ -11,13 +11,23 @@ def serves_on(before: Ledger, after: Ledger) -> bool:
     It does where nothing but the stages of runs has changed, and no run has come: then nobody has
     to be asked for anything that the look does not hold, and what is done next for a run (its
     pods, its clear) is judged by what was seen at the same moment. A mark of the kill's own order
-    always takes a new look.
+    always takes a new look, and so does a run that was stopped where tasks run in workers: nobody
+    looks into these before.
     """
     kill, now = before.kill, after.kill
     if kill is None or now is None or {run.key for run in kill.runs} != {r.key for r in now.runs}:
         return False
+    if _to_be_looked_for(now) - _to_be_looked_for(kill):
+        return False
     same = replace(after, kill=kill, resource_version=before.resource_version)
     return same == before and _of_the_order(kill) == _of_the_order(now)
+
+
+def _to_be_looked_for(kill: Kill) -> set[RunKey]:
+    """Return the stopped runs whose processes may be in workers."""
+    return {
+        run.key for run in kill.runs if run.stage is RunStage.STOPPED and run.stopped_at is not None
+    }
 
 
 def _of_the_order(kill: Kill) -> Kill:

@@ -1,0 +1,114 @@
+"""The same for tasks in workers, whose processes outlive their rows, their runs and each other.
+
+These worlds are drawn by `simulation.plan.draw_with_workers`, apart from those in which each task
+has a pod: a seed is another world here.
+"""
+
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simulation import Plan, RunPlan, SimTask, Weather, play
+from simulation.plan import BIG, draw_with_workers
+from simulation.worlds import first_world, harm_done, how_many
+
+WORLDS = how_many(1000)
+SHARES = 2
+"""Parts of the whole that run as tests of their own."""
+
+
+def run(*tasks: SimTask, dag: str = "dag0", **changes: Any) -> RunPlan:
+    return RunPlan(dag, tasks, **changes)
+
+
+def holding(seconds: int, **changes: Any) -> RunPlan:
+    """Return a run that holds an offloaded value, and is in a task for so many seconds."""
+    return run(SimTask(3, BIG), SimTask(seconds, **changes), SimTask(3))
+
+
+CORPUS = {
+    "Airflow 2: a process that ends 10 s after its run was stopped": Plan(
+        (holding(90),), Weather(workers=2), kill_at=20
+    ),
+    "Airflow 3: a process that ends 9 s after its run was stopped": Plan(
+        (holding(90),), Weather(workers=2), kill_at=20, major=3
+    ),
+    "Airflow 2: one that ignores SIGTERM ends the row of the re-run": Plan(
+        (holding(90, deaf=True),), Weather(workers=2), kill_at=20
+    ),
+    "Airflow 3: one that lost its supervisor, with a retry beside it": Plan(
+        (holding(300, retries=1),),
+        Weather(workers=2),
+        kill_at=20,
+        major=3,
+        people=((15, "supervisors-lost", "0"), (15, "supervisors-lost", "1")),
+    ),
+    "Airflow 2: one that lost its supervisor": Plan(
+        (holding(300),),
+        Weather(workers=1),
+        kill_at=20,
+        people=((19, "supervisors-lost", "0"),),
+    ),
+    "a worker ends its tasks first, and so does the one before it": Plan(
+        (holding(200), run(SimTask(150, BIG), SimTask(20), SimTask(30), dag="dag1")),
+        Weather(workers=1, slots=2, stateful=True),
+        kill_at=20,
+    ),
+    "an immediate kill of a task that goes on in a worker": Plan(
+        (holding(300),), Weather(workers=2), kill_at=38, strategy="Immediate", major=3
+    ),
+    "workers cannot be looked into for ten minutes": Plan(
+        (holding(300),),
+        Weather(workers=2, orphaned=100),
+        kill_at=20,
+        people=((10, "refuse-exec", ""), (610, "allow-exec", "")),
+    ),
+    "a run is stopped after another, and the look for that one would serve both": Plan(
+        (
+            run(SimTask(3, BIG), SimTask(300, deaf=True)),
+            run(SimTask(3, BIG), *[SimTask(3)] * 30, dag="dag1"),
+        ),
+        Weather(seed=49, workers=1, standby=True, queue=(0, 5), look_pace=2, latency=2, job=(1, 1)),
+        kill_at=10,
+        people=((0, "refuse", "dag1/run1"), (34, "allow", "dag1/run1")),
+    ),
+    "a worker on a lost node goes on unseen": Plan(
+        (holding(300),),
+        Weather(workers=2),
+        kill_at=20,
+        people=(
+            (15, "node-lost", "node-a"),
+            (16, "node-lost", "node-b"),
+            (400, "node-dropped", "node-a"),
+            (401, "node-dropped", "node-b"),
+        ),
+    ),
+}
+"""Worlds that did harm to some version of the table, as small as they could be made."""
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_world_that_once_made_a_kill_do_harm_does_not(name: str) -> None:
+    assert play(CORPUS[name]).hazards.found() == {}
+
+
+@pytest.mark.timeout(0 if WORLDS > 1000 else 300)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_world_makes_a_kill_do_harm(share: int) -> None:
+    size = WORLDS // SHARES
+    harm = harm_done(first_world() + share * size, size, draw_with_workers)
+    assert not harm, "\n".join(harm)
+
+
+@settings(
+    max_examples=30 if WORLDS <= 1000 else 2000,
+    deadline=None,
+    derandomize=WORLDS <= 1000,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(random=st.randoms(use_true_random=False))
+def test_no_world_that_hypothesis_looks_for_does(random: Random) -> None:
+    plan = draw_with_workers(random)
+    assert play(plan).hazards.found() == {}, repr(plan)
