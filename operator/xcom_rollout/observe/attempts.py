@@ -5,7 +5,7 @@ why not: neither a row of Airflow's nor an answer of Celery's tells that one has
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.decide.ledger import Ledger, RunKey, RunStage
-from xcom_rollout.decide.observed import Attempt, Pod, Rollout
+from xcom_rollout.decide.observed import Attempt, Rollout
 from xcom_rollout.probe.attempts import (
     InWorker,
     Worker,
@@ -100,15 +100,6 @@ def attempts_in_workers(
     look = Look(stopped, workers, attempts, told, time.monotonic() + max(PACE, took))
     world.memo.put(look_key(rollout), look)
     return look.attempts, look.unseen
-
-
-def serves_on(before: Ledger, after: Ledger, pods: Collection[Pod]) -> bool:
-    """Return whether a look at the world with the ledger `before` serves one with `after`.
-
-    It does not where the first runs have come to be stopped: nobody was asked then.
-    """
-    workers = any(pod.component == "worker" and pod.run is None and not pod.ended for pod in pods)
-    return not workers or wanted(before) or not wanted(after)
 
 
 def _at(ledger: Ledger, *stages: RunStage) -> frozenset[RunKey]:
