@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -213,6 +214,10 @@ def test_a_look_serves_for_a_moment_and_only_runs_that_were_stopped_before(place
     place.cluster.answers = {"w1": [], "w2": []}
     place.look()
     assert len(place.cluster.asked) == 5, "a new worker"
+    (run,) = STOPPED.kill.runs if STOPPED.kill else ()
+    kill = Kill(1, NOW, "me", "", runs=(replace(run, stopped_at=NOW),))
+    place.look(Ledger(kill=kill))
+    assert len(place.cluster.asked) == 7, "it was stopped once more"
 
 
 def test_of_which_run_a_task_of_airflow_3_is_is_asked_once(place_of: Any) -> None:
