@@ -95,6 +95,7 @@ def run(configuration: Configuration) -> int:
     from lightkube.core.exceptions import ConfigError
 
     from xcom_rollout.act import perform
+    from xcom_rollout.act.let_go import let_go
     from xcom_rollout.api import names
     from xcom_rollout.cache import Cache, CachedKube
     from xcom_rollout.controller.events import ClusterRecorder
@@ -142,6 +143,7 @@ def run(configuration: Configuration) -> int:
         now=world.api.now,
         stopping=queue.closed,
         hold=leases.hold,
+        let_go=lambda key: let_go(world, key.namespace, key.name),
     )
     workers = Workers(queue, reconciler, count=configuration.workers)
     log.info(

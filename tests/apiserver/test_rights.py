@@ -11,15 +11,22 @@ from typing import Any
 import lightkube
 import pytest
 import yaml
+from lightkube import ApiError
 from lightkube.config.kubeconfig import KubeConfig
 from standin.bench import CONFIG, VALUES, Bench, write_chart
 
 from harness import tools
 from harness.paths import REPO
 from harness.shell import run
-from xcom_rollout.clients.errors import ActionFailed, WorldError
+from xcom_rollout.act.let_go import let_go
+from xcom_rollout.api.names import FINALIZER
+from xcom_rollout.clients.errors import ActionFailed, Forbidden, WorldError
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.controller.events import ClusterRecorder
+from xcom_rollout.controller.reconcile import Key, Reconciler
 from xcom_rollout.decide.settings import BackendSettings, object_storage
+from xcom_rollout.observe import observe
+from xcom_rollout.stored.rollouts import ClusterRollouts, rollout_path
 from xcom_rollout.world import open_world
 
 TARGET = object_storage("s3://c@b/p", "1048576", "gzip")
@@ -68,6 +75,65 @@ def as_operator(bench: Bench, folder: Path, *words: str) -> Bench:
     kube = lightkube.Client(config=KubeConfig.from_file(kubeconfig).get())
     world = open_world(kube, helm=str(tools.tool("helm")), work=folder / "of-operator")
     return replace(bench, world=world)
+
+
+def reconciler_of(bench: Bench) -> Reconciler:
+    """Return what makes passes with the rights of the bench, and does nothing but let go."""
+    world = bench.world
+    return Reconciler(
+        ClusterRollouts(world.api.client),
+        ClusterRecorder(world.api.client),
+        lambda rollout: observe(world, rollout),
+        lambda *_: pytest.fail("nothing else is done"),
+        let_go=lambda key: let_go(world, key.namespace, key.name),
+    )
+
+
+def declare_kept(bench: Bench) -> str:
+    """Make a rollout that is kept for a kill; return its path."""
+    rollout = yaml.safe_load((REPO / "docs/examples/demo.yaml").read_text())
+    rollout["metadata"] |= {"namespace": bench.namespace, "finalizers": [FINALIZER]}
+    bench.server.apply(json.dumps(rollout))
+    return rollout_path(bench.namespace, rollout["metadata"]["name"])
+
+
+def delete_namespace(bench: Bench) -> None:
+    """Do as the namespace controller does, whose order is any: Roles first, then rollouts."""
+    for kind in ("namespace", "role", "rolebinding", "xbr"):
+        words = ("-n", bench.namespace, "delete", kind, "--wait=false")
+        which = (bench.namespace,) if kind == "namespace" else ("--all",)
+        bench.server.kubectl(*words, *which)
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_a_namespace_that_goes_in_the_middle_of_a_kill_goes_where_the_operator_may_let_it(
+    bench: Bench, tmp_path: Path, may: bool
+) -> None:
+    operator = as_operator(
+        bench, tmp_path, *(("--set", "rbac.letNamespacesGo=true") if may else ())
+    )
+    path = declare_kept(bench)
+    delete_namespace(bench)
+    make_passes, key = reconciler_of(operator), Key(bench.namespace, "demo")
+    if may:
+        assert make_passes(key) is None
+        assert bench.world.api.find(path) is None
+        return
+    with pytest.raises((Forbidden, ApiError), match="forbidden"):
+        make_passes(key)
+    left = bench.world.api.find(path)
+    assert left is not None
+    assert left["metadata"]["finalizers"] == [FINALIZER], "docs/kill-switch.md says what to do"
+
+
+def test_one_that_is_deleted_alone_is_kept_for_its_kill(bench: Bench, tmp_path: Path) -> None:
+    operator = as_operator(bench, tmp_path, "--set", "rbac.letNamespacesGo=true")
+    path = declare_kept(bench)
+    bench.server.kubectl("-n", bench.namespace, "delete", "xbr", "demo", "--wait=false")
+    assert not let_go(operator.world, bench.namespace, "demo")
+    left = bench.world.api.find(path)
+    assert left is not None
+    assert left["metadata"]["finalizers"] == [FINALIZER]
 
 
 def rules(**given: Sequence[Json]) -> tuple[str, ...]:

@@ -2,19 +2,18 @@
 
 from xcom_rollout.api import names
 from xcom_rollout.decide.actions import SetFinalizer
-from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.stored.rollouts import rollout_path
 from xcom_rollout.world import World
 
 
-def set_finalizer(world: World, rollout: Rollout, action: SetFinalizer) -> None:
+def set_finalizer(world: World, namespace: str, name: str, action: SetFinalizer) -> None:
     """Add or remove the operator's finalizer; those of others stay.
 
     Raises:
         Conflict: somebody changed the resource meanwhile, or it is gone.
         WorldError: the cluster refused or could not be asked.
     """
-    path = rollout_path(rollout.namespace, rollout.name)
+    path = rollout_path(namespace, name)
     raw = world.api.find(path)
     if raw is None:
         return

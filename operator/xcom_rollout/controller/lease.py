@@ -26,8 +26,8 @@ from xcom_rollout.api import names
 from xcom_rollout.clients.errors import Conflict, Forbidden, KubeError, WorldError
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.namespaces import is_terminating_namespace
 from xcom_rollout.clients.times import parse_time
-from xcom_rollout.observe.gather import is_terminating_namespace
 from xcom_rollout.release.pods import has_ended
 
 NAME: Final = "xcom-rollout"

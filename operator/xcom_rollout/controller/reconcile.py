@@ -134,6 +134,10 @@ class Reconciler:
     hold: Callable[[str], None] = lambda _: None
     """Called with the namespace before anything is written there; raises `StandsBy` where another
     operator acts."""
+    let_go: Callable[[Key], bool] = lambda _: False
+    """Called for a rollout that is deleted and kept for its kill: removes the finalizer where the
+    whole namespace is being deleted, and returns whether it is. No look is possible there any
+    more, for the operator's rights go with it."""
     standing_by: dict[Key, str] = field(default_factory=dict)
     """Why nothing is written, for rollouts of another operator."""
     settled: dict[Key, datetime] = field(default_factory=dict)
@@ -164,6 +168,8 @@ class Reconciler:
                 self.failures.forget(key)
                 return None
             try:
+                if _is_held_back(raw) and self.let_go(key):
+                    continue
                 rest = self._pass(key, raw)
             except (ConflictError, Conflict):
                 continue  # somebody else was quicker: look again
@@ -460,6 +466,11 @@ def _shows(raw: Raw, decision: Decision) -> bool:
 def _is_gone(raw: Raw) -> bool:
     """Whether the rollout is being deleted, and nothing of it is waited for."""
     return is_deleting(raw["metadata"]) and not is_kept(raw["metadata"])
+
+
+def _is_held_back(raw: Raw) -> bool:
+    """Whether a rollout is to be deleted, and is kept for a kill that goes on."""
+    return is_deleting(raw["metadata"]) and is_kept(raw["metadata"])
 
 
 def _announcement(decision: Decision) -> tuple[Note, ...]:

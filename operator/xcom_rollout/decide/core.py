@@ -32,7 +32,7 @@ def decide(observed: Observed, now: datetime, asides: Asides | None = None) -> D
     situation = Situation(observed, now, asides or {})
     rollout, kill = observed.rollout, observed.ledger.kill
     open_kill = kill is not None and kill.finished_at is None
-    if rollout.deleting and (observed.namespace_terminating or not open_kill):
+    if rollout.deleting and not open_kill:
         return evaluate(_DELETED_TABLE, "Deleted", situation)
     if kill is not None and not open_kill and situation.kill_request is None:
         return evaluate(_RESUMED_TABLE, "Preparing", situation)

@@ -381,5 +381,3 @@ class Observed:
     """Why some task pods, or tasks in workers, cannot be seen; empty where all can."""
     attempts: tuple[Attempt, ...] = ()
     """The tasks in workers; nobody looks for them but a kill that has stopped runs."""
-    namespace_terminating: bool = False
-    """Whether the namespace itself is being deleted."""

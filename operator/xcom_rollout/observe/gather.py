@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from xcom_rollout.clients.kube import KubeApi
-from xcom_rollout.clients.kube_path import segment
 from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
@@ -68,7 +66,6 @@ def observe(world: World, rollout: Rollout) -> Observed:
         task_namespaces=tuple(sorted(named.names)),
         unseen_tasks="; ".join(filter(None, (unseen, unseen_attempts))),
         attempts=attempts,
-        namespace_terminating=rollout.deleting and is_terminating_namespace(api, namespace),
     )
 
 
@@ -81,9 +78,3 @@ def same_look(world: World, observed: Observed) -> Observed | None:
     rollout = observed.rollout
     ledger = written_ledger(world.api, world.memo, rollout.namespace, rollout.name)
     return replace(observed, ledger=ledger) if serves_on(observed.ledger, ledger) else None
-
-
-def is_terminating_namespace(api: KubeApi, name: str) -> bool:
-    """Return whether the namespace is being deleted, with all that is in it."""
-    namespace = api.find(f"api/v1/namespaces/{segment(name)}")
-    return namespace is None or namespace["metadata"].get("deletionTimestamp") is not None

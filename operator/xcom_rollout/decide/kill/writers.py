@@ -84,7 +84,7 @@ def begun(s: Situation) -> Finding:
 def kept(s: Situation) -> Finding:
     """The resource stays until the kill has finished, even where it is deleted meanwhile."""
     rollout = s.observed.rollout
-    if rollout.finalized or rollout.deleting or s.observed.namespace_terminating:
+    if rollout.finalized or rollout.deleting:
         return done("Kept", "the resource is kept until the kill has finished")
     return act("KillSwitchEngaged", "keeping the resource until the end", SetFinalizer(True))
 
