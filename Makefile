@@ -73,6 +73,7 @@ test-long: venv ## 100,000 simulated kills (WORLDS=...), and one with every kind
 	@export XCOM_ROLLOUT_WORLDS=$(or $(WORLDS),100000)
 	$(call pytest,tests/unit/decide/test_kill_worlds.py tests/unit/decide/test_kill_worlds_in_workers.py --timeout=0 -s,long)
 	$(call pytest,tests/apiserver -m long --timeout=1800,long-apiserver)
+	$(call pytest,tests/probe -m long --timeout=1800,long-probe)
 	$(call pytest,tests/e2e -m long --timeout=3600 -s,long-e2e)
 
 .PHONY: apiserver-test
@@ -85,7 +86,7 @@ dags-test: venv ## What DAG authors import, beside a real S3 server
 
 .PHONY: probe-test
 probe-test: venv ## The probe beside real Airflows (2.9, 2.11, 3.3), databases and an S3 server
-	@$(call pytest,tests/probe --timeout=1200 $(side-by-side) --airflow=2.9$(,)2.11$(,)3.3,probe)
+	@$(call pytest,tests/probe -m 'not long' --timeout=1200 $(side-by-side) --airflow=2.9$(,)2.11$(,)3.3,probe)
 
 .PHONY: test-matrix
 test-matrix: venv ## What holds on every Airflow, on all six versions (2.9 to 3.3)

@@ -41,6 +41,7 @@ COMMANDS = (
     "audit",
     "provenance",
     "standby",
+    "attempts",
 )
 BEGIN = "-----BEGIN XCOM PROBE RESULT-----"
 END = "-----END XCOM PROBE RESULT-----"

@@ -138,6 +138,19 @@ class World:
                 found[pid] = words.strip()
         return found
 
+    def execute(self, name: str, *command: str | Path) -> str:
+        """Run a command in a pod, as `kubectl exec` does; return its output.
+
+        Raises:
+            HarnessError: it ended with another code than 0 and 1.
+        """
+        (inner, *_) = _children(self.processes[name].pid)
+        enter = ("nsenter", "--target", str(inner), "--pid", "--mount", "--uts", "--")
+        done = subprocess.run([*enter, *command], env=self.env, capture_output=True, text=True)
+        if done.returncode > 1:
+            raise HarnessError(f"{command} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
+
     def trigger(self, dag: str, run_id: str, seconds: float, *, deaf: bool = False) -> None:
         """Begin a run whose task takes so long."""
         body: dict[str, Any] = {"dag_run_id": run_id, "conf": {"seconds": seconds, "deaf": deaf}}

@@ -5,6 +5,7 @@ from typing import assert_never
 from xcom_rollout.act.clear_runs import clear_runs
 from xcom_rollout.act.confirm_readers import confirm_readers
 from xcom_rollout.act.delete_pods import delete_pods
+from xcom_rollout.act.end_attempts import end_attempts
 from xcom_rollout.act.end_standby import end_standby
 from xcom_rollout.act.forget_delivery import forget_delivery
 from xcom_rollout.act.look_for_build import look_for_build
@@ -20,6 +21,7 @@ from xcom_rollout.decide.actions import (
     ClearRuns,
     ConfirmReaders,
     DeletePods,
+    EndAttempts,
     EndStandby,
     ForgetDelivery,
     LookForBuild,
@@ -71,6 +73,8 @@ def perform(world: World, observed: Observed, action: Action) -> str:
             stop_runs(world, observed, action)
         case DeletePods():
             delete_pods(world, observed, action)
+        case EndAttempts():
+            end_attempts(world, observed, action)
         case ClearRuns():
             clear_runs(world, observed, action)
         case SetFinalizer():

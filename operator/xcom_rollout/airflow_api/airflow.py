@@ -85,7 +85,7 @@ class AirflowApi:
         A run that moves between pages may come twice, or at the next look.
         """
         # In order of id, new runs come last and no page shifts.
-        pages = list(self._pages("/dags/~/dagRuns", {**filters, "order_by": "id"}))
+        pages = list(self.pages("/dags/~/dagRuns", {**filters, "order_by": "id"}))
         return _runs_seen([page for page, _ in pages], pages[0][1])
 
     def latest_runs(self) -> RunsSeen:
@@ -136,7 +136,7 @@ class AirflowApi:
         """Yield page by page whether DAGs are paused, until asking for the rest is cheaper."""
         seen: set[str] = set()
         query = {**self._rest.dialect.every_dag, "order_by": "dag_id"}
-        for page, _ in self._pages("/dags", query):
+        for page, _ in self.pages("/dags", query):
             listed = {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in page["dags"]}
             yield listed
             seen |= listed.keys()
@@ -220,7 +220,7 @@ class AirflowApi:
             raise _dag_is_gone(key)
         return answer
 
-    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[tuple[Json, datetime | None]]:
+    def pages(self, path: str, query: Mapping[str, Any]) -> Iterator[tuple[Json, datetime | None]]:
         """Yield the pages of a list, as large as Airflow gives them, with the server's clock.
 
         Airflow 2.9 leaves `total_entries` out where certain fields are asked for: then the list

@@ -8,6 +8,8 @@ from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
+from xcom_rollout.observe.attempts import attempts_in_workers
+from xcom_rollout.observe.attempts import serves_on as attempts_serve_on
 from xcom_rollout.observe.configuration import look_at_configuration
 from xcom_rollout.observe.jobs import list_jobs
 from xcom_rollout.observe.ledger import read_ledger, written_ledger
@@ -27,7 +29,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
 
     The order matters. The ledger comes first: what it says has happened is then seen in the world
     too. Airflow comes before the pods: where a run is seen stopped and no pod of it is listed,
-    there was none after the stop.
+    there was none after the stop; so it is with the processes in workers.
 
     Raises:
         WorldError: the cluster could not be asked, or what the operator itself keeps there cannot
@@ -46,6 +48,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
     written = written_for_scheduler(workloads, config_maps(api, world.memo, namespace))
     named = task_namespaces(written, Proven.of(ledger, rollout, configuration.digest))
     executor_pods, unseen = task_pods(api, namespace, release, named)
+    attempts, unseen_attempts = attempts_in_workers(world, rollout, ledger, raw_pods)
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),
@@ -64,7 +67,8 @@ def observe(world: World, rollout: Rollout) -> Observed:
         loose_pods=loose_pods(workloads, raw_pods),
         executor=written.executor,
         task_namespaces=tuple(sorted(named.names)),
-        unseen_tasks=unseen,
+        unseen_tasks="; ".join(filter(None, (unseen, unseen_attempts))),
+        attempts=attempts,
         namespace_terminating=rollout.deleting and is_terminating_namespace(api, namespace),
     )
 
@@ -77,7 +81,10 @@ def same_look(world: World, observed: Observed) -> Observed | None:
     """
     rollout = observed.rollout
     ledger = written_ledger(world.api, world.memo, rollout.namespace, rollout.name)
-    return replace(observed, ledger=ledger) if serves_on(observed.ledger, ledger) else None
+    serves = serves_on(observed.ledger, ledger) and attempts_serve_on(
+        observed.ledger, ledger, observed.pods
+    )
+    return replace(observed, ledger=ledger) if serves else None
 
 
 def is_terminating_namespace(api: KubeApi, name: str) -> bool:

@@ -89,11 +89,14 @@ def ask_probe(
     container: str,
     probe: bytes,
     arguments: Sequence[str],
+    *,
+    timeout: float = TIMEOUT,
 ) -> Mapping[str, Any]:
     """Run the probe, a zipapp, in a container and return its result document.
 
     Args:
         arguments: for the probe; with `--markers`, or its result is not found.
+        timeout: seconds for all of it.
 
     Raises:
         Forbidden: the right to start processes in pods is missing.
@@ -101,4 +104,4 @@ def ask_probe(
         Malformed: it printed no result.
     """
     command = ("python", "-c", BOOTSTRAP, str(len(probe)), *arguments)
-    return find_result(api.run(namespace, pod, container, command, probe, timeout=TIMEOUT))
+    return find_result(api.run(namespace, pod, container, command, probe, timeout=timeout))

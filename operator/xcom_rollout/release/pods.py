@@ -6,7 +6,7 @@ from typing import Any, Final
 from xcom_rollout.clients.errors import ActionFailed
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
-from xcom_rollout.decide.ledger import RunKey
+from xcom_rollout.decide.ledger import Component, RunKey
 from xcom_rollout.release.objects import component_of, main_container, release_selector
 from xcom_rollout.release.readers import readers_of
 
@@ -54,6 +54,14 @@ def run_of(item: Json) -> RunKey | None:
         if names and names.get("dag_id") and names.get("run_id"):
             return RunKey(names["dag_id"], names["run_id"])
     return None
+
+
+def is_worker(item: Json) -> bool:
+    """Return whether a pod is one of Celery's workers, which live longer than their tasks."""
+    name, _, value = _MADE_BY_EXECUTOR.partition("=")
+    labels = item["metadata"].get("labels") or {}
+    of_a_task = labels.get(name) == value or run_of(item) is not None
+    return component_of(item) == Component.WORKER and not of_a_task
 
 
 def is_terminating(item: Json) -> bool:

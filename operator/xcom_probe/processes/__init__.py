@@ -1,0 +1,1 @@
+"""Which processes of this container run tasks, and how one of them is ended. No Airflow here."""

@@ -1,0 +1,76 @@
+"""End processes of stopped runs in workers."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from xcom_rollout.act.outcomes import each_run
+from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed, WorldError
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.parallel import in_parallel
+from xcom_rollout.decide.actions import EndAttempts
+from xcom_rollout.decide.ledger import RunKey
+from xcom_rollout.decide.observed import Attempt, Observed
+from xcom_rollout.probe.attempts import ask_worker, look_key, refused, uncached, worker_of
+from xcom_rollout.world import World
+
+CONCURRENCY: Final = 8
+"""Workers to ask at a time."""
+
+
+def end_attempts(world: World, observed: Observed, action: EndAttempts) -> None:
+    """End each process, unless it has ended, or another one has its number by now.
+
+    One request for each worker. What it refuses is recorded for the runs whose processes they are.
+
+    Raises:
+        WorldError: an error could not be recorded.
+    """
+    by_pod: dict[tuple[str, str], list[Attempt]] = {}
+    for attempt in action.attempts:
+        if attempt.run is not None:
+            by_pod.setdefault((attempt.pod, attempt.pod_uid), []).append(attempt)
+    failed: dict[RunKey, WorldError] = {}
+    try:
+        end = _ender(world, observed.rollout.namespace)
+        for problems in in_parallel(end, by_pod.values(), workers=CONCURRENCY):
+            for run, error in problems.items():
+                failed.setdefault(run, error)
+    finally:
+        world.memo.forget(look_key(observed.rollout))
+    runs = {attempt.run for attempts in by_pod.values() for attempt in attempts if attempt.run}
+    each_run(world, observed, [(run, partial(_raise_if, failed.get(run))) for run in sorted(runs)])
+
+
+def _ender(world: World, namespace: str) -> Callable[[Sequence[Attempt]], dict[RunKey, WorldError]]:
+    def end(attempts: Sequence[Attempt]) -> dict[RunKey, WorldError]:
+        """Ask one worker; return what went wrong for which run."""
+        first = attempts[0]
+        try:
+            pod = uncached(world).find(object_path(namespace, "pods", first.pod))
+            worker = None if pod is None else worker_of(pod)
+            if worker is None or worker.uid != first.pod_uid:
+                return {}  # with its pod, or its container, each of its processes has ended
+            named = [(attempt.pid, attempt.started) for attempt in attempts]
+            why = refused(ask_worker(world, namespace, worker, end=named))
+        except (KubeError, Malformed) as error:
+            told = error.reworded(
+                f"no task in the worker {first.pod} could be ended: {error.message}"
+            )
+            return {attempt.run: told for attempt in attempts if attempt.run is not None}
+        return {
+            attempt.run: ActionFailed(
+                f"process {attempt.pid} in the worker {attempt.pod} could not be ended: "
+                f"{why[attempt.pid, attempt.started]}. A task with run_as_user is that user's; "
+                "wait for it, or end it as root"
+            )
+            for attempt in attempts
+            if attempt.run is not None and (attempt.pid, attempt.started) in why
+        }
+
+    return end
+
+
+def _raise_if(error: WorldError | None) -> None:
+    if error is not None:
+        raise error

@@ -1,0 +1,75 @@
+"""Airflow 3: of which runs task instances are.
+
+An ID names one try of a task: a clear gives the task another one. So what it belongs to never
+changes, and the ID of an earlier try is not listed any more.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from xcom_rollout.airflow_api.airflow import AirflowApi
+from xcom_rollout.clients.errors import AirflowError
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.decide.ledger import RunKey
+
+_LIST: Final = "/dags/~/dagRuns/~/taskInstances"
+_RUNS: Final = 100
+"""Runs whose task instances are asked for in one request."""
+_PAGE: Final = 100
+_EVER: Final = "1970-01-01T00:00:00Z"
+
+
+def runs_of_instances(
+    airflow: AirflowApi, wanted: Collection[str], runs: Collection[RunKey]
+) -> dict[str, RunKey]:
+    """Return the run of each ID; one that Airflow does not list is left out.
+
+    Read are the running task instances of all DAGs, and those of `runs` that have begun, until all
+    are found. `GET .../taskInstances` and `POST .../taskInstances/list` are the same in 3.0 to 3.3.
+
+    Raises:
+        AirflowError: Airflow could not be asked, or refused.
+    """
+    left = set(wanted)
+    found: dict[str, RunKey] = {}
+    for page in _pages(airflow, runs):
+        for entry in page:
+            if str(entry.get("id")) in left:
+                found[str(entry["id"])] = _run_of(entry)
+        left -= found.keys()
+        if not left:
+            break
+    return found
+
+
+def _pages(airflow: AirflowApi, runs: Collection[RunKey]) -> Iterator[list[Mapping[str, Any]]]:
+    for page, _ in airflow.pages(_LIST, {"state": ["running"], "order_by": "id"}):
+        yield page["task_instances"]
+    ordered = sorted(runs)
+    for begin in range(0, len(ordered), _RUNS):
+        some, offset = ordered[begin : begin + _RUNS], 0
+        body: Json = {
+            "dag_ids": sorted({key.dag_id for key in some}),
+            "dag_run_ids": sorted({key.run_id for key in some}),
+            "start_date_gte": _EVER,
+            "order_by": "id",
+            "page_limit": _PAGE,
+        }
+        while True:
+            answer = airflow.rest.ask(
+                "POST", f"{_LIST}/list", None, {**body, "page_offset": offset}
+            )
+            if answer is None:
+                raise AirflowError(f"Airflow has no POST {_LIST}/list", status=404)
+            listed = answer["task_instances"]
+            yield listed
+            offset += len(listed)
+            if not listed or offset >= answer["total_entries"]:
+                break
+
+
+def _run_of(entry: Mapping[str, Any]) -> RunKey:
+    try:
+        return RunKey(str(entry["dag_id"]), str(entry["dag_run_id"]))
+    except KeyError as error:
+        raise AirflowError(f"a task instance in Airflow's answer lacks {error}") from error

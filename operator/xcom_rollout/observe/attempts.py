@@ -1,0 +1,213 @@
+"""The tasks in workers, which are processes: seen by a process of the probe in each worker's pod.
+
+A kill waits for those of the runs that it has stopped. Whoever looks finds either all of them or
+why not: neither a row of Airflow's nor an answer of Celery's tells that one has ended.
+"""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from xcom_rollout.airflow_api.airflow import open_airflow
+from xcom_rollout.airflow_api.task_instances import runs_of_instances
+from xcom_rollout.clients.errors import Forbidden, KubeError, Malformed, WorldError
+from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.parallel import in_parallel
+from xcom_rollout.decide.ledger import Ledger, RunKey, RunStage
+from xcom_rollout.decide.observed import Attempt, Pod, Rollout
+from xcom_rollout.probe.attempts import (
+    InWorker,
+    Worker,
+    ask_worker,
+    in_worker,
+    look_key,
+    uncached,
+    worker_of,
+)
+from xcom_rollout.release.pods import container_status, has_ended, is_worker
+from xcom_rollout.world import World
+
+PACE: Final = 1.5
+"""Seconds for which a look serves, or as long as it took: each event of a pod asks for one."""
+CONCURRENCY: Final = 8
+"""Workers to ask at a time; each answers in some tenths of a second."""
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of tasks in workers.
+
+    Attributes:
+        stopped: the runs that had been seen stopped before it.
+        workers: those that were asked.
+        attempts, unseen: as `Observed.attempts` and `unseen_tasks`.
+        good_until: by the monotonic clock.
+    """
+
+    stopped: frozenset[RunKey]
+    workers: frozenset[Worker]
+    attempts: tuple[Attempt, ...]
+    unseen: str
+    good_until: float = 0.0
+
+
+def wanted(ledger: Ledger) -> bool:
+    """Return whether a kill waits for tasks of runs that it has stopped."""
+    return bool(_at(ledger, RunStage.STOPPED))
+
+
+def attempts_in_workers(
+    world: World, rollout: Rollout, ledger: Ledger, pods: Sequence[Json]
+) -> tuple[tuple[Attempt, ...], str]:
+    """Return the tasks in workers, and why some cannot be seen; empty where all can.
+
+    Nobody is asked but where a kill has stopped runs. An answer that was given after these were
+    seen stopped serves for a moment: what was gone then has not come back.
+
+    Args:
+        pods: of the release, listed after Airflow was asked for the runs.
+    """
+    if not wanted(ledger):
+        return (), ""
+    living = [pod for pod in pods if is_worker(pod) and not has_ended(pod)]
+    if not living:
+        return (), ""
+    workers = frozenset(worker for pod in living if (worker := worker_of(pod)) is not None)
+    stopped = _at(ledger, RunStage.STOPPED)
+    known: Look | None = world.memo.find(look_key(rollout))
+    if (
+        known is not None
+        and time.monotonic() < known.good_until
+        and stopped <= known.stopped
+        and workers <= known.workers
+    ):
+        return known.attempts, known.unseen
+    begin = time.monotonic()
+    seen, unseen = _ask_all(world, rollout, sorted(workers, key=lambda worker: worker.pod))
+    unseen += [
+        f"the tasks in the worker {pod['metadata']['name']} cannot be seen: none of its containers "
+        "is known as the one that runs Airflow (name it worker)"
+        for pod in living
+        if _is_strange(pod)
+    ]
+    runs, problem = _runs_of(world, rollout, ledger, [found for _, found in seen])
+    attempts = tuple(_attempt(worker, found, runs) for worker, found in seen)
+    told = "; ".join([*unseen[:_SHOWN], *_more(unseen), *filter(None, [problem])])
+    took = time.monotonic() - begin
+    look = Look(stopped, workers, attempts, told, time.monotonic() + max(PACE, took))
+    world.memo.put(look_key(rollout), look)
+    return look.attempts, look.unseen
+
+
+def serves_on(before: Ledger, after: Ledger, pods: Collection[Pod]) -> bool:
+    """Return whether a look at the world with the ledger `before` serves one with `after`.
+
+    It does not where the first runs have come to be stopped: nobody was asked then.
+    """
+    workers = any(pod.component == "worker" and pod.run is None and not pod.ended for pod in pods)
+    return not workers or wanted(before) or not wanted(after)
+
+
+def _at(ledger: Ledger, *stages: RunStage) -> frozenset[RunKey]:
+    kill = ledger.kill
+    if kill is None or kill.finished_at is not None:
+        return frozenset()
+    return frozenset(run.key for run in kill.runs if run.stage in stages)
+
+
+def _ask_all(
+    world: World, rollout: Rollout, workers: Sequence[Worker]
+) -> tuple[list[tuple[Worker, InWorker]], list[str]]:
+    answers = in_parallel(_asker(world, rollout.namespace), workers, workers=CONCURRENCY)
+    seen: list[tuple[Worker, InWorker]] = []
+    unseen: list[str] = []
+    for worker, answer in zip(workers, answers, strict=True):
+        if isinstance(answer, str):
+            unseen.append(answer)
+        else:
+            seen += [(worker, found) for found in answer]
+    return seen, unseen
+
+
+def _asker(world: World, namespace: str) -> Callable[[Worker], tuple[InWorker, ...] | str]:
+    def ask(worker: Worker) -> tuple[InWorker, ...] | str:
+        try:
+            answer = ask_worker(world, namespace, worker)
+            return in_worker(answer)
+        except (KubeError, Malformed) as error:
+            pod = uncached(world).find(object_path(namespace, "pods", worker.pod))
+            if pod is None or has_ended(pod) or worker_of(pod) != worker:
+                # With the first process of its container each of them has ended.
+                return ()
+            return f"the tasks in the worker {worker.pod} cannot be seen: {_words(error)}"
+
+    return ask
+
+
+def _words(error: WorldError) -> str:
+    if isinstance(error, Forbidden):
+        remedy = "Let the operator's account get and create pods/exec there, as its chart does"
+    else:
+        remedy = (
+            "It is asked again. Where its node is lost, see that the node is down, then delete the "
+            "pod by force"
+        )
+    return f"{error.message.rstrip('.')}. {remedy}"
+
+
+def _is_strange(pod: Json) -> bool:
+    """Whether its containers run, and none of them is known as the one that runs Airflow."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    running = any((status.get("state") or {}).get("running") for status in statuses)
+    return running and container_status(pod) is None
+
+
+def _more(unseen: Sequence[str]) -> list[str]:
+    return [f"and so in {len(unseen) - _SHOWN} more"] if len(unseen) > _SHOWN else []
+
+
+def _runs_of(
+    world: World, rollout: Rollout, ledger: Ledger, seen: Sequence[InWorker]
+) -> tuple[dict[str, RunKey], str]:
+    """Return the run of each task instance that Airflow tells of, and why it does not tell."""
+    runs: dict[str, RunKey] = {}
+    unknown: set[str] = set()
+    for found in seen:
+        if found.run is None and found.instance:
+            known = world.memo.find(_instance_key(rollout, found.instance))
+            if known is None:
+                unknown.add(found.instance)
+            else:
+                runs[found.instance] = known
+    if not unknown:
+        return runs, ""
+    stopped = _at(ledger, RunStage.STOPPED, RunStage.STOPPING)
+    try:
+        airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
+        told = runs_of_instances(airflow, unknown, stopped)
+    except WorldError as error:
+        return runs, (
+            f"{len(unknown)} tasks in workers are known by the ID of their task instance only, and "
+            f"Airflow does not tell of which runs they are: {error.message}"
+        )
+    for instance, run in told.items():
+        world.memo.put(_instance_key(rollout, instance), run)
+    return {**runs, **told}, ""
+
+
+def _instance_key(rollout: Rollout, instance: str) -> tuple[str, str, str, str]:
+    return ("run of a task instance", rollout.namespace, rollout.name, instance)
+
+
+def _attempt(worker: Worker, found: InWorker, runs: dict[str, RunKey]) -> Attempt:
+    return Attempt(
+        pod=worker.pod,
+        pod_uid=worker.uid,
+        pid=found.pid,
+        started=found.started,
+        title=found.title[:200],
+        run=found.run or runs.get(found.instance),
+    )

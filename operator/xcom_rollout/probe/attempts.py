@@ -1,0 +1,165 @@
+"""The probe's command `attempts`: what to ask a worker, and what it answers.
+
+It is asked every second or two while a kill waits, so it is given no more of the probe than it
+needs: some 40 KB of 630.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from xcom_rollout.clients.errors import Malformed
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.decide.ledger import RunKey, Verdict
+from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.probe.exec import ask_probe
+from xcom_rollout.probe.result import checks, verdict
+from xcom_rollout.release.pods import container_status
+from xcom_rollout.world import World
+
+TIMEOUT: Final = 15.0
+"""Seconds for one worker: a look takes a tenth, and `--end` waits up to three."""
+_NEEDED: Final = (
+    "__main__.py",
+    "xcom_probe/__init__.py",
+    "xcom_probe/ending.py",
+    "xcom_probe/main.py",
+    "xcom_probe/model.py",
+    "xcom_probe/place.py",
+    "xcom_probe/redact.py",
+    "xcom_probe/report.py",
+    "xcom_probe/commands/__init__.py",
+    "xcom_probe/commands/attempts.py",
+    "xcom_probe/processes/",
+)
+
+Named = tuple[int, int]
+"""PID and start of a process."""
+
+
+@dataclass(frozen=True)
+class InWorker:
+    """A process of a task, as the probe saw it.
+
+    Attributes:
+        pid, started, title: as in `decide.observed.Attempt`.
+        run: None where the title does not tell it.
+        instance: ID of the task instance, where the title tells that instead (Airflow 3); else "".
+    """
+
+    pid: int
+    started: int
+    title: str
+    run: RunKey | None
+    instance: str
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The main container of a worker that runs."""
+
+    pod: str
+    uid: str
+    container: str
+    started_at: str
+
+
+def worker_of(pod: Json) -> Worker | None:
+    """Return the running main container of a worker; None where it does not run."""
+    status = container_status(pod)
+    started = ((status or {}).get("state") or {}).get("running") or {}
+    if status is None or not started.get("startedAt"):
+        return None
+    metadata = pod["metadata"]
+    return Worker(metadata["name"], metadata["uid"], status["name"], str(started["startedAt"]))
+
+
+def uncached(world: World) -> KubeApi:
+    """Return the cluster as the API server shows it, for a look that a cache may be behind of."""
+    return KubeApi(world.kube, world.api.versions)
+
+
+def look_key(rollout: Rollout) -> tuple[str, str, str]:
+    """Return by which key `World.memo` has what was seen of tasks in workers."""
+    return ("attempts in workers", rollout.namespace, rollout.name)
+
+
+def ask_worker(
+    world: World, namespace: str, worker: Worker, *, end: Iterable[Named] = ()
+) -> Mapping[str, Any]:
+    """Return the result document of `attempts` in a worker.
+
+    Args:
+        end: processes to end.
+
+    Raises:
+        Forbidden: the right to start processes in pods is missing.
+        KubeError: the process could not be started, or did not end in time.
+        Malformed: it printed no result.
+    """
+    named = tuple(f"{pid}:{started}" for pid, started in end)
+    arguments = ("attempts", "--markers", *(("--end", *named) if named else ()))
+    part = needed_part(world.probe)
+    return ask_probe(
+        world.api, namespace, worker.pod, worker.container, part, arguments, timeout=TIMEOUT
+    )
+
+
+@lru_cache(maxsize=2)
+def needed_part(probe: bytes) -> bytes:
+    """Return the part of the zipapp that `attempts` needs, as a zipapp."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(probe)) as whole, zipfile.ZipFile(out, "w") as part:
+        for entry in whole.infolist():
+            if entry.filename.startswith(_NEEDED):
+                part.writestr(entry, whole.read(entry))
+    return out.getvalue()
+
+
+def in_worker(document: Mapping[str, Any]) -> tuple[InWorker, ...]:
+    """Return the processes of tasks.
+
+    Raises:
+        Malformed: the probe could not look, or the document lacks what it has.
+    """
+    if verdict(document) is Verdict.ERROR:
+        why = "; ".join(check.observed for check in checks(document, "error"))
+        raise Malformed(why or "the probe could not look and does not say why")
+    listed = document.get("attempts")
+    if not isinstance(listed, list):
+        raise Malformed("the probe's result has no list `attempts`")
+    try:
+        return tuple(map(_in_worker, listed))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"a process in the probe's answer cannot be read: {error!r}") from error
+
+
+def refused(document: Mapping[str, Any]) -> dict[Named, str]:
+    """Return which of the processes to end could not be ended, and why.
+
+    Raises:
+        Malformed: the probe could not look, or the document lacks what it has.
+    """
+    if verdict(document) is Verdict.ERROR:
+        in_worker(document)
+    try:
+        return {
+            (int(entry["pid"]), int(entry["started"])): str(entry["why"])
+            for entry in document["ended"]["refused"]
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"what became of processes cannot be read: {error!r}") from error
+
+
+def _in_worker(entry: Mapping[str, Any]) -> InWorker:
+    dag_id, run_id = entry["dagId"], entry["runId"]
+    return InWorker(
+        pid=int(entry["pid"]),
+        started=int(entry["started"]),
+        title=str(entry["title"]),
+        run=None if dag_id is None or run_id is None else RunKey(str(dag_id), str(run_id)),
+        instance=str(entry["taskInstanceId"] or ""),
+    )
