@@ -5,8 +5,9 @@ why not: neither a row of Airflow's nor an answer of Celery's tells that one has
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from xcom_rollout.airflow_api.airflow import open_airflow
@@ -15,8 +16,8 @@ from xcom_rollout.clients.errors import Forbidden, KubeError, Malformed, WorldEr
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.parallel import in_parallel
-from xcom_rollout.decide.ledger import Ledger, RunKey, RunStage
-from xcom_rollout.decide.observed import Attempt, Pod, Rollout
+from xcom_rollout.decide.ledger import Ledger, RecoveringRun, RunKey, RunStage
+from xcom_rollout.decide.observed import Attempt, Rollout
 from xcom_rollout.probe.attempts import (
     InWorker,
     Worker,
@@ -41,22 +42,17 @@ class Look:
     """What was seen of tasks in workers.
 
     Attributes:
-        stopped: the runs that had been seen stopped before it.
+        stopped: the runs that had been seen stopped before it, and when.
         workers: those that were asked.
         attempts, unseen: as `Observed.attempts` and `unseen_tasks`.
         good_until: by the monotonic clock.
     """
 
-    stopped: frozenset[RunKey]
+    stopped: frozenset[tuple[RunKey, datetime | None]]
     workers: frozenset[Worker]
     attempts: tuple[Attempt, ...]
     unseen: str
     good_until: float = 0.0
-
-
-def wanted(ledger: Ledger) -> bool:
-    """Return whether a kill waits for tasks of runs that it has stopped."""
-    return bool(_at(ledger, RunStage.STOPPED))
 
 
 def attempts_in_workers(
@@ -70,13 +66,14 @@ def attempts_in_workers(
     Args:
         pods: of the release, listed after Airflow was asked for the runs.
     """
-    if not wanted(ledger):
+    # One that was cleared and stopped again is another one.
+    stopped = frozenset((run.key, run.stopped_at) for run in _at(ledger, RunStage.STOPPED))
+    if not stopped:
         return (), ""
     living = [pod for pod in pods if is_worker(pod) and not has_ended(pod)]
     if not living:
         return (), ""
     workers = frozenset(worker for pod in living if (worker := worker_of(pod)) is not None)
-    stopped = _at(ledger, RunStage.STOPPED)
     known: Look | None = world.memo.find(look_key(rollout))
     if (
         known is not None
@@ -102,20 +99,11 @@ def attempts_in_workers(
     return look.attempts, look.unseen
 
 
-def serves_on(before: Ledger, after: Ledger, pods: Collection[Pod]) -> bool:
-    """Return whether a look at the world with the ledger `before` serves one with `after`.
-
-    It does not where the first runs have come to be stopped: nobody was asked then.
-    """
-    workers = any(pod.component == "worker" and pod.run is None and not pod.ended for pod in pods)
-    return not workers or wanted(before) or not wanted(after)
-
-
-def _at(ledger: Ledger, *stages: RunStage) -> frozenset[RunKey]:
+def _at(ledger: Ledger, *stages: RunStage) -> list[RecoveringRun]:
     kill = ledger.kill
     if kill is None or kill.finished_at is not None:
-        return frozenset()
-    return frozenset(run.key for run in kill.runs if run.stage in stages)
+        return []
+    return [run for run in kill.runs if run.stage in stages]
 
 
 def _ask_all(
@@ -184,7 +172,7 @@ def _runs_of(
                 runs[found.instance] = known
     if not unknown:
         return runs, ""
-    stopped = _at(ledger, RunStage.STOPPED, RunStage.STOPPING)
+    stopped = {run.key for run in _at(ledger, RunStage.STOPPED, RunStage.STOPPING)}
     try:
         airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
         told = runs_of_instances(airflow, unknown, stopped)

@@ -9,7 +9,6 @@ from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
 from xcom_rollout.observe.attempts import attempts_in_workers
-from xcom_rollout.observe.attempts import serves_on as attempts_serve_on
 from xcom_rollout.observe.configuration import look_at_configuration
 from xcom_rollout.observe.jobs import list_jobs
 from xcom_rollout.observe.ledger import read_ledger, written_ledger
@@ -81,10 +80,7 @@ def same_look(world: World, observed: Observed) -> Observed | None:
     """
     rollout = observed.rollout
     ledger = written_ledger(world.api, world.memo, rollout.namespace, rollout.name)
-    serves = serves_on(observed.ledger, ledger) and attempts_serve_on(
-        observed.ledger, ledger, observed.pods
-    )
-    return replace(observed, ledger=ledger) if serves else None
+    return replace(observed, ledger=ledger) if serves_on(observed.ledger, ledger) else None
 
 
 def is_terminating_namespace(api: KubeApi, name: str) -> bool:

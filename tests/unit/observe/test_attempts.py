@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,9 +16,9 @@ from xcom_rollout.clients.errors import AirflowError, Forbidden, KubeError
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.ledger import Kill, Ledger, RecoveringRun, RunKey, RunStage
-from xcom_rollout.decide.observed import Pod, Rollout
+from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.observe import attempts
-from xcom_rollout.observe.attempts import attempts_in_workers, serves_on
+from xcom_rollout.observe.attempts import attempts_in_workers
 from xcom_rollout.probe.result import BEGIN, END
 from xcom_rollout.world import World
 
@@ -213,6 +214,10 @@ def test_a_look_serves_for_a_moment_and_only_runs_that_were_stopped_before(place
     place.cluster.answers = {"w1": [], "w2": []}
     place.look()
     assert len(place.cluster.asked) == 5, "a new worker"
+    (run,) = STOPPED.kill.runs if STOPPED.kill else ()
+    kill = Kill(1, NOW, "me", "", runs=(replace(run, stopped_at=NOW),))
+    place.look(Ledger(kill=kill))
+    assert len(place.cluster.asked) == 7, "it was stopped once more"
 
 
 def test_of_which_run_a_task_of_airflow_3_is_is_asked_once(place_of: Any) -> None:
@@ -231,15 +236,6 @@ def test_where_airflow_does_not_tell_of_runs_that_is_told(place_of: Any) -> None
     assert found == {("w1", 40): None}
     assert "1 tasks in workers are known by the ID" in unseen
     assert "forbids GET taskInstances" in unseen
-
-
-def test_a_look_without_workers_asked_does_not_serve_the_first_stopped_run() -> None:
-    before, after = ledger(RunStage.STOPPING), STOPPED
-    pod = Pod("w1", "w1", "worker", NOW, NOW, ready=True, terminating=False)
-    assert not serves_on(before, after, [pod])
-    assert serves_on(after, ledger(RunStage.EMPTIED), [pod])
-    assert serves_on(after, ledger(RunStage.STOPPED, RunStage.STOPPED), [pod])
-    assert serves_on(before, after, []), "with KubernetesExecutor it does as ever"
 
 
 class Rest:
