@@ -234,7 +234,13 @@ def draw_with_workers(random: Random) -> Plan:
     nasty = random.random() < 0.3
     weather = _draw_workers(pick, plan.weather, nasty)
     people = (*plan.people, *_draw_accidents(pick, nasty))
-    return replace(plan, weather=weather, people=tuple(sorted(people)))
+    runs = tuple(_with_deaf_tasks(pick, run) for run in plan.runs)
+    return replace(plan, runs=runs, weather=weather, people=tuple(sorted(people)))
+
+
+def _with_deaf_tasks(pick: "_Pick", run: RunPlan) -> RunPlan:
+    tasks = (replace(task, deaf=task.deaf or pick.chance(25)) for task in run.tasks)
+    return replace(run, tasks=tuple(tasks))
 
 
 def drawn(first: int, last: int, how: Callable[[Random], Plan] = draw) -> Iterator[Plan]:
