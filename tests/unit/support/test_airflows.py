@@ -22,7 +22,7 @@ def test_requirements_are_compiled_for_the_version_and_its_python(version: str) 
 
 
 def test_no_requirements_are_left_of_a_version_that_is_not_tested() -> None:
-    files = (REPO / "tests" / "airflows").glob("*.txt")
+    files = (REPO / "tests" / "airflows").glob("*.in")
     assert {file.stem for file in files} == set(AIRFLOWS)
 
 
