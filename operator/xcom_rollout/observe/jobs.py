@@ -102,6 +102,8 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
     message = ""
     if not ended and kind is JobKind.STANDBY and _is_ending(api, namespace, item):
         state, message = JobState.BROKEN, "its pod is being ended"
+    elif ended and kind is JobKind.STANDBY:
+        state, message = JobState.BROKEN, "its pod has ended"  # and has nothing to say
     elif not ended:
         state = JobState.RUNNING
         message = _progress(api, namespace, item)

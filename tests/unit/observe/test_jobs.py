@@ -10,7 +10,7 @@ from xcom_rollout.api import names
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.ledger import CensusRecord, Ledger
-from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.decide.observed import JobKind, JobState, ProbeJob, Rollout
 from xcom_rollout.observe.jobs import ended_at, list_jobs
 from xcom_rollout.stored.names import ANNOTATION_ATTEMPT
 
@@ -46,15 +46,43 @@ def test_the_end_of_a_job(status: Json, expected: tuple[bool, datetime | None, s
     assert ended_at({"status": status}) == expected
 
 
-def test_the_answer_of_a_census_is_forgotten_once_it_is_on_record() -> None:
+def ended(kind: str) -> Json:
+    """Return a Job that has ended."""
     metadata = {
         "name": "j",
         "uid": "u",
         "creationTimestamp": AT,
-        "labels": {names.LABEL_KIND: "census", names.LABEL_COMPONENT: "scheduler"},
+        "labels": {names.LABEL_KIND: kind, names.LABEL_COMPONENT: "scheduler"},
         "annotations": {ANNOTATION_ATTEMPT: "1", names.ANNOTATION_DIGEST: "d"},
     }
-    item = {"metadata": metadata, "spec": {}, "status": {"conditions": [condition("Complete")]}}
+    return {"metadata": metadata, "spec": {}, "status": {"conditions": [condition("Complete")]}}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in JobKind if kind is not JobKind.STANDBY])
+def test_what_each_kind_of_job_found_can_be_read(kind: JobKind) -> None:
+    log = "-----BEGIN XCOM PROBE RESULT-----\n{}\n-----END XCOM PROBE RESULT-----\n"
+    (found,) = jobs_of(ended(kind), log)
+    assert found.state is JobState.BROKEN, "there is nothing in it"
+    assert found.message
+
+
+def test_a_pod_that_waited_and_has_ended_says_nothing_whatever_it_logged() -> None:
+    (found,) = jobs_of(ended("standby"), "asked three times")
+    assert (found.state, found.message) == (JobState.BROKEN, "its pod has ended")
+
+
+def jobs_of(item: Json, log: str) -> tuple[ProbeJob, ...]:
+    """Return what is seen of a Job whose pod has left a log."""
+    pod = {"metadata": {"name": "p"}, "status": {}}
+    api = SimpleNamespace(
+        list=lambda path, **_: [item] if path.endswith("/jobs") else [pod], log=lambda *_: log
+    )
+    rollout = cast("Rollout", SimpleNamespace(namespace="n", name="demo", uid="u"))
+    return list_jobs(cast("KubeApi", api), Memo(), rollout, Ledger())
+
+
+def test_the_answer_of_a_census_is_forgotten_once_it_is_on_record() -> None:
+    item = ended("census")
     asked: list[str] = []
 
     def listed(path: str, **_: Any) -> list[Json]:
