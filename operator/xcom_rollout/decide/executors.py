@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from xcom_rollout.api.names import ANNOTATION_TRY_EXECUTOR
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import done, hold
@@ -57,8 +58,9 @@ HOSTS: Final = {
         "10 to 70 s later, unless that process itself was lost",
         rolled="they end within the pod's grace period, while it takes no others; what is left is "
         "killed, and fails when its heartbeats have been missing for long",
-        unproven="tasks run in worker pods; that a running attempt was stopped is not proven yet, "
-        "for its pod lives on and the row says failed before the process has ended",
+        unproven="tasks run in worker pods. One that begins within two seconds of a delivery may "
+        "have read the configuration of before, and nothing shows yet whether it has: it would go "
+        "on offloading in a kill",
     ),
     Host.SCHEDULER: HostFacts(
         old_writer="a scheduler that began before the delivery, with all that it runs",
@@ -153,12 +155,16 @@ class Named:
         """
         return _BY_NAME.get(self.name)
 
-    @property
-    def refused(self) -> str:
-        """Why nothing is delivered to a release that has it; empty: it is supported."""
+    def refused(self, tried: str = "") -> str:
+        """Return why nothing is delivered to a release that has it; empty: it is supported.
+
+        Args:
+            tried: the executor that is to be tried though it is not proven; only one of workers
+                can be, for no other is built.
+        """
         if self.executor is None:
             return f"{self.name}: not known; it may run tasks anywhere"
-        if self.executor.unproven:
+        if self.executor.unproven and not self._is_tried(tried):
             return f"{self.executor.name}: {self.executor.unproven}"
         if self.team:
             return (
@@ -166,6 +172,10 @@ class Named:
                 "configuration, so where its task pods are is not known"
             )
         return ""
+
+    def _is_tried(self, tried: str) -> bool:
+        mine = self.executor
+        return mine is not None and mine.hosts == (Host.WORKER,) and tried == mine.name
 
 
 def named_executors(option: str) -> tuple[Named, ...]:
@@ -211,16 +221,20 @@ def _list(names: str, team: str) -> Iterable[Named]:
     return found
 
 
-def unsupported(option: str) -> str:
+def unsupported(option: str, tried: str = "") -> str:
     """Return why nothing is delivered to a release with this `[core] executor`; empty: it is.
 
     All of several are looked at: a task may choose any of them.
+
+    Args:
+        tried: the executor to try though it is not proven, where it is the only one.
     """
     try:
         named = named_executors(option)
     except ValueError as error:
         return f"It cannot be read: {error}"
-    return ". ".join(dict.fromkeys(each.refused for each in named if each.refused))
+    alone = tried if len(named) == 1 else ""
+    return ". ".join(dict.fromkeys(filter(None, (each.refused(alone) for each in named))))
 
 
 def pool_unsupported(option: str, pool: str) -> str:
@@ -254,13 +268,24 @@ def executor_supported(s: Situation) -> Finding:
     """
     if s.release.settings == s.target:
         return done("ExecutorSupported", "the proven settings are delivered")
-    return written_executor(s.observed.executor)
+    return written_executor(s.observed.executor, tried_executor(s))
 
 
-def written_executor(written: str) -> Finding:
+def tried_executor(s: Situation) -> str:
+    """Return the executor that the rollout says is to be tried, though it is not proven."""
+    return s.observed.rollout.annotations.get(ANNOTATION_TRY_EXECUTOR, "").strip()
+
+
+def written_executor(written: str, tried: str = "") -> Finding:
     """Return what `[core] executor` says of the kill-switch; empty: it is not known."""
-    if written and (why := unsupported(written)):
+    if written and (why := unsupported(written, tried)):
         return not_supported(f"the scheduler is configured with [core] executor = {written!r}", why)
+    if written and unsupported(written):
+        return done(
+            "ExecutorSupported",
+            f"{written} is tried by the annotation {ANNOTATION_TRY_EXECUTOR}, though not all of it "
+            "is proven",
+        )
     return done("ExecutorSupported", written or "the proof tells which executor runs")
 
 
@@ -270,5 +295,7 @@ def not_supported(seen: str, why: str) -> Finding:
     return hold(
         "ExecutorNotSupported",
         f"{seen}. {why}. Nothing is delivered to this release. The kill-switch is only known to be "
-        f"safe with {possible}, alone: set [core] executor to that, or leave the backend as it is",
+        f"safe with {possible}, alone: set [core] executor to that, or leave the backend as it is. "
+        f"CeleryExecutor, alone, can be tried where nothing is at stake: annotate the rollout with "
+        f"{ANNOTATION_TRY_EXECUTOR}=CeleryExecutor",
     )

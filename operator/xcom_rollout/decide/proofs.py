@@ -7,7 +7,12 @@ from typing import Final
 
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.executors import not_supported, pool_unsupported, unsupported
+from xcom_rollout.decide.executors import (
+    not_supported,
+    pool_unsupported,
+    tried_executor,
+    unsupported,
+)
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
 from xcom_rollout.decide.observed import JobKind, ProbeJob, ProofResult
 from xcom_rollout.decide.probe_jobs import (
@@ -161,7 +166,7 @@ def _drift_and_executor(s: Situation) -> Finding:
     # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
     scheduler = s.ledger.proof(Component.SCHEDULER)
     executor = scheduler.executor if scheduler else ""
-    if why := unsupported(executor):
+    if why := unsupported(executor, tried_executor(s)):
         return not_supported(f"the scheduler runs with [core] executor = {executor!r}", why)
     worker = s.ledger.proof(Component.WORKER)
     pool = dict(worker.facts).get("celeryPool", "") if worker else ""

@@ -107,7 +107,7 @@ def test_kubernetes_executor_alone_is_supported(option: str) -> None:
 
 def test_each_executor_that_is_not_supported_says_which_and_why() -> None:
     said = unsupported("KubernetesExecutor,CeleryExecutor,company.Executor")
-    assert said.startswith("CeleryExecutor: tasks run in worker pods; that a running attempt")
+    assert said.startswith("CeleryExecutor: tasks run in worker pods. One that begins")
     assert said.endswith(". company.Executor: not known; it may run tasks anywhere")
     assert "the scheduler's own pod" in unsupported("LocalExecutor")
     assert "worker pods" in unsupported("CeleryKubernetesExecutor")
@@ -150,3 +150,22 @@ def test_workers_whose_tasks_are_no_processes_of_their_own_are_refused(
     why = pool_unsupported(option, pool)
     assert bool(why) == refused
     assert (f"[celery] pool = {pool!r}" in why) == refused
+
+
+@pytest.mark.parametrize(
+    ("option", "tried", "refused"),
+    [
+        ("CeleryExecutor", "CeleryExecutor", False),
+        (EXECUTORS[1].classes[0], "CeleryExecutor", False),
+        ("CeleryExecutor", "", True),
+        ("CeleryExecutor", "LocalExecutor", True),
+        ("CeleryExecutor,KubernetesExecutor", "CeleryExecutor", True),
+        ("CeleryKubernetesExecutor", "CeleryKubernetesExecutor", True),
+        ("LocalExecutor", "LocalExecutor", True),
+        ("KubernetesExecutor;a=CeleryExecutor", "CeleryExecutor", True),
+    ],
+)
+def test_only_workers_of_celery_alone_can_be_tried_unproven(
+    option: str, tried: str, refused: bool
+) -> None:
+    assert bool(unsupported(option, tried)) == refused

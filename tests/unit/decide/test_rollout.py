@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import START, SimRun, Simulation, Weather, spec
 
+from xcom_rollout.api.names import ANNOTATION_TRY_EXECUTOR
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Drift, Ledger, NamedCheck, RunKey, Verdict
@@ -150,6 +151,17 @@ def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:
     assert "CeleryExecutor: tasks run in worker pods" in decision.current.finding.message
     assert "safe with KubernetesExecutor, alone" in decision.current.finding.message
     assert values_set(sim) == []
+
+
+def test_an_executor_that_a_rollout_says_is_to_be_tried_is_and_that_is_told() -> None:
+    sim = Simulation([])
+    sim.executor = "CeleryExecutor"
+    sim.proof = replace(sim.proof, executor="CeleryExecutor")
+    assert "xcomrollout.dev/try-executor=CeleryExecutor" in sim.go(5).current.finding.message
+    sim.annotations |= {ANNOTATION_TRY_EXECUTOR: "CeleryExecutor"}
+    (told,) = (each for each in sim.go(1).findings if each.step == "executor-supported")
+    assert "though not all of it is proven" in told.finding.message
+    sim.run_until("Live")
 
 
 def test_nothing_is_delivered_while_task_pods_cannot_be_seen() -> None:
