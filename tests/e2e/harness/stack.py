@@ -4,8 +4,8 @@
     stack.install()
     run_id = stack.api.trigger("offload_demo")
 
-`AirflowStack(cluster, AIRFLOW_3)` is Airflow 3, beside the other one. `CELERY_2` and `CELERY_3` have
-CeleryExecutor, and Redis of their own; their images are built when one is first asked for.
+`AirflowStack(cluster, AIRFLOW_3)` is Airflow 3, beside the other one. `CELERY_2` and `CELERY_3` are
+with CeleryExecutor and a Redis of their own; their images are built when they are first asked for.
 
 | Part | Where |
 |---|---|
@@ -248,7 +248,7 @@ class AirflowStack:
         values: Mapping[str, Any] | None = None,
         *,
         image: str | None = None,
-        more_dags: Path | None = None,
+        more_dags: Sequence[Path] = (),
     ) -> None:
         """Bring up storage, database and Airflow, and wait until DAGs can run.
 
@@ -257,7 +257,7 @@ class AirflowStack:
         Args:
             values: Helm values on top of `stack/values.yaml`.
             image: folder in tests/e2e/images; by default the instance's.
-            more_dags: folder whose files lie in the DAG folder too.
+            more_dags: folders whose files lie in the DAG folder too.
 
         Raises:
             HarnessError: an image cannot be built, Helm fails, or a deadline passes; the message
@@ -266,7 +266,7 @@ class AirflowStack:
         self.bring_storage(more_dags)
         self.bring_airflow(values, image=image)
 
-    def bring_storage(self, more_dags: Path | None = None) -> None:
+    def bring_storage(self, more_dags: Sequence[Path] = ()) -> None:
         """The first part of `install`: S3 server, database, and the ConfigMap of the DAGs."""
         words = {f"{name}_image": self.cluster.load_image(name) for name in ("postgres", "minio")}
         words["namespace"] = self.namespace
@@ -275,7 +275,7 @@ class AirflowStack:
                 self.cluster.apply(_namespace(namespace))
             for manifest in ("postgres.yaml", "minio.yaml", "airflow.yaml"):
                 self.cluster.apply(Template((STACK / manifest).read_text()).substitute(words))
-            folders = [DAGS, *([more_dags] if more_dags else [])]
+            folders = [DAGS, *more_dags]
             self.cluster.apply(_dags(self.namespace, folders))
             self._rollout("storage", "deployment/minio", deadline=60)
             self._rollout(self.namespace, "deployment/postgres", deadline=60)
