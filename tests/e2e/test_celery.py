@@ -197,13 +197,17 @@ def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], acr
     flights.end_steady(across)
     meanwhile = flights.start_steady()
     clock.say("another long task has begun")
+    last = flights.pod_of(STEADY, meanwhile, "hold")
     try:
+        wait_for("the revert ends its worker", lambda: _ending(stack, last), KILL_SECONDS)
+        clock.say(f"the revert has told {last} to end")
+        assert rollout.thresholds_delivered()[-1] == "database"
+        assert flights.api.task(STEADY, meanwhile, "hold").state == "running", "it ends no task"
+        flights.end_steady(meanwhile)
         rollout.wait_condition("Ready", reason="Reverted", deadline=KILL_SECONDS)
     finally:
         print(json.dumps(_killing(rollout), indent=1), flush=True)
     clock.say("reverted")
-    assert flights.api.task(STEADY, meanwhile, "hold").state == "running", "a revert ends no task"
-    flights.end_steady(meanwhile)
 
 
 def _killing(rollout: RolloutOnCluster) -> dict[str, Any]:
