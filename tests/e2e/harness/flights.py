@@ -103,7 +103,7 @@ class Flights:
     def go_live(
         self, rollout: RolloutOnCluster, meanwhile: Callable[[], None] = lambda: None
     ) -> str:
-        """Come to Live with a task in flight across each delivery; return the run of the second.
+        """Come to Live with a task in flight across each delivery; return the run of the last.
 
         Args:
             rollout: was applied just now.
@@ -117,10 +117,29 @@ class Flights:
         second = self.start_steady()
         assert self.api.task(STEADY, first, "hold").state == "running", "a flip ends no task"
         self.end_steady(first)
-        rollout.wait_condition("Ready", deadline=500)
-        self.until = time.time() + STAY.total_seconds()
+        if self.stack.instance.workers:
+            # The cut-over waits for the workers that it ends.
+            self.wait_ending(self.pod_of(STEADY, second, "hold"))
+        else:
+            rollout.wait_condition("Ready", deadline=500)
         assert self.api.task(STEADY, second, "hold").state == "running", "nor does the cut-over"
+        if self.stack.instance.workers:
+            self.end_steady(second)
+            rollout.wait_condition("Ready", deadline=500)
+            second = self.start_steady()
+        self.until = time.time() + STAY.total_seconds()
         return second
+
+    def wait_ending(self, pod: str, deadline: float = 500.0) -> None:
+        """Wait until a pod was told to end; it lives."""
+
+        def told() -> bool:
+            found = self.stack.cluster.kubectl_json("-n", self.stack.namespace, "get", "pod", pod)
+            if "deletionTimestamp" not in found["metadata"]:
+                raise NotYetError(f"{pod} goes on")
+            return True
+
+        wait_for(f"{pod} is told to end", told, deadline, interval=1)
 
 
 def _waits_for(rollout: RolloutOnCluster, named: str) -> bool:
