@@ -17,6 +17,8 @@ from harness.shell import CommandError, run
 from harness.stack import (
     AIRFLOW_2,
     AIRFLOW_3,
+    CELERY_2,
+    CELERY_3,
     CHART,
     STACK,
     Instance,
@@ -274,6 +276,25 @@ def test_a_triggerer_with_persistence_is_a_stateful_set_that_claims_its_logs(
 def test_persistence_of_the_triggerer_is_on_by_default() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert values["triggerer"]["persistence"]["enabled"] is True
+
+
+@pytest.mark.parametrize("instance", [CELERY_2, CELERY_3])
+def test_with_workers_tasks_have_two_queues_and_ten_minutes_to_end(instance: Instance) -> None:
+    objects = render(instance=instance)
+    workers = {
+        name: spec["template"]["spec"]
+        for (kind, name), item in objects.items()
+        if kind == "Deployment" and name.startswith("worker")
+        for spec in [item["spec"]]
+    }
+    started = {name: pod["containers"][0]["args"][-1] for name, pod in workers.items()}
+    assert started == {
+        "worker": "exec airflow celery worker",
+        "worker-fragile": "exec airflow celery worker -q fragile",
+    }
+    assert {pod["terminationGracePeriodSeconds"] for pod in workers.values()} == {600}
+    assert "executor = CeleryExecutor\n" in airflow_cfg({}, instance)
+    assert "volumeClaimTemplates" not in objects["StatefulSet", "redis"]["spec"]
 
 
 @each_airflow

@@ -175,7 +175,7 @@ def family(stack: AirflowStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
     stack.add_identity(IDENTITY, SECRET, json.loads(policy))
     connect(stack)
     try:
-        stack.install(VALUES, image=IMAGE, more_dags=folder)
+        stack.install(VALUES, image=IMAGE, more_dags=[folder])
         cluster.wait_for("the DAG is parsed", lambda: DAG in stack.api.dag_ids(), 90)
         yield Family(stack, sha)
     finally:

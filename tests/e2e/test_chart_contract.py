@@ -27,6 +27,7 @@ ABSENT = "absent"
 ANEW = "anew"
 """Another text at each render of the same values."""
 CELERY = {"executor": "CeleryExecutor"}
+DEPLOYED = {**CELERY, "workers": {"persistence": {"enabled": False}}}
 SPLIT = {"splitApiServersIntoCoreAndExecution": True}
 HOOKS = {"migrateDatabaseJob": {"useHelmHooks": True}, "createUserJob": {"useHelmHooks": True}}
 # The stack brings its DAGs as a volume of its own.
@@ -113,6 +114,39 @@ FACTS = [
     *labelled("triggerer", "StatefulSet", values={"triggerer": {"persistence": {"enabled": True}}}),
     *labelled("api-server"),
     *labelled("worker", "StatefulSet", values=CELERY),
+    *labelled("worker", values=DEPLOYED),
+    # A worker takes no more when it is told to end, and goes on with its tasks.
+    *(
+        Fact("holds", ("StatefulSet", "worker", *SPEC, *path), there, CELERY)
+        for path, there in (
+            (("containers", "worker", "env", "DUMB_INIT_SETSID"), {"value": "0"}),
+            (("containers", "worker", "args"), ["bash", "-c", "exec airflow celery worker"]),
+            (("containers", "worker", "command"), ABSENT),
+            (
+                ("containers", "worker", "livenessProbe", "exec", "command", 2),
+                text(r"exec /entrypoint python -m celery --app \S+ inspect ping -d \S+hostname"),
+            ),
+            (("containers", "worker", "livenessProbe", "periodSeconds"), 60),
+        )
+    ),
+    Fact(
+        "holds",
+        ("StatefulSet", "worker", *SPEC, "terminationGracePeriodSeconds"),
+        600,
+        {**CELERY, "workers": {"terminationGracePeriodSeconds": None}},
+    ),
+    Fact(
+        "holds",
+        ("Deployment", "worker", "spec", "strategy", "rollingUpdate"),
+        {"maxSurge": "100%", "maxUnavailable": "50%"},
+        DEPLOYED,
+    ),
+    Fact(
+        "holds",
+        ("StatefulSet", "worker-big", *SPEC, "containers", "worker", "args", 2),
+        text("^exec airflow celery worker -q big$"),
+        SETS,
+    ),
     *labelled("scheduler", values={"useStandardNaming": True}),
     *labelled("scheduler", values=UPSTREAM),
     Fact("holds", (*TASKS, "metadata", "labels"), {"tier": "airflow", "component": "worker"}),

@@ -22,138 +22,66 @@ import base64
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Timer
-from typing import Any
 
 import pytest
 
-from harness.airflow import AirflowApi
 from harness.cluster import Cluster
+from harness.flights import (
+    BYSTANDER,
+    FINISHED,
+    LATE,
+    PULL,
+    STAY,
+    STEADY,
+    WAY_BACK,
+    Flights,
+    accepting,
+    asleep,
+    highest_try,
+    report,
+    wait_for_dags,
+)
 from harness.operator import OperatorInstall, RolloutOnCluster
 from harness.shell import HarnessError
-from harness.stack import AIRFLOW_2, AIRFLOW_3, DAGS, AirflowStack, Instance
+from harness.stack import AIRFLOW_2, AIRFLOW_3, AirflowStack
 from harness.waiting import NotYetError, wait_for
 
 pytestmark = pytest.mark.long
 
-WAY_BACK = DAGS / "way_back"
 GONE_FILE = "way_back_gone.py"
-GONE, PAUSED, PULL, CATCHUP = "wb_gone", "wb_paused", "wb_pull", "wb_catchup"
+GONE, PAUSED, CATCHUP = "wb_gone", "wb_paused", "wb_catchup"
 CATCHUP_DAYS, CATCHUP_AT_ONCE = 4, 2
-BYSTANDER, LATE, FINISHED = "bystander", "late_return", "offload_demo"
-STEADY = "wb_steady"
 KILL_SECONDS = 600.0
 # Into a kill, when its first delivery has replaced every pod: more than the three heartbeats that
 # Airflow 3 lets a task miss.
 STEADY_SECONDS = 90.0
 # Keys of Secrets by the values of the chart that hold them.
 KEYS = {"jwtSecret": "jwt-secret", "apiSecretKey": "api-secret-key"}
-# What offloading changes on Airflow 3.3, beside what the example accepts.
-DRIFT = ["key-to-str", "keys-refused", "tuple-to-list"]
-# First tries stay in flight for as long, if nobody stops them.
-STAY = timedelta(minutes=20)
-Manifest = dict[str, Any]
-
-
-@dataclass
-class Flights:
-    """The runs of the test.
-
-    Attributes:
-        runs: run ids of each DAG.
-        offloaded: keys of the runs that were seen with a path before the kill.
-    """
-
-    stack: AirflowStack
-    until: float
-    runs: list[tuple[str, str]] = field(default_factory=list)
-    offloaded: set[tuple[str, str]] = field(default_factory=set)
-
-    @property
-    def api(self) -> AirflowApi:
-        return self.stack.api
-
-    def start(self, dag: str, **conf: object) -> str:
-        """Start a run that stays in flight."""
-        small = dag in {BYSTANDER, LATE, FINISHED, PULL}
-        run = self.api.trigger(dag, conf if small else {"until": self.until, **conf})
-        self.runs.append((dag, run))
-        return run
-
-    def adopt(self, dag: str) -> list[str]:
-        """Count the runs that the DAG's schedule has made as well; return all of that DAG's."""
-        made = self.api.request("GET", f"/dags/{dag}/dagRuns")["dag_runs"]
-        found = sorted(str(run["dag_run_id"]) for run in made)
-        self.runs += [(dag, run) for run in found if (dag, run) not in self.runs]
-        return found
-
-    def wait(self, dag: str, run: str, task: str, *states: str) -> None:
-        """Wait until a task is in one of the states."""
-        self.api.wait_task(dag, run, task, states, deadline=400)
-
-    def note_offloaded(self) -> None:
-        """See which runs hold a path now."""
-        for dag, run in self.runs:
-            if any(row.is_path for row in self.stack.database.xcoms(dag, run)):
-                self.offloaded.add((dag, run))
+# A stop leaves it out, and Airflow calls its run a success all the same.
+SKIPPED = {("wb_branch", "left")}
+DAG_IDS = {GONE, PULL, STEADY, PAUSED, "wb_mapped", "wb_retry"}
 
 
 @pytest.fixture(params=[2, 3])
 def airflow(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[AirflowStack]:
     """Airflow of each major version with the DAGs of the way back, on the database backend."""
     if request.param == 3:
-        with _asleep(cluster, AIRFLOW_2), AirflowStack(cluster, AIRFLOW_3) as third:
-            third.install(dict.fromkeys((*KEYS, "fernetKey")), more_dags=WAY_BACK)
+        with asleep(cluster, AIRFLOW_2), AirflowStack(cluster, AIRFLOW_3) as third:
+            third.install(dict.fromkeys((*KEYS, "fernetKey")), more_dags=[WAY_BACK])
             OperatorInstall(cluster).install()
-            _wait_for_dags(third)
+            wait_for_dags(third, DAG_IDS | {CATCHUP}, unpause=DAG_IDS)
             yield third
             third.uninstall(storage=False)
         OperatorInstall(cluster).install()
         return
     stack: AirflowStack = request.getfixturevalue("stack")
     request.getfixturevalue("rollout")  # It may install Airflow again, without these DAGs.
-    stack.bring_storage(WAY_BACK)
-    _wait_for_dags(stack)
+    stack.bring_storage([WAY_BACK])
+    wait_for_dags(stack, DAG_IDS | {CATCHUP}, unpause=DAG_IDS)
     yield stack
     stack.bring_storage()
-
-
-@contextmanager
-def _asleep(cluster: Cluster, instance: Instance) -> Iterator[None]:
-    """Let another Airflow rest meanwhile: two slow each other."""
-
-    def scale(replicas: int) -> None:
-        if cluster.kubectl("get", "namespace", instance.namespace, "--ignore-not-found"):
-            words = ("-n", instance.namespace, "scale", "deployment,statefulset")
-            cluster.kubectl(*words, "-l", "tier=airflow", f"--replicas={replicas}")
-
-    scale(0)
-    yield
-    scale(1)
-
-
-def _wait_for_dags(stack: AirflowStack) -> None:
-    wanted = {GONE, PULL, CATCHUP, STEADY, "wb_mapped", "wb_retry"}
-    wait_for("DAGs of the way back", lambda: _known(stack, wanted), 300, interval=2)
-    for dag in (wanted | {PAUSED}) - {CATCHUP}:
-        stack.api.set_paused(dag, False)
-
-
-def _known(stack: AirflowStack, wanted: set[str]) -> bool:
-    known = stack.api.dag_ids()
-    if not wanted <= known:
-        raise NotYetError(f"DAGs {sorted(known)}; errors {stack.api.import_errors()}")
-    return True
-
-
-def _accepting(manifest: Manifest) -> None:
-    # What the audits find in these DAGs, and what drifts in them, is the subject of other tests.
-    gates = manifest["spec"]["gates"]
-    del gates["audit"]
-    gates["roundTrip"]["acceptedDrift"] += DRIFT
 
 
 def _keep_keys(stack: AirflowStack, rollout: RolloutOnCluster) -> None:
@@ -168,49 +96,6 @@ def _keep_keys(stack: AirflowStack, rollout: RolloutOnCluster) -> None:
         for value, key in KEYS.items()
     }
     stack.upgrade({value: base64.b64decode(packed).decode() for value, packed in found.items()})
-
-
-def _start_steady(flights: Flights) -> str:
-    """Start a run whose task goes on until `_end_steady`."""
-    run = flights.start(STEADY)
-    flights.wait(STEADY, run, "hold", "running")
-    return run
-
-
-def _end_steady(stack: AirflowStack, run: str) -> None:
-    """Let the task end, in the pod in which it has run from the beginning."""
-    words = ("-n", stack.namespace, "get", "pods", "-l", f"dag_id={STEADY},task_id=hold")
-    (pod,) = (
-        pod["metadata"]["name"]
-        for pod in stack.cluster.kubectl_json(*words)["items"]
-        if pod["metadata"]["annotations"]["run_id"] == run and pod["status"]["phase"] == "Running"
-    )
-    stack.cluster.kubectl(
-        *("-n", stack.namespace, "exec", pod, "-c", "base", "--", "touch", "/tmp/over")
-    )
-
-
-def _waited_for(rollout: RolloutOnCluster, run: str) -> bool:
-    """Whether every pod reads, and the way there waits for the run's task to end."""
-    found = rollout.conditions().get("ReadersConfirmed", {})
-    if found.get("reason") != "OldTasksRunning" or run not in found["message"]:
-        raise NotYetError(f"{found}")
-    return True
-
-
-def _go_live(flights: Flights, rollout: RolloutOnCluster) -> str:
-    """Come to Live with a task in flight across each delivery; return the run of the second."""
-    first = _start_steady(flights)
-    if flights.stack.instance.major == 3:
-        _keep_keys(flights.stack, rollout)
-    wait_for("every pod reads", lambda: _waited_for(rollout, first), 500, interval=1)
-    second = _start_steady(flights)
-    assert flights.api.task(STEADY, first, "hold").state == "running", "a flip ends no task"
-    _end_steady(flights.stack, first)
-    rollout.wait_condition("Ready", deadline=500)
-    flights.until = time.time() + STAY.total_seconds()
-    assert flights.api.task(STEADY, second, "hold").state == "running", "nor does the cut-over"
-    return second
 
 
 def _set_file(stack: AirflowStack, name: str, text: str | None) -> None:
@@ -274,63 +159,6 @@ def _caught_up(flights: Flights, days: int) -> bool:
     return True
 
 
-def _handed(stack: AirflowStack, dag: str, run: str) -> list[tuple[str, dict[str, Any]]]:
-    """What each task of a run says that it was handed."""
-    return [
-        (f"{row.task_id}[{row.map_index}] {row.key.removeprefix('received').strip()}".strip(), said)
-        for row in stack.database.xcoms(dag, run)
-        if row.key.startswith("received") and isinstance(said := json.loads(row.value), dict)
-    ]
-
-
-def _report(stack: AirflowStack, flights: Flights) -> tuple[str, list[str]]:
-    """Return a table of all runs, and what is wrong in it."""
-    lines = [
-        "| DAG | run | tries | handed | type | sha256 | paths left |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    wrong = []
-    for dag, run in flights.runs:
-        state = stack.api.run_state(dag, run)
-        tasks = stack.api.tasks(dag, run)
-        tries = ", ".join(
-            f"{task.task_id}{'' if task.map_index < 0 else f'[{task.map_index}]'} {task.try_number}"
-            for task in tasks
-        )
-        # Airflow calls a run a success whose last task was skipped, by a stop as well.
-        wrong += [
-            f"{dag}/{run}: task {task.task_id} is {task.state}"
-            for task in tasks
-            if task.state != "success" and (dag, task.task_id) != ("wb_branch", "left")
-        ]
-        paths = [
-            f"{row.task_id}/{row.key}" for row in stack.database.xcoms(dag, run) if row.is_path
-        ]
-        handed = _handed(stack, dag, run)
-        shown: list[tuple[str, dict[str, Any]]] = [*handed] or [("-", {})]
-        for name, said in shown:
-            lines.append(
-                f"| {dag} | {state} | {tries} | {name} | {said.get('type', '-')} "
-                f"| {said.get('sha256', '-')[:12]} | {', '.join(paths) or 'none'} |"
-            )
-            if said.get("type") == "str" and said["starts"].startswith('"s3://'):
-                wrong.append(f"{dag}/{run}: {name} was handed a path: {said['starts']}")
-            if said.get("right") is False:
-                wrong.append(f"{dag}/{run}: {name} was handed another value: {said}")
-        if state != "success":
-            wrong.append(f"{dag}/{run} is {state}: {tries}")
-        if paths:
-            wrong.append(f"{dag}/{run} holds paths: {paths}")
-        if not handed:
-            wrong.append(f"{dag}/{run}: no task says what it was handed")
-    return "\n".join(lines), wrong
-
-
-def _highest_try(stack: AirflowStack, dag: str) -> int:
-    runs = stack.api.request("GET", f"/dags/{dag}/dagRuns")["dag_runs"]
-    return max(task.try_number for run in runs for task in stack.api.tasks(dag, run["dag_run_id"]))
-
-
 def _troubled(rollout: RolloutOnCluster) -> bool:
     """Whether the run without its DAG's file is named, with what to do."""
     stalled = rollout.conditions().get("Stalled", {})
@@ -344,11 +172,13 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     api, rollout = airflow.api, RolloutOnCluster(airflow)
     rollout.prepare()
     rollout.delete()
-    rollout.apply(_accepting)
+    rollout.apply(accepting)
     rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
     # Twice as long, for the way there comes first.
     flights = Flights(airflow, time.time() + 2 * STAY.total_seconds())
-    across = _go_live(flights, rollout)
+    across = flights.go_live(
+        rollout, lambda: _keep_keys(airflow, rollout) if airflow.instance.major == 3 else None
+    )
     _take_off(flights)
     in_flight = {dag for dag, _ in flights.offloaded}
     assert {"wb_mapped", "wb_keys", "wb_retry", "wb_sensor", "wb_deferred", "wb_teardown"} <= (
@@ -359,7 +189,7 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     print(rollout.xbr("kill", rollout.name, "--dry-run"), flush=True)
     begin = time.monotonic()
     # The kill waits for it, as for every task of before.
-    ending = Timer(STEADY_SECONDS, _end_steady, (airflow, across))
+    ending = Timer(STEADY_SECONDS, flights.end_steady, (across,))
     ending.start()
     killing = rollout.xbr(
         *("kill", rollout.name, "--reason", "test", "--wait", "--timeout", "5m"),
@@ -370,7 +200,7 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     wait_for("the run without a file is named", lambda: _troubled(rollout), 120, interval=1)
     assert GONE in killing, "the command names it too"
     ending.join()
-    meanwhile = _start_steady(flights)
+    meanwhile = flights.start_steady()
     _set_file(airflow, GONE_FILE, (WAY_BACK / GONE_FILE).read_text())
     left = max(60.0, KILL_SECONDS - (time.monotonic() - begin))
     try:
@@ -380,7 +210,7 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     print(f"reverted after {time.monotonic() - begin:.0f} s", flush=True)
 
     assert api.task(STEADY, meanwhile, "hold").state == "running", "a revert ends no task"
-    _end_steady(airflow, meanwhile)
+    flights.end_steady(meanwhile)
     paused = {dag for dag, _ in flights.runs if api.request("GET", f"/dags/{dag}")["is_paused"]}
     (source,) = (run for dag, run in flights.runs if dag == FINISHED)
     flights.start(PULL, run=source)
@@ -391,14 +221,14 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
             api.wait_run(dag, run, deadline=240, through_failure=False)
         except HarnessError as error:
             print(f"{dag}/{run}: {error}")
-    table, wrong = _report(airflow, flights)
+    table, wrong = report(flights, SKIPPED)
     print(f"\n{table}\n", flush=True)
     for reason, message in rollout.events():
         print(f"{reason}: {message[:200]}")
     assert wrong == []
     assert paused == {PAUSED}, "as before the kill"
     untouched = (BYSTANDER, STEADY, "wb_parent", "wb_child", PULL)
-    tries = {dag: _highest_try(airflow, dag) for dag in untouched}
+    tries = {dag: highest_try(airflow, dag) for dag in untouched}
     assert set(tries.values()) == {1}, f"touched without need: {tries}"
     assert rollout.status()["killSwitch"]["runs"]["failed"] == 0
     assert rollout.thresholds_delivered()[-2:] == ["-1", "database"]

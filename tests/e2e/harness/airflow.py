@@ -40,7 +40,12 @@ class AirflowApiError(HarnessError):
 
 @dataclass(frozen=True)
 class TaskInstance:
-    """One task of one run, as the API tells it. `state` is None while nothing was decided."""
+    """One task of one run, as the API tells it.
+
+    Attributes:
+        state: None while nothing was decided.
+        host: of its newest attempt, the name of a pod; empty before the first.
+    """
 
     task_id: str
     map_index: int
@@ -48,6 +53,7 @@ class TaskInstance:
     try_number: int
     start: str | None
     end: str | None
+    host: str = ""
 
 
 class AirflowApi:
@@ -202,6 +208,7 @@ class AirflowApi:
                     try_number=item["try_number"],
                     start=item["start_date"],
                     end=item["end_date"],
+                    host=item["hostname"] or "",
                 )
                 for item in answer["task_instances"]
             ),

@@ -17,7 +17,7 @@ from harness.cluster import Cluster
 from harness.paths import REPO
 from harness.say import step
 from harness.shell import HarnessError
-from harness.stack import AIRFLOW_2, AIRFLOW_3, AirflowStack
+from harness.stack import INSTANCES, AirflowStack
 from harness.waiting import NotYetError, wait_for
 
 OPERATOR_NAMESPACE = "xcom-rollout"
@@ -65,8 +65,7 @@ class OperatorInstall:
     def _namespaces(self) -> list[str]:
         found = self.cluster.kubectl_json("get", "namespaces")["items"]
         active = {ns["metadata"]["name"] for ns in found if ns["status"]["phase"] == "Active"}
-        wanted = [airflow.namespace for airflow in (AIRFLOW_2, AIRFLOW_3)]
-        return [name for name in wanted if name in active]
+        return [each.namespace for each in INSTANCES if each.namespace in active]
 
     def pod(self, *, deadline: float = 60.0) -> str:
         """Name of the pod that runs now; waited for when there is none.

@@ -4,12 +4,14 @@
     stack.install()
     run_id = stack.api.trigger("offload_demo")
 
-`AirflowStack(cluster, AIRFLOW_3)` is Airflow 3, beside the other one.
+`AirflowStack(cluster, AIRFLOW_3)` is Airflow 3, beside the other one. `CELERY_2` and `CELERY_3` are
+with CeleryExecutor and a Redis of their own; their images are built when they are first asked for.
 
 | Part | Where |
 |---|---|
 | Airflow 2 | namespace `airflow`, release `airflow`, BaseXCom until someone changes it |
 | Airflow 3 | namespace `airflow3`, release `airflow3`, BaseXCom until someone changes it |
+| with CeleryExecutor | namespaces and releases `airflow-celery` and `airflow3-celery` |
 | Postgres | one in each of these namespaces, Service `postgres` |
 | MinIO | namespace `storage`, Service `minio`; buckets `airflow-xcom` and `charts` |
 | Helm chart repository | bucket `charts`, read by anyone: `AirflowStack.chart.repository` |
@@ -61,6 +63,7 @@ class Instance:
         image: folder in tests/e2e/images.
         values: files in tests/e2e/stack, each changing what the one before says.
         web: component that answers its REST API.
+        workers: whether tasks run in workers, which get them from Redis.
     """
 
     major: int
@@ -68,6 +71,7 @@ class Instance:
     image: str
     values: tuple[str, ...]
     web: str
+    workers: bool = False
 
     @property
     def release(self) -> str:
@@ -83,6 +87,19 @@ AIRFLOW_2 = Instance(2, "airflow", "airflow", ("values.yaml",), "webserver")
 AIRFLOW_3 = Instance(
     3, "airflow3", "airflow3", ("values.yaml", "values-airflow3.yaml"), "api-server"
 )
+_CELERY = "values-celery.yaml"
+CELERY_2 = Instance(
+    2, "airflow-celery", "airflow-celery", (*AIRFLOW_2.values, _CELERY), AIRFLOW_2.web, workers=True
+)
+CELERY_3 = Instance(
+    3,
+    "airflow3-celery",
+    "airflow3-celery",
+    (*AIRFLOW_3.values, _CELERY),
+    AIRFLOW_3.web,
+    workers=True,
+)
+INSTANCES = (AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3)
 NAMESPACE = AIRFLOW_2.namespace
 RELEASE = AIRFLOW_2.release
 XCOM_BUCKET = "airflow-xcom"
@@ -231,7 +248,7 @@ class AirflowStack:
         values: Mapping[str, Any] | None = None,
         *,
         image: str | None = None,
-        more_dags: Path | None = None,
+        more_dags: Sequence[Path] = (),
     ) -> None:
         """Bring up storage, database and Airflow, and wait until DAGs can run.
 
@@ -240,7 +257,7 @@ class AirflowStack:
         Args:
             values: Helm values on top of `stack/values.yaml`.
             image: folder in tests/e2e/images; by default the instance's.
-            more_dags: folder whose files lie in the DAG folder too.
+            more_dags: folders whose files lie in the DAG folder too.
 
         Raises:
             HarnessError: an image cannot be built, Helm fails, or a deadline passes; the message
@@ -249,7 +266,7 @@ class AirflowStack:
         self.bring_storage(more_dags)
         self.bring_airflow(values, image=image)
 
-    def bring_storage(self, more_dags: Path | None = None) -> None:
+    def bring_storage(self, more_dags: Sequence[Path] = ()) -> None:
         """The first part of `install`: S3 server, database, and the ConfigMap of the DAGs."""
         words = {f"{name}_image": self.cluster.load_image(name) for name in ("postgres", "minio")}
         words["namespace"] = self.namespace
@@ -258,7 +275,7 @@ class AirflowStack:
                 self.cluster.apply(_namespace(namespace))
             for manifest in ("postgres.yaml", "minio.yaml", "airflow.yaml"):
                 self.cluster.apply(Template((STACK / manifest).read_text()).substitute(words))
-            folders = [DAGS, *([more_dags] if more_dags else [])]
+            folders = [DAGS, *more_dags]
             self.cluster.apply(_dags(self.namespace, folders))
             self._rollout("storage", "deployment/minio", deadline=60)
             self._rollout(self.namespace, "deployment/postgres", deadline=60)
@@ -307,7 +324,9 @@ class AirflowStack:
         official = ("values-official.yaml",) if self._official else ()
         for file in (*self.instance.values[:1], *official, *self.instance.values[1:]):
             merge(values, yaml.safe_load((STACK / file).read_text()))
-        merge(values, _image_values(airflow_image))
+        merge(values, _image_values("airflow", airflow_image))
+        if self.instance.workers:
+            merge(values, _image_values("redis", self.cluster.load_image("redis")))
         return values
 
     def _helm_upgrade(self, values: Mapping[str, Any]) -> None:
@@ -345,12 +364,21 @@ class AirflowStack:
             storage: remove the S3 server too, which another Airflow may be using.
         """
         self.close()
+        if self.instance.workers:
+            self._end_workers()
         gone = (self.namespace, *(("storage",) if storage else ()))
         with step(f"removing the namespaces {' and '.join(gone)}"):
             self.cluster.kubectl(
                 *("delete", "namespace", *gone),
                 *("--ignore-not-found", "--timeout=180s"),
             )
+
+    def _end_workers(self) -> None:
+        """End them with their tasks, for which they would wait until their grace period is over."""
+        words = ("--namespace", self.namespace, "delete", "--ignore-not-found")
+        selector = f"component=worker,release={self.release}"
+        for kind in ("deployments,statefulsets", "pods"):
+            self.cluster.kubectl(*words, kind, "-l", selector, "--wait=false", "--grace-period=1")
 
     # Parts of install.
 
@@ -504,9 +532,9 @@ def _dags(namespace: str, folders: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def _image_values(ref: str) -> dict[str, Any]:
+def _image_values(name: str, ref: str) -> dict[str, Any]:
     repository, _, tag = ref.rpartition(":")
-    return {"images": {"airflow": {"repository": repository, "tag": tag}}}
+    return {"images": {name: {"repository": repository, "tag": tag}}}
 
 
 def _http_pool() -> urllib3.PoolManager:
@@ -546,8 +574,8 @@ def _read_write(bucket: str) -> dict[str, Any]:
 
 
 def main(words: Sequence[str]) -> int:
-    """`python -m harness.stack install|uninstall [airflow|airflow3]`; returns the exit code."""
-    instances = {instance.namespace: instance for instance in (AIRFLOW_2, AIRFLOW_3)}
+    """`python -m harness.stack install|uninstall [NAMESPACE]`; returns the exit code."""
+    instances = {instance.namespace: instance for instance in INSTANCES}
     verb, name = [*words, "", ""][:2]
     instance = instances.get(name or AIRFLOW_2.namespace)
     if len(words) > 2 or verb not in {"install", "uninstall"} or instance is None:

@@ -2,7 +2,7 @@
 One long-running component: a StatefulSet where it claims a volume for its logs, else a Deployment.
 Arguments: root, component (a label, and the name of the main container), values; name (by default
 the component; the suffix of the object's name), set (of workers, in a label); ports, probes,
-extraMounts, checksums (annotations), as YAML text; dags (whether DAGs are in its pods).
+extraMounts, env, checksums (annotations), as YAML text; dags (whether DAGs are in its pods).
 */}}
 {{- define "airflow.workload" -}}
 {{- $root := .root -}}
@@ -73,6 +73,9 @@ spec:
           image: {{ include "airflow.image" $root }}
           imagePullPolicy: {{ $root.Values.images.airflow.pullPolicy }}
           securityContext: {{- toYaml $root.Values.securityContexts.containers | nindent 12 }}
+          {{- with $values.command }}
+          command: {{- toYaml . | nindent 12 }}
+          {{- end }}
           args: {{- toYaml (.args | default $values.args) | nindent 12 }}
           {{- with .ports }}
           ports: {{- . | nindent 12 }}
@@ -83,6 +86,9 @@ spec:
           {{- end }}
           {{- with include "airflow.envFrom" $root }}{{ . | trim | nindent 10 }}{{ end }}
           env:
+            {{- with .env }}
+            {{- . | nindent 12 }}
+            {{- end }}
             {{- include "airflow.env.builtIn" $root | nindent 12 }}
             {{- with include "airflow.env.custom" . }}{{ . | trim | nindent 12 }}{{ end }}
           volumeMounts:

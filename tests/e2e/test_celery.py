@@ -1,0 +1,244 @@
+"""The whole way where tasks run in workers, with two of them lost by force (make test-long).
+
+| Kind | DAG |
+|---|---|
+| has offloaded, and is in its next task | `wk_next` |
+| its task goes on through the delivery of -1, and offloads in a worker that ends | `wk_returns` |
+| has offloaded; its task ignores SIGTERM | `wk_deaf` |
+| has offloaded; some of its tasks run, the messages of others wait for a slot | `wk_many` |
+| the message of its first task waits for a slot, and is taken at -1 | `wk_waits` |
+| has offloaded; its worker is killed before the kill, and its row says that it runs | `wk_lost` |
+| has offloaded; its worker is killed once its run is stopped, and its task lives | `wk_deaf_lost` |
+| has not offloaded, in the same worker: Airflow tries it again | `wk_beside` |
+| waits for a retry; a run without offloaded values | `wb_retry`, `bystander` |
+| a finished run that another DAG reads afterwards | `offload_demo`, `wb_pull` |
+| a long task across each delivery, there and back | `wb_steady`, four runs |
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from harness.cluster import Cluster
+from harness.flights import (
+    BYSTANDER,
+    FINISHED,
+    PULL,
+    STAY,
+    STEADY,
+    WAY_BACK,
+    Flights,
+    accepting,
+    asleep,
+    report,
+    wait_for_dags,
+)
+from harness.operator import OperatorInstall, RolloutOnCluster
+from harness.shell import HarnessError
+from harness.stack import AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3, DAGS, AirflowStack
+from harness.waiting import NotYetError, wait_for
+
+pytestmark = pytest.mark.long
+
+WORKERS = DAGS / "workers"
+OFFLOADED = {"wk_next", "wk_deaf", "wk_many", "wk_lost", "wk_deaf_lost", "wb_retry"}
+"""DAGs of runs that hold offloaded values when the kill begins."""
+MINE = {"wk_returns", "wk_waits", "wk_beside", STEADY, PULL, *OFFLOADED}
+TRIES = {
+    **dict.fromkeys((*OFFLOADED, "wk_returns"), 2),
+    **dict.fromkeys((STEADY, PULL, BYSTANDER, FINISHED, "wk_waits"), 1),
+    # By Airflow itself.
+    "wk_beside": 2,
+}
+"""The highest try of any task. Two: cleared once."""
+BYSTANDER_SECONDS = 120
+KILL_SECONDS = 900.0
+
+
+@pytest.fixture(params=[CELERY_2, CELERY_3], ids=["2.11", "3.3"])
+def airflow(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[AirflowStack]:
+    """Airflow with workers, on the database backend; alone, for two slow each other."""
+    with (
+        asleep(cluster, AIRFLOW_2),
+        asleep(cluster, AIRFLOW_3),
+        AirflowStack(cluster, request.param) as stack,
+    ):
+        stack.install(more_dags=[WAY_BACK, WORKERS])
+        OperatorInstall(cluster).install()
+        wait_for_dags(stack, MINE, unpause=MINE)
+        yield stack
+        stack.uninstall(storage=False)
+    OperatorInstall(cluster).install()
+
+
+class Clock:
+    """Says what happened when."""
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+
+    def say(self, text: str) -> None:
+        print(f"{time.monotonic() - self.begin:5.0f} s  {text}", flush=True)
+
+
+def _lose(flights: Flights, dag: str, run: str, task: str) -> str:
+    """End the worker of a task as a lost node does, and return its name."""
+    pod = flights.pod_of(dag, run, task)
+    flights.stack.cluster.kubectl(
+        *("-n", flights.stack.namespace, "delete", "pod", pod, "--grace-period=0", "--force")
+    )
+    return pod
+
+
+def _messages(stack: AirflowStack, queue: str) -> int:
+    """Return how many messages wait in a queue of the broker."""
+    asked = f'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli llen {queue}'
+    pod = f"statefulset/{stack.release}-redis"
+    return int(
+        stack.cluster.kubectl("-n", stack.namespace, "exec", pod, "--", "sh", "-c", asked).strip()
+    )
+
+
+def _waiting(stack: AirflowStack) -> bool:
+    """Whether the tasks that have no slot are sent."""
+    waiting = _messages(stack, "default")
+    if waiting < 3:
+        raise NotYetError(f"{waiting} messages wait")
+    return True
+
+
+def _more_than_slots(flights: Flights, run: str) -> bool:
+    """Whether some tasks of the run have a slot, and others are sent and have none."""
+    states = [str(each.state) for each in flights.api.tasks("wk_many", run)]
+    if "running" not in states or states.count("queued") < 2:
+        raise NotYetError(f"wk_many/{run}: {states}")
+    return True
+
+
+def _take_off(flights: Flights) -> dict[str, str]:
+    """Start all runs, and return them by DAG when each is in its state."""
+    finished, retry = flights.start(FINISHED), flights.start("wb_retry")
+    flights.api.wait_run(FINISHED, finished, deadline=240)
+    flights.wait("wb_retry", retry, "flaky", "up_for_retry")
+    # With `wb_steady` four of six slots.
+    runs = {dag: flights.start(dag) for dag in ("wk_next", "wk_deaf", "wk_returns", "wk_lost")}
+    flights.wait("wk_next", runs["wk_next"], "hold", "running")
+    flights.wait("wk_deaf", runs["wk_deaf"], "deaf", "running")
+    flights.wait("wk_returns", runs["wk_returns"], "late", "running")
+    flights.wait("wk_lost", runs["wk_lost"], "hold", "running")
+    print(f"lost: {_lose(flights, 'wk_lost', runs['wk_lost'], 'hold')}", flush=True)
+    runs |= {dag: flights.start(dag) for dag in ("wk_deaf_lost", "wk_beside")}
+    flights.wait("wk_deaf_lost", runs["wk_deaf_lost"], "deaf", "running")
+    flights.wait("wk_beside", runs["wk_beside"], "hold", "running")
+    # The other two slots, and more.
+    runs[BYSTANDER] = flights.start(BYSTANDER, seconds=BYSTANDER_SECONDS)
+    flights.wait(BYSTANDER, runs[BYSTANDER], "hold", "running")
+    runs["wk_many"] = flights.start("wk_many")
+    wait_for("more tasks than slots", lambda: _more_than_slots(flights, runs["wk_many"]), 120)
+    runs["wk_waits"] = flights.start("wk_waits")
+    flights.wait("wk_waits", runs["wk_waits"], "produce", "queued")
+    wait_for("messages", lambda: _waiting(flights.stack), 30)
+    flights.note_offloaded()
+    assert flights.api.task("wk_lost", runs["wk_lost"], "hold").state == "running", "its row lies"
+    return runs
+
+
+def _is(flights: Flights, dag: str, run: str, state: str) -> bool:
+    seen = flights.api.run_state(dag, run)
+    if seen != state:
+        raise NotYetError(f"{dag}/{run} is {seen}")
+    return True
+
+
+def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], across: str) -> None:
+    """Kill, lose a worker in it, let tasks end in workers that are about to end; until reverted."""
+    stack, clock = flights.stack, Clock()
+    slot = flights.pod_of("wk_returns", runs["wk_returns"], "late")
+    doomed = flights.pod_of("wk_deaf_lost", runs["wk_deaf_lost"], "deaf")
+    rollout.xbr("kill", rollout.name, "--reason", "test")
+    clock.say("the kill is asked for")
+    wait_for(
+        "stopped",
+        lambda: _is(flights, "wk_deaf_lost", runs["wk_deaf_lost"], "failed"),
+        180,
+        interval=0.2,
+    )
+    clock.say(f"wk_deaf_lost is stopped: {json.dumps(_killing(rollout).get('runs'))}")
+    assert _lose(flights, "wk_deaf_lost", runs["wk_deaf_lost"], "deaf") == doomed
+    clock.say(f"{doomed} is killed")
+    flights.wait_ending(slot)
+    flights.touch("wk_returns", runs["wk_returns"], "late", "/tmp/late")
+    clock.say(f"late returns in {slot}, which was told to end")
+    flights.wait("wk_returns", runs["wk_returns"], "late", "success")
+    row = stack.database.xcom("wk_returns", runs["wk_returns"], "late")
+    assert row is not None
+    assert row.is_path, "it offloads with the settings of its worker's beginning"
+    flights.api.wait_run(BYSTANDER, runs[BYSTANDER], deadline=BYSTANDER_SECONDS + 60)
+    clock.say(f"the bystander has ended: {json.dumps(_killing(rollout).get('runs'))}")
+    flights.end_steady(across)
+    meanwhile = flights.start_steady()
+    clock.say("another long task has begun")
+    last = flights.pod_of(STEADY, meanwhile, "hold")
+    try:
+        flights.wait_ending(last, KILL_SECONDS)
+        clock.say(f"the revert has told {last} to end")
+        assert rollout.thresholds_delivered()[-1] == "database"
+        assert flights.api.task(STEADY, meanwhile, "hold").state == "running", "it ends no task"
+        flights.end_steady(meanwhile)
+        rollout.wait_condition("Ready", reason="Reverted", deadline=KILL_SECONDS)
+    finally:
+        print(json.dumps(_killing(rollout), indent=1), flush=True)
+    clock.say("reverted")
+
+
+def _killing(rollout: RolloutOnCluster) -> dict[str, Any]:
+    return rollout.status().get("killSwitch") or {}
+
+
+def _tries(flights: Flights) -> dict[str, int]:
+    """The highest try of any task by DAG."""
+    found: dict[str, int] = {}
+    for dag, run in flights.runs:
+        tries = [task.try_number for task in flights.api.tasks(dag, run)]
+        found[dag] = max(found.get(dag, 0), *tries)
+    return found
+
+
+def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
+    airflow: AirflowStack,
+) -> None:
+    rollout = RolloutOnCluster(airflow)
+    rollout.prepare()
+    rollout.delete()
+    rollout.apply(accepting)
+    rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
+    clock = Clock()
+    flights = Flights(airflow, time.time() + 2 * STAY.total_seconds())
+    across = flights.go_live(rollout)
+    clock.say("Live")
+    runs = _take_off(flights)
+    clock.say("all runs are in their states")
+    assert {dag for dag, _ in flights.offloaded} == OFFLOADED | {FINISHED}
+
+    _kill(flights, rollout, runs, across)
+
+    (source,) = (run for dag, run in flights.runs if dag == FINISHED)
+    flights.start(PULL, run=source)
+    for dag, run in flights.runs:
+        try:
+            flights.api.wait_run(dag, run, deadline=240)
+        except HarnessError as error:
+            print(f"{dag}/{run}: {error}")
+    table, wrong = report(flights)
+    print(f"\n{table}\n", flush=True)
+    for reason, message in rollout.events():
+        print(f"{reason}: {message[:300]}")
+    assert wrong == []
+    assert _tries(flights) == TRIES
+    assert _killing(rollout)["runs"]["failed"] == 0
+    assert rollout.thresholds_delivered()[-2:] == ["-1", "database"]
