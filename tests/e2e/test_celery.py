@@ -42,6 +42,7 @@ from harness.operator import OperatorInstall, RolloutOnCluster
 from harness.shell import HarnessError
 from harness.stack import AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3, DAGS, AirflowStack
 from harness.waiting import NotYetError, wait_for
+from xcom_rollout.api.names import ANNOTATION_TRY_EXECUTOR
 
 pytestmark = pytest.mark.long
 
@@ -84,6 +85,12 @@ class Clock:
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self.begin:5.0f} s  {text}", flush=True)
+
+
+def _trying(manifest: dict[str, Any]) -> None:
+    """Accept what the DAGs are, and the executor, which is not proven yet."""
+    accepting(manifest)
+    manifest["metadata"].setdefault("annotations", {})[ANNOTATION_TRY_EXECUTOR] = "CeleryExecutor"
 
 
 def _lose(flights: Flights, dag: str, run: str, task: str) -> str:
@@ -215,7 +222,7 @@ def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
     rollout = RolloutOnCluster(airflow)
     rollout.prepare()
     rollout.delete()
-    rollout.apply(accepting)
+    rollout.apply(_trying)
     rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
     clock = Clock()
     flights = Flights(airflow, time.time() + 2 * STAY.total_seconds())

@@ -59,6 +59,7 @@ class OperatorInstall:
                 *("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}"),
                 *("--set", "image.pullPolicy=IfNotPresent"),
                 *("--set", f"watchNamespaces={{{','.join(namespaces)}}}"),
+                *("--set", "rbac.letNamespacesGo=true"),
                 *("--wait", "--timeout", "120s"),
             )
 
