@@ -31,6 +31,7 @@ DEFAULT_AIRFLOW = "2.11.2"
 # Debian's is taken where the Python is Debian's.
 _MYSQLCLIENT = "mysqlclient==2.2.7"
 _FOLDER = REPO / "tests" / "airflows"
+_STORES = _FOLDER / "stores"
 
 
 def select(asked: str) -> list[str]:
@@ -86,33 +87,39 @@ class Environment:
         return self.version.startswith("3.")
 
 
-def airflow_environment(version: str = DEFAULT_AIRFLOW) -> Environment:
+def airflow_environment(version: str = DEFAULT_AIRFLOW, *, stores: bool = False) -> Environment:
     """The environment of a version of Airflow, made once per requirements and Python.
+
+    Args:
+        stores: whether with the providers of gs:// and abfs://, which are heavy.
 
     Raises:
         HarnessError: its Python cannot be had, or a package cannot be installed.
     """
     requirements = _FOLDER / f"{version}.txt"
-    files = [requirements, *identity()]
+    # Afterwards, for it may take back a version of the first.
+    more = [_STORES / f"{version}.txt"] if stores else []
+    files = [requirements, *more, *identity()]
     if version == DEFAULT_AIRFLOW:
         # Its file refers to this one.
         files.append(IMAGES / "airflow" / "requirements.txt")
     interpreter = python(AIRFLOWS[version])
     key = content_hash(files, [str(interpreter), *map(str, interpreter.modules)])
-    folder = cache_dir() / "airflows" / f"{version}-{key}"
+    name = f"{version}-stores" if stores else version
+    folder = cache_dir() / "airflows" / f"{name}-{key}"
     venv = folder if interpreter.root is None else folder / "venv"
     environment = Environment(version, folder, venv, interpreter)
     ready = folder / ".complete"
-    with locked(f"airflow-{version}"):
+    with locked(f"airflow-{name}"):
         if not ready.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            with step(f"Airflow {version} on {interpreter}"):
-                _install(environment, requirements)
+            with step(f"Airflow {name} on {interpreter}"):
+                _install(environment, [requirements, *more])
             ready.touch()
     return environment
 
 
-def _install(environment: Environment, requirements: Path) -> None:
+def _install(environment: Environment, requirements: list[Path]) -> None:
     interpreter, venv = environment.interpreter, environment.venv
     uv = Path(sys.executable).with_name("uv")
     venv.parent.mkdir(parents=True, exist_ok=True)
@@ -121,16 +128,17 @@ def _install(environment: Environment, requirements: Path) -> None:
     # Copies, because hard links do not cross the mounts of a Debian root.
     install = (
         *(uv, "pip", "install", "--quiet", "--compile-bytecode", "--link-mode=copy"),
-        *("--python", venv / "bin" / "python", "-r", requirements),
+        *("--python", venv / "bin" / "python"),
     )
-    run(*interpreter.command(*install))
+    for file in requirements:
+        run(*interpreter.command(*install, "-r", file))
     if interpreter.modules:
         (site_packages,) = (venv / "lib").glob("python*/site-packages")
         for module in interpreter.modules:
             (site_packages / module.name).symlink_to(module)
     else:
         try:
-            run(*interpreter.command(*install[:-2], _MYSQLCLIENT))
+            run(*interpreter.command(*install, _MYSQLCLIENT))
         except CommandError as error:
             raise HarnessError(
                 f"{_MYSQLCLIENT} has no wheels; compiling it needs a C compiler, pkg-config and "
