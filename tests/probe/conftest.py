@@ -6,6 +6,7 @@ version that `--airflow` names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -85,7 +86,8 @@ def _with_tables(
 
     @cache
     def database(airflow: Environment) -> Server:
-        made = server.create(f"airflow_{airflow.version.replace('.', '_')}")
+        # The folder's name: one version may be there with other packages too.
+        made = server.create(re.sub(r"\W", "_", f"airflow_{airflow.folder.name}"))
         probe_world.migrate(airflow, made, tmp_path_factory.mktemp("migrate"))
         return made
 

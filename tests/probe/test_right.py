@@ -35,6 +35,7 @@ CHECKS = {
     "connection-resolves",
     "connection-settings",
     "store-filesystem",
+    "store-answers",
     "s3-endpoint-reachable",
     "s3-tls",
     "s3-protocol",

@@ -33,6 +33,11 @@ class Place(NamedTuple):
         parts = urlsplit(url)
         conn_id, _, bucket = parts.netloc.rpartition("@")
         prefix = parts.path.strip("/")
+        if parts.scheme not in ("s3", ""):
+            raise ValueError(
+                f"base {url!r}: blobs and their policy are for S3 only; write "
+                "s3://connection@bucket/prefix"
+            )
         if parts.scheme != "s3" or not bucket or parts.query or parts.fragment:
             raise ValueError(f"base {url!r}: write s3://connection@bucket/prefix")
         if any(part in ("", ".", "..") for part in prefix.split("/") if prefix):

@@ -9,10 +9,11 @@ from typing import Any, Iterable, NamedTuple
 
 from xcom_probe import redact
 from xcom_probe.airflow.backend import ImportFailed, load_xcom
-from xcom_probe.airflow.storage import storage_path
+from xcom_probe.airflow.storage import ask_bucket, storage_path
 from xcom_probe.model import CannotLook
 
 AT_ONCE = 8
+ANSWER_SECONDS = 60
 # Of an object that is read, decompressed, in bytes.
 LARGEST = 32 * 1024 * 1024
 
@@ -26,9 +27,8 @@ def objects_there(base: str, urls: Iterable[str]) -> dict[str, bool | None]:
     """
     try:
         load_xcom()
-        folder = storage_path(base)
-        files = folder.fs
-        files.ls(str(folder.path).strip("/").split("/", 1)[0], detail=False)
+        files = storage_path(base).fs
+        ask_bucket(base, ANSWER_SECONDS)
     except ImportFailed as problem:
         raise CannotLook(f"Airflow cannot be imported here: {problem}") from problem
     except Exception as problem:

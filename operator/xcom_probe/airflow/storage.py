@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import Any, Iterator
 
 from xcom_probe.airflow.versions import airflow_series
@@ -34,6 +35,35 @@ def folders(url: str) -> Iterator[str]:
     for entry in found:
         if entry["type"] == "directory":
             yield entry["name"].rstrip("/").rsplit("/", 1)[-1]
+
+
+def ask_bucket(url: str, seconds: float) -> None:
+    """List the bucket of `url` once, through Airflow's file system.
+
+    Some file systems try again for minutes when nobody answers (gcsfs six times, each time twice as
+    long after), so it is given up here; the thread is left to end with the process.
+
+    Raises:
+        TimeoutError: no answer within `seconds`.
+        Exception: whatever the file system says; FileNotFoundError: there is no such bucket.
+    """
+    folder = storage_path(url)
+    bucket = str(folder.path).strip("/").split("/", 1)[0]
+    said: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            folder.fs.ls(bucket, detail=False)
+        except BaseException as problem:  # noqa: BLE001 - raised again below
+            said.append(problem)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer about bucket {bucket!r} within {seconds:g} s")
+    if said:
+        raise said[0]
 
 
 def remove_objects(urls: list[str], base: str) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 from xcom_probe import place, redact
 from xcom_probe.airflow import aws_connection, connections, storage, versions
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
-from xcom_probe.checks.location import S3_SCHEMES
+from xcom_probe.checks.location import AZURE_SCHEMES, S3_SCHEMES
 from xcom_probe.checks.s3 import Storage
 from xcom_probe.model import CannotLook
 
 _SECRET_NAME = re.compile(r"secret|token|passw|private|credential|saml", re.IGNORECASE)
 _OTHER_CREDENTIALS = ("aws_access_key_id", "profile_name", "role_arn", "session_kwargs")
+_ANSWER_SECONDS = 20
 _URL = re.compile(r"https?://[^/\s]+(/\S*)?$")
 
 
@@ -46,12 +47,24 @@ def connection_resolves(store: Storage) -> Outcome:
             expected,
             f"Create connection {conn_id!r} (airflow connections add {conn_id} ..., or the "
             f"variable {variable} in every Airflow pod), or correct the path"
-            + (": percent-encoding is not decoded there." if "%" in conn_id else "."),
+            + (": percent-encoding is not decoded there." if "%" in conn_id else ".")
+            + _container(store),
         )
     store.connection = found.connection
     return passed(
         f"{conn_id!r}, type {found.connection.conn_type!r}, from {found.source}{found.remark}",
         expected,
+    )
+
+
+def _container(store: Storage) -> str:
+    """What to tell who wrote CONTAINER@ACCOUNT.dfs.core.windows.net, as Azure itself does."""
+    place = store.location
+    if place.scheme not in AZURE_SCHEMES or "." not in place.bucket:
+        return ""
+    return (
+        f" Airflow takes what stands before @ for a connection, not for a container: write "
+        f"{place.scheme}://CONNECTION@{place.conn_id}/PREFIX, and the account into the connection."
     )
 
 
@@ -130,6 +143,23 @@ def store_filesystem(store: Storage) -> Outcome:
     return passed(f"{type(system).__module__}.{type(system).__qualname__}", expected)
 
 
+def store_answers(store: Storage) -> Outcome:
+    """Does a store that has no checks of its own answer, and is the bucket there?"""
+    scheme = store.location.scheme
+    if scheme in S3_SCHEMES:
+        return passed("left to the s3- checks, which say more", "")
+    if scheme == "file":
+        return passed("a folder, no store", "")
+    expected = f"bucket {store.location.bucket!r} can be listed within {_ANSWER_SECONDS} s"
+    try:
+        storage.ask_bucket(store.path, _ANSWER_SECONDS)
+    except FileNotFoundError as problem:
+        return failed(f"there is no such bucket: {redact.error(problem)}", expected)
+    except Exception as problem:  # noqa: BLE001 - no right, no way there: said as it is
+        return failed(redact.error(problem), expected)
+    return passed(f"bucket {store.location.bucket!r} was listed", expected)
+
+
 TABLE: tuple[Check, ...] = (
     Check(
         "connection-resolves",
@@ -155,7 +185,17 @@ TABLE: tuple[Check, ...] = (
         store_filesystem,
         "Every push above the threshold and every pull of such a value would fail.",
         "Install the provider of this store with its extra, in a version of this Airflow's "
-        "constraints: for S3 apache-airflow-providers-amazon[s3fs].",
+        "constraints: for S3 apache-airflow-providers-amazon[s3fs], for gs:// "
+        "apache-airflow-providers-google, for abfs:// apache-airflow-providers-microsoft-azure.",
         needs=("connection-settings",),
+    ),
+    Check(
+        "store-answers",
+        store_answers,
+        "Every push above the threshold and every pull of such a value would fail, some of them "
+        "only after minutes.",
+        "Make the bucket (on Azure the container), correct its name in the path or the address and "
+        "credentials in the connection, and allow the identity to list it.",
+        needs=("store-filesystem",),
     ),
 )

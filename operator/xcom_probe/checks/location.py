@@ -6,6 +6,30 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 S3_SCHEMES = ("s3", "s3a", "s3n")
+GCS_SCHEMES = ("gs", "gcs")
+AZURE_SCHEMES = ("abfs", "abfss", "adl")
+
+_AMAZON = "apache-airflow-providers-amazon"
+_GOOGLE = "apache-airflow-providers-google"
+_AZURE = "apache-airflow-providers-microsoft-azure"
+INSTALL = {
+    _AMAZON: f"{_AMAZON}[s3fs]",
+    "s3fs": f"{_AMAZON}[s3fs]",
+    "gcsfs": _GOOGLE,
+    "adlfs": _AZURE,
+}
+"""What to install for a package; any other by its own name."""
+
+
+def packages(scheme: str) -> tuple[str, ...]:
+    """What Airflow needs for paths of a scheme; nothing for schemes that are not known here."""
+    if scheme in S3_SCHEMES:
+        return (_AMAZON, "s3fs")
+    if scheme in GCS_SCHEMES:
+        return (_GOOGLE, "gcsfs")
+    if scheme in AZURE_SCHEMES:
+        return (_AZURE, "adlfs")
+    return ()
 
 
 class Location(NamedTuple):

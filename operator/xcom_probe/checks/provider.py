@@ -10,7 +10,7 @@ from xcom_probe import options, place
 from xcom_probe.airflow import backend, versions
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
 from xcom_probe.checks.loaded import Loaded
-from xcom_probe.checks.location import S3_SCHEMES, Location
+from xcom_probe.checks.location import INSTALL, Location, packages
 
 # The entrypoint of Airflow's own image installs these before it starts anything.
 _AT_START = "_PIP_ADDITIONAL_REQUIREMENTS"
@@ -20,13 +20,9 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[|\s|[<>=!~;@]|$)")
 def provider_installed(loaded: Loaded) -> Outcome:
     """Are the packages here that the backend and the scheme of the path need?"""
     missing = []
-    wanted = ["common.io"]
     path = loaded.expected.path or loaded.path()
-    if Location.parse(path).scheme in S3_SCHEMES:
-        wanted += ["amazon", "s3fs"]
     seen = []
-    for name in wanted:
-        package = place.PROVIDERS[name]
+    for package in (place.PROVIDERS["common.io"], *packages(Location.parse(path).scheme)):
         version = place.version(package)
         seen.append("{} {}".format(package, version or "not installed"))
         if version is None:
@@ -40,9 +36,7 @@ def provider_installed(loaded: Loaded) -> Outcome:
     observed = ", ".join(seen)
     if not missing:
         return passed(observed, "all installed")
-    packages = [
-        "apache-airflow-providers-amazon[s3fs]" if name in ("s3fs",) else name for name in missing
-    ]
+    add = sorted({INSTALL.get(name, name) for name in missing})
     # `airflow config get-value` prints them all the same, so it proves nothing.
     still = [
         str(option)
@@ -62,7 +56,7 @@ def provider_installed(loaded: Loaded) -> Outcome:
         "{} installed".format(", ".join(missing)),
         "Add {} to the Airflow image. What is installed when a pod starts does not count: each "
         "task pod would install it anew, and a proof runs neither the entrypoint nor a pip install "
-        "in a start command or an init container.".format(" and ".join(sorted(set(packages)))),
+        "in a start command or an init container.".format(" and ".join(add)),
     )
 
 

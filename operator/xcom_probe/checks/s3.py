@@ -82,9 +82,13 @@ class Storage:
         self._put = False
 
     def require_s3(self) -> None:
-        """Raise Skip unless the path is one of S3: the other stores have no checks here yet."""
+        """Raise Skip unless the path is one of S3: for the other stores the round trip speaks."""
         if self.location.scheme not in S3_SCHEMES:
-            raise Skip(f"the path has scheme {self.location.scheme!r}, not s3")
+            scheme = self.location.scheme
+            raise Skip(
+                f"the path has scheme {scheme!r}, not s3; the round trip (`prove`, `roundtrip`) "
+                "asks this store"
+            )
 
     def client(self) -> Any:
         """A boto3 client with session, endpoint and settings of the provider's file system.

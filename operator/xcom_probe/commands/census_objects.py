@@ -118,5 +118,5 @@ def _unasked(problem: str) -> Finding:
         f"the store could not be asked: {problem}",
         "the object of every path is there",
         "Every row that holds a path is counted, also one that only looks like it.",
-        "`preflight --functional-s3` says what is wrong.",
+        "`prove` says what is wrong, on S3 `preflight --functional-s3`.",
     )

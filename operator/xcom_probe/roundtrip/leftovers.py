@@ -82,7 +82,8 @@ def clean(base: str, run_id: str) -> Finding:
         "roundtrip-clean",
         removed,
         f"no object below {folder}",
-        "Allow s3:DeleteObject and s3:ListBucket to the identity of the connection.",
+        "Allow the identity of the connection to list and delete there (on S3 s3:ListBucket and "
+        "s3:DeleteObject).",
         "the backend did not remove {} objects: {}",
     )
 

@@ -28,7 +28,7 @@ _DAY: Final = 86400
 
 @click.group()
 def command() -> None:
-    """Delete old objects below a prefix by a lifecycle rule of the bucket.
+    """Delete old objects below a prefix by a lifecycle rule of the bucket. S3 only.
 
     A bucket has one lifecycle configuration for all its rules, and a write replaces it. These
     commands put one rule in and leave every other byte as it is.
@@ -45,7 +45,7 @@ def command() -> None:
 def _rule_options(function: F) -> F:
     """Add the options that name a rule, and hand over its bucket and the rule."""
 
-    @click.option("--bucket", required=True)
+    @click.option("--bucket", required=True, help="Of S3; the bare name.")
     @click.option("--prefix", required=True, help="With a slash at its end, as in xcom/.")
     @click.option("--expire-after", required=True, help="Such as 168h; counted in whole days, up.")
     @click.option("--endpoint-url", help="Of a store that is not AWS; else as boto3 finds it.")
@@ -61,6 +61,8 @@ def _rule_options(function: F) -> F:
         region: str | None,
         **rest: Any,
     ) -> Any:
+        if "/" in bucket:
+            _end(EXIT_USAGE, _not_a_name(bucket))
         try:
             seconds = parse_duration(expire_after).total_seconds()
             own = expiry_rule(prefix, math.ceil(seconds / _DAY))
@@ -127,6 +129,18 @@ def verify(target: Target, store: Bucket, own: Rule) -> None:
             f"{store.name}: {own.id}, {own.expires_after} days: {'' if there else 'not '}there"
         )
     sys.exit(0 if there else EXIT_STALLED)
+
+
+def _not_a_name(bucket: str) -> str:
+    """What to tell somebody who gave a URL or a path as the bucket."""
+    scheme, _, rest = bucket.rpartition("://")
+    if scheme in ("", "s3", "s3a", "s3n"):
+        name = rest.partition("/")[0].rpartition("@")[2]
+        return f"--bucket {bucket!r}: write the bare name of a bucket, such as {name or 'airflow'}"
+    return (
+        f"--bucket {bucket!r}: xbr lifecycle is for S3 only; set the rule of a {scheme}:// store "
+        "with the tools of its provider, and see docs/lifecycle.md for how long objects are needed"
+    )
 
 
 def _tell_sooner(document: bytes, own: Rule) -> bool:

@@ -15,7 +15,7 @@ from xcom_rollout.cli.output import print_json
 @click.option("--kms-key-arn", help="With SSE-KMS, the key.")
 @common_options
 def command(target: Target, base: str, role: str, kms_key_arn: str | None) -> None:
-    """Print an IAM policy for blobs below BASE (s3://connection@bucket/prefix).
+    """Print an IAM policy for blobs below BASE (s3://connection@bucket/prefix). S3 only.
 
     A producer may write below the prefix and look at what it wrote, a consumer may read there.
     Neither may delete, nor see another prefix.

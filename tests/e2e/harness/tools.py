@@ -68,6 +68,8 @@ TOOLS: dict[str, Tool] = {
         Tool("pause", "pause", "."),
         Tool("kind", "kind", "sigs.k8s.io/kind"),
         Tool("minio", "minio", "github.com/minio/minio"),
+        Tool("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw"),
+        Tool("fake-gcs-server", "fake-gcs-server", "github.com/fsouza/fake-gcs-server"),
         Tool("statsd_exporter", "statsd_exporter", "github.com/prometheus/statsd_exporter"),
     )
 }

@@ -32,6 +32,7 @@ DEFAULT_AIRFLOW = "2.11.2"
 _MYSQLCLIENT = "mysqlclient==2.2.7"
 _FOLDER = REPO / "tests" / "airflows"
 _CELERY = _FOLDER / "celery.txt"
+_STORES = _FOLDER / "stores"
 
 
 def select(asked: str) -> list[str]:
@@ -87,24 +88,29 @@ class Environment:
         return self.version.startswith("3.")
 
 
-def airflow_environment(version: str = DEFAULT_AIRFLOW, *, celery: bool = False) -> Environment:
+def airflow_environment(
+    version: str = DEFAULT_AIRFLOW, *, celery: bool = False, stores: bool = False
+) -> Environment:
     """The environment of a version of Airflow, made once per requirements and Python.
 
     Args:
         celery: whether with what CeleryExecutor needs.
+        stores: whether with the providers of gs:// and abfs://, which are heavy.
 
     Raises:
         HarnessError: its Python cannot be had, or a package cannot be installed.
     """
     requirements = _FOLDER / f"{version}.txt"
     more = [_CELERY] if celery else []
+    # Afterwards, for it may take back a version of the first.
+    more += [_STORES / f"{version}.txt"] if stores else []
     files = [requirements, *more, *identity()]
     if version == DEFAULT_AIRFLOW:
         # Its file refers to this one.
         files.append(IMAGES / "airflow" / "requirements.txt")
     interpreter = python(AIRFLOWS[version])
     key = content_hash(files, [str(interpreter), *map(str, interpreter.modules)])
-    name = f"{version}-celery" if celery else version
+    name = "-".join([version, *["celery"] * celery, *["stores"] * stores])
     folder = cache_dir() / "airflows" / f"{name}-{key}"
     venv = folder if interpreter.root is None else folder / "venv"
     environment = Environment(version, folder, venv, interpreter)
@@ -129,8 +135,8 @@ def _install(environment: Environment, requirements: list[Path]) -> None:
         *(uv, "pip", "install", "--quiet", "--compile-bytecode", "--link-mode=copy"),
         *("--python", venv / "bin" / "python"),
     )
-    listed = [word for file in requirements for word in ("-r", file)]
-    run(*interpreter.command(*install, *listed))
+    for file in requirements:
+        run(*interpreter.command(*install, "-r", file))
     if interpreter.modules:
         (site_packages,) = (venv / "lib").glob("python*/site-packages")
         for module in interpreter.modules:
