@@ -77,6 +77,11 @@ def airflow(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Airflo
     OperatorInstall(cluster).install()
 
 
+def _trying(manifest: dict[str, Any]) -> None:
+    accepting(manifest)
+    manifest["metadata"]["annotations"] = {ANNOTATION_TRY_EXECUTOR: "CeleryExecutor"}
+
+
 class Clock:
     """Says what happened when."""
 
@@ -85,12 +90,6 @@ class Clock:
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self.begin:5.0f} s  {text}", flush=True)
-
-
-def _trying(manifest: dict[str, Any]) -> None:
-    """Accept what the DAGs are, and the executor, which is not proven yet."""
-    accepting(manifest)
-    manifest["metadata"].setdefault("annotations", {})[ANNOTATION_TRY_EXECUTOR] = "CeleryExecutor"
 
 
 def _lose(flights: Flights, dag: str, run: str, task: str) -> str:
@@ -222,6 +221,8 @@ def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
     rollout = RolloutOnCluster(airflow)
     rollout.prepare()
     rollout.delete()
+    rollout.apply(accepting)
+    rollout.wait_condition("Ready", "False", reason="ExecutorNotSupported", deadline=60)
     rollout.apply(_trying)
     rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
     clock = Clock()
