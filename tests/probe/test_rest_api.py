@@ -89,6 +89,9 @@ def asked(
     environment = {
         **right_environment(airflow, home, database, store),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        # A web server of 2.9 knows a DAG for 10 s after it is gone.
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "0",
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
         **(_airflow_3(home) if airflow.is_3 else _AIRFLOW_2),
     }
     if not airflow.is_3:
@@ -186,7 +189,9 @@ def _answers(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
 def _opened(url: str, user: str, **api: object) -> AirflowApi:
     text = base64.b64encode(user.encode()).decode()
     secret = {"data": {"username": text, "password": text}}
-    kube = cast("KubeApi", SimpleNamespace(find=lambda _path: secret))
+    kube = cast(
+        "KubeApi", SimpleNamespace(find=lambda _path: secret, known_version=lambda _path: None)
+    )
     members = {"service": "web", "credentialsSecretRef": {"name": "airflow-api"}, **api}
     spec = SimpleNamespace(airflow=SimpleNamespace(api=ApiSpec.model_validate(members)))
     rollout = cast("Rollout", SimpleNamespace(namespace="airflow", spec=spec))

@@ -143,12 +143,16 @@ def json_strings(loaded: Loaded) -> Outcome:
     if loaded.xcom is None:
         raise Skip("no class is loaded")
     samples = ("123", "null", "true", '{"a": 1}')
-    changed = [
-        f"{sample!r} comes back as {read!r}"
-        for sample in samples
-        for read in [backend.read_inline(loaded.xcom, sample)]
-        if type(read) is not str or read != sample
-    ]
+    try:
+        changed = [
+            f"{sample!r} comes back as {read!r}"
+            for sample in samples
+            for read in [backend.read_inline(loaded.xcom, sample)]
+            if type(read) is not str or read != sample
+        ]
+    except ImportError as problem:
+        # The class is loaded, so that is the store's file system, of which another check tells.
+        raise Skip(f"no value can be read: {problem}") from problem
     expected = "strings come back as strings"
     if changed:
         return warned("; ".join(changed), expected)

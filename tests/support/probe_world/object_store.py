@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from harness.ports import free_port
 from harness.shell import HarnessError
@@ -42,6 +43,8 @@ class ObjectStore:
             aws_secret_access_key=SECRET_KEY,
             region_name=self.region or "us-east-1",
             verify=self.verify,
+            # Else botocore reads the whole environment, which pytest changes in another thread.
+            config=Config(proxies={}),
         )
 
     def all_keys(self, bucket: str = BUCKET) -> list[str]:
