@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
 
 from xcom_rollout.act.outcomes import each_run
 from xcom_rollout.clients.errors import ActionFailed, KubeError, Malformed, WorldError
@@ -11,11 +10,15 @@ from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.decide.actions import EndAttempts
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import Attempt, Observed
-from xcom_rollout.probe.attempts import ask_worker, look_key, refused, uncached, worker_of
+from xcom_rollout.probe.attempts import (
+    CONCURRENCY,
+    ask_worker,
+    look_key,
+    refused,
+    uncached,
+    worker_of,
+)
 from xcom_rollout.world import World
-
-CONCURRENCY: Final = 8
-"""Workers to ask at a time."""
 
 
 def end_attempts(world: World, observed: Observed, action: EndAttempts) -> None:

@@ -3,7 +3,6 @@
 from xcom_rollout.act.set_finalizer import set_finalizer
 from xcom_rollout.clients.errors import Forbidden
 from xcom_rollout.clients.namespaces import is_terminating_namespace
-from xcom_rollout.decide.actions import SetFinalizer
 from xcom_rollout.world import World
 
 
@@ -21,5 +20,5 @@ def let_go(world: World, namespace: str, name: str) -> bool:
             return False
     except Forbidden:
         return False
-    set_finalizer(world, namespace, name, SetFinalizer(False))
+    set_finalizer(world, namespace, name, present=False)
     return True

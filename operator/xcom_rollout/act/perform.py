@@ -78,7 +78,7 @@ def perform(world: World, observed: Observed, action: Action) -> str:
         case ClearRuns():
             clear_runs(world, observed, action)
         case SetFinalizer():
-            set_finalizer(world, rollout.namespace, rollout.name, action)
+            set_finalizer(world, rollout.namespace, rollout.name, present=action.present)
         case _:
             assert_never(action)
     return ""

@@ -1,12 +1,11 @@
 """Keep the resource while a kill goes on, and let it go afterwards."""
 
 from xcom_rollout.api import names
-from xcom_rollout.decide.actions import SetFinalizer
 from xcom_rollout.stored.rollouts import rollout_path
 from xcom_rollout.world import World
 
 
-def set_finalizer(world: World, namespace: str, name: str, action: SetFinalizer) -> None:
+def set_finalizer(world: World, namespace: str, name: str, *, present: bool) -> None:
     """Add or remove the operator's finalizer; those of others stay.
 
     Raises:
@@ -19,7 +18,7 @@ def set_finalizer(world: World, namespace: str, name: str, action: SetFinalizer)
         return
     metadata = raw["metadata"]
     others = [each for each in metadata.get("finalizers") or [] if each != names.FINALIZER]
-    wanted = [*others, names.FINALIZER] if action.present else others
+    wanted = [*others, names.FINALIZER] if present else others
     world.api.patch(
         path,
         {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": wanted}},

@@ -19,6 +19,7 @@ from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.decide.ledger import Ledger, RecoveringRun, RunKey, RunStage
 from xcom_rollout.decide.observed import Attempt, Rollout
 from xcom_rollout.probe.attempts import (
+    CONCURRENCY,
     InWorker,
     Worker,
     ask_worker,
@@ -32,8 +33,6 @@ from xcom_rollout.world import World
 
 PACE: Final = 1.5
 """Seconds for which a look serves, or as long as it took: each event of a pod asks for one."""
-CONCURRENCY: Final = 8
-"""Workers to ask at a time; each answers in some tenths of a second."""
 _SHOWN: Final = 3
 
 

@@ -22,6 +22,8 @@ from xcom_rollout.world import World
 
 TIMEOUT: Final = 15.0
 """Seconds for one worker: a look takes a tenth, and `--end` waits up to three."""
+CONCURRENCY: Final = 8
+"""Workers to ask at a time; each answers in some tenths of a second."""
 _NEEDED: Final = (
     "__main__.py",
     "xcom_probe/__init__.py",
@@ -125,9 +127,7 @@ def in_worker(document: Mapping[str, Any]) -> tuple[InWorker, ...]:
     Raises:
         Malformed: the probe could not look, or the document lacks what it has.
     """
-    if verdict(document) is Verdict.ERROR:
-        why = "; ".join(check.observed for check in checks(document, "error"))
-        raise Malformed(why or "the probe could not look and does not say why")
+    _has_looked(document)
     listed = document.get("attempts")
     if not isinstance(listed, list):
         raise Malformed("the probe's result has no list `attempts`")
@@ -143,8 +143,7 @@ def refused(document: Mapping[str, Any]) -> dict[Named, str]:
     Raises:
         Malformed: the probe could not look, or the document lacks what it has.
     """
-    if verdict(document) is Verdict.ERROR:
-        in_worker(document)
+    _has_looked(document)
     try:
         return {
             (int(entry["pid"]), int(entry["started"])): str(entry["why"])
@@ -152,6 +151,12 @@ def refused(document: Mapping[str, Any]) -> dict[Named, str]:
         }
     except (KeyError, TypeError, ValueError) as error:
         raise Malformed(f"what became of processes cannot be read: {error!r}") from error
+
+
+def _has_looked(document: Mapping[str, Any]) -> None:
+    if verdict(document) is Verdict.ERROR:
+        why = "; ".join(check.observed for check in checks(document, "error"))
+        raise Malformed(why or "the probe could not look and does not say why")
 
 
 def _in_worker(entry: Mapping[str, Any]) -> InWorker:
