@@ -347,6 +347,26 @@ class AirflowView:
 
 
 @dataclass(frozen=True)
+class StaleCopy:
+    """A ConfigMap of Airflow's configuration, in another namespace in which tasks run.
+
+    A pod mounts ConfigMaps of its own namespace only. Helm changes that of the release; somebody
+    else brings the change to this one.
+
+    Attributes:
+        name: the same as that of the release's.
+        problem: why it cannot be compared; empty where its options of the backend are others.
+    """
+
+    namespace: str
+    name: str
+    problem: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" + (f" ({self.problem})" if self.problem else "")
+
+
+@dataclass(frozen=True)
 class Observed:
     """The world around one rollout at one moment."""
 
@@ -377,6 +397,8 @@ class Observed:
     task_namespaces: tuple[str, ...] = ()
     """Namespaces in which Airflow may make task pods, as far as they are known; that of the
     rollout need not be among them."""
+    stale_copies: tuple[StaleCopy, ...] = ()
+    """Copies of the configuration in `task_namespaces` that say another thing of the backend."""
     unseen_tasks: str = ""
     """Why some task pods, or tasks in workers, cannot be seen; empty where all can."""
     attempts: tuple[Attempt, ...] = ()

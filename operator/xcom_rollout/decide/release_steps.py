@@ -7,7 +7,7 @@ from typing import Final
 from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.ledger import Component, Reader
-from xcom_rollout.decide.observed import LoosePod, Maker, Workload
+from xcom_rollout.decide.observed import LoosePod, Maker, StaleCopy, Workload
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
@@ -21,6 +21,8 @@ WEB = ("webserver", "api-server")
 RESTART_PATIENCE = timedelta(seconds=30)
 """The same of a component of the team's own: nothing replaces its pods but a person, or what the
 team has for that, which acts soon."""
+COPY_PATIENCE = timedelta(seconds=60)
+"""How long a mirror is given to bring a change of airflow.cfg to the other namespaces of tasks."""
 DELIVERY_LIMIT = timedelta(seconds=90)
 """How long a Helm process of the operator can live: its time-out and grace (`clients/helm.py`),
 and some more for clocks that differ."""
@@ -189,6 +191,44 @@ def _made(pod: LoosePod) -> str:
     return f"{pod.name} (made by {pod.kind} {pod.maker})" if pod.kind else pod.name
 
 
+def config_not_copied(s: Situation) -> Finding | None:
+    """Return that tasks of another namespace still start with other settings; None: they do not.
+
+    A pod mounts ConfigMaps of its own namespace, so a delivery alone reaches no task there.
+    """
+    stale = s.observed.stale_copies
+    if not stale:
+        return None
+    home = s.observed.rollout.namespace
+    said = stale_copies(stale)
+    if s.now - s.release.updated_at < COPY_PATIENCE:
+        return wait("ConfigNotCopied", f"{said}. What brings the change there is waited for")
+    return hold(
+        "ConfigNotCopied",
+        f"{said}. Let something mirror it at each change, or bring it now: "
+        f"{copy_command(home, stale[0])}",
+        after=READER_RETRY,
+    )
+
+
+def stale_copies(stale: Sequence[StaleCopy]) -> str:
+    """Return which copies are not as the release's own, and what follows from that, in words."""
+    return (
+        "pods of tasks in another namespace mount the ConfigMap of that namespace, which no "
+        f"delivery changes, and {some(stale)} does not say of the backend what the release's "
+        "does: a task there starts with other settings"
+    )
+
+
+def copy_command(home: str, copy: StaleCopy) -> str:
+    """Return the command that makes a copy say what the ConfigMap in the namespace `home` says."""
+    data = f"$(kubectl get configmap {copy.name} -n {home} -o jsonpath='{{.data}}')"
+    return (
+        f"kubectl patch configmap {copy.name} -n {copy.namespace} --type merge "
+        f'-p "{{\\"data\\": {data}}}"'
+    )
+
+
 def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
     """Every long-lived pod has been replaced; optionally, every old task pod has ended."""
     if not s.observed.workloads:
@@ -197,6 +237,8 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
             f"no Deployment or StatefulSet is labelled tier=airflow,release="
             f"{s.spec.airflow.release}; the operator finds Airflow's pods by these labels",
         )
+    if not_copied := config_not_copied(s):
+        return not_copied
     rolling = [
         f"{_called(load)}: {load.progress}" for load in s.observed.workloads if not load.rolled
     ]

@@ -14,6 +14,7 @@ from xcom_rollout.decide.executors import executor_supported
 from xcom_rollout.decide.live_census import census_fresh
 from xcom_rollout.decide.proofs import proven
 from xcom_rollout.decide.release_steps import (
+    config_not_copied,
     fleet_confirmed,
     fleet_rolled,
     no_longer_patient,
@@ -138,6 +139,8 @@ def tasks_visible(s: Situation) -> Finding:
     """
     if s.observed.unseen_tasks:
         return hold("TasksNotVisible", s.observed.unseen_tasks)
+    if not s.release.settings.reads_offloaded and (stale := config_not_copied(s)):
+        return stale
     return done("TasksVisible", "every pod that runs tasks can be seen")
 
 

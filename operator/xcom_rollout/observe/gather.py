@@ -8,6 +8,7 @@ from xcom_rollout.deliver import delivery_for
 from xcom_rollout.observe.airflow import asked_for, view
 from xcom_rollout.observe.attempts import attempts_in_workers
 from xcom_rollout.observe.configuration import look_at_configuration
+from xcom_rollout.observe.copies import config_copies
 from xcom_rollout.observe.jobs import list_jobs
 from xcom_rollout.observe.ledger import read_ledger, written_ledger
 from xcom_rollout.observe.pods import pods_of
@@ -45,14 +46,15 @@ def observe(world: World, rollout: Rollout) -> Observed:
     written = written_for_scheduler(workloads, config_maps(api, world.memo, namespace))
     named = task_namespaces(written, Proven.of(ledger, rollout, configuration.digest))
     executor_pods, unseen = task_pods(api, namespace, release, named)
+    copies = config_copies(api, world.memo, namespace, named.names, workloads)
     attempts, unseen_attempts = attempts_in_workers(world, rollout, ledger, raw_pods)
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),
         release=current,
         digest=configuration.digest,
-        config_changed_at=configuration.changed_at,
-        backend_hash=configuration.backend_hash,
+        config_changed_at=copies.newest(configuration.changed_at),
+        backend_hash=copies.hashed(configuration.backend_hash),
         workloads=tuple(workload_of(item, raw_pods) for item in workloads),
         pods=pods_of((*raw_pods, *executor_pods)),
         jobs=jobs,
@@ -64,6 +66,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
         loose_pods=loose_pods(workloads, raw_pods),
         executor=written.executor,
         task_namespaces=tuple(sorted(named.names)),
+        stale_copies=copies.stale,
         unseen_tasks="; ".join(filter(None, (unseen, unseen_attempts))),
         attempts=attempts,
     )

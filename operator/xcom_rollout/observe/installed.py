@@ -33,6 +33,7 @@ from xcom_rollout.deliver.helm import HelmDelivery
 from xcom_rollout.deliver.owners import foreign_owner
 from xcom_rollout.deliver.record import read_record
 from xcom_rollout.deliver.release import StoredRelease, secrets_path
+from xcom_rollout.observe.copies import config_copies
 from xcom_rollout.observe.environment import installs_at_start, options_in_environment
 from xcom_rollout.observe.rivals import list_rivals
 from xcom_rollout.observe.start_commands import options_set_at_start
@@ -131,6 +132,9 @@ class _Look:
             else loose_pods(fleet.workloads, fleet.pods),
             executor=fleet.scheduler.executor,
             task_namespaces=tuple(sorted(tasks.names)),
+            stale_copies=config_copies(
+                self._api, self._memo, self._namespace, tasks.names, fleet.workloads
+            ).stale,
             unseen_tasks=tasks.unknown,
         )
         installed = Installed(

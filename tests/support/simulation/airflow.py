@@ -234,7 +234,9 @@ class Airflow:
             return
         lag = self.weather.mount_lag if self.clock.now - pod.created < 2 else 0
         pod.started = self.clock.now
-        pod.settings, pod.author = self.cluster.mounted(self.clock.now - lag)
+        pod.settings, pod.author = self.cluster.mounted(
+            self.clock.now - lag - self.weather.copied_after
+        )
         state = run.states[number]
         if state.state != "queued" or not run.in_flight:
             # What it was made for is over: the process looks, and ends.

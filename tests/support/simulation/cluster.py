@@ -100,6 +100,17 @@ class Cluster:
                 return settings, author
         return self.history[0][1:]
 
+    @property
+    def copied(self) -> BackendSettings:
+        """What the copy for the task pods says."""
+        return self.mounted(self.clock.now - self.weather.copied_after)[0]
+
+    @property
+    def copy_changed(self) -> int:
+        """When it changed last."""
+        after = self.weather.copied_after
+        return max(s + after for s, *_ in self.history if s + after <= self.clock.now)
+
     # -- long-lived pods ---------------------------------------------------------------------
 
     def pod(self, component: str, created: int | None = None) -> SimPod:

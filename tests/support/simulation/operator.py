@@ -69,6 +69,7 @@ from xcom_rollout.decide.observed import (
     ProofResult,
     Release,
     Rollout,
+    StaleCopy,
     Workload,
 )
 from xcom_rollout.decide.settings import BackendSettings
@@ -368,8 +369,11 @@ class Simulation:
                 layout_problem=self.unclear if newest.maker is Maker.OTHER else "",
             ),
             digest=f"digest-{self.spec.threshold.bytes}-{self.content}",
-            config_changed_at=moment(cluster.changed),
-            backend_hash=f"{config.backend}|{config.path}|{config.threshold}|{config.compression}",
+            config_changed_at=moment(max(cluster.changed, cluster.copy_changed)),
+            backend_hash="|".join(map(str, (config, cluster.copied))),
+            stale_copies=(StaleCopy("tasks", "airflow-config"),)
+            if cluster.copied != config
+            else (),
             workloads=(*map(self._workload, self._components()), *self._own()),
             pods=tuple(self._seen(pod) for pod in self._visible()),
             jobs=tuple(entry.job for entry in self.jobs),

@@ -82,7 +82,11 @@ def world(plan: Plan) -> Simulation:
     cluster = sim.cluster
     cluster.config, cluster.changed = live.cluster.config, live.cluster.changed
     cluster.template, cluster.serial = live.cluster.template, live.cluster.serial
-    cluster.history = list(live.cluster.history)
+    # What was delivered on the way to Live has been copied.
+    cluster.history = [
+        (since - plan.weather.copied_after, settings, author)
+        for since, settings, author in live.cluster.history
+    ]
     cluster.fleet = [replace(pod, shown=None) for pod in live.cluster.fleet]
     cluster.fleet += [cluster.pod("worker", begin) for _ in range(plan.weather.workers)]
     sim.airflow.major = plan.major
@@ -236,6 +240,13 @@ def draw_with_workers(random: Random) -> Plan:
     people = (*plan.people, *_draw_accidents(pick, nasty))
     runs = tuple(_with_deaf_tasks(pick, run) for run in plan.runs)
     return replace(plan, runs=runs, weather=weather, people=tuple(sorted(people)))
+
+
+def draw_with_copies(random: Random) -> Plan:
+    """Draw a plan whose tasks run in another namespace, with a copy of the configuration."""
+    plan = draw(random)
+    after = _Pick(random).of(1, 3, 20, 60, 200)
+    return replace(plan, weather=replace(plan.weather, copied_after=after))
 
 
 def _with_deaf_tasks(pick: "_Pick", run: RunPlan) -> RunPlan:

@@ -59,6 +59,9 @@ class Weather:
     """Whether task pods do not show, and nobody says so."""
     tasks_in: str = ""
     """The namespace of the task pods; empty stands for the one of the rollout."""
+    copied_after: int = 0
+    """Seconds until somebody has brought a change of the configuration to the namespace of the
+    task pods, which mount the copy there; 0: they mount the release's own."""
     workers: int = 0
     """How many workers run the tasks; 0: each task has a pod of its own."""
     slots: int = 4

@@ -11,7 +11,7 @@ from xcom_rollout.decide.check.installed import ExtraRule, Record, WebOptions, W
 from xcom_rollout.decide.check.web import Web, web_of
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.ledger import Ledger
-from xcom_rollout.decide.observed import LoosePod, Observed, Rival, Workload
+from xcom_rollout.decide.observed import LoosePod, Observed, Rival, StaleCopy, Workload
 from xcom_rollout.decide.settings import OBJECT_STORAGE_CLASS, BackendSettings
 
 SCHEDULER = Workload("Deployment", "airflow-scheduler", "scheduler", 1, rolled=True, progress="")
@@ -95,6 +95,13 @@ def test_a_release_like_that_of_the_demo_is_supported() -> None:
         ),
         (seen(problems=("args names X",)), "configuration", "CannotObserve", "args names X"),
         (recorded(unset_keys=("jwtSecret",)), "Airflow 3 keys", "NotArmed", "set jwtSecret"),
+        (
+            seen(
+                task_namespaces=("airflow", "etl"),
+                stale_copies=(StaleCopy("etl", "airflow-config"),),
+            ),
+            *("task pods: configuration", "ConfigNotCopied", "kubectl patch configmap"),
+        ),
     ],
 )
 def test_what_must_change_first(installed: Installed, subject: str, reason: str, says: str) -> None:
@@ -118,6 +125,10 @@ def test_what_must_change_first(installed: Installed, subject: str, reason: str,
         (
             seen(task_namespaces=("airflow", "etl")),
             *("task pods: namespaces", "TasksNotVisible", "watchNamespaces: [airflow, etl]"),
+        ),
+        (
+            seen(task_namespaces=("airflow", "etl")),
+            *("task pods: configuration", "ConfigNotCopied", "let something mirror"),
         ),
         (
             replace(GOOD, tasks_kept_elsewhere="the value is kept elsewhere"),

@@ -146,6 +146,15 @@ def refusals_forgotten(s: Situation) -> Situation:
     return Situation(replace(s.observed, airflow=seen), s.now)
 
 
+def copied(s: Situation) -> Situation:
+    return Situation(replace(s.observed, stale_copies=()), s.now)
+
+
+def copied_late(plan: Plan) -> Plan:
+    """Return a world whose tasks have a copy of the configuration that follows slowly."""
+    return replace(retriggered(plan), weather=replace(plan.weather, copied_after=200))
+
+
 MUTANTS = {
     "the database backend is delivered before the runs are healed": Mutant(
         (("all-safe", skipped),), ("path_reads", "exposed"), retriggered
@@ -198,6 +207,11 @@ MUTANTS = {
     ),
     "a run that cannot be read is not reported": Mutant(
         (("runs-read", skipped),), ("endless",), unread
+    ),
+    "copies of the configuration are not waited for": Mutant(
+        (("writers-stopped", seeing(copied)), ("writers-gone", seeing(copied))),
+        ("path_reads", "exposed"),
+        copied_late,
     ),
     "a run is stopped that cannot be cleared": Mutant((), ("stopped_without_need",), refused),
 }

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulation import Plan, RunPlan, SimTask, Weather, play
-from simulation.plan import BIG, OTHER_BASE, draw
+from simulation.plan import BIG, OTHER_BASE, draw, draw_with_copies
 from simulation.worlds import first_world, harm_done, how_many
 
 from xcom_rollout.decide.ledger import RunKey
@@ -255,6 +255,12 @@ def test_a_run_that_somebody_clears_after_it_was_stopped_is_not_ended_again(
 def test_no_world_makes_a_kill_do_harm(share: int) -> None:
     size = WORLDS // SHARES
     harm = harm_done(first_world() + share * size, size, draw)
+    assert not harm, "\n".join(harm)
+
+
+@pytest.mark.timeout(0 if WORLDS > 3000 else 300)
+def test_none_does_where_the_tasks_have_a_copy_of_the_configuration_elsewhere() -> None:
+    harm = harm_done(first_world(), WORLDS // 10, draw_with_copies)
     assert not harm, "\n".join(harm)
 
 

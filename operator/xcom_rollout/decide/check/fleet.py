@@ -1,6 +1,6 @@
 """What runs Airflow: executor, task pods, and the workloads that read XCom."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from xcom_rollout.decide.check.installed import Installed, Part
@@ -9,7 +9,13 @@ from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.executors import written_executor
 from xcom_rollout.decide.observed import Workload
 from xcom_rollout.decide.probe_jobs import MAY_CONNECT
-from xcom_rollout.decide.release_steps import fleet_rolled, tasks_cut_off, would_roll
+from xcom_rollout.decide.release_steps import (
+    copy_command,
+    fleet_rolled,
+    stale_copies,
+    tasks_cut_off,
+    would_roll,
+)
 from xcom_rollout.decide.situation import Situation, some
 
 _CONFIGURED: Final = (Part.WORKLOADS, Part.CONFIG_MAPS)
@@ -48,10 +54,29 @@ def task_rows(s: Situation, installed: Installed) -> Iterable[Row]:
             f"give the operator's chart watchNamespaces: [{every}]",
             reason="TasksNotVisible",
         )
+        yield _copies_row(f"{subject}: configuration", s, installed, others)
     elif installed.tasks_kept_elsewhere:
         yield later(subject, installed.tasks_kept_elsewhere, reason="TasksNotVisible")
     elif not observed.unseen_tasks:
         yield supported(subject, f"in the namespace {installed.namespace}")
+
+
+def _copies_row(subject: str, s: Situation, installed: Installed, others: Sequence[str]) -> Row:
+    if stale := s.observed.stale_copies:
+        return change(
+            subject,
+            stale_copies(stale),
+            copy_command(installed.namespace, stale[0]),
+            reason="ConfigNotCopied",
+        )
+    return later(
+        subject,
+        f"pods of tasks in {some(others)} mount ConfigMaps of that namespace, which no delivery "
+        "changes",
+        "let something mirror the ConfigMap with airflow.cfg there at each change: a rollout waits "
+        "until it has, and so does a kill",
+        reason="ConfigNotCopied",
+    )
 
 
 def reader_rows(s: Situation, installed: Installed) -> Iterable[Row]:

@@ -20,7 +20,7 @@ from xcom_rollout.decide.kill.common import (
 from xcom_rollout.decide.kill.standby import standby
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import Pod
-from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient
+from xcom_rollout.decide.release_steps import config_not_copied, fleet_rolled, no_longer_patient
 from xcom_rollout.decide.requests import KillRequest
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
 from xcom_rollout.decide.situation import Situation, some
@@ -124,6 +124,11 @@ def writers_stopped(s: Situation) -> Finding:
             "read what was" + _other_path(s, wanted),
             SetValues(wanted, s.release.revision, way_back=True, beside=standby(s)),
         )
+    not_copied = config_not_copied(s)
+    if not_copied is not None and kill.writers_stopped_at is not None:
+        return _next_round(s, kill, "a copy of the configuration is not as the release's any more")
+    if not_copied is not None:
+        return not_copied
     if kill.writers_stopped_at is None:
         return _record_stopped(s, kill, current)
     return done("WritersStopped", "nothing is offloaded, every process can read what was")
@@ -300,6 +305,9 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
     if view.error and trying and not kill.reverting:
         return wait("HoldingDags", f"DAGs cannot be paused yet: {view.error}", seconds=2)
     if s.release.holds(baseline) and s.release.status == "deployed":
+        # Rows are counted next: a task elsewhere that offloads still would be missed.
+        if not_copied := config_not_copied(s):
+            return not_copied
         ledger = replace(
             s.ledger,
             kill=replace(kill, writers_stopped_at=s.now, reverting=True, reverted_at=s.now),
