@@ -19,6 +19,9 @@ from demo_payload import DEFAULT_BYTES, check_received, make_value, seconds_for_
     start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
     catchup=False,
     is_paused_upon_creation=False,
+    # Default 16 each: a benchmark has thirty in flight at once.
+    max_active_runs=64,
+    max_active_tasks=64,
     default_args={"retries": 0},
     params={
         "bytes": Param(DEFAULT_BYTES, type="integer", minimum=1),

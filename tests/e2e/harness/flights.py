@@ -84,14 +84,18 @@ class Flights:
         """Make a file in the pod in which a task runs."""
         pod = self.pod_of(dag, run, task)
         container = "worker" if self.stack.instance.workers else "base"
-        where = ("-n", self.stack.namespace, "exec", pod, "-c", container)
+        where = ("-n", self._home_of_tasks, "exec", pod, "-c", container)
         self.stack.cluster.kubectl(*where, "--", "touch", file)
+
+    @property
+    def _home_of_tasks(self) -> str:
+        return self.stack.instance.tasks or self.stack.namespace
 
     def pod_of(self, dag: str, run: str, task: str) -> str:
         """Return the pod in which a task runs now, which is a worker or its own."""
         if self.stack.instance.workers:
             return self.api.task(dag, run, task).host
-        words = ("-n", self.stack.namespace, "get", "pods", "-l", f"dag_id={dag},task_id={task}")
+        words = ("-n", self._home_of_tasks, "get", "pods", "-l", f"dag_id={dag},task_id={task}")
         (pod,) = (
             str(pod["metadata"]["name"])
             for pod in self.stack.cluster.kubectl_json(*words)["items"]

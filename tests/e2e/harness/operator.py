@@ -17,7 +17,7 @@ from harness.cluster import Cluster
 from harness.paths import REPO
 from harness.say import step
 from harness.shell import HarnessError
-from harness.stack import INSTANCES, AirflowStack
+from harness.stack import INSTANCES, AirflowStack, airflow_values
 from harness.waiting import NotYetError, wait_for
 
 OPERATOR_NAMESPACE = "xcom-rollout"
@@ -33,10 +33,13 @@ class OperatorInstall:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
-    def install(self) -> None:
+    def install(self, values: Mapping[str, Any] | None = None) -> None:
         """Build and load the image, install or upgrade the chart, wait until it runs.
 
         It watches the namespaces of the Airflows that are there: a Role needs its namespace.
+
+        Args:
+            values: of the operator's chart, beside those that every test needs.
 
         Raises:
             HarnessError: a step failed; what was last seen is in the message.
@@ -60,13 +63,15 @@ class OperatorInstall:
                 *("--set", "image.pullPolicy=IfNotPresent"),
                 *("--set", f"watchNamespaces={{{','.join(namespaces)}}}"),
                 *("--set", "rbac.letNamespacesGo=true"),
-                *("--wait", "--timeout", "120s"),
+                *("--values", "-", "--wait", "--timeout", "120s"),
+                stdin=json.dumps(dict(values or {})),
             )
 
     def _namespaces(self) -> list[str]:
         found = self.cluster.kubectl_json("get", "namespaces")["items"]
         active = {ns["metadata"]["name"] for ns in found if ns["status"]["phase"] == "Active"}
-        return [each.namespace for each in INSTANCES if each.namespace in active]
+        wanted = (name for each in INSTANCES for name in each.namespaces)
+        return [name for name in wanted if name in active]
 
     def pod(self, *, deadline: float = 60.0) -> str:
         """Name of the pod that runs now; waited for when there is none.
@@ -244,7 +249,7 @@ class RolloutOnCluster:
             *("get", "values", self.release, "--namespace", self.namespace, "-o", "json"),
             *("--revision", str(revision)),
         )
-        return dict(json.loads(text) or {})
+        return airflow_values(self.stack.instance, dict(json.loads(text) or {}))
 
 
 def _threshold(values: Mapping[str, Any]) -> str:

@@ -6,12 +6,14 @@
 
 `AirflowStack(cluster, AIRFLOW_3)` is Airflow 3, beside the other one. `CELERY_2` and `CELERY_3` are
 with CeleryExecutor and a Redis of their own; their images are built when they are first asked for.
+`PLATFORM` is Airflow 2 below a chart of a team's own, with task pods in another namespace.
 
 | Part | Where |
 |---|---|
 | Airflow 2 | namespace `airflow`, release `airflow`, BaseXCom until someone changes it |
 | Airflow 3 | namespace `airflow3`, release `airflow3`, BaseXCom until someone changes it |
 | with CeleryExecutor | namespaces and releases `airflow-celery` and `airflow3-celery` |
+| below an umbrella | namespace and release `platform`, task pods in `platform-tasks` |
 | Postgres | one in each of these namespaces, Service `postgres` |
 | MinIO | namespace `storage`, Service `minio`; buckets `airflow-xcom` and `charts` |
 | Helm chart repository | bucket `charts`, read by anyone: `AirflowStack.chart.repository` |
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -64,6 +67,8 @@ class Instance:
         values: files in tests/e2e/stack, each changing what the one before says.
         web: component that answers its REST API.
         workers: whether tasks run in workers, which get them from Redis.
+        under: key of an umbrella chart's values, below which Airflow's are; empty: no umbrella.
+        tasks: namespace of the task pods; empty: the same.
     """
 
     major: int
@@ -72,6 +77,12 @@ class Instance:
     values: tuple[str, ...]
     web: str
     workers: bool = False
+    under: str = ""
+    tasks: str = ""
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.namespace, self.tasks)))
 
     @property
     def release(self) -> str:
@@ -99,7 +110,16 @@ CELERY_3 = Instance(
     AIRFLOW_3.web,
     workers=True,
 )
-INSTANCES = (AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3)
+PLATFORM = Instance(
+    2,
+    "platform",
+    "airflow",
+    (*AIRFLOW_2.values, "values-platform.yaml"),
+    AIRFLOW_2.web,
+    under="airflow",
+    tasks="platform-tasks",
+)
+INSTANCES = (AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3, PLATFORM)
 NAMESPACE = AIRFLOW_2.namespace
 RELEASE = AIRFLOW_2.release
 XCOM_BUCKET = "airflow-xcom"
@@ -126,6 +146,8 @@ class Chart:
 LOCAL_CHART = Chart(
     f"http://minio.storage.svc.cluster.local:9000/{CHARTS_BUCKET}", "airflow", "0.1.0"
 )
+# In no repository: its dependency is.
+UMBRELLA = Chart(LOCAL_CHART.repository, "platform", "1.2.3")
 OFFICIAL_CHART = Chart("https://airflow.apache.org", "airflow", "1.16.0")
 
 
@@ -192,6 +214,8 @@ class AirflowStack:
     @property
     def chart(self) -> Chart:
         """The chart of the release, as the operator has to pull it."""
+        if self.instance.under:
+            return UMBRELLA
         return OFFICIAL_CHART if self._official else LOCAL_CHART
 
     def __enter__(self) -> AirflowStack:
@@ -271,7 +295,7 @@ class AirflowStack:
         words = {f"{name}_image": self.cluster.load_image(name) for name in ("postgres", "minio")}
         words["namespace"] = self.namespace
         with step("Postgres and MinIO"):
-            for namespace in (self.namespace, "storage"):
+            for namespace in (*self.instance.namespaces, "storage"):
                 self.cluster.apply(_namespace(namespace))
             for manifest in ("postgres.yaml", "minio.yaml", "airflow.yaml"):
                 self.cluster.apply(Template((STACK / manifest).read_text()).substitute(words))
@@ -316,7 +340,7 @@ class AirflowStack:
         text = self.cluster.helm(
             *("get", "values", self.release, "--namespace", self.namespace, "--output", "json")
         )
-        return dict(json.loads(text) or {})
+        return airflow_values(self.instance, dict(json.loads(text) or {}))
 
     def _install_values(self, airflow_image: str) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -330,6 +354,13 @@ class AirflowStack:
         return values
 
     def _helm_upgrade(self, values: Mapping[str, Any]) -> None:
+        given: dict[str, Any] = dict(values)
+        if self.instance.under:
+            given = {self.instance.under: given}
+        with tempfile.TemporaryDirectory() as folder:
+            self._upgrade_from(Path(folder), given)
+
+    def _upgrade_from(self, folder: Path, values: Mapping[str, Any]) -> None:
         words = [
             *("upgrade", "--install", self.release, "--namespace", self.namespace),
             *("--reset-values", "--values", "-", "--timeout", "5m"),
@@ -337,6 +368,9 @@ class AirflowStack:
         if self._official:
             words += [OFFICIAL_CHART.name, "--repo", OFFICIAL_CHART.repository]
             words += ["--version", OFFICIAL_CHART.version]
+        elif self.instance.under:
+            write_umbrella(folder)
+            words.append(str(folder))
         else:
             words.append(str(CHART))
         self.cluster.helm(*words, stdin=yaml.safe_dump(dict(values)))
@@ -366,7 +400,7 @@ class AirflowStack:
         self.close()
         if self.instance.workers:
             self._end_workers()
-        gone = (self.namespace, *(("storage",) if storage else ()))
+        gone = (*self.instance.namespaces, *(("storage",) if storage else ()))
         with step(f"removing the namespaces {' and '.join(gone)}"):
             self.cluster.kubectl(
                 *("delete", "namespace", *gone),
@@ -507,6 +541,28 @@ class AirflowStack:
             *("-v", "ON_ERROR_STOP=1", *settings, "-f", "-"),
             stdin=sql,
         )
+
+
+def airflow_values(instance: Instance, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the values of a release say of Airflow."""
+    return dict(values[instance.under] if instance.under else values)
+
+
+def write_umbrella(folder: Path) -> None:
+    """Write the chart of which Airflow's is a dependency, as a team keeps it in Git."""
+    airflow = {
+        "name": LOCAL_CHART.name,
+        "version": LOCAL_CHART.version,
+        "repository": LOCAL_CHART.repository,
+    }
+    chart = {
+        "apiVersion": "v2",
+        "name": UMBRELLA.name,
+        "version": UMBRELLA.version,
+        "dependencies": [airflow],
+    }
+    (folder / "Chart.yaml").write_text(yaml.safe_dump(chart))
+    shutil.copytree(CHART, folder / "charts" / LOCAL_CHART.name)
 
 
 def _official_wanted() -> bool:
