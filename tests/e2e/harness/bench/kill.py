@@ -160,9 +160,11 @@ class KillBenchmark:
     def take_off(self, runs: int) -> Flight:
         """Start the runs, and wait until each is in flight with its value written."""
         api, database = self.stack.api, self.stack.database
+        # Two pods start for each run, some seconds of a processor each.
+        patience = 300 + 20 * runs
         slow = tuple(api.trigger(SLOW, {"seconds": 1800}) for _ in range(runs))
         for name in slow:
-            api.wait_task(SLOW, name, "hold", {"running"}, deadline=300)
+            api.wait_task(SLOW, name, "hold", {"running"}, deadline=patience)
             row = database.xcom(SLOW, name, "produce")
             if row is None or not row.is_path:
                 raise HarnessError(f"{SLOW}/{name} holds no offloaded value: {row}")
@@ -192,7 +194,7 @@ class KillBenchmark:
         """
         api, database = self.stack.api, self.stack.database
         for name in flight.slow:
-            api.wait_run(SLOW, name, deadline=300, through_failure=True)
+            api.wait_run(SLOW, name, deadline=300 + 20 * len(flight.slow), through_failure=True)
             offloaded = [row.task_id for row in database.xcoms(SLOW, name) if row.is_path]
             if offloaded:
                 raise HarnessError(f"{SLOW}/{name} still holds offloaded values: {offloaded}")
