@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -59,17 +60,17 @@ def scheduler() -> Json:
 class Cluster:
     """ConfigMaps by namespace, of which some are shut."""
 
-    def __init__(self, maps: dict[str, list[Json]], shut: tuple[str, ...] = ()) -> None:
+    def __init__(self, maps: dict[str, Sequence[Json]], shut: tuple[str, ...] = ()) -> None:
         self.maps, self.shut = maps, shut
 
-    def list(self, path: str, **_: Any) -> list[Json]:
+    def list(self, path: str, **_: Any) -> Sequence[Json]:
         return self._of(path)
 
     def find(self, path: str) -> Json | None:
         name = path.split("/")[5]
         return next((each for each in self._of(path) if each["metadata"]["name"] == name), None)
 
-    def _of(self, path: str) -> list[Json]:
+    def _of(self, path: str) -> Sequence[Json]:
         namespace = path.split("/")[3]
         if namespace in self.shut:
             raise Forbidden(f"configmaps is forbidden in {namespace}")
@@ -87,7 +88,7 @@ def look(
     """Return what is seen where tasks also run in another namespace."""
     home = config_map("airflow-config", airflow_cfg=here)
     home["data"]["pod_template_file.yaml"] = TEMPLATE
-    maps = {HOME: [home]}
+    maps: dict[str, Sequence[Json]] = {HOME: [home]}
     if there is not None:
         maps[TASKS] = [config_map("airflow-config", minute, airflow_cfg=there)]
     cluster = cast("KubeApi", Cluster(maps, shut))
