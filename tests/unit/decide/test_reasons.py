@@ -297,21 +297,21 @@ case(
     "wait",
     "DeliveryInterrupted",
     "earlier pod of the operator",
-    release.release_settled,
+    release.no_helm_operation,
     before(helm=PENDING),
 )
 case(
     "act",
     "DeliveryInterrupted",
     "made again",
-    release.release_settled,
+    release.no_helm_operation,
     before(helm=PENDING | {"updated_at": LONG_AGO}),
 )
 case(
     "hold",
     "ReleasePending",
     "pending-upgrade|helm rollback airflow",
-    release.release_settled,
+    release.no_helm_operation,
     before(helm=PENDING | {"maker": Maker.OTHER}),
 )
 case(
@@ -374,11 +374,9 @@ case(
     rollout.path_kept,
     live(the_spec=spec(backend=ELSEWHERE)),
 )
-case("hold", "OffloadingStopped", "helm rollback|1000", rollout.undisturbed, live(READERS))
-case(
-    "hold", "Drifted", "kubectl xbr kill|bare revert", rollout.undisturbed, live(BackendSettings())
-)
-case("act", "RecordingDelivery", "threshold -1", rollout.undisturbed, before(READERS))
+case("hold", "OffloadingStopped", "helm rollback|1000", rollout.no_drift, live(READERS))
+case("hold", "Drifted", "kubectl xbr kill|bare revert", rollout.no_drift, live(BackendSettings()))
+case("act", "RecordingDelivery", "threshold -1", rollout.no_drift, before(READERS))
 case("hold", "ExecutorNotSupported", "'CeleryExecutor'", written_executor, "CeleryExecutor")
 case("hold", "CannotObserve", "Secret x", proven, before(problems=("Secret x",)))
 SAMPLES = spec(gates={"roundTrip": {"samplesRef": {"name": "mine"}}})
