@@ -116,7 +116,7 @@ def _interrupted(s: Situation) -> Finding | None:
     )
 
 
-def release_settled(s: Situation) -> Finding:
+def no_helm_operation(s: Situation) -> Finding:
     """No Helm operation on the release goes on, or was interrupted."""
     release = s.release
     if release.status in ("pending-upgrade", "pending-rollback") and (finding := _interrupted(s)):

@@ -17,11 +17,11 @@ from xcom_rollout.decide.release_steps import (
     config_not_copied,
     fleet_confirmed,
     fleet_rolled,
+    no_helm_operation,
     no_longer_patient,
     pods_would_roll,
     release_deployed,
     release_found,
-    release_settled,
     sole_owner,
     tasks_cut_off,
 )
@@ -89,7 +89,7 @@ def path_kept(s: Situation) -> Finding:
     )
 
 
-def undisturbed(s: Situation) -> Finding:
+def no_drift(s: Situation) -> Finding:
     """The release holds what was delivered last, or the next step on the way."""
     current, delivered = s.release.settings, s.ledger.delivered
     last = delivered.settings if delivered else s.ledger.baseline
@@ -237,12 +237,12 @@ def _past_readers(s: Situation) -> bool:
 ROLLOUT_TABLE: Final = (
     Step("sole-owner", "Refused", Condition.ACCEPTED, sole_owner),
     Step("release-found", "Refused", Condition.ACCEPTED, release_found),
-    Step("release-settled", "Held", Condition.ACCEPTED, release_settled),
+    Step("no-helm-operation", "Held", Condition.ACCEPTED, no_helm_operation),
     Step("release-deployed", "Held", Condition.ACCEPTED, release_deployed),
     Step("not-suspended", "Suspended", Condition.ACCEPTED, not_suspended),
     Step("baseline-known", "Preparing", Condition.ACCEPTED, baseline_known),
     Step("path-kept", "Held", Condition.ACCEPTED, path_kept),
-    Step("undisturbed", "Drifted", Condition.ACCEPTED, undisturbed),
+    Step("no-drift", "Drifted", Condition.ACCEPTED, no_drift),
     Step("executor-supported", "Refused", Condition.ACCEPTED, executor_supported),
     Step("pods-would-roll", "Held", Condition.ACCEPTED, pods_would_roll),
     Step("proven", "Proving", Condition.PROVEN, proven),

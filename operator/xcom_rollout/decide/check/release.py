@@ -8,7 +8,7 @@ from xcom_rollout.decide.check.installed import Installed, Part
 from xcom_rollout.decide.check.row import Row, change, later, supported, unknown
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.observed import Release
-from xcom_rollout.decide.release_steps import layout_unknown, release_deployed, release_settled
+from xcom_rollout.decide.release_steps import layout_unknown, no_helm_operation, release_deployed
 from xcom_rollout.decide.rollout_table import already_flipped, baseline_known
 from xcom_rollout.decide.settings import ABSENT, place_of
 from xcom_rollout.decide.situation import Situation, some
@@ -25,7 +25,7 @@ def release_rows(s: Situation, installed: Installed) -> Iterable[Row]:
     if release is None:
         yield unknown("Helm release", Part.RELEASE)
         return
-    for finding in (release_settled(s), release_deployed(s)):
+    for finding in (no_helm_operation(s), release_deployed(s)):
         if finding.progress is not Progress.DONE:
             yield held("Helm release", finding)
             break

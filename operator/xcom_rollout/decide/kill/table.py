@@ -79,7 +79,7 @@ from xcom_rollout.decide.kill.runs import (
 )
 from xcom_rollout.decide.kill.standby import standby_ended
 from xcom_rollout.decide.kill.writers import begun, kept, writers_gone, writers_stopped
-from xcom_rollout.decide.release_steps import release_exists, release_settled, sole_owner
+from xcom_rollout.decide.release_steps import no_helm_operation, release_exists, sole_owner
 from xcom_rollout.decide.table import Step
 
 _REVERTED: Final = Condition.REVERTED
@@ -91,7 +91,7 @@ KILL_TABLE: Final = (
     Step("release-found", "Refused", Condition.ACCEPTED, release_exists),
     Step("kill-begun", "Killing", _REVERTED, begun),
     Step("resource-kept", "Killing", _REVERTED, kept),
-    Step("release-settled", "Killing", _REVERTED, release_settled),
+    Step("no-helm-operation", "Killing", _REVERTED, no_helm_operation),
     Step("writers-stopped", "Killing", _REVERTED, writers_stopped),
     Step("runs-read", "Recovering", _RECOVERED, read, blocking=False),
     Step("none-stuck", "Recovering", _RECOVERED, none_stuck, blocking=False),
