@@ -68,6 +68,7 @@ from xcom_rollout.decide.observed import (
     ProofResult,
     RehydrateResult,
     Rival,
+    StaleCopy,
 )
 from xcom_rollout.decide.proofs import proven
 from xcom_rollout.decide.settings import BackendSettings
@@ -331,6 +332,16 @@ case(
 fleet = partial(release.fleet_rolled, wait_for_old_tasks=True)
 case("hold", "NoAirflowPods", "tier=airflow,release=airflow", fleet, live(workloads=()))
 case("wait", "PodsBeingReplaced", "0 of 1 pods replaced", fleet, live(workloads=ROLLING))
+STALE: Final = (StaleCopy("tasks", "airflow-config"),)
+DELIVERED: Final = LIVE.release.updated_at
+case(
+    *("wait", "ConfigNotCopied", "tasks/airflow-config", fleet),
+    live(stale_copies=STALE, now=DELIVERED),
+)
+case(
+    *("hold", "ConfigNotCopied", "kubectl patch configmap airflow-config -n tasks", fleet),
+    live(stale_copies=STALE, now=DELIVERED + timedelta(minutes=1)),
+)
 case("wait", "OldTasksRunning", "etl/r1", fleet, live(pods=(*LIVE.pods, task_pod())))
 case(
     "hold",
