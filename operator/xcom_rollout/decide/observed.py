@@ -109,6 +109,8 @@ class Workload:
     made progress. None where that is not known."""
     grace_seconds: int = 30
     """How long a pod of it may take to end: a worker goes on with its tasks meanwhile."""
+    only_ends: bool = False
+    """Whether it is not `rolled` for nothing but pods that are about to end."""
 
 
 @dataclass(frozen=True)

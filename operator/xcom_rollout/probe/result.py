@@ -231,6 +231,15 @@ def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:
     )
 
 
+def changed_beneath(document: Mapping[str, Any]) -> bool:
+    """Return whether `inspect` saw that airflow.cfg was changed beneath the pod's processes.
+
+    Raises:
+        Malformed: the document has no list of checks.
+    """
+    return any(check.name == PROCESS_CONFIGURATION for check in checks(document, "fail"))
+
+
 def unseen_start(document: Mapping[str, Any]) -> str:
     """Return why `inspect` cannot say that the pod's processes have the options it saw, or ""."""
     return "; ".join(

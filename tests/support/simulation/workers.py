@@ -24,6 +24,8 @@ DEAF_MORE: Final = 60
 """Airflow 2: seconds from SIGTERM to SIGKILL (`killed_task_cleanup_time`)."""
 LOST_ROW: Final = 2
 """Airflow 3: seconds until the row of a task is failed whose supervisor was lost."""
+STALE_FOR: Final = 20
+"""Seconds for which a kubelet may not know of a change."""
 STUCK_IN_QUEUE: Final = 600
 """Seconds until a row that stays queued gets another message (`task_queued_timeout`)."""
 
@@ -111,6 +113,8 @@ class Workers:
         cluster = self.cluster
         pod = cluster.plain_pod("worker", created)
         lag = self.weather.mount_lag if created is None else 0
+        if created is None and self.dice.chance(self.weather.stale_mounts):
+            lag = STALE_FOR
         settings, author = cluster.mounted(pod.created - lag)
         worker = SimWorker(
             pod.name,
@@ -147,6 +151,12 @@ class Workers:
         if not worker.lost:
             self.clock.at(worker.gone_by, partial(self._grace_over, worker))
             self.clock.after(IDLE_ENDS, partial(self._end_if_idle, worker))
+
+    def replace(self, name: str) -> None:
+        """Delete a worker's pod: it is told to end, and another one comes."""
+        for worker in self.all:
+            if worker.name == name:
+                self.cluster.evict(worker)
 
     def _grace_over(self, worker: SimWorker) -> None:
         if not worker.gone and not worker.lost:
@@ -387,6 +397,8 @@ class Workers:
 
     def end(self, attempt: Attempt) -> str:
         """End a process by force, if it is still that one; return what is wrong."""
+        # As the layer `act` does: what was seen before counts no more.
+        self._looked = None
         worker = next((pod for pod in self.all if pod.name == attempt.pod), None)
         if worker is None:
             return ""

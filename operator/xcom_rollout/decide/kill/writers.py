@@ -20,7 +20,12 @@ from xcom_rollout.decide.kill.common import (
 from xcom_rollout.decide.kill.standby import standby
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import Pod
-from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient
+from xcom_rollout.decide.release_steps import (
+    POD_PATIENCE,
+    fleet_rolled,
+    no_longer_patient,
+    workers_confirmed,
+)
 from xcom_rollout.decide.requests import KillRequest
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
 from xcom_rollout.decide.situation import Situation, some
@@ -30,8 +35,6 @@ PAUSE_PATIENCE: Final = timedelta(seconds=20)
 """How long an Immediate kill tries to pause DAGs before it delivers without."""
 TASK_PATIENCE: Final = timedelta(hours=1)
 """How long tasks from before the kill are waited for before that is reported."""
-POD_PATIENCE: Final = timedelta(seconds=60)
-"""How long after its grace period a terminating pod is taken for one that ends."""
 
 
 def new_kill(ledger: Ledger, request: KillRequest, s: Situation, *, why: str = "") -> Kill:
@@ -168,6 +171,9 @@ def writers_gone(s: Situation) -> Finding:
             "waited for, then runs are counted again",
             seconds=2,
         )
+    confirmed = workers_confirmed(s)
+    if confirmed.progress is not Progress.DONE:
+        return confirmed
     return act(
         "WritersGone",
         "no process is left that could offload a value",
