@@ -381,5 +381,8 @@ class Observed:
     rollout need not be among them."""
     unseen_tasks: str = ""
     """Why some task pods, or tasks in workers, cannot be seen; empty where all can."""
+    unseen_since: datetime | None = None
+    """Since when that is so, where it may pass by itself: a worker that ends, or whose node is
+    busy, does not answer for some seconds."""
     attempts: tuple[Attempt, ...] = ()
-    """The tasks in workers; nobody looks for them but a kill that has stopped runs."""
+    """The tasks in workers; nobody looks for them but a kill that has stopped runs, or has to."""

@@ -45,7 +45,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
     written = written_for_scheduler(workloads, config_maps(api, world.memo, namespace))
     named = task_namespaces(written, Proven.of(ledger, rollout, configuration.digest))
     executor_pods, unseen = task_pods(api, namespace, release, named)
-    attempts, unseen_attempts = attempts_in_workers(world, rollout, ledger, raw_pods)
+    in_workers = attempts_in_workers(world, rollout, ledger, raw_pods)
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),
@@ -64,8 +64,9 @@ def observe(world: World, rollout: Rollout) -> Observed:
         loose_pods=loose_pods(workloads, raw_pods),
         executor=written.executor,
         task_namespaces=tuple(sorted(named.names)),
-        unseen_tasks="; ".join(filter(None, (unseen, unseen_attempts))),
-        attempts=attempts,
+        unseen_tasks="; ".join(filter(None, (unseen, in_workers.unseen))),
+        unseen_since=None if unseen else in_workers.unseen_since,
+        attempts=in_workers.attempts,
     )
 
 

@@ -43,6 +43,7 @@ from xcom_rollout.decide.aside import Asides, put_aside, taken_up
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.kill.outcomes import asked_to_stop, with_errors
 from xcom_rollout.decide.kill.same_look import serves_on
+from xcom_rollout.decide.kill.writers import limit_is_over
 from xcom_rollout.decide.ledger import (
     BuildSeen,
     Component,
@@ -380,15 +381,23 @@ class Simulation:
             loose_pods=self.loose,
             problems=self.problems,
             unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else look.unseen,
+            unseen_since=(
+                None if self.shut or look.unseen_since is None else self._seen_at(look.unseen_since)
+            ),
             attempts=look.attempts,
         )
 
+    def _seen_at(self, second: int) -> datetime:
+        """Return a second by the operator's clock."""
+        return moment(second + self.weather.skew)
+
     def _look_into_workers(self) -> Look:
-        """Nobody looks into workers but a kill that has stopped runs."""
+        """Nobody looks into workers but a kill that has stopped runs, or has to."""
         kill = self.open_kill()
         runs = kill.runs if kill is not None else ()
         stopped = frozenset(run.key for run in runs if run.stage is RunStage.STOPPED)
-        return self.workers.look(stopped) if stopped else Look(self.clock.now, (), "")
+        asked = kill is not None and limit_is_over(self.spec, kill, self.seen_now)
+        return self.workers.look(stopped) if stopped or asked else Look(self.clock.now, (), "")
 
     def _components(self) -> tuple[str, ...]:
         return (*COMPONENTS, "worker") if self.weather.workers else COMPONENTS

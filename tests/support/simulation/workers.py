@@ -78,6 +78,8 @@ class Look:
     stopped: frozenset[RunKey] = frozenset()
     """The runs that had been seen stopped before it."""
     workers: frozenset[str] = frozenset()
+    unseen_since: int | None = None
+    """Since when one of them gave no answer, where that may pass."""
 
 
 class Workers:
@@ -90,6 +92,8 @@ class Workers:
         self.exec_refused = False
         """Whether the operator may not execute anything in a pod."""
         self._looked: Look | None = None
+        self._silent: dict[str, int] = {}
+        """Since when each worker that gave no answer does so."""
         self.ended_by_operator: list[SimProcess] = []
         self.ended = 0
         """Processes that have ended."""
@@ -359,18 +363,21 @@ class Workers:
 
     def _look_into_each(self, stopped: frozenset[RunKey], workers: frozenset[str]) -> Look:
         found: list[Attempt] = []
-        wrong: list[str] = []
+        wrong: dict[str, str] = {}
         for worker in self.all:
             error = self._refusal(worker)
             if error:
-                wrong.append(f"{worker.name}: {error}")
+                wrong[worker.name] = f"{worker.name}: {error}"
             else:
                 found += [
                     self._shown(process)
                     for process in worker.processes
                     if process.started is not None
                 ]
-        return Look(self.clock.now, tuple(found), "; ".join(wrong), stopped, workers)
+        self._silent = {name: self._silent.get(name, self.clock.now) for name in wrong}
+        since = None if self.exec_refused else min(self._silent.values(), default=None)
+        unseen = "; ".join(wrong.values())
+        return Look(self.clock.now, tuple(found), unseen, stopped, workers, since)
 
     def _refusal(self, worker: SimWorker) -> str:
         if self.exec_refused:

@@ -4,6 +4,7 @@ These worlds are drawn by `simulation.plan.draw_with_workers`, apart from those 
 has a pod: a seed is another world here.
 """
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -106,6 +107,21 @@ CORPUS = {
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_world_that_once_made_a_kill_do_harm_does_not(name: str) -> None:
     assert play(CORPUS[name]).hazards.found() == {}
+
+
+@pytest.mark.parametrize("major", [2, 3])
+def test_a_task_in_an_old_worker_that_outlasts_the_limit_is_stopped_with_its_run(
+    major: int,
+) -> None:
+    plan = Plan(
+        (run(SimTask(1500), SimTask(3)),), Weather(workers=1, worker_grace=2000), kill_at=10
+    )
+    slow = play(replace(plan, major=major))
+    quick = play(replace(plan, major=major, stop_after=30))
+    assert (slow.hazards.found(), quick.hazards.found()) == ({}, {})
+    (left,) = slow.runs.values()
+    (healed,) = quick.runs.values()
+    assert (len(left.rounds), len(healed.rounds)) == (0, 1)
 
 
 @pytest.mark.parametrize("name", [name for name in CORPUS if CORPUS[name].weather.stale_mounts])

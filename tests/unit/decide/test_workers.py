@@ -10,9 +10,10 @@ import pytest
 from simulation import SimRun, Simulation
 
 from xcom_rollout.decide.actions import ConfirmReaders, EndAttempts, ReplaceWorkers, RunJob
+from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.kill.rows import emptied
 from xcom_rollout.decide.kill.runs import ATTEMPT_PATIENCE, attempts_ended, stopped
-from xcom_rollout.decide.kill.writers import writers_gone
+from xcom_rollout.decide.kill.writers import overdue_runs, writers_gone
 from xcom_rollout.decide.ledger import Reader, RunKey, RunStage
 from xcom_rollout.decide.observed import Attempt, JobKind, Observed, Pod
 from xcom_rollout.decide.release_steps import (
@@ -125,6 +126,35 @@ def test_a_worker_that_cannot_be_asked_holds() -> None:
     s = Situation(replace(s.observed, unseen_tasks="worker-0 cannot be asked"), s.now)
     assert attempts_ended(s).reason == "TasksNotVisible"
     assert emptied(s).action is None
+
+
+def test_a_worker_that_does_not_answer_for_some_seconds_calls_nobody() -> None:
+    s = moment(at(RunStage.STOPPED), [])
+    for seconds, progress in ((29, Progress.WAITING), (30, Progress.HELD)):
+        since = s.now - seconds * SECOND
+        seen = replace(s.observed, unseen_tasks="worker-0 does not answer", unseen_since=since)
+        finding = attempts_ended(Situation(seen, s.now))
+        assert (finding.reason, finding.progress) == ("TasksNotVisible", progress)
+        assert emptied(Situation(seen, s.now)).action is None
+
+
+def test_a_run_whose_task_in_an_old_worker_outlasts_the_limit_is_overdue() -> None:
+    seen, current = at_minus_one()
+    kill = seen.ledger.kill
+    assert kill is not None
+    assert kill.writers_stopped_at is not None
+    for loads, limit, expected in (
+        (replace(current, threshold="1000"), "60s", (OTHER,)),
+        (replace(current, threshold="1000"), None, ()),
+        (current, "60s", ()),
+    ):
+        s = replaced(seen, loads)
+        switch = s.spec.kill_switch.model_copy(update={"stop_tasks_after": limit})
+        spec = s.spec.model_copy(update={"kill_switch": switch})
+        rollout = replace(s.observed.rollout, spec=spec)
+        attempts = (attempt(OTHER), attempt(None, 8))
+        s = Situation(replace(s.observed, rollout=rollout, attempts=attempts), s.now)
+        assert overdue_runs(s) == expected
 
 
 def rolling(seen: Observed, *, gone_in: int, scheduler: bool = False) -> Situation:

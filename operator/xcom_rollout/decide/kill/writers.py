@@ -1,9 +1,10 @@
 """Stop the writers: threshold -1 is delivered, and every process that could still offload ends."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.decide.actions import PauseDags, SetFinalizer, SetValues, WriteLedger
 from xcom_rollout.decide.bases import offloading_noted
 from xcom_rollout.decide.decision import Finding, Progress
@@ -201,13 +202,21 @@ def stuck_pods(pods: list[Pod]) -> str:
 def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
     """Return runs that the kill does not know and whose old tasks outlast the limit of the spec."""
     kill = kill_of(s)
-    limit, since = s.spec.stop_tasks_after(), kill.writers_stopped_at
-    if limit is None or since is None or s.now < since + limit or kill.writers_gone:
+    if not limit_is_over(s.spec, kill, s.now):
         return ()
-    if kill.strategy in (Strategy.DRAIN, Strategy.REHYDRATE):
-        return ()  # no run is touched
+    workers = {pod.uid for pod in s.old_workers}
+    old = [pod.run for pod in s.dirty_pods(kill)]
+    old += [attempt.run for attempt in s.observed.attempts if attempt.pod_uid in workers]
     known = {run.key for run in kill.runs}
-    return tuple(sorted({pod.run for pod in s.dirty_pods(kill) if pod.run is not None} - known))
+    return tuple(sorted({run for run in old if run is not None} - known))
+
+
+def limit_is_over(spec: RolloutSpec, kill: Kill, now: datetime) -> bool:
+    """Whether runs are healed for nothing but old tasks of theirs that go on for too long."""
+    limit, since = spec.stop_tasks_after(), kill.writers_stopped_at
+    if limit is None or since is None or now < since + limit or kill.writers_gone:
+        return False
+    return kill.strategy not in (Strategy.DRAIN, Strategy.REHYDRATE)  # these touch no run
 
 
 def _readers(s: Situation) -> BackendSettings:
