@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from simulation import SimRun, Simulation
@@ -221,7 +222,7 @@ def replaced(
     *,
     after: timedelta = 10 * SECOND,
     error: str = "",
-    **changed: object,
+    **changed: Any,
 ) -> Situation:
     """Return a moment after a delivery, with a worker that was looked into.
 

@@ -241,7 +241,7 @@ def test_a_deployment_without_pods_to_see_tells_when_it_last_made_progress() -> 
     assert workload_of(item, []).restless_since == parse_time(LATELY)
 
 
-ENDS = {"deletionTimestamp": "2026-01-01T00:10:00Z"}
+ENDS: dict[str, Any] = {"deletionTimestamp": "2026-01-01T00:10:00Z"}
 
 
 def revised(name: str, revision: str, **more: Any) -> Json:
