@@ -82,7 +82,7 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
     Returns:
         None where this process is one of them: what it was given is what they have.
     """
-    every = _every("/proc")
+    every = every_process("/proc")
     if every and _INIT not in every:
         return _unknown("no other user's process can be seen here")
     everything = look(environ, first, every)
@@ -133,13 +133,13 @@ def look(
 
     Empty where this process is one of them, or there is no /proc.
     """
-    every = _every("/proc") if every is None else every
+    every = every_process("/proc") if every is None else every
     root = first if first is not None else first_process(every, os.getpid())
-    if root is None or root in _ancestors(os.getpid(), every):
+    if root is None or root in ancestors(os.getpid(), every):
         return []
     found: dict[int, Process] = {}
     for stat in sorted(every.values(), key=lambda item: (item.started, item.pid)):
-        if root in _ancestors(stat.pid, every):
+        if root in ancestors(stat.pid, every):
             process = _process(stat.pid, environ)
             if process is not None:
                 found[stat.pid] = process
@@ -150,7 +150,7 @@ def look(
             process.differs
             and any(
                 above in found and found[above].airflow and found[above].differs == process.differs
-                for above in _ancestors(process.pid, every)[1:]
+                for above in ancestors(process.pid, every)[1:]
             )
         )
     ]
@@ -223,7 +223,7 @@ def _unknown(why: str) -> Finding:
     return Finding(CHECK, WARN, f"not known: {why}", _EXPECTED, _WHY_UNKNOWN, _REMEDY_UNKNOWN)
 
 
-def _every(proc: str) -> dict[int, Stat]:
+def every_process(proc: str) -> dict[int, Stat]:
     try:
         pids = [int(name) for name in os.listdir(proc) if name.isdigit()]
     except OSError:
@@ -239,7 +239,7 @@ def _every(proc: str) -> dict[int, Stat]:
     return found
 
 
-def _ancestors(pid: int, every: Mapping[int, Stat]) -> list[int]:
+def ancestors(pid: int, every: Mapping[int, Stat]) -> list[int]:
     """A process, its parent and so on."""
     chain: list[int] = []
     while pid in every and pid not in chain:

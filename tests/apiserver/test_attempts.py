@@ -61,10 +61,10 @@ def test_a_task_in_a_worker_is_seen_and_ended(
     bench: Bench, worker: Json, task: subprocess.Popen[bytes]
 ) -> None:
     rollout = bench.rollout()
-    seen, unseen = attempts_in_workers(bench.world, rollout, LEDGER, [worker])
+    look = attempts_in_workers(bench.world, rollout, LEDGER, [worker])
     # Of other tests' tasks of Airflow 3 on this machine nobody here knows the runs.
-    assert "cannot be seen" not in unseen
-    (mine,) = [attempt for attempt in seen if attempt.pid == task.pid]
+    assert "cannot be seen" not in look.unseen
+    (mine,) = [attempt for attempt in look.attempts if attempt.pid == task.pid]
     assert (mine.pod, mine.pod_uid) == ("worker-0", worker["metadata"]["uid"])
     assert (mine.run, mine.title) == (RUN, TITLE)
 
@@ -74,9 +74,9 @@ def test_a_task_in_a_worker_is_seen_and_ended(
     assert task.poll() is None
     end_attempts(bench.world, observed, EndAttempts((mine,)))
     assert task.wait(5) == -9
-    seen, unseen = attempts_in_workers(bench.world, rollout, LEDGER, [worker])
-    assert task.pid not in {attempt.pid for attempt in seen}
-    assert "cannot be seen" not in unseen
+    look = attempts_in_workers(bench.world, rollout, LEDGER, [worker])
+    assert task.pid not in {attempt.pid for attempt in look.attempts}
+    assert "cannot be seen" not in look.unseen
 
 
 def test_a_worker_that_is_gone_has_none_and_one_that_is_out_of_reach_is_told(
@@ -84,11 +84,13 @@ def test_a_worker_that_is_gone_has_none_and_one_that_is_out_of_reach_is_told(
 ) -> None:
     monkeypatch.setattr("xcom_rollout.clients.kube.time.sleep", lambda _: None)
     with node.away():
-        seen, unseen = attempts_in_workers(bench.world, bench.rollout(), LEDGER, [worker])
-    assert seen == ()
-    assert "the tasks in the worker worker-0 cannot be seen: " in unseen
-    assert "answered 500" in unseen
+        look = attempts_in_workers(bench.world, bench.rollout(), LEDGER, [worker])
+    assert look.attempts == ()
+    assert "the tasks in the worker worker-0 cannot be seen: " in look.unseen
+    assert "answered 500" in look.unseen
+    assert look.unseen_since is not None, "that may pass"
 
     path = f"api/v1/namespaces/{bench.namespace}/pods/worker-0"
     bench.api.delete(path, uid=worker["metadata"]["uid"], grace_seconds=0)
-    assert attempts_in_workers(anew(bench.world), bench.rollout(), LEDGER, [worker]) == ((), "")
+    look = attempts_in_workers(anew(bench.world), bench.rollout(), LEDGER, [worker])
+    assert (look.attempts, look.unseen, look.unseen_since) == ((), "", None)

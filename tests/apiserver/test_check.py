@@ -95,7 +95,7 @@ def test_what_must_change_first_is_named_with_the_reason_and_the_remedy(
     place.kube.merge(f"{path}/airflow-webserver", {"spec": {"paused": True}})
     env = [
         {"name": "AIRFLOW__CORE__XCOM_BACKEND", "value": "my.Backend"},
-        {"name": "AIRFLOW__CORE__EXECUTOR", "value": "CeleryExecutor"},
+        {"name": "AIRFLOW__CORE__EXECUTOR", "value": "LocalExecutor"},
         {"name": "AIRFLOW__WEBSERVER__BASE_URL", "value": "https://example.org/airflow"},
     ]
     place.helm(

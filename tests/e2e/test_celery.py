@@ -42,7 +42,6 @@ from harness.operator import OperatorInstall, RolloutOnCluster
 from harness.shell import HarnessError
 from harness.stack import AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3, DAGS, AirflowStack
 from harness.waiting import NotYetError, wait_for
-from xcom_rollout.api.names import ANNOTATION_TRY_EXECUTOR
 
 pytestmark = pytest.mark.long
 
@@ -75,11 +74,6 @@ def airflow(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Airflo
         yield stack
         stack.uninstall(storage=False)
     OperatorInstall(cluster).install()
-
-
-def _trying(manifest: dict[str, Any]) -> None:
-    accepting(manifest)
-    manifest["metadata"]["annotations"] = {ANNOTATION_TRY_EXECUTOR: "CeleryExecutor"}
 
 
 class Clock:
@@ -220,8 +214,6 @@ def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
     rollout.prepare()
     rollout.delete()
     rollout.apply(accepting)
-    rollout.wait_condition("Ready", "False", reason="ExecutorNotSupported", deadline=60)
-    rollout.apply(_trying)
     rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
     clock = Clock()
     flights = Flights(airflow, time.time() + 2 * STAY.total_seconds())

@@ -6,7 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import checks, place, started
+from xcom_probe import checks, mounted, place, started
 from xcom_probe.airflow import versions
 from xcom_probe.airflow.backend import ImportFailed
 from xcom_probe.model import CannotLook
@@ -25,11 +25,13 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, report: Report) -> None:
     """Look; each expectation given becomes a check.
 
-    What the processes here were started with is one where this process is not one of them.
+    What the processes here were started with, and whether airflow.cfg was changed beneath them, are
+    two more where this process is not one of them.
     """
-    others = started.check(os.environ)
-    if others is not None:
-        report.findings.append(others)
+    for look in (started.check, mounted.check):
+        finding = look(os.environ)
+        if finding is not None:
+            report.findings.append(finding)
     loaded = load(
         report,
         backend=args.expect_backend,

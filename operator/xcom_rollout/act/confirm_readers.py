@@ -70,11 +70,12 @@ def merged(
 
 def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
     def look(target: Target) -> Reader:
-        settings, error, unseen = BackendSettings(), "", ""
+        settings, error, unseen, outdated = BackendSettings(), "", "", False
         try:
             answer = ask_probe(
                 world.api, namespace, target.pod, target.container, world.probe, ARGUMENTS
             )
+            outdated = probe_output.changed_beneath(answer)
             settings = probe_output.loaded_settings(answer)
             unseen = probe_output.unseen_start(answer)
         except (KubeError, Malformed) as problem:
@@ -87,6 +88,7 @@ def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
             seen_at=world.api.now(),
             error=error,
             unseen=unseen,
+            outdated=outdated,
         )
 
     return look

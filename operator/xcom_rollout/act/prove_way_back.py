@@ -10,7 +10,7 @@ from xcom_rollout.airflow_api.rights import DagRights, describe_missing
 from xcom_rollout.clients.access_review import allowed
 from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
 from xcom_rollout.decide.actions import ProveWayBack
-from xcom_rollout.decide.ledger import Ledger, WayBack
+from xcom_rollout.decide.ledger import Component, Ledger, WayBack
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
 from xcom_rollout.world import World
@@ -29,6 +29,7 @@ def prove_way_back(world: World, observed: Observed, action: ProveWayBack) -> No
     problems = (
         *_of_airflow(world, observed.rollout, _dags(observed.ledger)),
         *_of_pods(world, observed),
+        *_of_workers(world, observed),
         *_of_delivery(world, observed.rollout, action),
     )
     found = WayBack(action.digest, world.api.now(), tuple(problems))
@@ -71,6 +72,26 @@ def _of_pods(world: World, observed: Observed) -> Iterator[str]:
             f"the operator may not delete pods in the namespace {place}, where Airflow runs: a "
             "kill ends task pods of the old environment. Add the namespace to watchNamespaces of "
             "the operator's chart, or bind its ServiceAccount to a Role with that right there"
+        )
+
+
+def _of_workers(world: World, observed: Observed) -> Iterator[str]:
+    """Yield why workers cannot be asked for the tasks in them, where there are workers."""
+    namespace = observed.rollout.namespace
+    if not any(pod.component == Component.WORKER and pod.run is None for pod in observed.pods):
+        return
+    # Which of the two is asked for depends on the version of the API server.
+    for verb in ("get", "create"):
+        try:
+            if allowed(world.api, verb, "pods", subresource="exec", namespace=namespace):
+                continue
+        except WorldError as error:
+            yield error.message
+            continue
+        yield (
+            f"the operator may not {verb} pods/exec in the namespace {namespace}: a kill looks "
+            "into workers for the tasks in them. Bind its ServiceAccount to a Role with that right "
+            "there, as the operator's chart does"
         )
 
 

@@ -41,9 +41,6 @@ ANNOTATION_ATTESTATION: Final = f"{GROUP}/rehearsal-attestation"
 """A person's word that the kill-switch was rehearsed: JSON with `by`, `at`, `evidence`,
 `expiresAt`."""
 
-ANNOTATION_TRY_EXECUTOR: Final = f"{GROUP}/try-executor"
-"""The executor that this rollout may be tried with, though the kill-switch is not proven to be safe
-with it: its name as in `[core] executor`."""
 ANNOTATION_PROVE: Final = f"{GROUP}/prove"
 """Request: another value than before voids all proofs and audits, so that they are made anew."""
 

@@ -12,7 +12,14 @@ _REVIEWS: Final = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def allowed(
-    api: KubeApi, verb: str, plural: str, *, group: str = "", namespace: str = "", name: str = ""
+    api: KubeApi,
+    verb: str,
+    plural: str,
+    *,
+    group: str = "",
+    namespace: str = "",
+    name: str = "",
+    subresource: str = "",
 ) -> bool:
     """Return whether the operator may do it.
 
@@ -23,6 +30,7 @@ def allowed(
         group: API group; empty for the core.
         namespace: empty for all, and for what belongs to the whole cluster.
         name: of one object; empty for all.
+        subresource: such as `exec`; empty for the object itself.
 
     Raises:
         KubeError: the API server could not be asked.
@@ -33,6 +41,7 @@ def allowed(
         "verb": verb,
         **({"namespace": namespace} if namespace else {}),
         **({"name": name} if name else {}),
+        **({"subresource": subresource} if subresource else {}),
     }
     review = {
         "apiVersion": "authorization.k8s.io/v1",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from xcom_rollout.decide.ledger import BuildQuestion, Component, Ledger, RunKey
-from xcom_rollout.decide.observed import Attempt, JobKind
+from xcom_rollout.decide.observed import Attempt, JobKind, Pod
 from xcom_rollout.decide.settings import BackendSettings
 
 
@@ -196,6 +196,19 @@ class DeletePods:
 
 
 @dataclass(frozen=True)
+class ReplaceWorkers:
+    """Delete worker pods that began with what was delivered before: others take their place.
+
+    Each keeps its own grace period, in which it ends its tasks.
+    """
+
+    pods: tuple[Pod, ...]
+
+    def describe(self) -> str:
+        return f"replace the workers {', '.join(pod.name for pod in self.pods)}"
+
+
+@dataclass(frozen=True)
 class ClearRuns:
     """Clear the runs, so that Airflow runs each again from its start.
 
@@ -231,6 +244,7 @@ Action = (
     | StopRuns
     | DeletePods
     | EndAttempts
+    | ReplaceWorkers
     | ClearRuns
     | SetFinalizer
     | EndStandby

@@ -4,12 +4,11 @@ A table: where each executor runs tasks, and what is known of tasks there. What 
 how, is in docs/airflow.md, "Executors".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from xcom_rollout.api.names import ANNOTATION_TRY_EXECUTOR
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import done, hold
@@ -52,15 +51,13 @@ HOSTS: Final = {
     Host.WORKER: HostFacts(
         old_writer="a worker that began before the delivery, whatever it runs and whenever that "
         "was sent: its processes are forks of the one that read the configuration",
-        known_gone="the worker's pod is not there any more. Neither Airflow's rows nor Celery's "
-        "answers tell that a process has ended in a pod that lives on",
+        known_gone="the worker's pod is not there any more, and each one that is was looked into. "
+        "Neither Airflow's rows nor Celery's answers tell that a process has ended in a pod that "
+        "lives on",
         stopped="its run is set to failed; the process that watches it asks Airflow and ends it, "
-        "10 to 70 s later, unless that process itself was lost",
+        "10 to 70 s later, unless that process itself was lost; then it is ended",
         rolled="they end within the pod's grace period, while it takes no others; what is left is "
         "killed, and fails when its heartbeats have been missing for long",
-        unproven="tasks run in worker pods. One that begins within two seconds of a delivery may "
-        "have read the configuration of before, and nothing shows yet whether it has: it would go "
-        "on offloading in a kill",
     ),
     Host.SCHEDULER: HostFacts(
         old_writer="a scheduler that began before the delivery, with all that it runs",
@@ -92,7 +89,18 @@ class Executor:
     @property
     def unproven(self) -> str:
         """Why nothing is delivered to a release that has it; empty: it is supported."""
-        return "; ".join(HOSTS[host].unproven for host in self.hosts if HOSTS[host].unproven)
+        own = "; ".join(HOSTS[host].unproven for host in self.hosts if HOSTS[host].unproven)
+        return own or _beside(self.hosts)
+
+
+def _beside(hosts: Sequence[Host]) -> str:
+    """Return why tasks may not run in several kinds of places; empty for one."""
+    if len(hosts) < 2:
+        return ""
+    return (
+        f"tasks run {' and '.join(f'in {host}' for host in hosts)}, beside each other: a kill of "
+        "both was not tried"
+    )
 
 
 def _row(name: str, module: str, *hosts: Host, provider: str = "") -> Executor:
@@ -155,27 +163,19 @@ class Named:
         """
         return _BY_NAME.get(self.name)
 
-    def refused(self, tried: str = "") -> str:
-        """Return why nothing is delivered to a release that has it; empty: it is supported.
-
-        Args:
-            tried: the executor that is to be tried though it is not proven; only one of workers
-                can be, for no other is built.
-        """
+    @property
+    def refused(self) -> str:
+        """Why nothing is delivered to a release that has it; empty: it is supported."""
         if self.executor is None:
             return f"{self.name}: not known; it may run tasks anywhere"
-        if self.executor.unproven and not self._is_tried(tried):
+        if self.executor.unproven:
             return f"{self.executor.name}: {self.executor.unproven}"
         if self.team:
             return (
                 f"{self.executor.name} of the team {self.team!r}: a team has its own "
-                "configuration, so where its task pods are is not known"
+                "configuration, so where its tasks run is not known"
             )
         return ""
-
-    def _is_tried(self, tried: str) -> bool:
-        mine = self.executor
-        return mine is not None and mine.hosts == (Host.WORKER,) and tried == mine.name
 
 
 def named_executors(option: str) -> tuple[Named, ...]:
@@ -221,20 +221,19 @@ def _list(names: str, team: str) -> Iterable[Named]:
     return found
 
 
-def unsupported(option: str, tried: str = "") -> str:
+def unsupported(option: str) -> str:
     """Return why nothing is delivered to a release with this `[core] executor`; empty: it is.
 
     All of several are looked at: a task may choose any of them.
-
-    Args:
-        tried: the executor to try though it is not proven, where it is the only one.
     """
     try:
         named = named_executors(option)
     except ValueError as error:
         return f"It cannot be read: {error}"
-    alone = tried if len(named) == 1 else ""
-    return ". ".join(dict.fromkeys(filter(None, (each.refused(alone) for each in named))))
+    why = ". ".join(dict.fromkeys(filter(None, (each.refused for each in named))))
+    hosts = (host for each in named if each.executor for host in each.executor.hosts)
+    beside = _beside(tuple(dict.fromkeys(hosts)))
+    return why or (f"{option}: {beside}" if beside else "")
 
 
 def pool_unsupported(option: str, pool: str) -> str:
@@ -268,34 +267,21 @@ def executor_supported(s: Situation) -> Finding:
     """
     if s.release.settings == s.target:
         return done("ExecutorSupported", "the proven settings are delivered")
-    return written_executor(s.observed.executor, tried_executor(s))
+    return written_executor(s.observed.executor)
 
 
-def tried_executor(s: Situation) -> str:
-    """Return the executor that the rollout says is to be tried, though it is not proven."""
-    return s.observed.rollout.annotations.get(ANNOTATION_TRY_EXECUTOR, "").strip()
-
-
-def written_executor(written: str, tried: str = "") -> Finding:
+def written_executor(written: str) -> Finding:
     """Return what `[core] executor` says of the kill-switch; empty: it is not known."""
-    if written and (why := unsupported(written, tried)):
+    if written and (why := unsupported(written)):
         return not_supported(f"the scheduler is configured with [core] executor = {written!r}", why)
-    if written and unsupported(written):
-        return done(
-            "ExecutorSupported",
-            f"{written} is tried by the annotation {ANNOTATION_TRY_EXECUTOR}, though not all of it "
-            "is proven",
-        )
     return done("ExecutorSupported", written or "the proof tells which executor runs")
 
 
 def not_supported(seen: str, why: str) -> Finding:
     """Hold: what was seen of `[core] executor`, and why nothing is delivered."""
-    possible = ", ".join(each.name for each in EXECUTORS if not each.unproven)
+    possible = " or ".join(each.name for each in EXECUTORS if not each.unproven)
     return hold(
         "ExecutorNotSupported",
         f"{seen}. {why}. Nothing is delivered to this release. The kill-switch is only known to be "
-        f"safe with {possible}, alone: set [core] executor to that, or leave the backend as it is. "
-        f"CeleryExecutor, alone, can be tried where nothing is at stake: annotate the rollout with "
-        f"{ANNOTATION_TRY_EXECUTOR}=CeleryExecutor",
+        f"safe with {possible}, alone: set [core] executor to one, or leave the backend as it is",
     )

@@ -230,6 +230,8 @@ class Reader:
     error: str = ""
     unseen: str = ""
     """Why the pod's own processes may have been started with other options than those seen."""
+    outdated: bool = False
+    """Whether airflow.cfg was changed beneath the pod's processes: `error` says so."""
 
 
 @dataclass(frozen=True, order=True)

@@ -109,6 +109,8 @@ class Workload:
     made progress. None where that is not known."""
     grace_seconds: int = 30
     """How long a pod of it may take to end: a worker goes on with its tasks meanwhile."""
+    only_ends: bool = False
+    """Whether it is not `rolled` for nothing but pods that are about to end."""
 
 
 @dataclass(frozen=True)
@@ -401,5 +403,8 @@ class Observed:
     """Copies of the configuration in `task_namespaces` that say another thing of the backend."""
     unseen_tasks: str = ""
     """Why some task pods, or tasks in workers, cannot be seen; empty where all can."""
+    unseen_since: datetime | None = None
+    """Since when that is so, where it may pass by itself: a worker that ends, or whose node is
+    busy, does not answer for some seconds."""
     attempts: tuple[Attempt, ...] = ()
-    """The tasks in workers; nobody looks for them but a kill that has stopped runs."""
+    """The tasks in workers; nobody looks for them but a kill that has stopped runs, or has to."""

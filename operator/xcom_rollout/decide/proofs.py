@@ -10,7 +10,6 @@ from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.executors import (
     not_supported,
     pool_unsupported,
-    tried_executor,
     unsupported,
 )
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
@@ -166,7 +165,7 @@ def _drift_and_executor(s: Situation) -> Finding:
     # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
     scheduler = s.ledger.proof(Component.SCHEDULER)
     executor = scheduler.executor if scheduler else ""
-    if why := unsupported(executor, tried_executor(s)):
+    if why := unsupported(executor):
         return not_supported(f"the scheduler runs with [core] executor = {executor!r}", why)
     worker = s.ledger.proof(Component.WORKER)
     pool = dict(worker.facts).get("celeryPool", "") if worker else ""

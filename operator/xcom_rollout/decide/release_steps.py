@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery
+from xcom_rollout.decide.actions import ConfirmReaders, ForgetDelivery, ReplaceWorkers
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.ledger import Component, Reader
-from xcom_rollout.decide.observed import LoosePod, Maker, StaleCopy, Workload
+from xcom_rollout.decide.observed import LoosePod, Maker, Pod, StaleCopy, Workload
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
@@ -23,6 +23,11 @@ RESTART_PATIENCE = timedelta(seconds=30)
 team has for that, which acts soon."""
 COPY_PATIENCE = timedelta(seconds=60)
 """How long a mirror is given to bring a change of airflow.cfg to the other namespaces of tasks."""
+STALE_MOUNT: Final = timedelta(seconds=60)
+"""How long after a change of the configuration the kubelet may still mount what was there before:
+it learns of a change by a watch, or within a minute."""
+POD_PATIENCE: Final = timedelta(seconds=60)
+"""How long after its grace period a terminating pod is taken for one that ends."""
 DELIVERY_LIMIT = timedelta(seconds=90)
 """How long a Helm process of the operator can live: its time-out and grace (`clients/helm.py`),
 and some more for clocks that differ."""
@@ -240,7 +245,9 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
     if not_copied := config_not_copied(s):
         return not_copied
     rolling = [
-        f"{_called(load)}: {load.progress}" for load in s.observed.workloads if not load.rolled
+        f"{_called(load)}: {load.progress}"
+        for load in s.observed.workloads
+        if not _has_rolled(s, load)
     ]
     rolling += [
         f"{_called(load)}: a pod is older than the configuration, and no upgrade of the chart "
@@ -248,7 +255,7 @@ def fleet_rolled(s: Situation, *, wait_for_old_tasks: bool) -> Finding:
         for load in s.observed.workloads
         if load.rolled and _is_older(load, s.config_changed_at)
     ]
-    ending = [pod for pod in s.workers if pod.terminating and pod.gone_by and s.now < pod.gone_by]
+    ending = [pod for pod in _leaving(s) if pod.gone_by and s.now < pod.gone_by]
     if ending and all(
         load.rolled or load.component == Component.WORKER for load in s.observed.workloads
     ):
@@ -283,6 +290,21 @@ def tasks_cut_off(s: Situation) -> str:
         "takes no more tasks and ends those that it has, for as long as its grace period "
         f"({each}); a task that takes longer is killed, and fails or is tried again"
     )
+
+
+def _leaving(s: Situation) -> list[Pod]:
+    """Return the workers that end and may have the earlier configuration.
+
+    One that is scaled down with the current one is nobody's concern.
+    """
+    ending = [pod for pod in s.workers if pod.terminating]
+    return [pod for pod in ending if pod in s.old_workers] if ending else []
+
+
+def _has_rolled(s: Situation, load: Workload) -> bool:
+    if load.rolled or load.component != Component.WORKER:
+        return load.rolled
+    return load.only_ends and not _leaving(s)
 
 
 def _called(load: Workload) -> str:
@@ -349,11 +371,29 @@ def _restless_since(load: Workload, since: datetime) -> datetime:
 
 def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:
     """Every long-lived pod was looked into and loads the expected backend."""
+    return _confirmed(s, s.long_lived, expected)
+
+
+def workers_confirmed(s: Situation) -> Finding:
+    """The same of the workers, and of what the release holds.
+
+    That they were replaced is not enough where they write: the kubelet may have mounted what was
+    there before the delivery.
+    """
+    return _confirmed(s, s.workers, s.release.settings)
+
+
+def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> Finding:
+    # The container of a worker that is about to end has ended, or never begins.
+    pods = [
+        pod
+        for pod in pods
+        if not (pod.component == Component.WORKER and pod.terminating and pod.started_at is None)
+    ]
     unseen = [
         pod.name
-        for pod in s.long_lived
-        if (seen := s.reader(pod)) is None
-        or ((seen.error or not _as_expected(seen.settings, expected)) and _stale(s, seen.seen_at))
+        for pod in pods
+        if (seen := s.reader(pod)) is None or (not s.loads(pod, expected) and _stale(s, seen))
     ]
     if unseen:
         return act(
@@ -361,12 +401,24 @@ def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:
             f"looking which backend {some(unseen)} load",
             ConfirmReaders(tuple(sorted(unseen))),
         )
-    readers = [(pod.name, seen) for pod in s.long_lived if (seen := s.reader(pod)) is not None]
-    wrong = [
-        (name, seen)
-        for name, seen in readers
-        if seen.error or not _as_expected(seen.settings, expected)
-    ]
+    readers = [(pod.name, seen) for pod in pods if (seen := s.reader(pod)) is not None]
+    failing = [pod for pod in pods if not s.loads(pod, expected)]
+    early = [pod for pod in failing if _began_too_early(s, pod)]
+    if early:
+        return act(
+            "ReplacingWorkers",
+            f"{some([pod.name for pod in early])} began with what was there before the last "
+            "delivery: replaced once more, and their tasks end first",
+            ReplaceWorkers(tuple(early)),
+        )
+    if failing and all(_ends_by_itself(s, pod) for pod in failing):
+        return wait(
+            "OldTasksRunning",
+            f"workers that may have the earlier configuration are about to end: "
+            f"{some([pod.name for pod in failing])}",
+            seconds=2,
+        )
+    wrong = [(pod.name, seen) for pod in failing if (seen := s.reader(pod)) is not None]
     if wrong:
         told = some(wrong, words=_what_it_loads)
         hint = (
@@ -380,7 +432,7 @@ def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:
             f"expected the {expected.describe()} in every pod, but {told}{hint}",
             after=READER_RETRY,
         )
-    told = f"{len(s.long_lived)} pods load the {expected.describe()}"
+    told = f"{len(pods)} pods load the {expected.describe()}"
     unseen = [f"{name}: {seen.unseen}" for name, seen in readers if seen.unseen]
     return done("PodsConfirmed", f"{told}; {some(unseen)}" if unseen else told)
 
@@ -390,11 +442,23 @@ def _what_it_loads(found: tuple[str, Reader]) -> str:
     return f"{name}: {seen.error or 'loads the ' + seen.settings.describe()}"
 
 
-def _stale(s: Situation, seen_at: datetime) -> bool:
-    return s.now - seen_at >= READER_RETRY
+def _stale(s: Situation, seen: Reader) -> bool:
+    return s.now - seen.seen_at >= READER_RETRY
 
 
-def _as_expected(seen: BackendSettings, expected: BackendSettings) -> bool:
-    if expected.is_database:
-        return seen.is_database
-    return seen == expected
+def _began_too_early(s: Situation, pod: Pod) -> bool:
+    """Whether a worker loads something else and another one in its place would not.
+
+    One that was made later has what it loads from elsewhere, as its own environment.
+    """
+    seen, changed = s.reader(pod), s.config_changed_at
+    if pod.component != Component.WORKER or pod.terminating or seen is None or changed is None:
+        return False
+    return (seen.outdated or not seen.error) and pod.created_at <= changed + STALE_MOUNT
+
+
+def _ends_by_itself(s: Situation, pod: Pod) -> bool:
+    until = pod.gone_by
+    if pod.component != Component.WORKER or not pod.terminating or until is None:
+        return False
+    return s.now < until + POD_PATIENCE

@@ -68,6 +68,13 @@ class BackendSettings:
         """Whether a process with these settings may write an offloaded value."""
         return self.reads_offloaded and (self.threshold or NEVER_OFFLOAD) != NEVER_OFFLOAD
 
+    def serves_as(self, expected: "BackendSettings") -> bool:
+        """Whether a process that loads these does as one with `expected` would.
+
+        With the database backend the other options mean nothing.
+        """
+        return self.is_database if expected.is_database else self == expected
+
     def describe(self) -> str:
         if self.is_database:
             return "database backend"

@@ -101,13 +101,10 @@ class Situation:
     @cached_property
     def old_task_pods(self) -> tuple[Pod, ...]:
         """Task pods that may hold the configuration from before its last change."""
-        return self._before_last_change(self.task_pods)
-
-    def _before_last_change(self, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
         changed = self.config_changed_at
         if changed is None:
-            return pods
-        return tuple(pod for pod in pods if pod.created_at <= changed + MOUNT_MARGIN)
+            return self.task_pods
+        return tuple(pod for pod in self.task_pods if pod.created_at <= changed + MOUNT_MARGIN)
 
     @cached_property
     def _task_pods_by_run(self) -> Mapping[RunKey, tuple[Pod, ...]]:
@@ -127,11 +124,12 @@ class Situation:
 
     @cached_property
     def old_workers(self) -> tuple[Pod, ...]:
-        """Workers that may hold the configuration from before its last change.
+        """Workers that were not seen to load what the release holds.
 
-        So does each task in them, whenever it was sent: its processes are forks.
+        So does each task in them, whenever it was sent: its processes are forks. When a worker was
+        made tells nothing: the kubelet may have mounted what was there before.
         """
-        return self._before_last_change(self.workers)
+        return tuple(pod for pod in self.workers if not self.loads(pod, self.release.settings))
 
     @cached_property
     def _attempts_by_run(self) -> Mapping[RunKey | None, tuple[Attempt, ...]]:
@@ -154,6 +152,11 @@ class Situation:
             if seen.uid == pod.uid and seen.started_at == pod.started_at:
                 return seen
         return None
+
+    def loads(self, pod: Pod, expected: BackendSettings) -> bool:
+        """Return whether `pod` was looked into and serves as one that loads these settings."""
+        seen = self.reader(pod)
+        return seen is not None and not seen.error and seen.settings.serves_as(expected)
 
     def dirty_pods(self, kill: Kill) -> tuple[Pod, ...]:
         """Return old task pods but those of runs that are stopped, emptied or cleared anyway.

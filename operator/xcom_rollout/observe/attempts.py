@@ -1,11 +1,12 @@
 """The tasks in workers, which are processes: seen by a process of the probe in each worker's pod.
 
-A kill waits for those of the runs that it has stopped. Whoever looks finds either all of them or
-why not: neither a row of Airflow's nor an answer of Celery's tells that one has ended.
+A kill waits for those of the runs that it has stopped, and stops runs whose tasks in old workers
+outlast `spec.killSwitch.stopTasksAfter`. Whoever looks finds either all of them or why not: neither
+a row of Airflow's nor an answer of Celery's tells that one has ended.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,6 +17,7 @@ from xcom_rollout.clients.errors import Forbidden, KubeError, Malformed, WorldEr
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.parallel import in_parallel
+from xcom_rollout.decide.kill.writers import limit_is_over
 from xcom_rollout.decide.ledger import Ledger, RecoveringRun, RunKey, RunStage
 from xcom_rollout.decide.observed import Attempt, Rollout
 from xcom_rollout.probe.attempts import (
@@ -43,35 +45,45 @@ class Look:
     Attributes:
         stopped: the runs that had been seen stopped before it, and when.
         workers: those that were asked.
-        attempts, unseen: as `Observed.attempts` and `unseen_tasks`.
+        attempts, unseen, unseen_since: as `Observed.attempts`, `unseen_tasks` and `unseen_since`.
         good_until: by the monotonic clock.
     """
 
-    stopped: frozenset[tuple[RunKey, datetime | None]]
-    workers: frozenset[Worker]
-    attempts: tuple[Attempt, ...]
-    unseen: str
+    stopped: frozenset[tuple[RunKey, datetime | None]] = frozenset()
+    workers: frozenset[Worker] = frozenset()
+    attempts: tuple[Attempt, ...] = ()
+    unseen: str = ""
+    unseen_since: datetime | None = None
     good_until: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Why a worker could not be asked, and whether that may pass by itself."""
+
+    why: str
+    passes: bool
 
 
 def attempts_in_workers(
     world: World, rollout: Rollout, ledger: Ledger, pods: Sequence[Json]
-) -> tuple[tuple[Attempt, ...], str]:
-    """Return the tasks in workers, and why some cannot be seen; empty where all can.
+) -> Look:
+    """Return the tasks in workers, and why some cannot be seen.
 
-    Nobody is asked but where a kill has stopped runs. An answer that was given after these were
-    seen stopped serves for a moment: what was gone then has not come back.
+    Nobody is asked but where a kill has stopped runs, or looks for those to stop. An answer that
+    was given after these were seen stopped serves for a moment: what was gone then has not come
+    back.
 
     Args:
         pods: of the release, listed after Airflow was asked for the runs.
     """
     # One that was cleared and stopped again is another one.
     stopped = frozenset((run.key, run.stopped_at) for run in _at(ledger, RunStage.STOPPED))
-    if not stopped:
-        return (), ""
+    if not stopped and not _looks_for_overdue(world, rollout, ledger):
+        return Look()
     living = [pod for pod in pods if is_worker(pod) and not has_ended(pod)]
     if not living:
-        return (), ""
+        return Look()
     workers = frozenset(worker for pod in living if (worker := worker_of(pod)) is not None)
     known: Look | None = world.memo.find(look_key(rollout))
     if (
@@ -80,10 +92,11 @@ def attempts_in_workers(
         and stopped <= known.stopped
         and workers <= known.workers
     ):
-        return known.attempts, known.unseen
+        return known
     begin = time.monotonic()
-    seen, unseen = _ask_all(world, rollout, sorted(workers, key=lambda worker: worker.pod))
-    unseen += [
+    seen, refused = _ask_all(world, rollout, sorted(workers, key=lambda worker: worker.pod))
+    since = _since(world, rollout, refused)
+    strange = [
         f"the tasks in the worker {pod['metadata']['name']} cannot be seen: none of its containers "
         "is known as the one that runs Airflow (name it worker)"
         for pod in living
@@ -91,11 +104,41 @@ def attempts_in_workers(
     ]
     runs, problem = _runs_of(world, rollout, ledger, [found for _, found in seen])
     attempts = tuple(_attempt(worker, found, runs) for worker, found in seen)
+    unseen = [*(each.why for each in refused.values()), *strange]
     told = "; ".join([*unseen[:_SHOWN], *_more(unseen), *filter(None, [problem])])
     took = time.monotonic() - begin
-    look = Look(stopped, workers, attempts, told, time.monotonic() + max(PACE, took))
+    look = Look(
+        stopped,
+        workers,
+        attempts,
+        told,
+        None if strange or problem else since,
+        time.monotonic() + max(PACE, took),
+    )
     world.memo.put(look_key(rollout), look)
-    return look.attempts, look.unseen
+    return look
+
+
+def _looks_for_overdue(world: World, rollout: Rollout, ledger: Ledger) -> bool:
+    kill = ledger.kill
+    if kill is None or kill.finished_at is not None:
+        return False
+    return limit_is_over(rollout.spec, kill, world.api.now())
+
+
+def _since(world: World, rollout: Rollout, refused: Mapping[Worker, _Refused]) -> datetime | None:
+    """Return since when the first of them gives no answer; None where one never will.
+
+    From the operator's memory: where that is lost, their time begins anew.
+    """
+    key = ("workers without an answer", rollout.namespace, rollout.name)
+    before: Mapping[Worker, datetime] = world.memo.find(key) or {}
+    now = world.api.now()
+    since = {worker: before.get(worker, now) for worker in refused}
+    world.memo.put(key, since)
+    if not all(each.passes for each in refused.values()):
+        return None
+    return min(since.values(), default=None)
 
 
 def _at(ledger: Ledger, *stages: RunStage) -> list[RecoveringRun]:
@@ -107,20 +150,20 @@ def _at(ledger: Ledger, *stages: RunStage) -> list[RecoveringRun]:
 
 def _ask_all(
     world: World, rollout: Rollout, workers: Sequence[Worker]
-) -> tuple[list[tuple[Worker, InWorker]], list[str]]:
+) -> tuple[list[tuple[Worker, InWorker]], dict[Worker, _Refused]]:
     answers = in_parallel(_asker(world, rollout.namespace), workers, workers=CONCURRENCY)
     seen: list[tuple[Worker, InWorker]] = []
-    unseen: list[str] = []
+    refused: dict[Worker, _Refused] = {}
     for worker, answer in zip(workers, answers, strict=True):
-        if isinstance(answer, str):
-            unseen.append(answer)
+        if isinstance(answer, _Refused):
+            refused[worker] = answer
         else:
             seen += [(worker, found) for found in answer]
-    return seen, unseen
+    return seen, refused
 
 
-def _asker(world: World, namespace: str) -> Callable[[Worker], tuple[InWorker, ...] | str]:
-    def ask(worker: Worker) -> tuple[InWorker, ...] | str:
+def _asker(world: World, namespace: str) -> Callable[[Worker], tuple[InWorker, ...] | _Refused]:
+    def ask(worker: Worker) -> tuple[InWorker, ...] | _Refused:
         try:
             answer = ask_worker(world, namespace, worker)
             return in_worker(answer)
@@ -129,7 +172,8 @@ def _asker(world: World, namespace: str) -> Callable[[Worker], tuple[InWorker, .
             if pod is None or has_ended(pod) or worker_of(pod) != worker:
                 # With the first process of its container each of them has ended.
                 return ()
-            return f"the tasks in the worker {worker.pod} cannot be seen: {_words(error)}"
+            why = f"the tasks in the worker {worker.pod} cannot be seen: {_words(error)}"
+            return _Refused(why, passes=not isinstance(error, Forbidden))
 
     return ask
 

@@ -47,7 +47,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
     named = task_namespaces(written, Proven.of(ledger, rollout, configuration.digest))
     executor_pods, unseen = task_pods(api, namespace, release, named)
     copies = config_copies(api, world.memo, namespace, named.names, workloads)
-    attempts, unseen_attempts = attempts_in_workers(world, rollout, ledger, raw_pods)
+    in_workers = attempts_in_workers(world, rollout, ledger, raw_pods)
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),
@@ -67,8 +67,9 @@ def observe(world: World, rollout: Rollout) -> Observed:
         executor=written.executor,
         task_namespaces=tuple(sorted(named.names)),
         stale_copies=copies.stale,
-        unseen_tasks="; ".join(filter(None, (unseen, unseen_attempts))),
-        attempts=attempts,
+        unseen_tasks="; ".join(filter(None, (unseen, in_workers.unseen))),
+        unseen_since=None if unseen else in_workers.unseen_since,
+        attempts=in_workers.attempts,
     )
 
 

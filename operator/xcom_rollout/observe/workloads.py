@@ -35,11 +35,34 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
         oldest_pod=None if component_of(item) in READERS else _oldest(alive),
         progress="; ".join(waits) or f"{replicas} of {replicas} pods replaced",
         grace_seconds=_grace_seconds(spec),
+        only_ends=bool(waits) and _only_ends(item, replicas, status, alive),
         restless_since=max(
             [*map(_on_the_way_since, filter(_is_on_the_way, alive)), *_progressed(status)],
             default=None,
         ),
     )
+
+
+def _only_ends(item: Json, replicas: int, status: Json, alive: Sequence[Json]) -> bool:
+    """Whether all is as it shall be, but for pods that are about to end."""
+    staying = [pod for pod in alive if not is_terminating(pod)]
+    if len(staying) == len(alive):
+        return False
+    if item["kind"] != "StatefulSet":
+        return not _waits(item["metadata"], replicas, status, staying)
+    # Its status counts pods until they are gone.
+    newest = status.get("updateRevision")
+    observed = int(status.get("observedGeneration", 0))
+    return (
+        observed >= int(item["metadata"].get("generation", 0))
+        and len(staying) == replicas
+        and bool(newest)
+        and all(is_ready(pod) and _revision(pod) == newest for pod in staying)
+    )
+
+
+def _revision(pod: Json) -> object:
+    return (pod["metadata"].get("labels") or {}).get("controller-revision-hash")
 
 
 def _grace_seconds(spec: Json) -> int:

@@ -24,6 +24,8 @@ END: Final = "-----END XCOM PROBE RESULT-----"
 SCHEMA: Final = "xcom-probe/v1"
 PROCESS_OPTIONS: Final = "process-options"
 """The check of `inspect` that compares the pod's own processes with a fresh one."""
+PROCESS_CONFIGURATION: Final = "process-configuration"
+"""The one that looks whether airflow.cfg was changed beneath them."""
 _TAIL: Final = 600
 """Characters of a log that are quoted where it holds no result."""
 
@@ -207,10 +209,11 @@ def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:
 
     Raises:
         Malformed: no backend was loaded, the document does not name it, or the pod's own processes
-            were started with other options than the fresh one that looked.
+            were started with other options than the fresh one that looked, or with an earlier
+            airflow.cfg.
     """
     for check in checks(document, "fail"):
-        if check.name == PROCESS_OPTIONS:
+        if check.name in (PROCESS_OPTIONS, PROCESS_CONFIGURATION):
             raise Malformed(f"{check.observed}. {check.remedy}")
     facts = _mapping(document, "facts")
     loaded = facts.get("backendClass")
@@ -226,6 +229,15 @@ def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:
         threshold=_value(storage, "threshold") or NEVER_OFFLOAD,
         compression=_value(storage, "compression"),
     )
+
+
+def changed_beneath(document: Mapping[str, Any]) -> bool:
+    """Return whether `inspect` saw that airflow.cfg was changed beneath the pod's processes.
+
+    Raises:
+        Malformed: the document has no list of checks.
+    """
+    return any(check.name == PROCESS_CONFIGURATION for check in checks(document, "fail"))
 
 
 def unseen_start(document: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ from xcom_rollout.decide.actions import (
     LookForBuild,
     PauseDags,
     ProveWayBack,
+    ReplaceWorkers,
     RunJob,
     SetFinalizer,
     SetValues,
@@ -42,6 +43,7 @@ from xcom_rollout.decide.aside import Asides, put_aside, taken_up
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.kill.outcomes import asked_to_stop, with_errors
 from xcom_rollout.decide.kill.same_look import serves_on
+from xcom_rollout.decide.kill.writers import limit_is_over
 from xcom_rollout.decide.ledger import (
     BuildSeen,
     Component,
@@ -383,15 +385,23 @@ class Simulation:
             loose_pods=self.loose,
             problems=self.problems,
             unseen_tasks=f"{self.weather.tasks_in!r} is shut" if self.shut else look.unseen,
+            unseen_since=(
+                None if self.shut or look.unseen_since is None else self._seen_at(look.unseen_since)
+            ),
             attempts=look.attempts,
         )
 
+    def _seen_at(self, second: int) -> datetime:
+        """Return a second by the operator's clock."""
+        return moment(second + self.weather.skew)
+
     def _look_into_workers(self) -> Look:
-        """Nobody looks into workers but a kill that has stopped runs."""
+        """Nobody looks into workers but a kill that has stopped runs, or has to."""
         kill = self.open_kill()
         runs = kill.runs if kill is not None else ()
         stopped = frozenset(run.key for run in runs if run.stage is RunStage.STOPPED)
-        return self.workers.look(stopped) if stopped else Look(self.clock.now, (), "")
+        asked = kill is not None and limit_is_over(self.spec, kill, self.seen_now)
+        return self.workers.look(stopped) if stopped or asked else Look(self.clock.now, (), "")
 
     def _components(self) -> tuple[str, ...]:
         return (*COMPONENTS, "worker") if self.weather.workers else COMPONENTS
@@ -413,8 +423,21 @@ class Simulation:
         names = ", ".join(pod.name for pod in cluster.leaving if pod.component == component)
         progress = f"{names} is terminating" if names else "0 of 1 pods replaced"
         wont_roll = self.wont_roll if component == "triggerer" else ""
+        staying = [pod for pod in cluster.fleet if pod.component == component]
+        only_ends = (
+            bool(names)
+            and all(pod.template == cluster.template for pod in staying)
+            and (component != "worker" or (bool(staying) and self.workers.have_started))
+        )
         return Workload(
-            "Deployment", component, component, 1, rolled, progress, wont_roll=wont_roll
+            "Deployment",
+            component,
+            component,
+            1,
+            rolled,
+            progress,
+            wont_roll=wont_roll,
+            only_ends=only_ends,
         )
 
     def _own(self) -> list[Workload]:
@@ -500,6 +523,9 @@ class Simulation:
             case DeletePods(pods=doomed):
                 there = self.weather.tasks_in or "airflow"
                 self._delete_pods({pod.uid for pod in doomed[:most] if pod.namespace == there})
+            case ReplaceWorkers(pods=early):
+                for pod in early[:most]:
+                    self.workers.replace(pod.uid)
             case EndAttempts(attempts=attempts):
                 self._note(self._end_attempts(attempts[:most]), recorded)
             case ClearRuns(runs=runs):
@@ -670,21 +696,28 @@ class Simulation:
         return ["too long ago"] if self.now - at >= timedelta(minutes=5) else []
 
     def _confirm(self, pods: tuple[str, ...]) -> None:
-        seen = tuple(
-            Reader(
-                pod=pod.name,
-                uid=pod.name,
-                started_at=moment(pod.created if pod.started is None else pod.started),
-                settings=pod.settings,
-                seen_at=self.seen_now,
-                error="pods/exec is forbidden" if self.workers.exec_refused else "",
-            )
-            for pod in self.cluster.long_lived
-            if pod.name in pods
-        )
+        seen = tuple(self._look_into(pod) for pod in self.cluster.long_lived if pod.name in pods)
         names = {reader.uid for reader in seen}
         others = tuple(reader for reader in self.ledger.readers if reader.uid not in names)
         self.ledger = replace(self.ledger, readers=(*others, *seen))
+
+    def _look_into(self, pod: SimPod) -> Reader:
+        now = self.cluster.config
+        swapped = self.weather.in_place and pod.component == "worker" and pod.settings != now
+        error = "its configuration was changed after it began" if swapped else ""
+        if pod.lost:
+            error = f"no answer from the node {pod.node}"
+        if self.workers.exec_refused:
+            error = "pods/exec is forbidden"
+        return Reader(
+            pod=pod.name,
+            uid=pod.name,
+            started_at=moment(pod.created if pod.started is None else pod.started),
+            settings=BackendSettings() if error else pod.settings,
+            seen_at=self.seen_now,
+            error=error,
+            outdated=swapped and error.startswith("its configuration"),
+        )
 
     def _look(self, action: LookForBuild) -> None:
         asked = action.question

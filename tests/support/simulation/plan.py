@@ -368,6 +368,8 @@ def _draw_workers(pick: _Pick, weather: Weather, nasty: bool) -> Weather:
         look_pace=pick.of(0, 0, 2),
         look_faults=often(pick.of(10, 50), 0),
         end_faults=often(pick.of(10, 50), 0),
+        stale_mounts=often(pick.of(30, 100), 0),
+        in_place=pick.chance(40),
     )
 
 

@@ -66,6 +66,10 @@ class Weather:
     """How many workers run the tasks; 0: each task has a pod of its own."""
     slots: int = 4
     """Tasks that a worker runs beside each other."""
+    stale_mounts: int = 0
+    """Per cent of the workers that mount what was there 20 s before."""
+    in_place: bool = False
+    """Whether the kubelet changes the file beneath them later."""
     stateful: bool = False
     """Whether they are a StatefulSet: each is gone before its successor comes."""
     worker_grace: int = 600

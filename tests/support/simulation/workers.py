@@ -24,6 +24,8 @@ DEAF_MORE: Final = 60
 """Airflow 2: seconds from SIGTERM to SIGKILL (`killed_task_cleanup_time`)."""
 LOST_ROW: Final = 2
 """Airflow 3: seconds until the row of a task is failed whose supervisor was lost."""
+STALE_FOR: Final = 20
+"""Seconds for which a kubelet may not know of a change."""
 STUCK_IN_QUEUE: Final = 600
 """Seconds until a row that stays queued gets another message (`task_queued_timeout`)."""
 
@@ -76,6 +78,8 @@ class Look:
     stopped: frozenset[RunKey] = frozenset()
     """The runs that had been seen stopped before it."""
     workers: frozenset[str] = frozenset()
+    unseen_since: int | None = None
+    """Since when one of them gave no answer, where that may pass."""
 
 
 class Workers:
@@ -88,6 +92,8 @@ class Workers:
         self.exec_refused = False
         """Whether the operator may not execute anything in a pod."""
         self._looked: Look | None = None
+        self._silent: dict[str, int] = {}
+        """Since when each worker that gave no answer does so."""
         self.ended_by_operator: list[SimProcess] = []
         self.ended = 0
         """Processes that have ended."""
@@ -111,6 +117,8 @@ class Workers:
         cluster = self.cluster
         pod = cluster.plain_pod("worker", created)
         lag = self.weather.mount_lag if created is None else 0
+        if created is None and self.dice.chance(self.weather.stale_mounts):
+            lag = STALE_FOR
         settings, author = cluster.mounted(pod.created - lag)
         worker = SimWorker(
             pod.name,
@@ -147,6 +155,12 @@ class Workers:
         if not worker.lost:
             self.clock.at(worker.gone_by, partial(self._grace_over, worker))
             self.clock.after(IDLE_ENDS, partial(self._end_if_idle, worker))
+
+    def replace(self, name: str) -> None:
+        """Delete a worker's pod: it is told to end, and another one comes."""
+        for worker in self.all:
+            if worker.name == name:
+                self.cluster.evict(worker)
 
     def _grace_over(self, worker: SimWorker) -> None:
         if not worker.gone and not worker.lost:
@@ -349,18 +363,21 @@ class Workers:
 
     def _look_into_each(self, stopped: frozenset[RunKey], workers: frozenset[str]) -> Look:
         found: list[Attempt] = []
-        wrong: list[str] = []
+        wrong: dict[str, str] = {}
         for worker in self.all:
             error = self._refusal(worker)
             if error:
-                wrong.append(f"{worker.name}: {error}")
+                wrong[worker.name] = f"{worker.name}: {error}"
             else:
                 found += [
                     self._shown(process)
                     for process in worker.processes
                     if process.started is not None
                 ]
-        return Look(self.clock.now, tuple(found), "; ".join(wrong), stopped, workers)
+        self._silent = {name: self._silent.get(name, self.clock.now) for name in wrong}
+        since = None if self.exec_refused else min(self._silent.values(), default=None)
+        unseen = "; ".join(wrong.values())
+        return Look(self.clock.now, tuple(found), unseen, stopped, workers, since)
 
     def _refusal(self, worker: SimWorker) -> str:
         if self.exec_refused:
@@ -387,6 +404,8 @@ class Workers:
 
     def end(self, attempt: Attempt) -> str:
         """End a process by force, if it is still that one; return what is wrong."""
+        # As the layer `act` does: what was seen before counts no more.
+        self._looked = None
         worker = next((pod for pod in self.all if pod.name == attempt.pod), None)
         if worker is None:
             return ""

@@ -34,8 +34,10 @@ class Asked:
         namespaces: Collection[str] = (),
         empty: Collection[str] = (),
         refused: str = "",
+        worker: bool = False,
+        no_exec: str = "",
     ) -> None:
-        self.refused = refused
+        self.refused, self.no_exec = refused, no_exec
         self.answers = list(answers)
         self.dag_ids: set[str] = set()
         self.recorded: list[Ledger] = []
@@ -50,7 +52,10 @@ class Asked:
             rollout=SimpleNamespace(namespace="airflow", name="x", uid="u", generation=1),
             ledger=Ledger(census=census),
             task_namespaces=tuple(empty),
-            pods=[SimpleNamespace(namespace=name) for name in ("", *namespaces)],
+            pods=[
+                *(SimpleNamespace(namespace=name, component="") for name in ("", *namespaces)),
+                *([SimpleNamespace(namespace="", component="worker", run=None)] * worker),
+            ],
         )
         prove_way_back(
             cast("World", SimpleNamespace(**anything)),
@@ -69,6 +74,11 @@ class Asked:
 
     def review(self, _path: str, body: Json) -> Json:
         of = body["spec"]["resourceAttributes"]
+        if of.get("subresource"):
+            assert (of["resource"], of["subresource"], of["namespace"]) == (
+                *("pods", "exec", "airflow"),
+            )
+            return {"status": {"allowed": of["verb"] != self.no_exec}}
         assert (of["verb"], of["resource"]) == ("delete", "pods")
         return {"status": {"allowed": of["namespace"] != self.refused}}
 
@@ -122,3 +132,13 @@ def test_where_task_pods_cannot_be_ended_is_known_before_a_kill(
     assert f"may not delete pods in the namespace {refused}" in said
     assert "watchNamespaces" in said
     assert problems() == ()
+
+
+@pytest.mark.parametrize("verb", ["get", "create"])
+def test_where_workers_cannot_be_asked_is_known_before_a_kill(
+    monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    (said,) = Asked(monkeypatch, None, worker=True, no_exec=verb).problems
+    assert f"may not {verb} pods/exec in the namespace airflow" in said
+    assert Asked(monkeypatch, None, worker=True).problems == ()
+    assert Asked(monkeypatch, None, no_exec=verb).problems == (), "without workers nobody is asked"

@@ -70,7 +70,7 @@ def test_a_release_like_that_of_the_demo_is_supported() -> None:
         (replace(GOOD, owner="by Flux: suspend it"), "delivery", "NotArmed", "suspend it"),
         (recorded(airflow_version="2.8.4"), "Airflow version", "", "2.8.4; Airflow 2.9 to 3.x"),
         (recorded(airflow_version="4.0.0"), "Airflow version", "", "a newer operator"),
-        (seen(executor="CeleryExecutor"), "executor", "ExecutorNotSupported", "CeleryExecutor"),
+        (seen(executor="LocalExecutor"), "executor", "ExecutorNotSupported", "CeleryExecutor"),
         (seen(unseen_tasks="any namespace"), "task pods", "TasksNotVisible", "any namespace"),
         (seen(workloads=()), "readers", "NoAirflowPods", "tier=airflow"),
         (
@@ -322,7 +322,7 @@ def test_the_rest_api_of_the_rollout_to_start_from(
 def test_the_reasons_are_those_of_the_rollouts_own_table() -> None:
     """A change-first row says what a rollout of the same world is held by."""
     for observed, subject in (
-        (seen(executor="CeleryExecutor").observed, "executor"),
+        (seen(executor="LocalExecutor").observed, "executor"),
         (released(status="failed").observed, "Helm release"),
         (released(settings=BackendSettings("my.Backend")).observed, "XCom backend"),
     ):

@@ -4,6 +4,7 @@ These worlds are drawn by `simulation.plan.draw_with_workers`, apart from those 
 has a pod: a seed is another world here.
 """
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from simulation import Plan, RunPlan, SimTask, Weather, play
 from simulation.plan import BIG, draw_with_workers
 from simulation.worlds import first_world, harm_done, how_many
+
+from xcom_rollout.decide.kill import writers
+from xcom_rollout.decide.table import done
 
 WORLDS = how_many(1000)
 SHARES = 2
@@ -56,6 +60,17 @@ CORPUS = {
         Weather(workers=1, slots=2, stateful=True),
         kill_at=20,
     ),
+    "a worker that came after the delivery of -1 has mounted what was there before": Plan(
+        (run(SimTask(60), SimTask(30, BIG), *[SimTask(30)] * 20),),
+        Weather(workers=1, stale_mounts=100, worker_grace=60),
+        kill_at=10,
+    ),
+    "the same, and the file in it was changed later": Plan(
+        (run(SimTask(60), SimTask(30, BIG), *[SimTask(30)] * 20),),
+        Weather(workers=1, stale_mounts=100, in_place=True, worker_grace=60),
+        kill_at=10,
+        major=3,
+    ),
     "an immediate kill of a task that goes on in a worker": Plan(
         (holding(300),), Weather(workers=2), kill_at=38, strategy="Immediate", major=3
     ),
@@ -92,6 +107,30 @@ CORPUS = {
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_world_that_once_made_a_kill_do_harm_does_not(name: str) -> None:
     assert play(CORPUS[name]).hazards.found() == {}
+
+
+@pytest.mark.parametrize("major", [2, 3])
+def test_a_task_in_an_old_worker_that_outlasts_the_limit_is_stopped_with_its_run(
+    major: int,
+) -> None:
+    plan = Plan(
+        (run(SimTask(1500), SimTask(3)),), Weather(workers=1, worker_grace=2000), kill_at=10
+    )
+    slow = play(replace(plan, major=major))
+    quick = play(replace(plan, major=major, stop_after=30))
+    assert (slow.hazards.found(), quick.hazards.found()) == ({}, {})
+    (left,) = slow.runs.values()
+    (healed,) = quick.runs.values()
+    assert (len(left.rounds), len(healed.rounds)) == (0, 1)
+
+
+@pytest.mark.parametrize("name", [name for name in CORPUS if CORPUS[name].weather.stale_mounts])
+def test_without_a_look_into_each_worker_such_a_world_does_harm(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(writers, "workers_confirmed", lambda _: done("NotLooked", "nobody looked"))
+        assert play(CORPUS[name]).hazards.exposed
 
 
 @pytest.mark.timeout(0 if WORLDS > 1000 else 300)

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import START, SimRun, Simulation, Weather, spec
 
-from xcom_rollout.api.names import ANNOTATION_TRY_EXECUTOR
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Drift, Ledger, NamedCheck, RunKey, Verdict
@@ -145,23 +144,33 @@ def test_samples_that_are_not_there_hold_and_are_named() -> None:
 
 def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:
     sim = Simulation([])
-    sim.proof = ProofResult(Verdict.PASS, (), (), (), "CeleryExecutor")
+    sim.proof = ProofResult(Verdict.PASS, (), (), (), "LocalExecutor")
     decision = sim.go(30)
     assert decision.current.finding.reason == "ExecutorNotSupported"
-    assert "CeleryExecutor: tasks run in worker pods" in decision.current.finding.message
-    assert "safe with KubernetesExecutor, alone" in decision.current.finding.message
+    assert "LocalExecutor: tasks run in the scheduler's" in decision.current.finding.message
+    assert "safe with KubernetesExecutor or CeleryExecutor, alone" in (
+        decision.current.finding.message
+    )
     assert values_set(sim) == []
 
 
-def test_an_executor_that_a_rollout_says_is_to_be_tried_is_and_that_is_told() -> None:
-    sim = Simulation([])
-    sim.executor = "CeleryExecutor"
-    sim.proof = replace(sim.proof, executor="CeleryExecutor")
-    assert "xcomrollout.dev/try-executor=CeleryExecutor" in sim.go(5).current.finding.message
-    sim.annotations |= {ANNOTATION_TRY_EXECUTOR: "CeleryExecutor"}
-    (told,) = (each for each in sim.go(1).findings if each.step == "executor-supported")
-    assert "though not all of it is proven" in told.finding.message
+def test_workers_of_celery_are_brought_to_the_end_of_the_way() -> None:
+    sim = Simulation([], weather=Weather(workers=2))
+    sim.cluster.fleet += [sim.cluster.pod("worker", -3600) for _ in range(2)]
+    sim.executor = sim.worker_executor = "CeleryExecutor"
+    sim.proof = replace(sim.proof, executor="CeleryExecutor", facts=(("celeryPool", "prefork"),))
     sim.run_until("Live")
+    assert values_set(sim) == ["-1", "1000"]
+
+
+def test_workers_whose_tasks_are_no_processes_hold_before_anything_is_delivered() -> None:
+    sim = Simulation([])
+    sim.executor = sim.worker_executor = "CeleryExecutor"
+    sim.proof = replace(sim.proof, executor="CeleryExecutor", facts=(("celeryPool", "gevent"),))
+    finding = sim.go(30).current.finding
+    assert finding.reason == "ExecutorNotSupported"
+    assert "[celery] pool = 'gevent'" in finding.message
+    assert values_set(sim) == []
 
 
 def test_nothing_is_delivered_while_task_pods_cannot_be_seen() -> None:
@@ -379,7 +388,12 @@ def test_a_census_that_fails_while_live_keeps_no_kill_from_its_beginning() -> No
 
 @pytest.mark.parametrize(
     "executor",
-    ["LocalExecutor", "CeleryExecutor", "CeleryKubernetesExecutor", "KubernetesExecutor,Local"],
+    [
+        "LocalExecutor",
+        "CeleryExecutor,KubernetesExecutor",
+        "CeleryKubernetesExecutor",
+        "KubernetesExecutor,Local",
+    ],
 )
 def test_an_executor_that_is_written_down_is_refused_before_any_proof(executor: str) -> None:
     sim = Simulation([])

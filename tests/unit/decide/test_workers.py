@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from simulation import SimRun, Simulation
 
-from xcom_rollout.decide.actions import EndAttempts, RunJob
+from xcom_rollout.decide.actions import ConfirmReaders, EndAttempts, ReplaceWorkers, RunJob
+from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.kill.rows import emptied
 from xcom_rollout.decide.kill.runs import ATTEMPT_PATIENCE, attempts_ended, stopped
-from xcom_rollout.decide.ledger import RunKey, RunStage
+from xcom_rollout.decide.kill.writers import overdue_runs, writers_gone
+from xcom_rollout.decide.ledger import Reader, RunKey, RunStage
 from xcom_rollout.decide.observed import Attempt, JobKind, Observed, Pod
-from xcom_rollout.decide.release_steps import fleet_rolled, no_longer_patient, tasks_cut_off
+from xcom_rollout.decide.release_steps import (
+    STALE_MOUNT,
+    fleet_confirmed,
+    fleet_rolled,
+    no_longer_patient,
+    tasks_cut_off,
+)
+from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation
 
 RUN = RunKey("dag0", "run0")
@@ -39,7 +49,8 @@ def at(stage: RunStage) -> Observed:
 
 def worker(seen: Observed, name: str = "worker-0", **changed: object) -> Pod:
     scheduler = next(pod for pod in seen.pods if pod.component == "scheduler")
-    return replace(scheduler, name=name, uid=name, component="worker", **changed)  # type: ignore[arg-type]
+    what = {"name": name, "uid": name, "component": "worker", **changed}
+    return replace(scheduler, **what)  # type: ignore[arg-type]
 
 
 def attempt(run: RunKey | None, pid: int = 7) -> Attempt:
@@ -118,6 +129,35 @@ def test_a_worker_that_cannot_be_asked_holds() -> None:
     assert emptied(s).action is None
 
 
+def test_a_worker_that_does_not_answer_for_some_seconds_calls_nobody() -> None:
+    s = moment(at(RunStage.STOPPED), [])
+    for seconds, progress in ((29, Progress.WAITING), (30, Progress.HELD)):
+        since = s.now - seconds * SECOND
+        seen = replace(s.observed, unseen_tasks="worker-0 does not answer", unseen_since=since)
+        finding = attempts_ended(Situation(seen, s.now))
+        assert (finding.reason, finding.progress) == ("TasksNotVisible", progress)
+        assert emptied(Situation(seen, s.now)).action is None
+
+
+def test_a_run_whose_task_in_an_old_worker_outlasts_the_limit_is_overdue() -> None:
+    seen, current = at_minus_one()
+    kill = seen.ledger.kill
+    assert kill is not None
+    assert kill.writers_stopped_at is not None
+    for loads, limit, expected in (
+        (replace(current, threshold="1000"), "60s", (OTHER,)),
+        (replace(current, threshold="1000"), None, ()),
+        (current, "60s", ()),
+    ):
+        s = replaced(seen, loads)
+        switch = s.spec.kill_switch.model_copy(update={"stop_tasks_after": limit})
+        spec = s.spec.model_copy(update={"kill_switch": switch})
+        rollout = replace(s.observed.rollout, spec=spec)
+        attempts = (attempt(OTHER), attempt(None, 8))
+        s = Situation(replace(s.observed, rollout=rollout, attempts=attempts), s.now)
+        assert overdue_runs(s) == expected
+
+
 def rolling(seen: Observed, *, gone_in: int, scheduler: bool = False) -> Situation:
     """Return the moment in which a worker has that many seconds left to end its tasks."""
     now = seen.rollout.created_at + timedelta(days=1)
@@ -171,3 +211,120 @@ def test_what_a_delivery_costs_tasks_in_workers_is_told_with_each_grace_period()
     told = tasks_cut_off(Situation(seen, s.now))
     assert "(worker: 600 s); a task that takes longer is killed" in told
     assert tasks_cut_off(Situation(replace(seen, workloads=tuple(others)), s.now)) == ""
+
+
+DATABASE = BackendSettings()
+
+
+def replaced(
+    seen: Observed,
+    loads: BackendSettings | None,
+    *,
+    after: timedelta = 10 * SECOND,
+    error: str = "",
+    **changed: Any,
+) -> Situation:
+    """Return a moment after a delivery, with a worker that was looked into.
+
+    Args:
+        loads: what it was seen to load; None: nobody has looked.
+        after: the delivery; when the worker was made.
+    """
+    delivered = seen.ledger.delivered
+    assert delivered is not None
+    assert delivered.config_changed_at is not None
+    made = delivered.config_changed_at + after
+    now = made + timedelta(minutes=5)
+    pod = worker(seen, created_at=made, started_at=made, **changed)
+    readers = seen.ledger.readers
+    if loads is not None:
+        outdated = error.startswith("changed")
+        readers = (*readers, Reader(pod.name, pod.uid, made, loads, now, error, outdated=outdated))
+    ledger = replace(seen.ledger, readers=readers)
+    return Situation(replace(seen, ledger=ledger, pods=(*seen.pods, pod)), now)
+
+
+def alone(s: Situation) -> Situation:
+    pods = tuple(pod for pod in s.observed.pods if pod.name == "worker-0")
+    return Situation(replace(s.observed, pods=pods), s.now)
+
+
+def no_run_left(seen: Observed) -> Observed:
+    kill = seen.ledger.kill
+    assert kill is not None
+    ledger = replace(seen.ledger, kill=replace(kill, writers_gone=False, runs=()))
+    release = seen.release
+    assert release is not None
+    loads = [load for load in seen.workloads if load.rolled]
+    return replace(seen, ledger=ledger, workloads=tuple(loads))
+
+
+def at_minus_one() -> tuple[Observed, BackendSettings]:
+    seen = no_run_left(at(RunStage.STOPPED))
+    assert seen.release is not None
+    return seen, seen.release.settings
+
+
+def test_a_writer_is_gone_when_each_worker_was_looked_into_and_not_before() -> None:
+    seen, current = at_minus_one()
+    assert writers_gone(replaced(seen, None)).action == ConfirmReaders(("worker-0",))
+    assert writers_gone(replaced(seen, current)).reason == "WritersGone"
+
+
+@pytest.mark.parametrize("error", ["", "changed beneath"])
+def test_a_worker_that_began_with_what_was_there_before_is_replaced_once_more(error: str) -> None:
+    seen, current = at_minus_one()
+    loads = replace(current, threshold="1000") if not error else current
+    s = replaced(seen, loads, error=error)
+    finding = writers_gone(s)
+    assert finding.reason == "ReplacingWorkers"
+    assert isinstance(finding.action, ReplaceWorkers)
+    assert [pod.name for pod in finding.action.pods] == ["worker-0"]
+    late = writers_gone(replaced(seen, loads, error=error, after=STALE_MOUNT + SECOND))
+    assert (late.reason, late.action) == ("PodNotConfirmed", None)
+
+
+def test_a_worker_that_cannot_be_looked_into_is_not_replaced() -> None:
+    seen, current = at_minus_one()
+    finding = writers_gone(replaced(seen, current, error="pods/exec is forbidden"))
+    assert (finding.reason, finding.action) == ("PodNotConfirmed", None)
+
+
+def test_no_other_pod_is_replaced_for_what_it_loads() -> None:
+    seen, current = at_minus_one()
+    s = replaced(seen, DATABASE, component="triggerer")
+    assert fleet_confirmed(alone(s), current).reason == "PodNotConfirmed"
+
+
+def test_a_worker_that_ends_before_anybody_could_look_is_waited_for() -> None:
+    seen, current = at_minus_one()
+    s = replaced(seen, current, error="no such container", terminating=True)
+    until = s.now + 20 * SECOND
+    pods = tuple(replace(p, gone_by=until) if p.name == "worker-0" else p for p in s.observed.pods)
+    s = alone(Situation(replace(s.observed, pods=pods), s.now))
+    finding = fleet_confirmed(s, current)
+    assert (finding.reason, finding.action) == ("OldTasksRunning", None)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "reason"), [("-1", "PodsReplaced"), ("1000", "OldTasksRunning")]
+)
+def test_a_worker_that_is_scaled_down_matters_only_with_an_earlier_configuration(
+    threshold: str, reason: str
+) -> None:
+    seen, current = at_minus_one()
+    s = replaced(seen, replace(current, threshold=threshold), terminating=True)
+    until = s.now + 200 * SECOND
+    pods = tuple(replace(p, gone_by=until) if p.name == "worker-0" else p for p in s.observed.pods)
+    like = next(load for load in seen.workloads if load.component == "scheduler")
+    load = replace(
+        like,
+        component="worker",
+        name="worker",
+        rolled=False,
+        only_ends=True,
+        progress="worker-0 is terminating",
+    )
+    seen = replace(s.observed, pods=pods, workloads=(*s.observed.workloads, load))
+    finding = fleet_rolled(Situation(seen, s.now), wait_for_old_tasks=False)
+    assert finding.reason == reason

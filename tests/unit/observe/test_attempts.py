@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,12 +18,19 @@ from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.ledger import Kill, Ledger, RecoveringRun, RunKey, RunStage
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.observe import attempts
-from xcom_rollout.observe.attempts import attempts_in_workers
+from xcom_rollout.observe.attempts import Look, attempts_in_workers
 from xcom_rollout.probe.result import BEGIN, END
 from xcom_rollout.world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROLLOUT = cast("Rollout", SimpleNamespace(namespace="airflow", name="demo"))
+LIMIT = timedelta(minutes=1)
+
+
+def rollout(limit: timedelta | None = None) -> Rollout:
+    spec = SimpleNamespace(stop_tasks_after=lambda: limit)
+    return cast("Rollout", SimpleNamespace(namespace="airflow", name="demo", spec=spec))
+
+
 RUN, OTHER = RunKey("etl", "2026-01-01"), RunKey("etl", "2026-01-02")
 TI = "01a21ff9-6bae-7962-b75b-fcaf812a83ba"
 
@@ -71,6 +78,10 @@ class Cluster:
         self.answers = answers
         self.pods = {name: worker(name) for name in answers}
         self.asked: list[str] = []
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
 
     def run(self, _n: str, pod: str, container: str, *_: Any, timeout: float) -> str:
         assert container == "worker"
@@ -113,16 +124,18 @@ class Place:
         monkeypatch.setattr(attempts, "runs_of_instances", self._runs_of)
         monkeypatch.setattr("time.monotonic", lambda: self.clock)
 
-    def _runs_of(self, _: object, wanted: set[str], runs: frozenset[RunKey]) -> dict[str, RunKey]:
-        assert runs
+    def _runs_of(self, _: object, wanted: set[str], _runs: set[RunKey]) -> dict[str, RunKey]:
         self.airflow_asked.append(set(wanted))
         if isinstance(self.airflow, AirflowError):
             raise self.airflow
         return {key: run for key, run in self.airflow.items() if key in wanted}
 
     def look(self, at: Ledger = STOPPED) -> tuple[dict[tuple[str, int], RunKey | None], str]:
-        found, unseen = attempts_in_workers(self.world, ROLLOUT, at, self.listed)
-        return {(one.pod, one.pid): one.run for one in found}, unseen
+        look = self.whole_look(at)
+        return {(one.pod, one.pid): one.run for one in look.attempts}, look.unseen
+
+    def whole_look(self, at: Ledger = STOPPED, limit: timedelta | None = None) -> Look:
+        return attempts_in_workers(self.world, rollout(limit), at, self.listed)
 
 
 @pytest.fixture
@@ -170,6 +183,35 @@ def test_a_worker_that_cannot_be_asked_is_told_with_the_remedy(place_of: Any) ->
     assert "the worker w2 cannot be seen: pods/exec is forbidden. Let the operator's" in unseen
     assert "create pods/exec" in unseen
     assert "the worker w3 cannot be seen: no. It is asked again" in unseen
+
+
+def test_since_when_a_worker_gives_no_answer_is_told_where_that_may_pass(place_of: Any) -> None:
+    place = place_of(w1=[process()], w2=KubeError("container not found"))
+    for seconds in (0, 5, 12):
+        place.cluster.time = NOW + timedelta(seconds=seconds)
+        place.clock += 2
+        assert place.whole_look().unseen_since == NOW
+    place.cluster.answers["w2"] = []
+    place.clock += 2
+    assert place.whole_look().unseen_since is None
+    place.cluster.answers["w2"] = KubeError("container not found")
+    place.clock += 2
+    assert place.whole_look().unseen_since == place.cluster.time, "it had answered meanwhile"
+    place.cluster.answers["w1"] = Forbidden("pods/exec is forbidden.")
+    place.clock += 2
+    assert place.whole_look().unseen_since is None, "a right does not come by itself"
+
+
+def test_once_old_tasks_may_go_on_no_longer_workers_are_asked_for_them(place_of: Any) -> None:
+    place = place_of(w1=[process()])
+    kill = Kill(1, NOW, "me", "", writers_stopped_at=NOW)
+    place.cluster.time = NOW + LIMIT - timedelta(seconds=1)
+    assert place.whole_look(Ledger(kill=kill), LIMIT).attempts == ()
+    place.cluster.time = NOW + LIMIT
+    (attempt,) = place.whole_look(Ledger(kill=kill), LIMIT).attempts
+    assert (attempt.pod, attempt.run) == ("w1", RUN)
+    gone = Ledger(kill=replace(kill, writers_gone=True))
+    assert place.whole_look(gone, LIMIT).attempts == ()
 
 
 def test_what_the_probe_could_not_see_is_not_taken_for_none(place_of: Any) -> None:

@@ -239,3 +239,39 @@ def test_a_deployment_without_pods_to_see_tells_when_it_last_made_progress() -> 
     item = workload(2, updatedReplicas=1)
     item["status"]["conditions"] = [{"type": "Progressing", "lastUpdateTime": LATELY}]
     assert workload_of(item, []).restless_since == parse_time(LATELY)
+
+
+ENDS: dict[str, Any] = {"deletionTimestamp": "2026-01-01T00:10:00Z"}
+
+
+def revised(name: str, revision: str, **more: Any) -> Json:
+    item = owned("StatefulSet", "airflow-worker", name)
+    item["metadata"]["labels"]["controller-revision-hash"] = revision
+    item["metadata"].update(more)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("item", "pods", "expected"),
+    [
+        (workload(), [pod()], False),
+        (workload(), [pod(), pod("b", **ENDS)], True),
+        (workload(), [pod(ready=False), pod("b", **ENDS)], False),
+        (workload(replicas=2, updatedReplicas=1), [pod(), pod("c"), pod("b", **ENDS)], False),
+    ],
+)
+def test_whether_nothing_but_pods_that_end_is_left_to_wait_for(
+    item: Json, pods: list[Json], expected: bool
+) -> None:
+    assert workload_of(item, pods).only_ends == expected
+
+
+@pytest.mark.parametrize(("staying", "expected"), [("new", True), ("old", False), ("", False)])
+def test_a_stateful_set_counts_pods_that_end_and_is_judged_by_those_that_stay(
+    staying: str, expected: bool
+) -> None:
+    item = named("StatefulSet", "airflow-worker", readyReplicas=2, updatedReplicas=2)
+    item["status"] |= {"updateRevision": "new", "replicas": 2}
+    pods = [revised("airflow-worker-0", staying), revised("airflow-worker-1", "new", **ENDS)]
+    found = workload_of(item, pods)
+    assert (found.rolled, found.only_ends) == (False, expected)

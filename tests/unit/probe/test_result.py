@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from xcom_probe import main, model, started
+from xcom_probe import main, model, mounted, started
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.decide.ledger import Drift, OffloadedRun, RunKey, Verdict
 from xcom_rollout.decide.settings import OBJECT_STORAGE_CLASS, BackendSettings
@@ -37,6 +37,7 @@ def test_the_markers_are_those_of_the_probe() -> None:
     assert (probe_output.BEGIN, probe_output.END) == (main.BEGIN, main.END)
     assert probe_output.SCHEMA == model.SCHEMA
     assert probe_output.PROCESS_OPTIONS == started.CHECK
+    assert probe_output.PROCESS_CONFIGURATION == mounted.CHECK
 
 
 def test_the_result_is_found_between_other_lines() -> None:
@@ -180,9 +181,10 @@ def test_a_pod_that_loads_nothing_is_no_reader() -> None:
         probe_output.loaded_settings(probe_output.find_result(log))
 
 
-def test_a_pod_whose_processes_were_started_with_other_options_is_no_reader() -> None:
+@pytest.mark.parametrize("check", [started.CHECK, mounted.CHECK])
+def test_a_pod_whose_processes_were_started_with_something_else_is_no_reader(check: str) -> None:
     told = "process 7 (airflow scheduler) was started with AIRFLOW__CORE__XCOM_BACKEND=x.Y"
-    findings = [model.Finding(started.CHECK, model.FAIL, told, remedy="Take it out.")]
+    findings = [model.Finding(check, model.FAIL, told, remedy="Take it out.")]
     with pytest.raises(Malformed) as problem:
         probe_output.loaded_settings(probe_output.find_result(printed(findings)))
     assert problem.value.message == f"{told}. Take it out."

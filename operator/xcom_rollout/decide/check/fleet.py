@@ -29,7 +29,11 @@ def executor_row(s: Situation, installed: Installed) -> Row:
         return unknown(subject, missing)
     finding = written_executor(s.observed.executor)
     if finding.progress is Progress.HELD:
-        return held(subject, finding, "set executor: KubernetesExecutor in the chart's values")
+        return held(
+            subject,
+            finding,
+            "set executor: KubernetesExecutor, or CeleryExecutor, in the chart's values",
+        )
     if not s.observed.executor:
         return later(subject, finding.message, reason="ExecutorNotSupported")
     return supported(subject, finding.message)

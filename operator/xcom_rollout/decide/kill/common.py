@@ -25,6 +25,8 @@ EMPTY_BATCH: Final = 2000
 """Runs that one Job covers at most: their list is a ConfigMap."""
 _PURPOSE: Final = "kill-"
 API_RETRY: Final = timedelta(seconds=2)
+UNSEEN_PATIENCE: Final = timedelta(seconds=30)
+"""How long a worker that does not answer is taken for one that ends, or is busy."""
 STUCK_TRIES: Final = 5
 """Tries from which on a run is reported as one that needs a person: some 90 s, for a web server
 that is restarted meanwhile is no reason to call somebody."""
@@ -146,8 +148,12 @@ def tasks_unseen(s: Situation) -> Finding | None:
 
     An attempt that nobody sees writes over the row of the re-run.
     """
-    unseen = s.observed.unseen_tasks
-    return hold("TasksNotVisible", unseen) if unseen else None
+    unseen, since = s.observed.unseen_tasks, s.observed.unseen_since
+    if not unseen:
+        return None
+    if since is not None and s.now - since < UNSEEN_PATIENCE:
+        return wait("TasksNotVisible", unseen, seconds=API_RETRY.total_seconds())
+    return hold("TasksNotVisible", unseen)
 
 
 def api_unreachable(s: Situation, which: Sequence[object], what: str = "runs") -> Finding:

@@ -85,7 +85,7 @@ def overdue_counted(s: Situation) -> Finding:
         if s.now < again:
             return wait(
                 "OldTasksOverdue",
-                f"old task pods of {listed} are left, whose runs are not in flight; they are "
+                f"old tasks of {listed} are left, whose runs are not in flight; they are "
                 f"looked up again at {again:%H:%M:%SZ}",
                 seconds=(again - s.now).total_seconds(),
             )

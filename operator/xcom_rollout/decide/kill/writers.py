@@ -1,9 +1,10 @@
 """Stop the writers: threshold -1 is delivered, and every process that could still offload ends."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.decide.actions import PauseDags, SetFinalizer, SetValues, WriteLedger
 from xcom_rollout.decide.bases import offloading_noted
 from xcom_rollout.decide.decision import Finding, Progress
@@ -20,7 +21,13 @@ from xcom_rollout.decide.kill.common import (
 from xcom_rollout.decide.kill.standby import standby
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import Pod
-from xcom_rollout.decide.release_steps import config_not_copied, fleet_rolled, no_longer_patient
+from xcom_rollout.decide.release_steps import (
+    POD_PATIENCE,
+    config_not_copied,
+    fleet_rolled,
+    no_longer_patient,
+    workers_confirmed,
+)
 from xcom_rollout.decide.requests import KillRequest
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
 from xcom_rollout.decide.situation import Situation, some
@@ -30,8 +37,6 @@ PAUSE_PATIENCE: Final = timedelta(seconds=20)
 """How long an Immediate kill tries to pause DAGs before it delivers without."""
 TASK_PATIENCE: Final = timedelta(hours=1)
 """How long tasks from before the kill are waited for before that is reported."""
-POD_PATIENCE: Final = timedelta(seconds=60)
-"""How long after its grace period a terminating pod is taken for one that ends."""
 
 
 def new_kill(ledger: Ledger, request: KillRequest, s: Situation, *, why: str = "") -> Kill:
@@ -173,6 +178,9 @@ def writers_gone(s: Situation) -> Finding:
             "waited for, then runs are counted again",
             seconds=2,
         )
+    confirmed = workers_confirmed(s)
+    if confirmed.progress is not Progress.DONE:
+        return confirmed
     return act(
         "WritersGone",
         "no process is left that could offload a value",
@@ -200,13 +208,21 @@ def stuck_pods(pods: list[Pod]) -> str:
 def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
     """Return runs that the kill does not know and whose old tasks outlast the limit of the spec."""
     kill = kill_of(s)
-    limit, since = s.spec.stop_tasks_after(), kill.writers_stopped_at
-    if limit is None or since is None or s.now < since + limit or kill.writers_gone:
+    if not limit_is_over(s.spec, kill, s.now):
         return ()
-    if kill.strategy in (Strategy.DRAIN, Strategy.REHYDRATE):
-        return ()  # no run is touched
+    workers = {pod.uid for pod in s.old_workers}
+    old = [pod.run for pod in s.dirty_pods(kill)]
+    old += [attempt.run for attempt in s.observed.attempts if attempt.pod_uid in workers]
     known = {run.key for run in kill.runs}
-    return tuple(sorted({pod.run for pod in s.dirty_pods(kill) if pod.run is not None} - known))
+    return tuple(sorted({run for run in old if run is not None} - known))
+
+
+def limit_is_over(spec: RolloutSpec, kill: Kill, now: datetime) -> bool:
+    """Whether runs are healed for nothing but old tasks of theirs that go on for too long."""
+    limit, since = spec.stop_tasks_after(), kill.writers_stopped_at
+    if limit is None or since is None or now < since + limit or kill.writers_gone:
+        return False
+    return kill.strategy not in (Strategy.DRAIN, Strategy.REHYDRATE)  # these touch no run
 
 
 def _readers(s: Situation) -> BackendSettings:

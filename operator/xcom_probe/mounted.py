@@ -1,0 +1,85 @@
+"""Whether airflow.cfg may be another one than the container's own processes have read. No Airflow.
+
+The kubelet changes a mounted ConfigMap in its place: it writes a new folder, `..2026_11_28_...`,
+and turns the link `..data` to it (Kubernetes, pkg/volume/util/atomic_writer.go). A pod that began
+with what was there before goes on with that, while a look reads what is there now. A file that is
+mounted by subPath, as the official chart does, stays as it was when the container began, and so
+does an environment: there the look reads what the processes have read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Mapping
+
+from xcom_probe import options, started
+from xcom_probe.model import FAIL, PASS, Finding
+
+CHECK = "process-configuration"
+
+_SWAPPED = re.compile(r"\.\.\d{4}_\d\d_\d\d_.*")
+_LINK = "..data"
+_TOLERANCE = 0.1
+"""Seconds: a clock tick, and what a file system's time is behind, several times over."""
+_EXPECTED = "airflow.cfg was there before the container's first process"
+_WHY = "A process keeps what it has read at its start; what is there now says nothing of it."
+_REMEDY = (
+    "Delete the pod, so that another one begins with what is there now. Mounted by subPath, as in "
+    "the official chart, the file would not change beneath its processes."
+)
+
+
+def check(environ: Mapping[str, str], first: int | None = None) -> Finding | None:
+    """Compare when airflow.cfg was last changed in its place with when the container began.
+
+    Both as ages, so that neither the boot's time nor a time zone matters. A clock of the machine
+    that was set forward between the two, by more than lies between them, is not noticed.
+
+    Args:
+        environ: that of a process executed in the container.
+        first: the PID of the container's first process; by default it is looked for.
+
+    Returns:
+        None where nothing changes the file in its place, and where this process is one of the
+        container's own: what it reads is what they read.
+    """
+    path = options.config_path(environ)
+    link = _link(path)
+    if link is None:
+        return None
+    every = started.every_process("/proc")
+    root = first if first is not None else started.first_process(every, os.getpid())
+    if root in started.ancestors(os.getpid(), every):
+        return None
+    if root is None or root not in every:
+        return _wrong("when the container's first process began is not known")
+    wall, boot = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    try:
+        unchanged = wall - os.lstat(link).st_mtime
+    except OSError as problem:
+        return _wrong(f"when {path} was changed is not known: {problem}")
+    runs = boot - every[root].started / os.sysconf("SC_CLK_TCK")
+    if unchanged < runs + _TOLERANCE:
+        return _wrong(
+            f"{path} was changed {unchanged:.1f} s ago, after process {root} had begun "
+            f"({runs:.1f} s ago)"
+        )
+    return Finding(
+        CHECK, PASS, f"{path} is {unchanged - runs:.1f} s older than the first process", _EXPECTED
+    )
+
+
+def _link(path: str) -> str | None:
+    """The link that the kubelet turns to change the file; None where it is in no such folder."""
+    folder = os.path.dirname(os.path.realpath(path))
+    while folder != os.path.dirname(folder):
+        if _SWAPPED.fullmatch(os.path.basename(folder)):
+            return os.path.join(os.path.dirname(folder), _LINK)
+        folder = os.path.dirname(folder)
+    return None
+
+
+def _wrong(observed: str) -> Finding:
+    return Finding(CHECK, FAIL, observed, _EXPECTED, _WHY, _REMEDY)

@@ -1,0 +1,20 @@
+"""Replace workers that began with what was delivered before."""
+
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.decide.actions import ReplaceWorkers
+from xcom_rollout.decide.observed import Rollout
+from xcom_rollout.world import World
+
+
+def replace_workers(world: World, rollout: Rollout, action: ReplaceWorkers) -> None:
+    """Delete each pod, unless another one has its name by now; what made it makes another.
+
+    Raises:
+        WorldError: one could not be deleted; those before it are.
+    """
+    for pod in action.pods:
+        world.api.delete(
+            object_path(pod.namespace or rollout.namespace, "pods", pod.name),
+            uid=pod.uid,
+            grace_seconds=None,
+        )

@@ -1,0 +1,37 @@
+"""A worker that began too early is told to end as its own grace period says."""
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
+
+import lightkube
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.config.models import User
+from nasty_http import NastyServer, Reply
+
+from xcom_rollout.act.replace_workers import replace_workers
+from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.decide.actions import ReplaceWorkers
+from xcom_rollout.decide.observed import Pod, Rollout
+from xcom_rollout.world import World
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+WORKER = Pod("worker-0", "uid-0", "worker", T0, T0, ready=True, terminating=False)
+
+
+def test_a_worker_is_deleted_by_its_uid_and_keeps_its_grace_period() -> None:
+    with NastyServer() as server:
+        server.answer("/api/v1/namespaces/airflow/pods/worker-0", Reply(body={}), method="DELETE")
+        config = KubeConfig.from_server(server.url).get()
+        assert config is not None
+        api = KubeApi(lightkube.Client(config=config._replace(user=User())))
+        replace_workers(
+            cast("World", SimpleNamespace(api=api)),
+            cast("Rollout", SimpleNamespace(namespace="airflow")),
+            ReplaceWorkers((WORKER,)),
+        )
+        (request,) = server.asked()
+    body = json.loads(request.body)
+    assert (request.method, body["preconditions"]) == ("DELETE", {"uid": "uid-0"})
+    assert "gracePeriodSeconds" not in body
