@@ -253,6 +253,18 @@ def looked_into(error: str) -> Finding:
     return release.fleet_confirmed(live(ledger_has={"readers": seen}), TARGET)
 
 
+def began_early() -> Finding:
+    """Say what is done with a worker that began right after the delivery, with what was before."""
+    made = LIVE.config_changed_at
+    assert made is not None
+    pod = replace(
+        LIVE.pods[0], name="w-0", uid="w-0", component="worker", created_at=made, started_at=made
+    )
+    seen = Reader(pod.name, pod.uid, made, READERS, made)
+    s = live(pods=(*LIVE.pods, pod), ledger_has={"readers": (*LIVE.ledger.readers, seen)})
+    return release.workers_confirmed(s)
+
+
 # -- the table ---------------------------------------------------------------------------------
 
 
@@ -388,7 +400,7 @@ case(
 case("hold", "OffloadingStopped", "helm rollback|1000", rollout.no_drift, live(READERS))
 case("hold", "Drifted", "kubectl xbr kill|bare revert", rollout.no_drift, live(BackendSettings()))
 case("act", "RecordingDelivery", "threshold -1", rollout.no_drift, before(READERS))
-case("hold", "ExecutorNotSupported", "'CeleryExecutor'", written_executor, "CeleryExecutor")
+case("hold", "ExecutorNotSupported", "'LocalExecutor'", written_executor, "LocalExecutor")
 case("hold", "CannotObserve", "Secret x", proven, before(problems=("Secret x",)))
 SAMPLES = spec(gates={"roundTrip": {"samplesRef": {"name": "mine"}}})
 case(
@@ -423,6 +435,11 @@ case(
     "acceptedDrift: [json-strings]",
     proven,
     before(**proof(Verdict.PASS, drift=DRIFT, executor="KubernetesExecutor")),
+)
+case("act", "ReplacingWorkers", "w-0 began with what was there before", began_early)
+case(
+    *("wait", "TasksNotVisible", "w-0 is asked again", writers.writers_gone),
+    killed(unseen_tasks="w-0 is asked again", unseen_since=NOW),
 )
 case("hold", "TasksNotVisible", "is shut", rollout.tasks_visible, before(unseen_tasks="x is shut"))
 case("act", "StartingCalibration", "sizes", calibrated, before(the_spec=CALIBRATING))
