@@ -7,8 +7,9 @@ from typing import Iterator, Mapping, Sequence
 
 from xcom_probe import options
 from xcom_probe.bundles import Bundle
-from xcom_probe.static import files
-from xcom_probe.static.files import Source
+from xcom_static.errors import NoFilesError
+from xcom_static.source import files
+from xcom_static.source.files import Source
 
 
 def label(bundle: Bundle) -> str:
@@ -25,9 +26,9 @@ def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
         syntax: as of `files.sources`.
 
     Raises:
-        UsageError: `syntax` is needed; or there is but one bundle and its folder is not there, or
-            holds no Python file.
-        CannotLook: a pattern language is missing here.
+        InvalidArgumentError: `syntax` is needed; or there is but one bundle and its folder is not
+            there, or holds no Python file.
+        UnavailableError: a pattern language is missing here.
     """
     local = [bundle for bundle in bundles if bundle.folder is not None]
     for bundle in bundles:
@@ -40,7 +41,7 @@ def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
             try:
                 for source in files.sources(bundle.folder, syntax):
                     yield source._replace(name=prefix + source.name)
-            except files.NoFiles as problem:
+            except NoFilesError as problem:
                 yield Source(label(bundle), b"", str(problem))
 
 

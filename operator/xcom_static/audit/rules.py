@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple
 
-from xcom_probe.static.effects import NONE, OFFLOADS, Effect, Target, effect
-from xcom_probe.static.kinds import HIGH, MEDIUM, Value
-from xcom_probe.static.operators import is_json
+from xcom_static.audit.effects import NONE, OFFLOADS, Effect, Target, effect
+from xcom_static.flow.operators import is_json
+from xcom_static.flow.values import HIGH, MEDIUM, Value
 
 _BY_REFERENCE = (
     "Write it to the object store and return its URI (ObjectStoragePath, or xcom_dags.blobs)"

@@ -6,15 +6,15 @@ import ast
 import time
 from typing import Any, Iterable, Iterator, NamedTuple
 
-from xcom_probe.static import operators
-from xcom_probe.static.effects import DRIFTS, FAILS, NONE, Target, effect
-from xcom_probe.static.files import Source
-from xcom_probe.static.flow import RETURN, Flow, Produced
-from xcom_probe.static.in_code import Found, found_in
-from xcom_probe.static.kinds import CONFIDENCE, Value, Values, only
-from xcom_probe.static.modules import CallSite, Module, parse
-from xcom_probe.static.rules import BY_ID, RULE_OF, Problem, problems
-from xcom_probe.static.tasks import CLASS, OPERATOR, SENSOR, Task, discover
+from xcom_static.audit.effects import DRIFTS, FAILS, NONE, Target, effect
+from xcom_static.audit.in_code import Found, found_in
+from xcom_static.audit.rules import BY_ID, RULE_OF, Problem, problems
+from xcom_static.flow import operators
+from xcom_static.flow.reader import RETURN, Flow, Produced
+from xcom_static.flow.values import CONFIDENCE, Value, Values, only
+from xcom_static.source.files import Source
+from xcom_static.source.modules import CallSite, Module, parse
+from xcom_static.source.tasks import CLASS, OPERATOR, SENSOR, Task, discover
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # A file without any of them names nothing of Airflow's and pushes nothing: it is not parsed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any, NamedTuple
 
-from xcom_probe.static.modules import (
+from xcom_static.source.modules import (
     DAG_CLASSES,
     DAG_DECORATORS,
     GROUP_DECORATORS,

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from xcom_probe.static import engine
-from xcom_probe.static.effects import Target
-from xcom_probe.static.files import Source
-from xcom_probe.static.rules import RULES
-from xcom_probe.static.target import target
+from xcom_static.audit import engine
+from xcom_static.audit.effects import Target
+from xcom_static.audit.rules import RULES
+from xcom_static.audit.target import target
+from xcom_static.source.files import Source
 
 SNIPPETS = sorted((Path(__file__).parent / "snippets").glob("*.py"))
 _EXPECTED = re.compile(r"# (XCA\d{3} .*)$")

@@ -12,12 +12,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Callable
 
-from xcom_probe.static.kinds import LOW, MEDIUM, UNKNOWN, Values, made, only
-from xcom_probe.static.modules import argument, is_false, is_true
+from xcom_static.flow.values import LOW, MEDIUM, UNKNOWN, Values, made, only
+from xcom_static.source.modules import argument, is_false, is_true
 
 if TYPE_CHECKING:
-    from xcom_probe.static.flow import Flow
-    from xcom_probe.static.tasks import Task
+    from xcom_static.flow.reader import Flow
+    from xcom_static.source.tasks import Task
 
 # The first word of statements that give rows, as far as one can tell from the word.
 _QUERIES = frozenset({"select", "with", "show", "values", "describe", "table", "explain"})

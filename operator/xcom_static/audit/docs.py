@@ -1,17 +1,16 @@
-"""The table of rules in docs/audit.md: `python -m xcom_rollout.cli.audit_rules` writes it anew."""
+"""The table of rules in docs/audit.md: `python -m xcom_static.audit.docs` writes it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Callable, Final
 
-from xcom_probe.static.effects import NONE, Effect, Target, effect
-from xcom_probe.static.rules import RULES, measured_as
+from xcom_static.audit.effects import NONE, Effect, Target, effect
+from xcom_static.audit.rules import RULES, measured_as
 
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "audit.md"
-_BEGIN: Final = "<!-- rules: written by python -m xcom_rollout.cli.audit_rules -->"
+_BEGIN: Final = "<!-- rules: written by python -m xcom_static.audit.docs -->"
 _IN_WORDS: Final = {
     "XCA022": ("offloads it", "keeps it"),
     "XCA024": ("is not what is delivered, nor taken back by a kill", "the same"),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from xcom_probe.model import UsageError
-from xcom_probe.static.files import GLOB, REGEXP, sources
+from xcom_static.errors import InvalidArgumentError
+from xcom_static.source.files import GLOB, REGEXP, sources
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -35,7 +35,7 @@ def test_one_file_can_be_given(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nowhere"):
+    with pytest.raises(InvalidArgumentError, match="nowhere"):
         names(tmp_path / "nowhere", GLOB)
 
 
@@ -43,7 +43,7 @@ def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
 def test_a_folder_without_a_file_to_look_at_is_no_clean_one(tmp_path: Path, lines: str) -> None:
     tree(tmp_path, "notes.txt", *(["left_out.py"] if lines else []))
     (tmp_path / ".airflowignore").write_text(lines)
-    with pytest.raises(UsageError, match="holds no Python file"):
+    with pytest.raises(InvalidArgumentError, match="holds no Python file"):
         names(tmp_path, GLOB)
 
 
@@ -82,7 +82,7 @@ def test_an_ignore_file_in_a_folder_counts_below_it_only(tmp_path: Path) -> None
 def test_an_ignore_file_is_never_read_by_a_guess(tmp_path: Path) -> None:
     tree(tmp_path, "a.py")
     (tmp_path / ".airflowignore").write_text("b.py\n")
-    with pytest.raises(UsageError, match="--ignore-syntax"):
+    with pytest.raises(InvalidArgumentError, match="--ignore-syntax"):
         names(tmp_path, None)
 
 

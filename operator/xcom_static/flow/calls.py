@@ -9,8 +9,8 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Callable
 
-from xcom_probe.static import knowledge
-from xcom_probe.static.kinds import (
+from xcom_static.flow import signatures
+from xcom_static.flow.values import (
     HIGH,
     LOW,
     MEDIUM,
@@ -24,10 +24,10 @@ from xcom_probe.static.kinds import (
     shape,
     union,
 )
-from xcom_probe.static.modules import argument, is_true
+from xcom_static.source.modules import argument, is_true
 
 if TYPE_CHECKING:
-    from xcom_probe.static.flow import Flow, Frame
+    from xcom_static.flow.reader import Flow, Frame
 
 _WHOLE_FILE = "the content of a file"
 _WHOLE_TABLE = "the rows of a table"
@@ -71,7 +71,7 @@ def _imported(flow: Flow, node: ast.Call, dotted: str, frame: Frame) -> Values:
     if dotted.endswith(".XCom.set"):
         _pushed(flow, node, argument(node, "key", 0), argument(node, "value", 1), frame)
         return UNKNOWN
-    spec = knowledge.CALLS.get(dotted)
+    spec = signatures.CALLS.get(dotted)
     what = f"{dotted}()"
     if spec == "connection" and _other_rows(node):
         return UNKNOWN
@@ -81,7 +81,7 @@ def _imported(flow: Flow, node: ast.Call, dotted: str, frame: Frame) -> Values:
     last = rest.rpartition(".")[2]
     if last.endswith("Hook") or last == "get_hook":
         return made(only("hook"), node, what)
-    if top in knowledge.MODEL_PACKAGES and last[:1].isupper():
+    if top in signatures.MODEL_PACKAGES and last[:1].isupper():
         return made(only("model"), node, what)
     if last.endswith("Client") and last[:1].isupper() and top != "airflow":
         return made(only("client", MEDIUM), node, what)
@@ -254,7 +254,7 @@ def _builtin(flow: Flow, node: ast.Call, name: str, frame: Frame) -> Values:
         return made(only("class"), node, "type()")
     if name == "next":
         return at_most(elements(given), MEDIUM)
-    spec = knowledge.BUILTINS.get(name)
+    spec = signatures.BUILTINS.get(name)
     return made(shape(spec), node, f"{name}()") if spec is not None else UNKNOWN
 
 
@@ -350,8 +350,8 @@ def _method(flow: Flow, node: ast.Call, function: ast.Attribute, frame: Frame) -
         return UNKNOWN
     if not held and name == "join" and isinstance(function.value, ast.Constant):
         return only("str")
-    if not held and name in knowledge.METHODS_OF_ANY:
-        return made(only(knowledge.METHODS_OF_ANY[name], MEDIUM), node, f".{name}()")
+    if not held and name in signatures.METHODS_OF_ANY:
+        return made(only(signatures.METHODS_OF_ANY[name], MEDIUM), node, f".{name}()")
     return union(*(_method_of(flow, node, name, value, frame) for value in held))
 
 
@@ -367,23 +367,23 @@ def _method_of(flow: Flow, node: ast.Call, name: str, value: Value, frame: Frame
             return made(only("json-str"), node, what, value.sure)
     if value.kind == "context" and name == "get" and node.args:
         given = flow.value(node.args[0], frame)
-        named = knowledge.CONTEXT.get((given[0].text or "") if given else "", "")
+        named = signatures.CONTEXT.get((given[0].text or "") if given else "", "")
         return made(shape(named), node, "the task's context", MEDIUM) if named else UNKNOWN
     # `cursor(DictCursor)`, `get_conn(cursor_factory=...)`
     if (name == "cursor" and node.args) or (name in ("cursor", "get_conn") and _other_rows(node)):
         return UNKNOWN
-    spec = knowledge.METHODS.get(value.kind, {}).get(name)
+    spec = signatures.METHODS.get(value.kind, {}).get(name)
     return made(shape(spec), node, what, value.sure) if spec else UNKNOWN
 
 
 def _other_rows(node: ast.Call) -> bool:
-    return any(keyword.arg in knowledge.ROW_ARGUMENTS for keyword in node.keywords)
+    return any(keyword.arg in signatures.ROW_ARGUMENTS for keyword in node.keywords)
 
 
 def _pushed(
     flow: Flow, node: ast.Call, key: ast.AST | None, value: ast.AST | None, frame: Frame
 ) -> None:
-    from xcom_probe.static.flow import Produced
+    from xcom_static.flow.reader import Produced
 
     if value is not None:
         text = flow.module.text(key, frame.scope)

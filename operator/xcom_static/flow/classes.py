@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from xcom_probe.static.kinds import UNKNOWN, Values, only
-from xcom_probe.static.modules import Module, Scope
-from xcom_probe.static.tasks import method
+from xcom_static.flow.values import UNKNOWN, Values, only
+from xcom_static.source.modules import Module, Scope
+from xcom_static.source.tasks import method
 
 _DATACLASSES = frozenset({"dataclasses.dataclass", "pydantic.dataclasses.dataclass"})
 _ATTRS = frozenset(

@@ -10,9 +10,8 @@ import ast
 import re
 from typing import Any, Iterator, NamedTuple
 
-from xcom_probe import options
-from xcom_probe.static.kinds import HIGH, LOW, MEDIUM
-from xcom_probe.static.modules import Module, argument, single, subscript
+from xcom_static.flow.values import HIGH, LOW, MEDIUM
+from xcom_static.source.modules import Module, argument, single, subscript
 
 OPTION = "backend-option"
 CLASS = "xcom-class"
@@ -20,8 +19,22 @@ ENV_FILE = "env-file"
 POD = "pod-override"
 HOOK = "pod-mutation-hook"
 
-_VARIABLES = {options.env_name(*option): option for option in options.OPTIONS}
-_WITHIN = re.compile(r"(?<!\w)({})=".format("|".join(sorted(_VARIABLES))))
+# The options that the operator delivers, by section and name, and the variables that set them.
+OPTIONS = frozenset(
+    {
+        *(("core", "xcom_backend"), ("common.io", "xcom_objectstorage_path")),
+        *(("common.io", "xcom_objectstorage_threshold"),),
+        *(("common.io", "xcom_objectstorage_compression"),),
+    }
+)
+VARIABLES = frozenset(
+    {
+        *("AIRFLOW__CORE__XCOM_BACKEND", "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH"),
+        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD",
+        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION",
+    }
+)
+_WITHIN = re.compile(r"(?<!\w)({})=".format("|".join(sorted(VARIABLES))))
 # Without one of these words a file holds nothing of this kind.
 _WORDS = (
     *(b"AIRFLOW__CORE__XCOM", b"AIRFLOW__COMMON_IO__XCOM", b"xcom_backend", b"xcom_objectstorage"),
@@ -101,7 +114,7 @@ class _Looker(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         if not isinstance(node.value, str):
             return
-        if node.value in _VARIABLES:
+        if node.value in VARIABLES:
             self._option(node, node.value, self._sure)
         else:
             for name in _WITHIN.findall(node.value):
@@ -130,7 +143,7 @@ class _Looker(ast.NodeVisitor):
         index = subscript(node)
         if self._dotted(node.value) == "os.environ":
             name = self._text(index)
-            if name in _VARIABLES and not isinstance(node.ctx, ast.Load):
+            if name in VARIABLES and not isinstance(node.ctx, ast.Load):
                 self._option(node, str(name), HIGH)
             if name is not None:
                 return
@@ -149,7 +162,7 @@ class _Looker(ast.NodeVisitor):
             return
         if last in _CONF_METHODS and len(node.args) > 1:
             option = (self._text(node.args[0]) or "", self._text(node.args[1]) or "")
-            if option in options.OPTIONS:
+            if option in OPTIONS:
                 airflows = called.startswith("airflow.")
                 where = f"[{option[0]}] {option[1]}"
                 self._option(node, where, HIGH if airflows else MEDIUM)
@@ -162,7 +175,7 @@ class _Looker(ast.NodeVisitor):
         sets = called in _SET_CALLS or last in _SET_METHODS
         outer, self._sure = self._sure, HIGH if sets else self._sure
         for keyword in node.keywords:
-            if keyword.arg in _VARIABLES:
+            if keyword.arg in VARIABLES:
                 self._option(keyword.value, str(keyword.arg), self._sure)
             if keyword.arg == _EXECUTOR_CONFIG:
                 self._pod(keyword.value)

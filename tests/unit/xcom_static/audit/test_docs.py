@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from xcom_probe.static.rules import RULES
-from xcom_rollout.cli import audit_rules
+from xcom_static.audit import docs
+from xcom_static.audit.rules import RULES
 
 PAGE = Path(__file__).parents[4] / "docs" / "audit.md"
 
 
 def test_the_table_of_rules_is_up_to_date() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert audit_rules.PAGE == PAGE
-    assert audit_rules.written(text) == text, "run: python -m xcom_rollout.cli.audit_rules"
+    assert docs.PAGE == PAGE
+    assert docs.written(text) == text, "run: python -m xcom_static.audit.docs"
 
 
 def test_ids_are_one_for_each_rule_and_in_order() -> None:
@@ -25,7 +25,7 @@ def test_ids_are_one_for_each_rule_and_in_order() -> None:
 
 
 def test_the_number_of_snippets_is_what_the_page_says() -> None:
-    snippets = list((Path(__file__).parent / "snippets").glob("*.py"))
+    snippets = list((Path(__file__).parents[1] / "snippets").glob("*.py"))
     match = re.search(r"\((\d+) files, each line says", PAGE.read_text(encoding="utf-8"))
     assert match is not None
     assert int(match[1]) == len(snippets)

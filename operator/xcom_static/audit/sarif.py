@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any, Iterable
 from urllib.parse import quote
 
-from xcom_probe import __version__
-from xcom_probe.static.effects import DRIFTS, FAILS
-from xcom_probe.static.engine import Finding, Result
-from xcom_probe.static.rules import ABOUT_CODE, RULES, Rule
-from xcom_probe.static.text import subject
+from xcom_static.audit.effects import DRIFTS, FAILS
+from xcom_static.audit.engine import Finding, Result
+from xcom_static.audit.rules import ABOUT_CODE, RULES, Rule
+from xcom_static.audit.text import subject
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _ABOUT = "docs/audit.md"
 _INDEX = {rule.id: index for index, rule in enumerate(RULES)}
 
 
-def sarif(result: Result) -> dict[str, Any]:
-    """The document of an audit. File names are relative to the folder that was looked at."""
+def sarif(result: Result, version: str) -> dict[str, Any]:
+    """The document of an audit by `version` of this tool; file names are relative to the folder."""
     rules = [
         {
             "id": rule.id,
@@ -29,7 +28,7 @@ def sarif(result: Result) -> dict[str, Any]:
     ]
     unreadable = [(item.file, item.why) for item in result.unreadable]
     found = [_result(finding) for finding in result.findings]
-    return document("xbr audit", __version__, rules, found, unreadable)
+    return document("xbr audit", version, rules, found, unreadable)
 
 
 def _short(rule: Rule) -> str:

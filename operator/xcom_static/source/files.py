@@ -12,7 +12,7 @@ import warnings
 import zipfile
 from typing import Any, Iterator, NamedTuple, Pattern
 
-from xcom_probe.model import CannotLook, UsageError
+from xcom_static.errors import InvalidArgumentError, NoFilesError, UnavailableError
 
 IGNORE_FILE = ".airflowignore"
 GLOB = "glob"
@@ -20,10 +20,6 @@ REGEXP = "regexp"
 SYNTAXES = (GLOB, REGEXP)
 
 _COMMENT = re.compile(r"\s*#.*")
-
-
-class NoFiles(UsageError):
-    """The folder is not there, or holds no file that Airflow would look at."""
 
 
 class Source(NamedTuple):
@@ -52,15 +48,15 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
         syntax: how `.airflowignore` is written; None refuses to guess where there is one.
 
     Raises:
-        NoFiles: the folder is not there or holds none of them.
-        UsageError: `syntax` is needed.
-        CannotLook: a pattern language is missing here.
+        NoFilesError: the folder is not there or holds none of them.
+        InvalidArgumentError: `syntax` is needed.
+        UnavailableError: a pattern language is missing here.
     """
     if os.path.isfile(folder):
         yield from _file(folder, os.path.basename(folder))
         return
     if not os.path.isdir(folder):
-        raise NoFiles(f"the DAG folder {folder!r} is not there; give a folder or a file")
+        raise NoFilesError(f"the DAG folder {folder!r} is not there; give a folder or a file")
     seen: set[str] = set()
     empty = True
     for source in _folder(folder, folder, syntax, [], seen):
@@ -68,7 +64,7 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
         yield source
     if empty:
         # Nothing to complain of would look like nothing wrong.
-        raise NoFiles(
+        raise NoFilesError(
             f"the DAG folder {folder!r} holds no Python file that Airflow would look at; give the "
             "folder that the DAGs are synced to"
         )
@@ -124,7 +120,7 @@ def _archive(path: str, name: str) -> Iterator[Source]:
 def _rules(root: str, folder: str, syntax: str | None) -> list[_Rule]:
     path = os.path.join(folder, IGNORE_FILE)
     if syntax is None:
-        raise UsageError(
+        raise InvalidArgumentError(
             f"{path} can be read in two ways: say --ignore-syntax glob (Airflow 3) or regexp "
             "(Airflow 2, unless it is configured), or the version of Airflow"
         )
@@ -153,7 +149,7 @@ def _glob(line: str, root: str, folder: str) -> _Rule | None:
     try:
         import pathspec
     except ImportError as problem:
-        raise CannotLook(
+        raise UnavailableError(
             f"{IGNORE_FILE} is in glob syntax, and the package pathspec is not installed"
         ) from problem
     with warnings.catch_warnings():

@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 from typing import Any, Callable, Dict, NamedTuple
 
-from xcom_probe.static import calls, classes, knowledge
-from xcom_probe.static.kinds import (
+from xcom_static.flow import calls, classes, signatures
+from xcom_static.flow.values import (
     LOW,
     MEDIUM,
     UNKNOWN,
@@ -24,8 +24,8 @@ from xcom_probe.static.kinds import (
     shape,
     union,
 )
-from xcom_probe.static.modules import Module, Scope, single, subscript
-from xcom_probe.static.tasks import method
+from xcom_static.source.modules import Module, Scope, single, subscript
+from xcom_static.source.tasks import method
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEEPEST = 12
@@ -151,7 +151,7 @@ class Flow:
         for parameter in [*getattr(given, "posonlyargs", []), *given.args, *given.kwonlyargs]:
             name = parameter.arg
             if name in _UNMISTAKABLE:
-                frame.env[name] = shape(knowledge.CONTEXT[name])
+                frame.env[name] = shape(signatures.CONTEXT[name])
             elif name in _CONTEXTS:
                 frame.env[name] = only("context")
             else:
@@ -176,10 +176,10 @@ class Flow:
                 self._annotated(node.right, scope, sure, depth + 1),
             )
         dotted = self.module.dotted(node, scope)
-        if dotted in knowledge.ANNOTATIONS:
+        if dotted in signatures.ANNOTATIONS:
             what = f"annotated as {dotted}"
-            return made(only(knowledge.ANNOTATIONS[dotted]), node, what, sure)
-        builtin = isinstance(node, ast.Name) and node.id in knowledge.ANNOTATION_BUILTINS
+            return made(only(signatures.ANNOTATIONS[dotted]), node, what, sure)
+        builtin = isinstance(node, ast.Name) and node.id in signatures.ANNOTATION_BUILTINS
         if isinstance(node, ast.Name) and builtin and dotted is None:
             return made(only(node.id), node, f"annotated as {node.id}", sure)
         if isinstance(node, ast.Subscript):
@@ -201,8 +201,8 @@ class Flow:
             return only(kind, sure, what="annotated", items=values[0])
         if last in ("generator", "iterator"):
             return made(only(last), node, f"annotated as {name}", sure)
-        if name in knowledge.ANNOTATIONS:
-            return made(only(knowledge.ANNOTATIONS[name]), node, f"annotated as {name}", sure)
+        if name in signatures.ANNOTATIONS:
+            return made(only(signatures.ANNOTATIONS[name]), node, f"annotated as {name}", sure)
         if last == "tuple":
             return only("tuple", sure, what="annotated", items=union(*values))
         return UNKNOWN
@@ -368,8 +368,8 @@ class Flow:
                 return only("class", ref=level.classes[name], what=name)
             if name in level.imports:
                 dotted = level.imports[name]
-                if dotted in knowledge.CONSTANTS:
-                    return made(shape(knowledge.CONSTANTS[dotted]), level.node, dotted)
+                if dotted in signatures.CONSTANTS:
+                    return made(shape(signatures.CONSTANTS[dotted]), level.node, dotted)
                 return UNKNOWN
             if name in level.values:
                 if level is frame.scope:
@@ -391,7 +391,7 @@ class Flow:
     def _attribute(self, node: Any, frame: Frame) -> Values:
         dotted = self._imported(node, frame)
         if dotted is not None:
-            spec = knowledge.CONSTANTS.get(dotted)
+            spec = signatures.CONSTANTS.get(dotted)
             return made(shape(spec), node, dotted) if spec else UNKNOWN
         found: list[Values] = []
         for value in self.value(node.value, frame):
@@ -402,7 +402,7 @@ class Flow:
                 ]:
                     found.append(made(only("enum"), node, f"{value.what}.{node.attr}"))
                 continue
-            spec = knowledge.ATTRIBUTES.get(value.kind, {}).get(node.attr)
+            spec = signatures.ATTRIBUTES.get(value.kind, {}).get(node.attr)
             if spec:
                 found.append(
                     made(shape(spec), node, f".{node.attr} of {_named(value)}", value.sure)
@@ -458,7 +458,7 @@ class Flow:
 
     def _item(self, value: Value, index: ast.expr, key: Any, node: Any, frame: Frame) -> Values:
         if value.kind == "context":
-            spec = knowledge.CONTEXT.get(key, "") if isinstance(key, str) else ""
+            spec = signatures.CONTEXT.get(key, "") if isinstance(key, str) else ""
             return made(shape(spec), node, f'context["{key}"]', MEDIUM) if spec else UNKNOWN
         if value.kind == "dict":
             known = dict(value.fields)
