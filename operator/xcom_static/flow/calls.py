@@ -1,6 +1,6 @@
 """What a call gives: of a function of the same file, of a well-known one, of a method.
 
-The tables are in `knowledge`; here is what depends on the arguments.
+The tables are in `signatures`; here is what depends on the arguments.
 """
 
 from __future__ import annotations
