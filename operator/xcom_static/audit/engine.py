@@ -10,7 +10,8 @@ from xcom_static.audit.effects import DRIFTS, FAILS, NONE, Target, effect
 from xcom_static.audit.in_code import Found, found_in
 from xcom_static.audit.rules import BY_ID, RULE_OF, Problem, problems
 from xcom_static.flow import operators
-from xcom_static.flow.reader import RETURN, Flow, Produced
+from xcom_static.flow.frame import RETURN, Produced
+from xcom_static.flow.reader import Flow
 from xcom_static.flow.values import CONFIDENCE, Value, Values, only
 from xcom_static.source.files import Source
 from xcom_static.source.modules import CallSite, Module, parse

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Iterator, NamedTuple
 
 from xcom_static.audit.effects import NONE, OFFLOADS, Effect, Target, effect
-from xcom_static.flow.operators import is_json
+from xcom_static.flow.texts import is_json
 from xcom_static.flow.values import HIGH, MEDIUM, Value
 
 _BY_REFERENCE = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from xcom_static.flow.frame import Frame
 from xcom_static.flow.values import UNKNOWN, Values, only
 from xcom_static.source.modules import Module, Scope
 from xcom_static.source.tasks import method
@@ -36,7 +37,12 @@ _BUILTIN_BASES = {
 _OWN = "serialize"
 
 
-def instance(module: Module, node: ast.ClassDef, scope: Scope, depth: int = 0) -> Values:
+def instance_of(node: ast.ClassDef, frame: Frame) -> Values:
+    """What a call of a class of this file gives."""
+    return _instance(frame.module, node, frame.module.scopes[node].parent or frame.scope)
+
+
+def _instance(module: Module, node: ast.ClassDef, scope: Scope, depth: int = 0) -> Values:
     """The kind of the class's instances; nothing where a base is not known."""
     if depth > 8 or method(node, _OWN) is not None:
         return UNKNOWN
@@ -60,7 +66,7 @@ def instance(module: Module, node: ast.ClassDef, scope: Scope, depth: int = 0) -
         if dotted is not None and dotted.endswith("Hook"):
             return only("hook", ref=node)
         if isinstance(local, ast.ClassDef) and local is not node:
-            found = instance(module, local, module.scopes[local].parent or scope, depth + 1)
+            found = _instance(module, local, module.scopes[local].parent or scope, depth + 1)
         elif isinstance(base, ast.Name) and dotted is None and base.id in _BUILTIN_BASES:
             found = only(_BUILTIN_BASES[base.id], ref=node)
         else:

@@ -8,16 +8,14 @@ most return None, an ID or a dict of strings and numbers.
 from __future__ import annotations
 
 import ast
-import json
 import re
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
+from xcom_static.flow.frame import Reader
+from xcom_static.flow.texts import is_json
 from xcom_static.flow.values import LOW, MEDIUM, UNKNOWN, Values, made, only
 from xcom_static.source.modules import argument, is_false, is_true
-
-if TYPE_CHECKING:
-    from xcom_static.flow.reader import Flow
-    from xcom_static.source.tasks import Task
+from xcom_static.source.tasks import Task
 
 # The first word of statements that give rows, as far as one can tell from the word.
 _QUERIES = frozenset({"select", "with", "show", "values", "describe", "table", "explain"})
@@ -36,7 +34,7 @@ _SQL_OPERATORS = frozenset(
 )
 
 
-def returned(task: Task, flow: Flow) -> Values:
+def returned(task: Task, flow: Reader) -> Values:
     """What an instance of an imported operator returns from `execute`."""
     name = task.operator.rpartition(".")[2]
     if task.call is None:
@@ -47,7 +45,7 @@ def returned(task: Task, flow: Flow) -> Values:
     return UNKNOWN if known is None else known(task, flow)
 
 
-def _sql(task: Task, flow: Flow) -> Values:
+def _sql(task: Task, flow: Reader) -> Values:
     """Rows are tuples. A statement that gives none, or that cannot be read here, is unknown."""
     assert task.call is not None  # noqa: S101 - checked by the only caller
     if argument(task.call, "handler") is not None:
@@ -63,7 +61,7 @@ def _sql(task: Task, flow: Flow) -> Values:
     return made(rows, task.call, f"the rows of {_short(task)}", MEDIUM)
 
 
-def _http(task: Task, flow: Flow) -> Values:
+def _http(task: Task, flow: Reader) -> Values:
     """The text of the response, which most servers make JSON; or what the filter makes of it."""
     assert task.call is not None  # noqa: S101
     given = argument(task.call, "response_filter")
@@ -80,7 +78,7 @@ def _http(task: Task, flow: Flow) -> Values:
     return flow.outcome(function, task.scope).values()
 
 
-def _bash(task: Task, flow: Flow) -> Values:
+def _bash(task: Task, flow: Reader) -> Values:
     """The last line printed: JSON where the command ends with the echo of such a word."""
     assert task.call is not None  # noqa: S101
     text = flow.module.text(argument(task.call, "bash_command", 0), task.scope)
@@ -105,18 +103,18 @@ def _bash(task: Task, flow: Flow) -> Values:
     )
 
 
-def _payload(task: Task, flow: Flow) -> Values:
+def _payload(task: Task, flow: Reader) -> Values:
     del flow
     return made(only("json-str"), task.call or task.node, "the function's payload", MEDIUM)
 
 
-def _s3_read(task: Task, flow: Flow) -> Values:
+def _s3_read(task: Task, flow: Reader) -> Values:
     del flow
     values = only("str", big="the content of an object")
     return made(values, task.call or task.node, "the object's text", MEDIUM)
 
 
-def _bigquery_rows(task: Task, flow: Flow) -> Values:
+def _bigquery_rows(task: Task, flow: Reader) -> Values:
     """Lists of tuples, in spite of the documentation: `Row.values()` is one."""
     del flow
     assert task.call is not None  # noqa: S101
@@ -126,13 +124,13 @@ def _bigquery_rows(task: Task, flow: Flow) -> Values:
     return made(rows, task.call, "the rows of BigQueryGetDataOperator", MEDIUM)
 
 
-def _ssh(task: Task, flow: Flow) -> Values:
+def _ssh(task: Task, flow: Reader) -> Values:
     """base64 text, or with XCom pickling bytes. Neither is JSON."""
     del task, flow
     return UNKNOWN
 
 
-def _docker(task: Task, flow: Flow) -> Values:
+def _docker(task: Task, flow: Reader) -> Values:
     del flow
     assert task.call is not None  # noqa: S101
     if not is_true(argument(task.call, "xcom_all")) or is_false(
@@ -142,12 +140,12 @@ def _docker(task: Task, flow: Flow) -> Values:
     return made(only("list", big="a container's log"), task.call, "all lines of the log", LOW)
 
 
-def _json(task: Task, flow: Flow) -> Values:
+def _json(task: Task, flow: Reader) -> Values:
     del flow
     return made(only("json-str"), task.call or task.node, f"{_short(task)} returns json.dumps()")
 
 
-def _analytics(task: Task, flow: Flow) -> Values:
+def _analytics(task: Task, flow: Reader) -> Values:
     assert task.call is not None  # noqa: S101
     form = flow.module.text(argument(task.call, "result_output_format"), task.scope)
     return _json(task, flow) if form == "json" else UNKNOWN
@@ -162,7 +160,7 @@ _RDS = (
     *("RdsStartDbOperator", "RdsStopDbOperator"),
 )
 
-_KNOWN: dict[str, Callable[[Task, Flow], Values]] = {
+_KNOWN: dict[str, Callable[[Task, Reader], Values]] = {
     "HttpOperator": _http,
     "SimpleHttpOperator": _http,
     "BashOperator": _bash,
@@ -174,21 +172,6 @@ _KNOWN: dict[str, Callable[[Task, Flow], Values]] = {
     "AnalyticsOperator": _analytics,
     **dict.fromkeys(_RDS, _json),
 }
-
-
-def is_json(text: str) -> bool:
-    """Whether a string decodes as JSON, and so to something else than itself."""
-    if not text[:1].strip() or text[0] not in '{["-0123456789tfnNI':
-        # A sign, digit, bracket, quote, or the first letter of true, false, null, NaN, Infinity;
-        # white space may stand before it.
-        text = text.strip()
-        if not text or text[0] not in '{["-0123456789tfnNI':
-            return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _short(task: Task) -> str:

@@ -43,6 +43,11 @@ class Value(NamedTuple):
     line: int = 0
     big: str = ""
 
+    @property
+    def description(self) -> str:
+        """How it was made, else what it is."""
+        return self.what or self.kind
+
 
 # Alternatives; none at all: nothing is known.
 Values = Tuple[Value, ...]
