@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Callable, ClassVar, Iterator, NamedTuple
 
 from xcom_static.flow.values import HIGH, LOW, MEDIUM
-from xcom_static.source.modules import Module, argument, single, subscript
+from xcom_static.source.modules import LEAVES, Module, argument, single, subscript
 
 OPTION = "backend-option"
 CLASS = "xcom-class"
@@ -38,8 +38,10 @@ _WITHIN = re.compile(r"(?<!\w)({})=".format("|".join(sorted(VARIABLES))))
 # Without one of these words a file holds nothing of this kind.
 _WORDS = (
     *(b"AIRFLOW__CORE__XCOM", b"AIRFLOW__COMMON_IO__XCOM", b"xcom_backend", b"xcom_objectstorage"),
-    *(b"XCom", b"load_dotenv", b"executor_config", b"pod_override", b"pod_mutation_hook"),
+    *(b"load_dotenv", b"executor_config", b"pod_override", b"pod_mutation_hook"),
 )
+# The class of XCom's as an attribute, or a text: as a word it stands in every docstring on XCom.
+_CLASS_NAMED = re.compile(rb"\.[\s\\]*(Base)?XCom\b|[\"'](Base)?XCom[\"']")
 _READ_CALLS = frozenset({"os.getenv", "os.environ.get", "os.environ.__contains__"})
 _SET_CALLS = frozenset(
     {
@@ -82,7 +84,7 @@ class Found(NamedTuple):
 
 def found_in(module: Module, source: bytes) -> list[Found]:
     """What of this kind a parsed file holds, each place once, in no order."""
-    if not any(word in source for word in _WORDS):
+    if not any(word in source for word in _WORDS) and not _names_the_class(module, source):
         return []
     looker = _Looker(module)
     looker.visit(module.tree)
@@ -94,7 +96,22 @@ def found_in(module: Module, source: bytes) -> list[Found]:
     return list(places.values())
 
 
-class _Looker(ast.NodeVisitor):
+def _names_the_class(module: Module, source: bytes) -> bool:
+    """Whether code (and not only what is said of it) may get at the class of XCom's."""
+    if b"XCom" not in source:
+        return False
+    if _CLASS_NAMED.search(source):
+        return True
+    scopes = module.scopes.values()
+    imported = (path for scope in scopes for path in scope.imports.values())
+    return any(scope.stars for scope in scopes) or any(
+        not _CLASSES.isdisjoint(path.split(".")) for path in imported
+    )
+
+
+class _Looker:
+    """Goes through a tree as `ast.NodeVisitor` does, in a third of its time."""
+
     def __init__(self, module: Module) -> None:
         self.found: list[Found] = []
         self._module = module
@@ -102,16 +119,32 @@ class _Looker(ast.NodeVisitor):
         self._sure = MEDIUM
 
     def visit(self, node: ast.AST) -> None:
-        outer, self._scope = self._scope, self._module.scopes.get(node, self._scope)
-        super().visit(node)
+        visitor = self._VISITORS.get(node.__class__)
+        if visitor is not None:
+            visitor(self, node)
+        elif node.__class__ not in LEAVES:
+            self._children(node)
+
+    def _children(self, node: ast.AST) -> None:
+        for child in node.__dict__.values():
+            if child.__class__ is list:
+                for item in child:
+                    if isinstance(item, ast.AST):
+                        self.visit(item)
+            elif isinstance(child, ast.AST):
+                self.visit(child)
+
+    def _scoped(self, node: ast.AST) -> None:
+        outer, self._scope = self._scope, self._module.scopes[node]
+        self._children(node)
         self._scope = outer
 
-    def visit_Expr(self, node: ast.Expr) -> None:
+    def _expr(self, node: ast.Expr) -> None:
         # A text on its own is a docstring.
         if not isinstance(node.value, ast.Constant):
             self.visit(node.value)
 
-    def visit_Constant(self, node: ast.Constant) -> None:
+    def _constant(self, node: ast.Constant) -> None:
         if not isinstance(node.value, str):
             return
         if node.value in VARIABLES:
@@ -120,12 +153,12 @@ class _Looker(ast.NodeVisitor):
             for name in _WITHIN.findall(node.value):
                 self._option(node, name, LOW)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+    def _function(self, node: ast.FunctionDef) -> None:
         if node.name == "pod_mutation_hook":
             self.found.append(Found(HOOK, node, LOW, "pod_mutation_hook"))
-        self.generic_visit(node)
+        self._scoped(node)
 
-    def visit_Assign(self, node: ast.Assign) -> None:
+    def _assign(self, node: ast.Assign) -> None:
         named = all(isinstance(target, ast.Name) for target in node.targets)
         for target in node.targets:
             self._assigned(target)
@@ -134,12 +167,12 @@ class _Looker(ast.NodeVisitor):
         # A name for a variable's name: what is done with it counts.
         self._visit_as(LOW if named and isinstance(node.value, ast.Constant) else None, node.value)
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+    def _augmented(self, node: ast.AugAssign) -> None:
         self._assigned(node.target)
         whole = self._dotted(node.target) == "os.environ"
         self._visit_as(HIGH if whole else None, node.value)
 
-    def visit_Subscript(self, node: ast.Subscript) -> None:
+    def _subscript(self, node: ast.Subscript) -> None:
         index = subscript(node)
         if self._dotted(node.value) == "os.environ":
             name = self._text(index)
@@ -147,13 +180,13 @@ class _Looker(ast.NodeVisitor):
                 self._option(node, str(name), HIGH)
             if name is not None:
                 return
-        self.generic_visit(node)
+        self._children(node)
 
-    def visit_Compare(self, node: ast.Compare) -> None:
+    def _compare(self, node: ast.Compare) -> None:
         if not any(self._dotted(item) == "os.environ" for item in node.comparators):
-            self.generic_visit(node)
+            self._children(node)
 
-    def visit_Call(self, node: ast.Call) -> None:
+    def _call(self, node: ast.Call) -> None:
         called = self._dotted(node.func) or ""
         last = _last_name(node.func)
         if called in _READ_CALLS:
@@ -179,17 +212,17 @@ class _Looker(ast.NodeVisitor):
                 self._option(keyword.value, str(keyword.arg), self._sure)
             if keyword.arg == _EXECUTOR_CONFIG:
                 self._pod(keyword.value)
-        self.generic_visit(node)
+        self._children(node)
         self._sure = outer
 
-    def visit_Dict(self, node: ast.Dict) -> None:
+    def _dict(self, node: ast.Dict) -> None:
         for key, value in zip(node.keys, node.values):
             name = key.value if isinstance(key, ast.Constant) else None
             if name == _EXECUTOR_CONFIG:
                 self._pod(value)
             elif name == _POD_OVERRIDE:
                 self._pod(node)
-        self.generic_visit(node)
+        self._children(node)
 
     def _visit_as(self, sure: int | None, node: ast.AST) -> None:
         outer, self._sure = self._sure, self._sure if sure is None else sure
@@ -261,6 +294,21 @@ class _Looker(ast.NodeVisitor):
 
     def _text(self, node: ast.AST | None) -> str | None:
         return self._module.text(node, self._scope)
+
+    # Of the class: bound methods would be a circle, which keeps the tree until it is collected.
+    _VISITORS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        ast.Expr: _expr,
+        ast.Constant: _constant,
+        ast.FunctionDef: _function,
+        ast.AsyncFunctionDef: _scoped,
+        ast.ClassDef: _scoped,
+        ast.Assign: _assign,
+        ast.AugAssign: _augmented,
+        ast.Subscript: _subscript,
+        ast.Compare: _compare,
+        ast.Call: _call,
+        ast.Dict: _dict,
+    }
 
 
 def _last_name(node: ast.expr) -> str:

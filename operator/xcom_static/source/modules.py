@@ -7,15 +7,15 @@ its use, as it may in a function.
 from __future__ import annotations
 
 import ast
-from typing import Any, Iterator, NamedTuple, Union
+from typing import Any, Callable, ClassVar, Iterator, NamedTuple, Union
 
 FunctionNode = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _WITH = (ast.With, ast.AsyncWith)
 # Aliases of aliases: more than that are a loop.
 _DEEPEST = 8
-# What holds no call, None (a key of `{**other}`) included.
-_LEAVES = frozenset(
+# What holds no other node, None (a key of `{**other}`) included.
+LEAVES = frozenset(
     {type(None), str, int, ast.Name, ast.Constant}.union(
         *(
             base.__subclasses__()
@@ -128,17 +128,23 @@ class Module:
 
     def dotted(self, node: ast.AST | None, scope: Scope) -> str | None:
         """The imported thing that an expression names: `numpy.zeros` for `np.zeros`."""
+        first = node
+        while isinstance(first, ast.Attribute):
+            first = first.value
+        if not isinstance(first, ast.Name):
+            return None
+        key = (scope, first.id)
+        if key not in self._names:
+            self._names[key] = _dotted(first, scope, 0)
+        found = self._names[key]
+        # Most names are not imported: the path is put together for those that are.
+        if found is None or node is first:
+            return found
         path = ""
         while isinstance(node, ast.Attribute):
             path = f".{node.attr}{path}"
             node = node.value
-        if not isinstance(node, ast.Name):
-            return None
-        key = (scope, node.id)
-        if key not in self._names:
-            self._names[key] = _dotted(node, scope, 0)
-        first = self._names[key]
-        return None if first is None else first + path
+        return found + path
 
     def definition(self, node: ast.AST | None, scope: Scope) -> ast.AST | None:
         """The function or class of this file that an expression names."""
@@ -243,7 +249,10 @@ def _definition(node: ast.AST | None, scope: Scope, depth: int) -> ast.AST | Non
 
 
 class _Reader:
-    """Goes through a tree once and fills the module."""
+    """Goes through a tree once and fills the module.
+
+    Dispatched by the class of a node: this is the hottest part of the audit, and of the linter.
+    """
 
     def __init__(self, module: Module) -> None:
         self._module = module
@@ -253,44 +262,55 @@ class _Reader:
             self._statement(statement, scope, place)
 
     def _statement(self, node: ast.stmt, scope: Scope, place: Place) -> None:
-        if isinstance(node, ast.Expr):
-            self._expression(node.value, scope, place)
-        elif isinstance(node, ast.Assign):
-            self._expression(node.value, scope, place)
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    scope.values.setdefault(target.id, []).append(node.value)
-                else:
-                    self._expression(target, scope, place)
-        elif isinstance(node, _FUNCTIONS):
-            self._function(node, scope, place)
-        elif isinstance(node, ast.ClassDef):
-            scope.classes[node.name] = node
-            self._module.classes.append(Definition(node, scope, place))
-            inner = Scope(node, scope)
-            self._module.scopes[node] = inner
-            for expression in node.decorator_list:
-                self._expression(expression, scope, place)
-            self.block(node.body, inner, place)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.asname:
-                    scope.imports[alias.asname] = alias.name
-                else:
-                    top = alias.name.partition(".")[0]
-                    scope.imports[top] = top
-        elif isinstance(node, ast.ImportFrom):
-            origin = "." * node.level + (node.module or "")
-            origin = _REEXPORTS.get(origin, origin)
-            for alias in node.names:
-                if alias.name == "*":
-                    scope.stars.append(origin)
-                else:
-                    scope.imports[alias.asname or alias.name] = f"{origin}.{alias.name}"
-        elif isinstance(node, _WITH):
-            self._with(node, scope, place)
+        read = self._STATEMENTS.get(node.__class__)
+        if read is not None:
+            read(self, node, scope, place)
         else:
-            self._other(node, scope, place)
+            # Branches, and whatever a newer Python adds: bodies and expressions by form.
+            self._children(node, scope, place)
+
+    def _expr(self, node: ast.Expr, scope: Scope, place: Place) -> None:
+        self._expression(node.value, scope, place)
+
+    def _assign(self, node: ast.Assign, scope: Scope, place: Place) -> None:
+        self._expression(node.value, scope, place)
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                scope.values.setdefault(target.id, []).append(node.value)
+            else:
+                self._expression(target, scope, place)
+
+    def _assign_one(self, node: Any, scope: Scope, place: Place) -> None:
+        """An assignment with an annotation, or with an operator."""
+        if isinstance(node.target, ast.Name) and node.value is not None:
+            scope.values.setdefault(node.target.id, []).append(node.value)
+        self._children(node, scope, place)
+
+    def _import(self, node: ast.Import, scope: Scope, _: Place) -> None:
+        for alias in node.names:
+            if alias.asname:
+                scope.imports[alias.asname] = alias.name
+            else:
+                top = alias.name.partition(".")[0]
+                scope.imports[top] = top
+
+    def _import_from(self, node: ast.ImportFrom, scope: Scope, _: Place) -> None:
+        origin = "." * node.level + (node.module or "")
+        origin = _REEXPORTS.get(origin, origin)
+        for alias in node.names:
+            if alias.name == "*":
+                scope.stars.append(origin)
+            else:
+                scope.imports[alias.asname or alias.name] = f"{origin}.{alias.name}"
+
+    def _class(self, node: ast.ClassDef, scope: Scope, place: Place) -> None:
+        scope.classes[node.name] = node
+        self._module.classes.append(Definition(node, scope, place))
+        inner = Scope(node, scope)
+        self._module.scopes[node] = inner
+        for expression in node.decorator_list:
+            self._expression(expression, scope, place)
+        self.block(node.body, inner, place)
 
     def _function(self, node: FunctionNode, scope: Scope, place: Place) -> None:
         scope.functions[node.name] = node
@@ -325,23 +345,22 @@ class _Reader:
                     place = place._replace(groups=(*place.groups, made))
         self.block(node.body, scope, place)
 
-    def _other(self, node: ast.AST, scope: Scope, place: Place) -> None:
-        """Loops, branches and whatever a newer Python adds: bodies and expressions by form."""
-        if isinstance(node, ast.AnnAssign):
-            if isinstance(node.target, ast.Name) and node.value is not None:
-                scope.values.setdefault(node.target.id, []).append(node.value)
-        elif isinstance(node, ast.AugAssign):
-            if isinstance(node.target, ast.Name):
-                scope.values.setdefault(node.target.id, []).append(node.value)
-        elif isinstance(node, (ast.For, ast.AsyncFor)):
-            self._rebound(node.target, scope)
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.stmt):
-                self._statement(child, scope, place)
-            elif isinstance(child, ast.expr):
-                self._expression(child, scope, place)
-            else:
-                self._other(child, scope, place)
+    def _for(self, node: Any, scope: Scope, place: Place) -> None:
+        self._rebound(node.target, scope)
+        self._children(node, scope, place)
+
+    def _children(self, node: ast.AST, scope: Scope, place: Place) -> None:
+        """What a node holds, in the order of the text."""
+        for child in node.__dict__.values():
+            for item in child if child.__class__ is list else (child,):
+                if isinstance(item, ast.stmt):
+                    self._statement(item, scope, place)
+                elif item.__class__ in LEAVES:
+                    continue
+                elif isinstance(item, ast.expr):
+                    self._expression(item, scope, place)
+                elif isinstance(item, ast.AST):
+                    self._children(item, scope, place)
 
     @staticmethod
     def _rebound(target: ast.expr, scope: Scope) -> None:
@@ -351,8 +370,11 @@ class _Reader:
                 scope.values.setdefault(child.id, []).extend([target, target])
 
     def _expression(self, root: ast.AST, scope: Scope, place: Place) -> None:
-        """Note the calls in an expression. The hottest loop of the audit, hence its form."""
-        calls, leaves = self._module.calls, _LEAVES
+        """Note the calls in an expression. The hottest loop of all, hence its form."""
+        leaves = LEAVES
+        if root.__class__ in leaves:
+            return
+        calls = self._module.calls
         todo = [root]
         while todo:
             node: Any = todo.pop()
@@ -373,6 +395,22 @@ class _Reader:
                         todo += child
                     elif isinstance(child, ast.AST):
                         todo.append(child)
+
+    _STATEMENTS: ClassVar[dict[type, Callable[[Any, Any, Scope, Place], None]]] = {
+        ast.Expr: _expr,
+        ast.Assign: _assign,
+        ast.AnnAssign: _assign_one,
+        ast.AugAssign: _assign_one,
+        ast.FunctionDef: _function,
+        ast.AsyncFunctionDef: _function,
+        ast.ClassDef: _class,
+        ast.Import: _import,
+        ast.ImportFrom: _import_from,
+        ast.With: _with,
+        ast.AsyncWith: _with,
+        ast.For: _for,
+        ast.AsyncFor: _for,
+    }
 
 
 def _word(decorator: ast.expr) -> str:

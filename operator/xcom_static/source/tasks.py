@@ -166,7 +166,7 @@ class Discovery:
     def __init__(self, module: Module) -> None:
         self._module = module
         self._silent: set[Any] = set()
-        self._sites = [(site, self._called(site)) for site in module.calls]
+        self._sites = [(site, _called(module, site)) for site in module.calls]
         self.dags: list[Dag] = []
         for site, dotted in self._sites:
             if dotted in DAG_CLASSES:
@@ -273,13 +273,6 @@ class Discovery:
             )
         return None
 
-    def _called(self, site: CallSite) -> str | None:
-        """What a call calls; `Operator.partial()` is a call of the operator."""
-        dotted = self._module.dotted(site.call.func, site.scope)
-        if dotted is not None and dotted.endswith(".partial"):
-            return dotted[: -len(".partial")]
-        return dotted
-
     def _instance(self, site: CallSite, dotted: str) -> Task:
         call, scope, place = site
         function = call.func
@@ -379,6 +372,14 @@ class Discovery:
                 prefixed = call is None or not is_false(argument(call, "prefix_group_id"))
                 return name, prefixed
         return None, True
+
+
+def _called(module: Module, site: CallSite) -> str | None:
+    """What a call calls; `Operator.partial()` is a call of the operator."""
+    dotted = module.dotted(site.call.func, site.scope)
+    if dotted is not None and dotted.endswith(".partial"):
+        return dotted[: -len(".partial")]
+    return dotted
 
 
 def _decorator_style(dotted: str | None) -> str | None:
