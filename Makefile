@@ -55,7 +55,7 @@ lint: venv ## ruff, mypy --strict, import contracts, the probe's Python version,
 	step $(PY) -m ruff format --check .
 	step $(PY) -m mypy
 	step $(VENV)/bin/lint-imports --no-logo
-	step $(VENV)/bin/vermin --target=3.8- --violations --no-tips --quiet operator/xcom_probe operator/xcom_dags
+	step $(VENV)/bin/vermin --target=3.8- --violations --no-tips --quiet operator/xcom_probe operator/xcom_static operator/xcom_dags
 	step $(PY) -m xcom_rollout.api.crd --check
 	if [ -n "$$failed" ]; then printf 'lint failed:\n%s' "$$failed"; exit 1; fi
 

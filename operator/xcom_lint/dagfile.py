@@ -6,8 +6,8 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from xcom_probe.static.modules import Module, Scope, argument, parse, single
-from xcom_probe.static.tasks import PYTHON, SENSOR, Dag, Discovery, Task
+from xcom_static.source.modules import Module, Scope, argument, parse, single
+from xcom_static.source.tasks import PYTHON, SENSOR, Dag, Discovery, Task
 
 
 class DagFile:

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from xcom_lint.dagfile import DagFile
-from xcom_probe.static.modules import Scope, single
-from xcom_probe.static.tasks import Task
+from xcom_static.source.modules import Scope, single
+from xcom_static.source.tasks import Task
 
 _CHAINS = frozenset({"chain", "chain_linear", "cross_downstream"})
 _DEEPEST = 6

@@ -7,7 +7,7 @@ from typing import Any
 from xcom_lint.model import Level
 from xcom_lint.rules import RULES
 from xcom_lint.run import Result
-from xcom_probe.static.sarif import document, location
+from xcom_static.audit.sarif import document, location
 
 _SARIF_LEVELS = {Level.BLOCK: "error", Level.WARN: "warning"}
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from xcom_lint.dagfile import DagFile
-from xcom_probe.static.modules import Scope, argument, single
-from xcom_probe.static.tasks import Task
+from xcom_static.source.modules import Scope, argument, single
+from xcom_static.source.tasks import Task
 
 # Functions by their dotted name: the position and the name of the path.
 _WRITERS = {

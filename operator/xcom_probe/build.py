@@ -13,9 +13,13 @@ import zipfile
 from pathlib import Path
 from typing import Iterator
 
+import xcom_static
+
 # The oldest time that a zip file can hold.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MAIN = b"from xcom_probe.main import entry\n\nentry()\n"
+# Tools for this repository, which have nothing to do in a pod.
+_LEFT_OUT = frozenset({"xcom_probe/build.py", "xcom_static/audit/docs.py"})
 # A ConfigMap holds 1 MiB, and etcd takes requests of 1.5 MiB, where base64 takes a third more.
 _LIMIT = 768 * 1024
 
@@ -42,14 +46,13 @@ def build(out: Path) -> str:
 
 
 def _entries() -> Iterator[tuple[str, bytes]]:
-    package = Path(__file__).parent
     yield "__main__.py", _MAIN
-    for path in package.rglob("*.py"):
-        if path != Path(__file__):
-            yield (
-                f"{package.name}/{path.relative_to(package).as_posix()}",
-                path.read_bytes(),
-            )
+    for module in (__file__, xcom_static.__file__):
+        package = Path(module).parent
+        for path in package.rglob("*.py"):
+            name = f"{package.name}/{path.relative_to(package).as_posix()}"
+            if name not in _LEFT_OUT:
+                yield name, path.read_bytes()
 
 
 def main(arguments: list[str] | None = None) -> int:

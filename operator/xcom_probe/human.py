@@ -40,7 +40,7 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
                 if check[key]:
                     yield "{}{:9} {}".format(_INDENT, label + ":", check[key])
     if "static" in result:
-        from xcom_probe.static import text
+        from xcom_static.audit import text
 
         yield from text.lines(result["static"])
         yield "  " + text.summary(result["static"])

@@ -13,14 +13,14 @@ from probe_world import Environment, Pod, installed
 
 from harness.packages import fetch
 from harness.paths import REPO
-from xcom_probe.static import engine
-from xcom_probe.static.effects import Target, code, version
-from xcom_probe.static.files import GLOB, Source, sources
-from xcom_probe.static.sarif import sarif
+from xcom_static.audit import engine
+from xcom_static.audit.effects import Target, code, version
+from xcom_static.audit.sarif import sarif
+from xcom_static.source.files import GLOB, Source, sources
 
 pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
 
-SNIPPETS = REPO / "tests/unit/xcom_probe/static/snippets"
+SNIPPETS = REPO / "tests/unit/xcom_static/snippets"
 PROGRAM = Path(__file__).with_name("measure_effects.py")
 LETTERS = {"ok": ".", "drifts": "D", "fails": "F"}
 # Told by rules of their own, not by the table: see `effects.effect` and the tests below.
@@ -143,4 +143,4 @@ def test_the_sarif_follows_the_schema_of_its_makers() -> None:
     result = engine.audit([*sources(str(SNIPPETS), GLOB), broken], Target())
     assert len(result.findings) > 150
     assert len(result.unreadable) == 1
-    jsonschema.validate(sarif(result), schema)
+    jsonschema.validate(sarif(result, "1.2.3"), schema)

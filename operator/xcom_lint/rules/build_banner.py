@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xcom_lint.config import Settings
 from xcom_lint.dagfile import DagFile, bound_to
 from xcom_lint.model import Level, Problem, Rule
-from xcom_probe.static.tasks import Dag
+from xcom_static.source.tasks import Dag
 
 
 def check(file: DagFile, settings: Settings) -> Iterator[Problem]:

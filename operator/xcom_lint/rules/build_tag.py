@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xcom_lint.config import Settings
 from xcom_lint.dagfile import DagFile
 from xcom_lint.model import Level, Problem, Rule
-from xcom_probe.static.modules import Scope, single
+from xcom_static.source.modules import Scope, single
 
 
 def check(file: DagFile, settings: Settings) -> Iterator[Problem]:

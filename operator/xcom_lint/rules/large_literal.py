@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xcom_lint.config import Settings
 from xcom_lint.dagfile import DagFile
 from xcom_lint.model import Level, Problem, Rule
-from xcom_probe.static.modules import single
+from xcom_static.source.modules import single
 
 _LITERALS = (ast.Constant, ast.Dict, ast.List, ast.Set, ast.Tuple, ast.JoinedStr)
 

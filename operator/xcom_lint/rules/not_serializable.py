@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from xcom_lint.config import Settings
 from xcom_lint.dagfile import DagFile
 from xcom_lint.model import Level, Problem, Rule
-from xcom_probe.static.effects import FAILS, Target
-from xcom_probe.static.engine import module_findings
+from xcom_static.audit.effects import FAILS, Target
+from xcom_static.audit.engine import module_findings
 
 
 def check(file: DagFile, _: Settings) -> Iterator[Problem]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from xcom_probe import bundles, options, place
 from xcom_probe.commands import audit_table as table
-from xcom_probe.model import ERROR, FAIL, PASS, WARN, Finding
+from xcom_probe.model import ERROR, FAIL, PASS, WARN, CannotLook, Finding, UsageError
 from xcom_probe.report import Report
 
 HELP = "name the tasks whose values the object storage backend fails on or changes"
 
 if TYPE_CHECKING:
-    from xcom_probe.static.files import Source
+    from xcom_static.source.files import Source
 
 _AIRFLOW_3 = (3, 0)
 _IGNORE_SYNTAX = ("core", "dag_ignore_file_syntax")
@@ -73,10 +73,21 @@ def static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None:
             cannot be read.
         UsageError: the folder is not there, or a version is wrong.
     """
-    from xcom_probe.static import engine
-    from xcom_probe.static.bundled import label, local_settings, sources
-    from xcom_probe.static.effects import version
-    from xcom_probe.static.target import ignore_syntax, target
+    from xcom_static.errors import InvalidArgumentError, UnavailableError
+
+    try:
+        _static(args, report, environ)
+    except InvalidArgumentError as problem:
+        raise UsageError(str(problem)) from problem
+    except UnavailableError as problem:
+        raise CannotLook(str(problem)) from problem
+
+
+def _static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None:
+    from xcom_probe.commands.audit_bundles import label, local_settings, sources
+    from xcom_static.audit import engine
+    from xcom_static.audit.effects import version
+    from xcom_static.audit.target import ignore_syntax, target
 
     where = target(args.airflow, args.common_io)
     cfg = options.read_config(environ)

@@ -6,13 +6,16 @@ from typing import Any
 
 import click
 
-from xcom_probe.model import EXIT_ERROR, EXIT_FAIL, EXIT_PASS, EXIT_USAGE, CannotLook, UsageError
-from xcom_probe.static import engine, files
-from xcom_probe.static.sarif import sarif
-from xcom_probe.static.target import ignore_syntax, target
-from xcom_probe.static.text import lines, summary
+from xcom_probe.model import EXIT_ERROR, EXIT_FAIL, EXIT_PASS, EXIT_USAGE
+from xcom_rollout import __version__
 from xcom_rollout.cli.options import Target
 from xcom_rollout.cli.output import echo_lines, print_json
+from xcom_static.audit import engine
+from xcom_static.audit.sarif import sarif
+from xcom_static.audit.target import ignore_syntax, target
+from xcom_static.audit.text import lines, summary
+from xcom_static.errors import InvalidArgumentError, UnavailableError
+from xcom_static.source import files
 
 _OUTPUTS = ("text", "json", "sarif")
 
@@ -78,7 +81,7 @@ def command(
     if new_only:
         result = result._replace(findings=[item for item in result.findings if item.new])
     if form == "sarif":
-        print_json(sarif(result))
+        print_json(sarif(result, __version__))
     elif form == "json":
         print_json(result.as_json())
     else:
@@ -94,9 +97,9 @@ def _look(
     try:
         where = target(airflow, common_io)
         return engine.audit(files.sources(folder, ignore_syntax(syntax, where)), where)
-    except UsageError as problem:
+    except InvalidArgumentError as problem:
         raise _Wrong(str(problem)) from problem
-    except CannotLook as problem:
+    except UnavailableError as problem:
         raise _OutOfReach(str(problem)) from problem
 
 

@@ -45,9 +45,9 @@ def test_holds_sources_only(tmp_path: Path) -> None:
         names = archive.namelist()
         dates = {entry.date_time for entry in archive.infolist()}
     assert names == sorted(names)
-    assert {"__main__.py", "xcom_probe/commands/prove.py"} < set(names)
+    assert {"__main__.py", "xcom_probe/commands/prove.py", "xcom_static/errors.py"} < set(names)
     assert all(name.endswith(".py") for name in names)
-    assert "xcom_probe/build.py" not in names
+    assert not {"xcom_probe/build.py", "xcom_static/audit/docs.py"} & set(names)
     assert dates == {(1980, 1, 1, 0, 0, 0)}
 
 
@@ -73,6 +73,21 @@ def test_runs_where_there_is_nothing_but_python(tmp_path: Path) -> None:
     assert looked.returncode == 3
     assert '"verdict": "error"' in looked.stdout
     assert "No module named 'airflow'" in looked.stdout
+
+
+def test_the_static_audit_in_it_runs_where_there_is_nothing_but_python(tmp_path: Path) -> None:
+    """On its own: nothing of the audit is found beside the file."""
+    pyz = tmp_path / "probe.pyz"
+    build(pyz)
+    (tmp_path / "etl.py").write_text(
+        "from airflow.decorators import task\n@task\ndef f():\n    return b'x'\n"
+    )
+    words = ("audit", "--static", "--airflow", "2.11", "--dags", tmp_path / "etl.py", "--json")
+    looked = subprocess.run(
+        [sys.executable, "-I", "-S", pyz, *words], capture_output=True, text=True, check=False
+    )
+    assert looked.returncode == 1, looked.stderr
+    assert '"rule": "XCA007"' in looked.stdout
 
 
 def test_wrong_usage() -> None:

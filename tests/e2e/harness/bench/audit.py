@@ -23,9 +23,9 @@ from typing import Final
 from harness.bench import page
 from harness.packages import fetch
 from harness.say import step
-from xcom_probe.static import engine
-from xcom_probe.static.effects import Target
-from xcom_probe.static.files import Source
+from xcom_static.audit import engine
+from xcom_static.audit.effects import Target
+from xcom_static.source.files import Source
 
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "7"))
 TARGET: Final = Target((2, 11))

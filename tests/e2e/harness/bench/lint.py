@@ -22,7 +22,7 @@ from harness.bench.setup import Run, run
 from harness.packages import fetch
 from harness.say import say, step
 from harness.shell import HarnessError
-from xcom_probe.static.files import Source
+from xcom_static.source.files import Source
 
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "7"))
 SAVES: Final = ROUNDS * 3

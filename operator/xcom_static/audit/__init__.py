@@ -1,0 +1,1 @@
+"""What becomes of the values that tasks push: rules, measured effects, findings and their forms."""

@@ -1,0 +1,163 @@
+"""The standard library."""
+
+from __future__ import annotations
+
+from xcom_static.flow.signatures.notation import each
+
+CALLS: dict[str, str] = {
+    **each("uuid1 uuid3 uuid4 uuid5 UUID", "uuid", "uuid."),
+    "decimal.Decimal": "decimal",
+    "fractions.Fraction": "object",
+    **each(
+        "Path PurePath PosixPath WindowsPath PurePosixPath Path.cwd Path.home", "path", "pathlib."
+    ),
+    **each(
+        "utcnow now fromtimestamp utcfromtimestamp strptime today", "datetime", "datetime.datetime."
+    ),
+    "datetime.datetime.combine": "datetime",
+    "datetime.date": "date",
+    "datetime.date.today": "date",
+    "datetime.date.fromisoformat": "date",
+    "datetime.time": "time",
+    "datetime.timedelta": "timedelta",
+    "datetime.timezone": "timezone",
+    "zoneinfo.ZoneInfo": "zone",
+    "pendulum.timezone": "zone",
+    **each(
+        "now today tomorrow yesterday datetime parse from_timestamp instance utcnow",
+        "datetime",
+        "pendulum.",
+    ),
+    "pendulum.duration": "timedelta",
+    **each("time monotonic perf_counter", "float", "time."),
+    "time.strftime": "str",
+    **each("random uniform gauss", "float", "random."),
+    **each("randint randrange", "int", "random."),
+    **each("dumps dump", "bytes", "pickle."),
+    "orjson.dumps": "bytes",
+    **each(
+        "b64encode b64decode urlsafe_b64encode urlsafe_b64decode b32encode b16encode",
+        "bytes",
+        "base64.",
+    ),
+    **each("compress decompress", "bytes", "gzip."),
+    **each("compress decompress", "bytes", "zlib."),
+    **each("urandom", "bytes", "os."),
+    "secrets.token_bytes": "bytes",
+    "secrets.token_hex": "str",
+    **each("getenv getcwd", "~str", "os."),
+    "os.environ.get": "~str",
+    "os.listdir": "list[str]",
+    **each("walk scandir", "iterator", "os."),
+    **each("join basename dirname abspath realpath expanduser", "str", "os.path."),
+    **each("exists isfile isdir", "bool", "os.path."),
+    **each("getsize", "int", "os.path."),
+    "glob.glob": "list[str]",
+    "glob.iglob": "iterator",
+    **each("OrderedDict defaultdict ChainMap", "dict", "collections."),
+    "collections.Counter": "dict",
+    "collections.deque": "deque",
+    **each("chain product islice groupby count cycle repeat zip_longest", "iterator", "itertools."),
+    **each(
+        "permutations combinations chain.from_iterable accumulate starmap", "iterator", "itertools."
+    ),
+    **each("match search fullmatch", "match", "re."),
+    "re.compile": "pattern",
+    "re.finditer": "iterator",
+    "re.findall": "list[str]",
+    "re.split": "list[str]",
+    "re.sub": "str",
+    "subprocess.Popen": "process",
+    "subprocess.run": "completed",
+    "csv.reader": "iterator",
+    "csv.DictReader": "iterator",
+    "io.StringIO": "file",
+    "io.BytesIO": "binary-file",
+    **each("NamedTemporaryFile TemporaryFile", "file", "tempfile."),
+    "tempfile.mkdtemp": "str",
+    "tempfile.mkstemp": "tuple",
+    "tempfile.TemporaryDirectory": "object",
+    "logging.getLogger": "logger",
+    **each("Lock RLock Event Thread Condition Semaphore", "lock", "threading."),
+    **each("ip_address ip_network IPv4Address IPv6Address", "ip", "ipaddress."),
+    **each("md5 sha1 sha256 sha512 new blake2b", "hash", "hashlib."),
+    "importlib.import_module": "module",
+    "types.SimpleNamespace": "object",
+    "contextlib.ExitStack": "object",
+    "argparse.Namespace": "object",
+    "sqlite3.connect": "connection",
+    "socket.socket": "connection",
+    "smtplib.SMTP": "connection",
+    "ftplib.FTP": "connection",
+    "zipfile.ZipFile": "file",
+    "tarfile.open": "file",
+    "gzip.open": "binary-file",
+    "urllib.request.urlopen": "http-response",
+}
+
+CONSTANTS: dict[str, str] = {
+    **each("nan inf", "nan", "math."),
+    "math.pi": "float",
+    "os.environ": "environ",
+    "sys.argv": "list[str]",
+    "sys.path": "list[str]",
+    "datetime.timezone.utc": "zone",
+    "datetime.UTC": "zone",
+    "string.ascii_letters": "str",
+}
+
+METHODS: dict[str, dict[str, str]] = {
+    "uuid": {},
+    "datetime": {
+        **each("isoformat to_iso8601_string to_date_string to_datetime_string format", "str"),
+        **each("replace add subtract start_of end_of in_timezone in_tz", "datetime"),
+        "date": "date",
+        "time": "time",
+        "timetz": "time",
+        "timestamp": "float",
+        **each("weekday isoweekday toordinal diff_in_days", "int"),
+        "timetuple": "object",
+        "isocalendar": "namedtuple",
+    },
+    "date": {"isoformat": "str", "replace": "date", **each("weekday isoweekday toordinal", "int")},
+    "timedelta": {"total_seconds": "float"},
+    "path": {
+        **each("exists is_file is_dir is_absolute", "bool"),
+        **each("resolve absolute with_suffix with_name joinpath expanduser relative_to", "path"),
+        **each("glob rglob iterdir", "iterator"),
+        **each("as_posix as_uri", "str"),
+        **each("mkdir unlink rmdir", "none"),
+        "stat": "object",
+        "read_text": "str",
+        "read_bytes": "bytes",
+    },
+    "process": {"communicate": "tuple[bytes]", "poll": "int", "wait": "int"},
+    "hash": {"hexdigest": "str", "digest": "bytes"},
+    "match": {"group": "str", "groups": "tuple", "groupdict": "dict"},
+    "pattern": {
+        **each("match search fullmatch", "match"),
+        "findall": "list[str]",
+        "finditer": "iterator",
+    },
+}
+
+ATTRIBUTES: dict[str, dict[str, str]] = {
+    "path": {**each("name stem suffix", "str"), "parent": "path", "parts": "tuple[str]"},
+    "uuid": {"hex": "str", "int": "int", "bytes": "bytes"},
+    "completed": {"returncode": "int", "stdout": "~bytes", "stderr": "~bytes"},
+    "datetime": {**each("year month day hour minute second", "int"), "tzinfo": "zone"},
+}
+
+ANNOTATIONS: dict[str, str] = {
+    "uuid.UUID": "uuid",
+    "decimal.Decimal": "decimal",
+    "pathlib.Path": "path",
+    "datetime.datetime": "datetime",
+    "datetime.date": "date",
+    "datetime.time": "time",
+    "datetime.timedelta": "timedelta",
+    "typing.Generator": "generator",
+    "typing.Iterator": "iterator",
+    "collections.abc.Generator": "generator",
+    "collections.abc.Iterator": "iterator",
+}

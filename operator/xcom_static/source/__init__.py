@@ -1,0 +1,1 @@
+"""Which files there are, and what each defines: scopes, imports, calls, DAGs and tasks."""
