@@ -22,8 +22,7 @@ from xcom_rollout import __version__
 from xcom_rollout.controller.logs import configure
 
 if TYPE_CHECKING:
-    from lightkube import Client
-
+    from xcom_rollout.clients.kube import KubeApi
     from xcom_rollout.decide.observed import Observed, Rollout
 
 log = logging.getLogger("xcom_rollout")
@@ -90,14 +89,12 @@ def main() -> int:
 
 def run(configuration: Configuration) -> int:
     """Run the operator until it is told to stop; return its exit code."""
-    import httpx2
-    from lightkube import Client
-    from lightkube.core.exceptions import ConfigError
-
     from xcom_rollout.act import perform
     from xcom_rollout.act.let_go import let_go
-    from xcom_rollout.api import names
     from xcom_rollout.cache import Cache, CachedKube
+    from xcom_rollout.clients.errors import WorldError
+    from xcom_rollout.clients.kube import KubeApi
+    from xcom_rollout.clients.kubeconfig import as_operator
     from xcom_rollout.controller.events import ClusterRecorder
     from xcom_rollout.controller.handlers import EVERY_NAMESPACE, Wakeups, serve
     from xcom_rollout.controller.lease import Holder, Leases
@@ -105,13 +102,13 @@ def run(configuration: Configuration) -> int:
     from xcom_rollout.controller.workqueue import Workers, WorkQueue
     from xcom_rollout.observe import observe, same_look
     from xcom_rollout.stored.rollouts import ClusterRollouts
-    from xcom_rollout.world import open_world, watching
+    from xcom_rollout.world import open_world
 
     try:
-        kube = Client(field_manager=names.MANAGER)
-        if not _may_begin(kube, configuration.namespaces):
+        kube = as_operator()
+        if not _may_begin(KubeApi(kube), configuration.namespaces):
             return 1
-    except (httpx2.HTTPError, ConfigError) as error:
+    except WorldError as error:
         log.critical("cannot reach the Kubernetes API server", extra={"error": str(error)})
         return 1
 
@@ -119,12 +116,11 @@ def run(configuration: Configuration) -> int:
     queue: WorkQueue[Key] = WorkQueue()
     everywhere = EVERY_NAMESPACE in configuration.namespaces
     wakeups = Wakeups(queue, world.api.versions)
-    cache = Cache(watching(kube), wakeups.changed, everywhere=everywhere)
+    cache = Cache(KubeApi(kube), wakeups.changed, everywhere=everywhere)
     cached = replace(world, api=CachedKube(world.api, cache))
-    rollouts = ClusterRollouts(kube, cached.api)
-    in_pod = kube.config.fname is None
+    rollouts = ClusterRollouts(world.api, cached.api)
     holder = Holder.of_this_process(
-        world.instance, kube.namespace if in_pod else None, os.environ.get("POD_NAME", "")
+        world.instance, kube.namespace if kube.in_pod else None, os.environ.get("POD_NAME", "")
     )
     leases = Leases(world.api, holder)
 
@@ -134,7 +130,7 @@ def run(configuration: Configuration) -> int:
 
     reconciler = Reconciler(
         rollouts=rollouts,
-        recorder=ClusterRecorder(kube),
+        recorder=ClusterRecorder(world.api),
         observe=look,
         perform=lambda observed, action: perform(world, observed, action),
         same_look=lambda observed: same_look(world, observed),
@@ -165,22 +161,23 @@ def run(configuration: Configuration) -> int:
     return 0
 
 
-def _may_begin(kube: "Client", namespaces: tuple[str, ...]) -> bool:
+def _may_begin(api: "KubeApi", namespaces: tuple[str, ...]) -> bool:
     """Whether there is a namespace to work in; what is wrong with the others is logged.
 
     One that is gone, with its Role, must not take the operator away from the rest.
     """
-    import httpx2
-
     from xcom_rollout.api import names
-    from xcom_rollout.stored.rollouts import RESOURCE
+    from xcom_rollout.clients.errors import KubeError
+    from xcom_rollout.stored.rollouts import rollouts_path
 
     refused = {}
     for namespace in namespaces:
         try:
-            next(iter(kube.list(RESOURCE, namespace=namespace, chunk_size=1)), None)
-        except httpx2.HTTPStatusError as error:
-            if error.response.status_code == httpx2.codes.NOT_FOUND:
+            api.list(rollouts_path(namespace))
+        except KubeError as error:
+            if error.status == 0:
+                raise
+            if error.status == 404:
                 log.critical(
                     "the CRD is not installed: kubectl apply --server-side -f crds/",
                     extra={"crd": f"{names.PLURAL}.{names.GROUP}"},

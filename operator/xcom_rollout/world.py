@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Final
 
 import httpx2
-import lightkube
-from lightkube.config.client_adapter import verify_cluster
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.core.exceptions import ConfigError
 
 from xcom_probe.build import build
 from xcom_rollout.airflow_api.access import airflow_http
+from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.memo import Memo
@@ -45,7 +42,7 @@ class World:
         memo: what need not be worked out twice.
     """
 
-    kube: lightkube.Client
+    kube: Connection
     api: KubeApi
     helm: HelmRunner
     probe: bytes
@@ -56,26 +53,9 @@ class World:
     http: httpx2.Client = field(default_factory=airflow_http)
     memo: Memo = field(default_factory=Memo)
 
-    @classmethod
-    def in_cluster_or_kubeconfig(
-        cls,
-        *,
-        context: str | None = None,
-        probe: Path | None = None,
-        helm: str | None = None,
-        work: Path | None = None,
-    ) -> "World":
-        """Open the world of the pod's service account, or of the user's kubeconfig.
-
-        Raises:
-            lightkube.core.exceptions.ConfigError: there is neither.
-        """
-        config = KubeConfig.from_env().get(context)
-        return open_world(lightkube.Client(config=config), probe=probe, helm=helm, work=work)
-
 
 def open_world(
-    kube: lightkube.Client,
+    kube: Connection,
     *,
     probe: Path | None = None,
     helm: str | None = None,
@@ -93,16 +73,15 @@ def open_world(
     """
     work = work or _work_folder()
     content = _built(work) if probe is None else probe.read_bytes()
-    config = kube.config
-    outside = config.fname is not None
+    outside = not kube.in_pod
     return World(
         kube=kube,
         api=KubeApi(kube),
         helm=HelmRunner(
             binary=helm or os.environ.get("HELM_BIN") or "helm",
             home=work / "helm",
-            global_arguments=("--kube-context", config.context_name) if outside else (),
-            environment={"KUBECONFIG": str(config.fname)} if outside else {},
+            global_arguments=("--kube-context", kube.context) if outside else (),
+            environment={"KUBECONFIG": kube.kubeconfig} if outside else {},
         ),
         probe=content,
         probe_digest=hashlib.sha256(content).hexdigest(),
@@ -110,20 +89,6 @@ def open_world(
         airflow_url=os.environ.get("XBR_AIRFLOW_API_URL") or AIRFLOW_URL,
         instance=_instance(in_pod=not outside),
     )
-
-
-def watching(kube: lightkube.Client) -> KubeApi:
-    """Return a connection for watches: as many as there are, and each of its own.
-
-    Those that requests share are limited, and watches would use them up.
-    """
-    config = kube.config
-    if config.user is None:
-        raise ConfigError("the kubeconfig names no user")
-    verify = verify_cluster(config.cluster, config.user, config.abs_file)
-    unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-    transport = httpx2.HTTPTransport(verify=verify, limits=unlimited)
-    return KubeApi(lightkube.Client(config=config, transport=transport))
 
 
 def _instance(*, in_pod: bool) -> str:

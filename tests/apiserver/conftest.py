@@ -7,9 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import lightkube
 import pytest
-from lightkube.config.kubeconfig import KubeConfig
 from standin.bench import Bench, small_charts
 from standin.kubelet import API_SERVER_FLAG
 from standin.node import Node
@@ -20,6 +18,7 @@ from harness import tools
 from harness.apiserver import ApiServer
 from harness.paths import REPO
 from xcom_probe.build import build
+from xcom_rollout.clients.kubeconfig import from_kubeconfig
 from xcom_rollout.world import open_world
 
 WORKERS = 2
@@ -105,6 +104,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def bench(server: ApiServer, namespace: str, repository: str, tmp_path: Path) -> Bench:
-    kube = lightkube.Client(config=KubeConfig.from_file(server.kubeconfig).get())
+    kube = from_kubeconfig(str(server.kubeconfig))
     world = open_world(kube, helm=str(tools.tool("helm")), work=tmp_path / "work")
     return Bench(server, namespace, repository, world)

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import lightkube
 import pytest
 from cutting import cutter
-from lightkube.config.kubeconfig import KubeConfig
 from standin.bench import Bench
+from standin.wire import WatchedConnection, Wire
 
 from harness.apiserver import ApiServer
 from harness.waiting import NotYetError, wait_for
@@ -20,8 +19,8 @@ from xcom_rollout.cache import Cache, CachedKube
 from xcom_rollout.cache.collections import WATCHED
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.kubeconfig import from_kubeconfig
 from xcom_rollout.observe import observe
-from xcom_rollout.world import watching
 
 SOON = 5.0
 """Seconds within which what others do is to be seen."""
@@ -44,24 +43,21 @@ class Watching:
         return len(self.asked) == before
 
 
-def begin(kubeconfig: KubeConfig, *, everywhere: bool = False) -> Watching:
-    kube = lightkube.Client(config=kubeconfig.get())
+def begin(kubeconfig: Path, *, everywhere: bool = False) -> Watching:
+    kube, wire = from_kubeconfig(str(kubeconfig)), Wire()
     changes: list[tuple[str, str, str]] = []
     cache = Cache(
-        watching(kube),
+        KubeApi(kube),
         lambda of, kind, item: changes.append((of.plural, kind, item["metadata"]["name"])),
         everywhere=everywhere,
     )
-    api = KubeApi(kube)
-    found = Watching(api, CachedKube(api, cache), cache, changes=changes)
-    hooks = kube._client._client.event_hooks["request"]
-    hooks.append(lambda request: found.asked.append(f"{request.method} {request.url.path}"))
-    return found
+    api = KubeApi(WatchedConnection(kube, wire))
+    return Watching(api, CachedKube(api, cache), cache, wire.asked, changes)
 
 
 @pytest.fixture
 def seen(server: ApiServer) -> Iterator[Watching]:
-    found = begin(KubeConfig.from_file(server.kubeconfig))
+    found = begin(server.kubeconfig)
     yield found
     found.cache.stop()
 
@@ -173,7 +169,7 @@ def test_one_watch_of_all_namespaces_serves_each(
 ) -> None:
     other = new_namespace()
     server.kubectl("create", "namespace", other)
-    seen = begin(KubeConfig.from_file(server.kubeconfig), everywhere=True)
+    seen = begin(server.kubeconfig, everywhere=True)
     try:
         path = maps(namespace)
         wait_for("the watch", lambda: seen.is_served(path, metadata_only=True), 20, interval=0.1)
@@ -195,7 +191,7 @@ def test_one_watch_of_all_namespaces_serves_each(
 def test_at_its_end_no_thread_is_left_that_reads_from_a_connection(
     server: ApiServer, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seen = begin(KubeConfig.from_file(server.kubeconfig))
+    seen = begin(server.kubeconfig)
     before = set(threading.enumerate())
     seen.cache.begin(namespace)
     path = maps(namespace)
@@ -217,7 +213,7 @@ def test_without_the_right_to_watch_it_asks_and_says_so(
     server.kubectl("-n", namespace, *words)
     bound = ("create", "rolebinding", "reader", "--role=reader", "--user=reader")
     server.kubectl("-n", namespace, *bound)
-    seen = begin(KubeConfig.from_file(server.user_kubeconfig("reader")))
+    seen = begin(server.user_kubeconfig("reader"))
     try:
         path = maps(namespace)
         seen.cached.list(path, metadata_only=True)
@@ -239,7 +235,7 @@ def test_a_watch_that_is_cut_off_misses_nothing(
         text = server.kubeconfig.read_text()
         file = tmp_path / "kubeconfig"
         file.write_text(text.replace(server.url, between.endpoint.replace("http:", "https:")))
-        seen = begin(KubeConfig.from_file(file))
+        seen = begin(file)
         try:
             path = maps(namespace)
             wait_for(

@@ -6,18 +6,22 @@ import json
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-import lightkube
 import pytest
-from lightkube.config.kubeconfig import KubeConfig
+import yaml
+from kubernetes.client import Configuration
 from standin.bench import Bench
 from standin.node import Node
+from tunnel import tunnels
 
-from harness.apiserver import ApiServer
 from xcom_rollout.act.write_ledger import write_ledger
+from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.errors import Conflict, Forbidden, KubeError
 from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.clients.kubeconfig import from_kubeconfig
+from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.decide.ledger import CensusRecord, Ledger, OffloadedRun, RunKey
 from xcom_rollout.decide.settings import BackendSettings, object_storage
 from xcom_rollout.observe.ledger import read_ledger
@@ -86,9 +90,9 @@ def test_a_pod_is_deleted_only_if_it_is_the_one_that_was_meant(bench: Bench) -> 
 
 def test_a_missing_right_and_a_rule_are_told_apart(bench: Bench) -> None:
     pods = f"api/v1/namespaces/{bench.namespace}/pods"
-    config = KubeConfig.from_file(bench.server.user_kubeconfig("alice")).get()
+    alice = from_kubeconfig(str(bench.server.user_kubeconfig("alice")))
     with pytest.raises(Forbidden, match="grant it the right"):
-        KubeApi(lightkube.Client(config=config)).list(pods)
+        KubeApi(alice).list(pods)
     bench.server.kubectl(
         "label", "namespace", bench.namespace, "pod-security.kubernetes.io/enforce=restricted"
     )
@@ -116,8 +120,7 @@ def test_a_kubelet_that_is_away_for_a_moment_is_asked_again(
 
 
 def test_a_missing_right_to_run_a_command_is_named(bench: Bench) -> None:
-    config = KubeConfig.from_file(bench.server.user_kubeconfig("alice")).get()
-    api = KubeApi(lightkube.Client(config=config))
+    api = KubeApi(from_kubeconfig(str(bench.server.user_kubeconfig("alice"))))
     with pytest.raises(Forbidden, match="grant it the right"):
         api.run(bench.namespace, "runs", "a", ["true"], b"", timeout=10)
 
@@ -137,11 +140,66 @@ def test_long_lists_come_whole(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     assert not any("data" in item for item in bare)
 
 
-def test_an_api_server_that_is_gone_is_named(server: ApiServer) -> None:
-    config = KubeConfig.from_file(server.kubeconfig).get()
-    assert config is not None
-    away = config._replace(
-        cluster=type(config.cluster)(server="https://127.0.0.1:9", insecure=True)
-    )
+def test_an_api_server_that_is_gone_is_named() -> None:
+    away = Configuration(host="https://127.0.0.1:9")
     with pytest.raises(KubeError, match=r"API server cannot be asked .GET api/v1/pods."):
-        KubeApi(lightkube.Client(config=away)).find("api/v1/pods")
+        KubeApi(Connection(away)).find("api/v1/pods")
+
+
+# -- the way there -----------------------------------------------------------------------------
+
+
+def test_requests_watches_and_processes_all_go_by_the_proxy_of_the_environment(
+    bench: Bench, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods = f"api/v1/namespaces/{bench.namespace}/pods"
+    body = pod("runs")
+    body["spec"]["nodeName"] = node.name
+    bench.api.create(pods, body)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with tunnels() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        connection = from_kubeconfig(str(bench.server.kubeconfig))
+        api = KubeApi(connection)
+        (_,), version = api.list_at(pods)
+        assert len(proxy.to) == 1
+        events = api.watch(pods, version - 1, seconds=30, silence=20)
+        next(events)
+        api.list(pods)
+        assert len(proxy.to) == 2, "while a watch goes on nobody else has its connection"
+        api.end_watches()
+        with pytest.raises(KubeError, match="WATCH"):
+            list(events)
+        api.run(bench.namespace, "runs", "a", ["true"], b"", timeout=10)
+        assert len(proxy.to) == 3
+        assert set(proxy.to) == {connection.server.removeprefix("https://")}
+        assert connection.access().proxy_url == proxy.url, "kopf goes there too"
+        connection.close()
+
+
+def test_a_certificate_that_nobody_knows_is_refused_by_requests_and_processes(
+    bench: Bench, tmp_path: Path
+) -> None:
+    kubeconfig = yaml.safe_load(bench.server.kubeconfig.read_text())
+    kubeconfig["clusters"][0]["cluster"].pop("certificate-authority", None)
+    kubeconfig["clusters"][0]["cluster"].pop("certificate-authority-data", None)
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    api = KubeApi(from_kubeconfig(str(tmp_path / "kubeconfig")))
+    with pytest.raises(KubeError, match="CERTIFICATE_VERIFY_FAILED"):
+        api.find("api/v1/nodes")
+    with pytest.raises(KubeError, match="CERTIFICATE_VERIFY_FAILED"):
+        api.run(bench.namespace, "runs", "a", ["true"], b"", timeout=10)
+
+
+def test_many_threads_share_a_connection(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    maps = f"api/v1/namespaces/{bench.namespace}/configmaps"
+
+    def write_and_read(number: int) -> str:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"m{number}"}}
+        assert bench.api.create(maps, body)
+        return str(bench.api.get(f"{maps}/m{number}")["metadata"]["name"])
+
+    found = in_parallel(write_and_read, range(100), workers=20)
+    assert found == [f"m{number}" for number in range(100)]
+    assert caplog.messages == []

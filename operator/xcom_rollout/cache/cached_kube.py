@@ -30,7 +30,7 @@ class CachedKube(KubeApi):
     """
 
     def __init__(self, api: KubeApi, cache: Cache) -> None:
-        super().__init__(api.client, api.versions)
+        super().__init__(api.connection, api.versions)
         self._api = api
         self._cache = cache
 

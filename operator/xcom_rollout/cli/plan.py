@@ -20,12 +20,14 @@ from xcom_rollout.cli.options import (
 )
 from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, utc_now, wrapped
 from xcom_rollout.cli.session import Session, open_session
+from xcom_rollout.clients.errors import KubeError
+from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.decide.actions import Report
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.ledger import Ledger
 from xcom_rollout.decide.observed import Observed, Release, Rollout
-from xcom_rollout.stored.rollouts import RESOURCE, Raw, read_rollout
+from xcom_rollout.stored.rollouts import Raw, read_rollout, rollout_path
 
 if TYPE_CHECKING:
     from xcom_rollout.world import World
@@ -230,21 +232,17 @@ def _check_spec(raw: Raw) -> None:
 def _as_applied(session: Session, declared: Raw) -> Raw:
     """Return the rollout as it would be after an apply; the API server checks it and keeps
     nothing."""
-    from lightkube import ApiError
-
     name = declared["metadata"]["name"]
     body = {**declared, "metadata": {**declared["metadata"], "namespace": session.namespace}}
     body.pop("status", None)
+    path = rollout_path(session.namespace, name)
     with session.asking(f"validate the rollout {name}"):
         try:
-            answer = session.kube.apply(
-                RESOURCE.from_dict(body), field_manager="xbr-plan", force=True, dry_run=True
-            )
-        except ApiError as error:
-            if error.status.code in (400, 422):
-                raise InvalidSpec(f"the API server refuses it: {error.status.message}") from error
+            return KubeApi(session.kube, manager="xbr-plan").as_applied(path, body)
+        except KubeError as error:
+            if error.status in (400, 422):
+                raise InvalidSpec(f"the API server refuses it: {error.said}") from error
             raise
-    return dict(answer)
 
 
 def _after(delay: timedelta) -> str:

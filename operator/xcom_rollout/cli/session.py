@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,25 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
-import httpx2
-from lightkube import ApiError, Client
-from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, KubeConfig
-from lightkube.core.exceptions import ConfigError
-from lightkube.models.authentication_v1 import SelfSubjectReview as SelfSubjectReviewModel
-from lightkube.resources.authentication_v1 import SelfSubjectReview
-from lightkube.types import OnErrorAction, OnErrorResult, PatchType
 
 from xcom_rollout.api import names
 from xcom_rollout.cli.options import EXIT_UNREACHABLE, Target
-from xcom_rollout.stored.rollouts import RESOURCE, Raw
+from xcom_rollout.clients.connection import Connection
+from xcom_rollout.clients.errors import Conflict, KubeconfigError, KubeError
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kubeconfig import as_kubectl
+from xcom_rollout.stored.rollouts import Raw, rollout_path
 
 if TYPE_CHECKING:
     from xcom_rollout.world import World
 
 T = TypeVar("T")
 
+_REVIEWS: Final = "apis/authentication.k8s.io/v1/selfsubjectreviews"
 _MOST_WATCH_ERRORS: Final = 30
 _RETRY_SECONDS: Final = 1.0
+_WATCH_SECONDS: Final = 3600
+_SILENCE: Final = 150.0
+"""Seconds without a word after which a watch is begun again: a bookmark comes each minute."""
 
 
 class Unreachable(click.ClickException):
@@ -48,13 +50,14 @@ class Person:
 class Session:
     """A connection to one namespace of a cluster."""
 
-    def __init__(self, kube: Client, namespace: str) -> None:
+    def __init__(self, kube: Connection, namespace: str) -> None:
         self.kube = kube
+        self.api = KubeApi(kube, manager="xbr")
         self.namespace = namespace
 
     @property
     def server(self) -> str:
-        return str(self.kube.config.cluster.server)
+        return self.kube.server
 
     def get(self, name: str) -> Raw:
         """Return the rollout.
@@ -63,14 +66,14 @@ class Session:
             Unreachable: it is not there, or the cluster cannot be asked.
         """
         with self.asking(f"read the rollout {name}"):
-            return dict(self.kube.get(RESOURCE, name, namespace=self.namespace))
+            return self.api.get(rollout_path(self.namespace, name))
 
     def annotate(self, raw: Raw, annotation: str, value: Mapping[str, Any] | None) -> None:
         """Set the annotation to `value` as JSON, or remove it, unless `raw` is out of date.
 
         Raises:
             Unreachable: the cluster cannot be asked or refuses.
-            ApiError: with status 409 where the rollout has changed meanwhile.
+            Conflict: the rollout has changed meanwhile, or is gone.
         """
         metadata = raw["metadata"]
         text = None if value is None else json.dumps(value, ensure_ascii=False)
@@ -81,14 +84,7 @@ class Session:
             }
         }
         with self.asking(f"annotate the rollout {metadata['name']}"):
-            self.kube.patch(
-                RESOURCE,
-                metadata["name"],
-                patch,
-                namespace=self.namespace,
-                patch_type=PatchType.MERGE,
-                field_manager="xbr",
-            )
+            self.api.patch(rollout_path(self.namespace, metadata["name"]), patch)
 
     def change(self, name: str, annotation: str, make: "Maker") -> Raw:
         """Annotate the rollout with what `make` says of its newest version, and return that.
@@ -100,16 +96,15 @@ class Session:
             raw = self.get(name)
             try:
                 self.annotate(raw, annotation, make(raw))
-            except ApiError as error:
-                if error.status.code != 409:
-                    raise
-            else:
-                return raw
+            except Conflict:
+                continue
+            return raw
 
     def person(self) -> Person:
         """Return who the API server takes this client for."""
         with self.asking("ask who you are"):
-            answer = self.kube.create(SelfSubjectReview())
+            review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+            answer = self.api.review(_REVIEWS, review)
         return read_person(answer)
 
     def watch(self, name: str) -> Iterator[Raw]:
@@ -120,16 +115,36 @@ class Session:
         """
         with self.asking(f"watch the rollout {name}"):
             # Says in the right words that it is not there: a watch would wait for it.
-            self.kube.get(RESOURCE, name, namespace=self.namespace)
-            for kind, seen in self.kube.watch(
-                RESOURCE,
-                namespace=self.namespace,
-                fields={"metadata.name": name},
-                on_error=_try_again,
-            ):
-                if kind == "DELETED":
-                    raise Unreachable(f"{self.namespace}/{name} was deleted")
-                yield dict(seen)
+            raw = self.api.get(rollout_path(self.namespace, name))
+            yield raw
+            told, failures = raw["metadata"]["resourceVersion"], 0
+            while True:
+                try:
+                    for seen in self._seen(name):
+                        failures = 0
+                        if seen["metadata"]["resourceVersion"] != told:
+                            told = seen["metadata"]["resourceVersion"]
+                            yield seen
+                except KubeError as error:
+                    failures += 1
+                    if error.status in (401, 403) or failures > _MOST_WATCH_ERRORS:
+                        raise
+                    time.sleep(_RETRY_SECONDS)
+
+    def _seen(self, name: str) -> Iterator[Raw]:
+        """Yield the rollout as it is, and after each change until the watch ends."""
+        path, fields = rollout_path(self.namespace), f"metadata.name={name}"
+        items, since = self.api.list_at(path, fields=fields)
+        if not items:
+            raise Unreachable(f"{self.namespace}/{name} was deleted")
+        yield from items
+        for event in self.api.watch(
+            path, since, fields=fields, seconds=_WATCH_SECONDS, silence=_SILENCE
+        ):
+            if event["type"] == "DELETED":
+                raise Unreachable(f"{self.namespace}/{name} was deleted")
+            if event["type"] != "BOOKMARK":
+                yield event["object"]
 
     def look(self, what: str, ask: Callable[["World"], T]) -> T:
         """Return what `ask` sees of the world around, with the rights of the user.
@@ -156,28 +171,21 @@ class Session:
         """Turn what the API server answers into words: what was asked for, and what to do."""
         try:
             yield
-        except ApiError as error:
-            if error.status.code == 409:
-                raise
+        except KubeError as error:
             raise Unreachable(self._refusal(what, error)) from error
-        except httpx2.HTTPStatusError as error:
-            if error.response.status_code == httpx2.codes.NOT_FOUND:
-                raise Unreachable(
-                    f"the resource {names.PLURAL}.{names.GROUP} is not installed in the cluster "
-                    f"{self.server}: install it with: xbr crd | kubectl apply --server-side -f -"
-                ) from error
-            raise Unreachable(f"cannot {what}: {self.server} answered: {error}") from error
-        except httpx2.HTTPError as error:
-            raise Unreachable(
-                f"cannot reach the Kubernetes API server {self.server}: "
-                f"{str(error) or type(error).__name__}; check the cluster, and the context with: "
-                "kubectl config get-contexts"
-            ) from error
-        except ConfigError as error:
-            raise Unreachable(f"cannot log in to {self.server}: {error}") from error
 
-    def _refusal(self, what: str, error: ApiError) -> str:
-        code, message = error.status.code, error.status.message
+    def _refusal(self, what: str, error: KubeError) -> str:
+        code, message = error.status, error.said
+        if code == 0:
+            return (
+                f"cannot reach the Kubernetes API server {self.server}: {error}; check the "
+                "cluster, and the context with: kubectl config get-contexts"
+            )
+        if code == 404 and not error.reason:
+            return (
+                f"the resource {names.PLURAL}.{names.GROUP} is not installed in the cluster "
+                f"{self.server}: install it with: xbr crd | kubectl apply --server-side -f -"
+            )
         if code == 404:
             return (
                 f"there is no such rollout in the namespace {self.namespace} ({message}); list "
@@ -195,12 +203,12 @@ class Session:
 Maker = Callable[[Raw], Mapping[str, Any] | None]
 
 
-def read_person(answer: SelfSubjectReviewModel) -> Person:
-    user = answer.status.userInfo if answer.status else None
-    at = answer.metadata.creationTimestamp if answer.metadata else None
-    if user is None or not user.username or at is None:
+def read_person(answer: Json) -> Person:
+    user = ((answer.get("status") or {}).get("userInfo") or {}).get("username")
+    at = (answer.get("metadata") or {}).get("creationTimestamp")
+    if not user or not at:
         raise Unreachable("the API server does not say who you are (SelfSubjectReview was empty)")
-    return Person(user.username, at)
+    return Person(str(user), datetime.fromisoformat(at))
 
 
 def open_session(target: Target, namespace: str | None = None) -> Session:
@@ -212,37 +220,7 @@ def open_session(target: Target, namespace: str | None = None) -> Session:
         Unreachable: there is no such configuration, or no such context in it.
     """
     try:
-        config = _kubeconfig().get(target.context)
-        if config is None:
-            raise Unreachable("the kubeconfig has no current context: choose one with --context")
-        kube = Client(config=config)
-    except ConfigError as error:
+        kube = as_kubectl(target.context)
+    except KubeconfigError as error:
         raise Unreachable(str(error)) from error
-    except OSError as error:
-        raise Unreachable(f"cannot use the kubeconfig: {error}") from error
     return Session(kube, target.namespace or namespace or kube.namespace)
-
-
-def _kubeconfig() -> KubeConfig:
-    named = [path for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
-    if len(named) > 1:
-        raise Unreachable(
-            f"KUBECONFIG names {len(named)} files; xbr reads one: merge them with: kubectl config "
-            "view --flatten > FILE"
-        )
-    if named:
-        return KubeConfig.from_file(named[0])
-    try:
-        return KubeConfig.from_service_account()
-    except ConfigError:
-        path = Path(DEFAULT_KUBECONFIG).expanduser()
-        if not path.is_file():
-            raise Unreachable(f"no KUBECONFIG is set and there is no {path}") from None
-        return KubeConfig.from_file(path)
-
-
-def _try_again(error: Exception, count: int) -> OnErrorResult:
-    lasting = isinstance(error, ApiError) and error.status.code in (401, 403)
-    if lasting or count > _MOST_WATCH_ERRORS:
-        return OnErrorResult(OnErrorAction.RAISE)
-    return OnErrorResult(OnErrorAction.RETRY, sleep=_RETRY_SECONDS)

@@ -35,8 +35,31 @@ class Conflict(WorldError):  # noqa: N818 - named after what happened
         super().__init__(message, retry_after)
 
 
+class KubeconfigError(WorldError):
+    """Neither a kubeconfig nor a service account gives a way to the API server."""
+
+
 class KubeError(WorldError):
-    """The API server refused, or could not be asked."""
+    """The API server refused, or could not be asked.
+
+    Attributes:
+        status: HTTP status of the answer; 0 without one.
+        reason: the API server's word for it, such as `NotFound`; empty where it gave none, as for
+            a resource that is not installed.
+        said: its message, as it is.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        retry_after: float = RETRY_LATER,
+        *,
+        status: int = 0,
+        reason: str = "",
+        said: str = "",
+    ) -> None:
+        super().__init__(message, retry_after)
+        self.status, self.reason, self.said = status, reason, said
 
 
 class Forbidden(KubeError):  # noqa: N818 - named after what happened

@@ -1,4 +1,4 @@
-"""Kubernetes as plain JSON, over the connection of a lightkube client.
+"""Kubernetes as plain JSON, over the connection of the official client.
 
 Pod templates are cloned and hashed here, so objects stay the dictionaries that the API server
 sent: a typed model would drop fields that it does not know.
@@ -8,20 +8,15 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-import httpx2
-import lightkube
-from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
-from lightkube.core.generic_client import BasicRequest
-
 from xcom_rollout.api import names
-from xcom_rollout.clients.errors import RETRY_SOON, Conflict, Forbidden, KubeError
-from xcom_rollout.clients.kube_path import checked, object_path
-from xcom_rollout.clients.streams import OpenStreams, close_orderly
+from xcom_rollout.clients.connection import Answer, Connection
+from xcom_rollout.clients.errors import RETRY_LATER, RETRY_SOON, Conflict, Forbidden, KubeError
+from xcom_rollout.clients.kube_path import object_path
+from xcom_rollout.clients.streams import OpenStreams
 
 Json = dict[str, Any]
 Listed = tuple[list[Json], int]
@@ -33,7 +28,13 @@ _PAUSES: Final = (0.5, 2.0)
 """Seconds between the tries to begin a command in a pod."""
 _ROUNDING: Final = timedelta(seconds=2)
 """Difference of clocks that a header in whole seconds, and a slow answer, cannot tell from none."""
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
+_BAD_REQUEST: Final = 400
 _MERGE_PATCH: Final = "application/merge-patch+json"
+_APPLY_PATCH: Final = "application/apply-patch+yaml"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
@@ -77,18 +78,29 @@ class KubeApi:
     asked or refuses, and `Forbidden` when a right is missing.
     """
 
-    def __init__(self, client: lightkube.Client, versions: "Versions | None" = None) -> None:
-        self._client = client
+    def __init__(
+        self,
+        connection: Connection,
+        versions: "Versions | None" = None,
+        *,
+        manager: str = names.MANAGER,
+    ) -> None:
+        """Take a connection.
+
+        Args:
+            versions: those of another that reads and writes the same; None begins anew.
+            manager: who is told to have written the fields of an object.
+        """
+        self._connection = connection
+        self._manager = manager
         self._ahead = timedelta(0)
         self.versions = versions or Versions()
-        hooks = client._client._client.event_hooks["response"]
-        hooks += [hook for hook in (_read_refusal, close_orderly) if hook not in hooks]
         self._watches = OpenStreams()
 
     @property
-    def client(self) -> lightkube.Client:
+    def connection(self) -> Connection:
         """The connection."""
-        return self._client
+        return self._connection
 
     def now(self) -> datetime:
         """Return the time by the API server's clock, as its last answer told it.
@@ -100,10 +112,14 @@ class KubeApi:
 
     def find(self, path: str) -> Json | None:
         """Return the object, None where there is none."""
-        response = self._send("GET", path)
-        if response.status_code == httpx2.codes.NOT_FOUND:
+        answer = self._send("GET", path)
+        if answer.status == _NOT_FOUND:
             return None
-        return self._noted(path.rpartition("/")[0], _json(response, path))
+        return self._noted(path.rpartition("/")[0], _json(answer))
+
+    def get(self, path: str) -> Json:
+        """Return the object; `KubeError` with the status 404 where there is none."""
+        return self._noted(path.rpartition("/")[0], _json(self._send("GET", path)))
 
     def list(
         self, path: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
@@ -130,7 +146,7 @@ class KubeApi:
             params["fieldSelector"] = fields
         while True:
             headers = {"Accept": _METADATA_ONLY.format("List")} if metadata_only else None
-            answer = _json(self._send("GET", path, params=params, headers=headers), path)
+            answer = _json(self._send("GET", path, params=params, headers=headers))
             items += answer.get("items") or []
             more = (answer.get("metadata") or {}).get("continue")
             if not more:
@@ -144,6 +160,7 @@ class KubeApi:
         since: int,
         *,
         labels: str = "",
+        fields: str = "",
         metadata_only: bool = False,
         seconds: int,
         silence: float,
@@ -163,10 +180,15 @@ class KubeApi:
             "resourceVersion": str(since),
             "timeoutSeconds": str(seconds),
             **({"labelSelector": labels} if labels else {}),
+            **({"fieldSelector": fields} if fields else {}),
         }
         headers = {"Accept": _METADATA_ONLY.format("")} if metadata_only else None
-        with self._stream(path, params, headers, silence) as lines:
-            for line in lines:
+        with self._connection.stream(
+            path, self._watches, query=params, headers=headers, silence=silence
+        ) as pieces:
+            if isinstance(pieces, Answer):
+                raise _refused(pieces)
+            for line in _lines(pieces):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     said = event["object"].get("message")
@@ -187,26 +209,37 @@ class KubeApi:
 
     def create(self, path: str, body: Json) -> bool:
         """Create the object; return False where one of its name is there already."""
-        response = self._send("POST", path, body=body)
-        if _reason(response) == "AlreadyExists":
+        answer = self._send("POST", path, body=body)
+        if _reason(answer) == "AlreadyExists":
             return False
-        self._noted(path, _json(response, path))
+        self._noted(path, _json(answer))
         return True
 
     def review(self, path: str, body: Json) -> Json:
         """Return the answer to a review, an object that is answered and never kept."""
-        return _json(self._send("POST", path, body=body), path)
+        return _json(self._send("POST", path, body=body))
 
     def replace(self, path: str, body: Json) -> Json:
-        """Replace the object; return it as it is stored now.
+        """Replace the object, or its `/status`; return it as it is stored now.
 
         Raises:
             Conflict: it has changed since the `resourceVersion` in `body`, or is gone.
         """
-        response = self._send("PUT", path, body=body)
-        if response.status_code in (httpx2.codes.CONFLICT, httpx2.codes.NOT_FOUND):
-            raise Conflict(f"{path} was changed by somebody else: {_message(response)}")
-        return self._noted(path.rpartition("/")[0], _json(response, path))
+        answer = self._send("PUT", path, body=body)
+        if answer.status in (_CONFLICT, _NOT_FOUND):
+            raise Conflict(f"{path} was changed by somebody else: {_message(answer)}")
+        return self._noted(path.removesuffix("/status").rpartition("/")[0], _json(answer))
+
+    def as_applied(self, path: str, body: Json) -> Json:
+        """Return the object as it would be after a server-side apply; nothing is kept of it."""
+        answer = self._send(
+            "PATCH",
+            path,
+            params={"dryRun": "All", "force": "true"},
+            body=body,
+            headers={"Content-Type": _APPLY_PATCH},
+        )
+        return _json(answer)
 
     def patch(self, path: str, body: Json) -> None:
         """Merge `body` into the object.
@@ -214,10 +247,10 @@ class KubeApi:
         Raises:
             Conflict: it has changed since the `resourceVersion` in `body`, or is gone.
         """
-        response = self._send("PATCH", path, body=body, headers={"Content-Type": _MERGE_PATCH})
-        if response.status_code in (httpx2.codes.CONFLICT, httpx2.codes.NOT_FOUND):
-            raise Conflict(f"{path} was changed by somebody else: {_message(response)}")
-        self._noted(path.rpartition("/")[0], _json(response, path))
+        answer = self._send("PATCH", path, body=body, headers={"Content-Type": _MERGE_PATCH})
+        if answer.status in (_CONFLICT, _NOT_FOUND):
+            raise Conflict(f"{path} was changed by somebody else: {_message(answer)}")
+        self._noted(path.rpartition("/")[0], _json(answer))
 
     def delete(self, path: str, *, uid: str, grace_seconds: int | None) -> None:
         """Delete the object if it still has this UID; one that is gone is deleted.
@@ -232,20 +265,20 @@ class KubeApi:
         }
         if grace_seconds is not None:
             body["gracePeriodSeconds"] = grace_seconds
-        response = self._send("DELETE", path, body=body)
+        answer = self._send("DELETE", path, body=body)
         # Conflict: the precondition failed, so the object of this UID is gone.
-        if response.status_code not in (httpx2.codes.NOT_FOUND, httpx2.codes.CONFLICT):
-            self._noted(path.rpartition("/")[0], _json(response, path))
+        if answer.status not in (_NOT_FOUND, _CONFLICT):
+            self._noted(path.rpartition("/")[0], _json(answer))
 
     def log(self, namespace: str, pod: str, container: str) -> str | None:
         """Return the whole log of the container; None where there is none to be had."""
         path = f"{object_path(namespace, 'pods', pod)}/log"
-        response = self._send("GET", path, params={"container": container})
-        if response.status_code in (httpx2.codes.NOT_FOUND, httpx2.codes.BAD_REQUEST):
+        answer = self._send("GET", path, params={"container": container})
+        if answer.status in (_NOT_FOUND, _BAD_REQUEST):
             return None
-        if response.is_error:
-            raise _refused(response, path)
-        return response.content.decode("utf-8", "replace")
+        if answer.is_error:
+            raise _refused(answer)
+        return answer.content.decode("utf-8", "replace")
 
     def run(
         self,
@@ -266,34 +299,26 @@ class KubeApi:
             timeout: seconds for the command.
         """
         path = f"{object_path(namespace, 'pods', pod)}/exec"
+        query = [
+            ("container", container),
+            *(("command", word) for word in command),
+            *((stream, "true") for stream in ("stdin", "stdout", "stderr")),
+        ]
         pauses = iter(_PAUSES)
         while True:
             try:
-                answer = self._client.exec(
-                    pod,
-                    namespace=namespace,
-                    container=container,
-                    command=command,
-                    stdin=stdin,
-                    stdout=True,
-                    stderr=True,
-                    decode=None,
-                    timeout=timeout,
-                )
-            except WebSocketUpgradeError as refused:
-                response = refused.response
-                pause = next(pauses, None) if response.is_server_error else None
-                if pause is None:
-                    raise _refused(response, path) from refused
-                time.sleep(pause)
-            except (httpx2.HTTPError, HTTPXWSException, OSError) as error:
-                raise KubeError(
+                printed = self._connection.run(path, query, stdin, timeout=timeout)
+            except KubeError as error:
+                raise error.reworded(
                     f"cannot run a process in pod {namespace}/{pod}, container {container}: "
-                    f"{_words(error)}",
-                    RETRY_SOON,
+                    f"{error.message}"
                 ) from error
-            else:
-                return "\n".join(_text(stream) for stream in (answer.stderr, answer.stdout))
+            if not isinstance(printed, Answer):
+                return "\n".join(_text(stream) for stream in (printed.stderr, printed.stdout))
+            pause = next(pauses, None) if printed.is_server_error else None
+            if pause is None:
+                raise _refused(printed)
+            time.sleep(pause)
 
     def _send(
         self,
@@ -303,68 +328,19 @@ class KubeApi:
         params: Mapping[str, str] | None = None,
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx2.Response:
-        request = self._request(method, path, params=params, body=body, headers=headers)
-        try:
-            response: httpx2.Response = self._client._client.send(request)
-        except httpx2.HTTPError as error:
-            raise _unreachable(method, path, error) from error
-        self._ahead = _ahead(response)
-        if _lacks_right(response):
-            raise _refused(response, path)
-        return response
-
-    @contextmanager
-    def _stream(
-        self,
-        path: str,
-        params: Mapping[str, str],
-        headers: Mapping[str, str] | None,
-        silence: float,
-    ) -> Iterator[Iterator[bytes]]:
-        """Yield the lines of an answer as they come."""
-        request = self._request("GET", path, params=params, headers=headers)
-        request.extensions["timeout"] = {**request.extensions["timeout"], "read": silence}
-        try:
-            response: httpx2.Response = self._client._client.send(request, stream=True)
-            try:
-                if response.is_error:
-                    response.read()
-                    raise _refused(response, path)
-                with self._watches.reading(response):
-                    yield _lines(response)
-            finally:
-                response.close()
-        except httpx2.HTTPError as error:
-            raise _unreachable("WATCH", path, error) from error
+    ) -> Answer:
+        query = dict(params or {})
+        if method in ("POST", "PUT", "PATCH"):
+            query["fieldManager"] = self._manager
+        answer = self._connection.send(method, path, query=query, headers=headers, body=body)
+        self._ahead = _ahead(answer)
+        if _lacks_right(answer):
+            raise _refused(answer)
+        return answer
 
     def _noted(self, path: str, answer: Json) -> Json:
         self.versions.note(path, version_of(answer))
         return answer
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Json | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx2.Request:
-        query = dict(params or {})
-        if method in ("POST", "PUT", "PATCH"):
-            query["fieldManager"] = names.MANAGER
-        path = checked(path)
-        # lightkube's public methods know neither metadata-only lists nor delete preconditions.
-        return self._client._client.build_adapter_request(
-            BasicRequest(
-                method=method,
-                url=path,
-                params=query,
-                data=body,
-                headers=dict(headers) if headers else None,
-            )
-        )
 
 
 def version_of(item: Mapping[str, Any]) -> int:
@@ -377,85 +353,77 @@ def version_of(item: Mapping[str, Any]) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _lines(response: httpx2.Response) -> Iterator[bytes]:
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the lines of a watch, each a JSON document: they end with \\n and nothing else."""
     rest = b""
-    for piece in response.iter_bytes():
+    for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n") if b"\n" in piece else (rest + piece,)
         yield from (line for line in lines if line)
 
 
-def _unreachable(method: str, path: str, error: Exception) -> KubeError:
-    return KubeError(
-        f"the Kubernetes API server cannot be asked ({method} {path}): {_words(error)}", RETRY_SOON
-    )
-
-
-def _ahead(response: httpx2.Response) -> timedelta:
+def _ahead(answer: Answer) -> timedelta:
     """Return how much the server's clock is ahead; zero where it is within what it rounds."""
     try:
-        told = parsedate_to_datetime(response.headers["Date"])
+        told = parsedate_to_datetime(answer.headers["Date"])
     except (KeyError, TypeError, ValueError):
         return timedelta(0)
     ahead = told - datetime.now(UTC)
     return ahead if abs(ahead) > _ROUNDING else timedelta(0)
 
 
-def _json(response: httpx2.Response, path: str) -> Json:
-    if response.is_error:
-        raise _refused(response, path)
-    value = response.json()
+def _json(answer: Answer) -> Json:
+    if answer.is_error:
+        raise _refused(answer)
+    try:
+        value = json.loads(answer.content)
+    except ValueError:
+        value = answer.content[:300].decode("utf-8", "replace")
     if not isinstance(value, dict):
-        raise KubeError(f"{path}: expected a JSON object, got {type(value).__name__}")
+        raise KubeError(f"{answer.path}: expected a JSON object, got {type(value).__name__}")
     return value
 
 
-def _read_refusal(response: httpx2.Response) -> None:
-    """Read why a WebSocket was refused, before the connection is closed."""
-    if response.is_error:
-        response.read()
-
-
-def _refused(response: httpx2.Response, path: str) -> KubeError:
-    if _lacks_right(response):
+def _refused(answer: Answer) -> KubeError:
+    request, said = f"{answer.method} {answer.path}", _message(answer)
+    told: dict[str, Any] = {
+        "status": answer.status,
+        "reason": _reason(answer),
+        "said": said,
+    }
+    if _lacks_right(answer):
         return Forbidden(
-            f"the operator may not {response.request.method} {path}: {_message(response)}; grant "
-            "it the right in the Role of its chart"
+            f"the operator may not {request}: {said}; grant it the right in the Role of its chart",
+            **told,
         )
     return KubeError(
-        f"the Kubernetes API server answered {response.status_code} to "
-        f"{response.request.method} {path}: {_message(response)}",
-        RETRY_SOON if response.is_server_error else 15.0,
+        f"the Kubernetes API server answered {answer.status} to {request}: {said}",
+        RETRY_SOON if answer.is_server_error else RETRY_LATER,
+        **told,
     )
 
 
-def _status(response: httpx2.Response) -> Json:
+def _status(answer: Answer) -> Json:
     try:
-        value = response.json()
+        value = json.loads(answer.content)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def _reason(response: httpx2.Response) -> str:
-    return str(_status(response).get("reason", "")) if response.is_error else ""
+def _reason(answer: Answer) -> str:
+    return str(_status(answer).get("reason", "")) if answer.is_error else ""
 
 
-def _lacks_right(response: httpx2.Response) -> bool:
+def _lacks_right(answer: Answer) -> bool:
     """Tell a missing right from a quota or an admission rule, which answer 403 too."""
-    if response.status_code == httpx2.codes.UNAUTHORIZED:
+    if answer.status == _UNAUTHORIZED:
         return True
-    forbidden = response.status_code == httpx2.codes.FORBIDDEN
-    return forbidden and 'User "' in _message(response)
+    return answer.status == _FORBIDDEN and 'User "' in _message(answer)
 
 
-def _message(response: httpx2.Response) -> str:
-    return str(_status(response).get("message") or response.text[:300])
+def _message(answer: Answer) -> str:
+    return str(_status(answer).get("message") or answer.content[:300].decode("utf-8", "replace"))
 
 
-def _text(stream: str | bytes | None) -> str:
-    return stream.decode("utf-8", "replace") if isinstance(stream, bytes) else stream or ""
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _text(stream: bytes) -> str:
+    return stream.decode("utf-8", "replace")

@@ -12,15 +12,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-import httpx2
-from lightkube import ApiError, Client
-from lightkube.core.exceptions import ConfigError
-from lightkube.models.core_v1 import EventSource, ObjectReference
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import Event
-from lightkube.types import PatchType
-
 from xcom_rollout.api.names import API_VERSION, KIND, MANAGER, Condition
+from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.controller.status_diff import Transition, worth_telling
 from xcom_rollout.decide.calibration import BELOW_RECOMMENDATION
 
@@ -53,16 +48,16 @@ class ClusterRecorder:
     """Writes Events to the namespace of the rollout."""
 
     def __init__(
-        self, kube: Client, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, api: KubeApi, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self._kube = kube
+        self._api = api
         self._now = now
 
     def record(self, raw: Mapping[str, Any], notes: Iterable[Note]) -> None:
         for note in notes:
             try:
                 self._write(raw["metadata"], note)
-            except (httpx2.HTTPError, ConfigError) as error:
+            except WorldError as error:
                 # The status tells the same; an Event is no reason to stop the rollout.
                 log.warning(
                     "event not written",
@@ -72,38 +67,33 @@ class ClusterRecorder:
     def _write(self, about: Mapping[str, Any], note: Note) -> None:
         now = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         name = event_name(about, note)
-        event = Event(
-            metadata=ObjectMeta(name=name, namespace=about["namespace"]),
-            involvedObject=ObjectReference(
-                apiVersion=API_VERSION,
-                kind=KIND,
-                name=about["name"],
-                namespace=about["namespace"],
-                uid=about["uid"],
-            ),
-            type=str(note.severity),
-            reason=note.reason,
-            message=shortened(note.message),
-            source=EventSource(component=MANAGER),
-            reportingComponent=MANAGER,
-            reportingInstance=MANAGER,
-            firstTimestamp=now,  # type: ignore[arg-type]  # sent as it is
-            lastTimestamp=now,  # type: ignore[arg-type]
-            count=1,
-        )
-        try:
-            self._kube.create(event)
-        except ApiError as error:
-            if error.status.code != 409:
-                raise
-            present = self._kube.get(Event, name, namespace=about["namespace"])
-            self._kube.patch(
-                Event,
-                name,
-                {"count": (present.count or 1) + 1, "lastTimestamp": now},
-                namespace=about["namespace"],
-                patch_type=PatchType.MERGE,
-            )
+        namespace = about["namespace"]
+        event: Json = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": namespace},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": about["name"],
+                "namespace": namespace,
+                "uid": about["uid"],
+            },
+            "type": str(note.severity),
+            "reason": note.reason,
+            "message": shortened(note.message),
+            "source": {"component": MANAGER},
+            "reportingComponent": MANAGER,
+            "reportingInstance": MANAGER,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        if self._api.create(object_path(namespace, "events"), event):
+            return
+        path = object_path(namespace, "events", name)
+        present = self._api.get(path)
+        self._api.patch(path, {"count": (present.get("count") or 1) + 1, "lastTimestamp": now})
 
 
 def event_name(about: Mapping[str, Any], note: Note) -> str:

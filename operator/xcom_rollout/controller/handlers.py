@@ -27,7 +27,9 @@ from xcom_rollout.cache.collections import (
     TASK_PODS,
     Collection,
 )
+from xcom_rollout.clients.connection import Access
 from xcom_rollout.clients.kube import Versions, version_of
+from xcom_rollout.clients.kubeconfig import as_operator
 from xcom_rollout.controller.reconcile import Key
 from xcom_rollout.controller.workqueue import Workers, WorkQueue
 from xcom_rollout.release.pods import has_ended
@@ -171,13 +173,10 @@ def registry_for(wakeups: Wakeups, workers: Workers[Key]) -> kopf.OperatorRegist
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure_kopf(settings)
 
-    @kopf.on.login(registry=registry, id="service-account", errors=kopf.ErrorsMode.IGNORED)
-    async def in_cluster(**arguments: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**arguments)
-
-    @kopf.on.login(registry=registry, id="kubeconfig", errors=kopf.ErrorsMode.IGNORED)
-    async def from_outside(**arguments: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_kubeconfig(**arguments)
+    @kopf.on.login(registry=registry, id="as-the-operator")
+    def login(**_: Any) -> kopf.ConnectionInfo:
+        # Made anew each time: kopf asks again when what it has is no longer accepted.
+        return connection_info(as_operator().access())
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def rollout_event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
@@ -194,6 +193,21 @@ def registry_for(wakeups: Wakeups, workers: Workers[Key]) -> kopf.OperatorRegist
         return "alive"
 
     return registry
+
+
+def connection_info(access: Access) -> kopf.ConnectionInfo:
+    """Return the way to the API server for kopf, the same as everything else goes."""
+    scheme, _, token = access.authorization.partition(" ")
+    return kopf.ConnectionInfo(
+        server=access.server,
+        scheme=scheme or None,
+        token=token or None,
+        ca_path=access.trust.ca_file,
+        insecure=not access.trust.verify,
+        certificate_path=access.trust.certificate_file,
+        private_key_path=access.trust.key_file,
+        proxy_url=access.proxy_url or None,
+    )
 
 
 class Backoffs:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
-_QUIET: Final = ("aiohttp", "asyncio", "httpcore2", "httpx2", "httpx", "kopf")
+_QUIET: Final = ("aiohttp", "asyncio", "httpcore2", "httpx2", "httpx", "kopf", "urllib3")
 
 
 class JsonFormatter(logging.Formatter):

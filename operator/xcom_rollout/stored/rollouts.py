@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Protocol
-
-from lightkube import ApiError, Client
-from lightkube.generic_resource import create_namespaced_resource
+from typing import Any, Protocol
 
 from xcom_rollout.api import names
 from xcom_rollout.api.parse import parse_spec
-from xcom_rollout.clients.kube import KubeApi, version_of
+from xcom_rollout.clients.errors import Conflict
+from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.observed import Rollout
-
-RESOURCE: Final = create_namespaced_resource(names.GROUP, names.VERSION, names.KIND, names.PLURAL)
 
 Raw = dict[str, Any]
 """An object as plain JSON data."""
@@ -44,61 +40,46 @@ class Rollouts(Protocol):
 class ClusterRollouts:
     """The rollouts of a cluster."""
 
-    def __init__(self, kube: Client, cached: KubeApi | None = None) -> None:
-        self._kube = kube
-        self._cached = cached
+    def __init__(self, api: KubeApi, cached: KubeApi | None = None) -> None:
+        """Take the API server.
+
+        Args:
+            cached: what glances see; it shares the `versions` of `api`, so that none shows an older
+                state than was read or written before. None: glances ask too.
+        """
+        self._api = api
+        self._cached = cached or api
 
     def get(self, namespace: str, name: str, *, glance: bool = False) -> Raw | None:
-        if glance and self._cached is not None:
-            return self._cached.find(rollout_path(namespace, name))
-        try:
-            found = dict(self._kube.get(RESOURCE, name, namespace=namespace))
-        except ApiError as error:
-            if error.status.code == 404:
-                return None
-            raise
-        return self._noted(found)
+        return (self._cached if glance else self._api).find(rollout_path(namespace, name))
 
     def listed(self, namespace: str) -> list[Mapping[str, Any]]:
         """Return all rollouts of a namespace; `*` stands for every one."""
-        if self._cached is not None:
-            everywhere = f"apis/{names.API_VERSION}/{names.PLURAL}"
-            path = everywhere if namespace == "*" else rollout_path(namespace)
-            return list(self._cached.list(path))
-        return list(self._kube.list(RESOURCE, namespace=namespace))
+        return list(self._cached.list(rollouts_path(namespace)))
 
     def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
         metadata = raw["metadata"]
-        written = RESOURCE.Status.from_dict(
-            {
-                "apiVersion": names.API_VERSION,
-                "kind": names.KIND,
-                "metadata": {
-                    key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")
-                },
-                "spec": raw.get("spec"),
-                "status": dict(status),
-            }
-        )
+        written = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {
+                key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")
+            },
+            "spec": raw.get("spec"),
+            "status": dict(status),
+        }
+        path = f"{rollout_path(metadata['namespace'], metadata['name'])}/status"
         try:
-            answer = self._kube.replace(
-                written,
-                metadata["name"],
-                namespace=metadata["namespace"],
-                field_manager=names.MANAGER,
-            )
-        except ApiError as error:
-            if error.status.code in (404, 409):
-                raise ConflictError(str(error)) from error
-            raise
-        return self._noted(dict(answer))
+            return self._api.replace(path, written)
+        except Conflict as error:
+            raise ConflictError(str(error)) from error
 
-    def _noted(self, raw: Raw) -> Raw:
-        """Let no later glance show an older state than this."""
-        if self._cached is not None:
-            path = rollout_path(raw["metadata"]["namespace"])
-            self._cached.versions.note(path, version_of(raw))
-        return raw
+
+def rollouts_path(namespace: str) -> str:
+    """Return the path of the rollouts of a namespace; `*` stands for every one."""
+    return (
+        f"apis/{names.API_VERSION}/{names.PLURAL}" if namespace == "*" else rollout_path(namespace)
+    )
 
 
 def rollout_path(namespace: str, name: str | None = None) -> str:

@@ -13,17 +13,17 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import httpx2
-from lightkube import ApiError
-from lightkube.core.exceptions import ConfigError
 
 from harness import tools
-from standin.kube import Json, client_of
+from standin.kube import Json
 from standin.place import ROLLOUT, Place
-from standin.wire import Faults, Stopped, Watched, Wire, watched_helm
+from standin.wire import Faults, Stopped, Watched, WatchedConnection, Wire, watched_helm
 from xcom_rollout.act import perform
-from xcom_rollout.api import names
 from xcom_rollout.cache import Cache, CachedKube
+from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.clients.kubeconfig import from_kubeconfig
 from xcom_rollout.controller.events import ClusterRecorder
 from xcom_rollout.controller.lease import Holder, Leases, since_boot
 from xcom_rollout.controller.reconcile import Key, Reconciler, utc_now
@@ -31,7 +31,7 @@ from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.observe import observe, same_look
 from xcom_rollout.stored.rollouts import ClusterRollouts, ConflictError
-from xcom_rollout.world import World, open_world, watching
+from xcom_rollout.world import World, open_world
 
 _PAUSE = 0.05
 """Seconds between two looks at a world in which only the clock can change something."""
@@ -42,7 +42,7 @@ class Operator:
     """One life of the operator, and its connections."""
 
     make_passes: Reconciler
-    connections: tuple[httpx2.Client, ...]
+    connections: tuple[httpx2.Client | Connection, ...]
     leases: Leases
     cache: Cache | None = None
 
@@ -71,14 +71,12 @@ def start_operator(
         identity: of its pod.
         monotonic: seconds by which it tells the age of its Lease.
     """
-    kube = client_of(place.site.kubeconfig)
-    kube._client._field_manager = names.MANAGER
-    http = kube._client._client
-    http._transport = Watched(http._transport, wire, "", faults)
+    beside = from_kubeconfig(str(place.site.kubeconfig))
+    kube = WatchedConnection(beside, wire, faults)
     opened = open_world(
         kube, probe=place.site.probe, helm=str(tools.tool("helm")), work=place.site.work
     )
-    airflow = Watched(httpx2.HTTPTransport(), wire, "airflow ", faults)
+    airflow = Watched(httpx2.HTTPTransport(), wire, faults)
     world = replace(
         opened,
         helm=watched_helm(opened.helm, wire),
@@ -93,8 +91,7 @@ def start_operator(
         wire.doing = ""
         return said
 
-    beside = watching(kube)
-    cache = Cache(beside, lambda *_: None) if cached else None
+    cache = Cache(KubeApi(beside), lambda *_: None) if cached else None
     glanced = replace(world, api=CachedKube(world.api, cache)) if cache else None
 
     def look(rollout: Rollout) -> Observed:
@@ -104,8 +101,8 @@ def start_operator(
 
     leases = Leases(world.api, Holder(identity), monotonic)
     reconciler = Reconciler(
-        rollouts=ClusterRollouts(kube, glanced.api if glanced else None),
-        recorder=ClusterRecorder(kube),
+        rollouts=ClusterRollouts(world.api, glanced.api if glanced else None),
+        recorder=ClusterRecorder(world.api),
         observe=look,
         glance=(lambda rollout: observe(glanced, rollout)) if glanced else None,
         perform=partial(act, world),
@@ -114,7 +111,7 @@ def start_operator(
         now=now,
         hold=leases.hold,
     )
-    return Operator(reconciler, (http, world.http, beside.client._client._client), leases, cache)
+    return Operator(reconciler, (kube, world.http), leases, cache)
 
 
 @dataclass(frozen=True)
@@ -235,7 +232,7 @@ class Driver:
                 self.place.tick()
             self._start()
             return None
-        except (WorldError, ConflictError, ApiError, ConfigError, httpx2.HTTPError) as error:
+        except (WorldError, ConflictError, httpx2.HTTPError) as error:
             self.errors.append(f"{type(error).__name__}: {error}")
             return timedelta(0)
         return timedelta(0) if rest is None else rest

@@ -2,66 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-import httpx2
-from lightkube import Client
-from lightkube.config.kubeconfig import KubeConfig
+from xcom_rollout.clients.connection import Answer
+from xcom_rollout.clients.kubeconfig import from_kubeconfig
 
 Json = dict[str, Any]
-
-
-def client_of(kubeconfig: Path) -> Client:
-    """Return a client with the connection that the kubeconfig describes."""
-    return Client(config=KubeConfig.from_file(kubeconfig).get(), field_manager="stand-in")
 
 
 class Kube:
     """Objects by their REST path. Safe for use by several threads."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        # lightkube knows how to read a kubeconfig; its HTTP client is all that is used of it.
-        self._http: httpx2.Client = client_of(kubeconfig)._client._client
+        self._connection = from_kubeconfig(str(kubeconfig))
 
     def find(self, path: str) -> Json | None:
         """Return the object, None where there is none."""
-        response = self._http.get(path)
-        if response.status_code == httpx2.codes.NOT_FOUND:
-            return None
-        return _json(response)
+        answer = self._send("GET", path)
+        return None if answer.status == 404 else _json(answer)
 
     def get(self, path: str) -> Json:
-        return _json(self._http.get(path))
+        return _json(self._send("GET", path))
 
     def list(self, path: str, labels: str = "") -> list[Json]:
         params = {"labelSelector": labels} if labels else {}
-        items: list[Json] = _json(self._http.get(path, params=params))["items"]
+        items: list[Json] = _json(self._send("GET", path, query=params))["items"]
         return items
 
     def create(self, path: str, body: Json) -> Json:
-        return _json(self._http.post(path, json=body))
+        return _json(self._send("POST", path, body=body))
 
     def merge(self, path: str, body: Json) -> Json | None:
         """Merge-patch the object; None where it is gone."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        response = self._http.patch(path, json=body, headers=headers)
-        if response.status_code == httpx2.codes.NOT_FOUND:
-            return None
-        return _json(response)
+        answer = self._send("PATCH", path, body=body, headers=headers)
+        return None if answer.status == 404 else _json(answer)
 
     def delete(self, path: str) -> None:
         """Delete the object at once; one that is gone is deleted."""
-        response = self._http.delete(path, params={"gracePeriodSeconds": "0"})
-        if response.status_code != httpx2.codes.NOT_FOUND:
-            _json(response)
+        answer = self._send("DELETE", path, query={"gracePeriodSeconds": "0"})
+        if answer.status != 404:
+            _json(answer)
+
+    def _send(self, method: str, path: str, **rest: Any) -> Answer:
+        return self._connection.send(method, path.lstrip("/"), **rest)
 
 
-def _json(response: httpx2.Response) -> Json:
-    if response.is_error:
-        request = response.request
-        raise RuntimeError(
-            f"{request.method} {request.url.path}: {response.status_code} {response.text[:1000]}"
-        )
-    answer: Json = response.json()
-    return answer
+def _json(answer: Answer) -> Json:
+    if answer.is_error:
+        text = answer.content.decode("utf-8", "replace")[:1000]
+        raise RuntimeError(f"{answer.method} {answer.path}: {answer.status} {text}")
+    value: Json = json.loads(answer.content)
+    return value

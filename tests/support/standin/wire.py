@@ -11,14 +11,20 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
+from xcom_rollout.clients.connection import Answer, Connection, unreachable
+from xcom_rollout.clients.errors import KubeError
 from xcom_rollout.clients.helm import HelmRunner
+from xcom_rollout.clients.pod_process import Printed
+from xcom_rollout.clients.streams import OpenStreams
 
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -95,27 +101,104 @@ class Faults:
             return kind
 
 
+class WatchedConnection(Connection):
+    """A way to the API server that tells the wire of every write, and disturbs what the faults say.
+
+    Watches are let through: what they miss, a pass asks for.
+    """
+
+    def __init__(self, inner: Connection, wire: Wire, faults: Faults | None = None) -> None:
+        self._inner, self._wire, self._faults = inner, wire, faults
+        self.server, self.namespace = inner.server, inner.namespace
+        self.context, self.kubeconfig = inner.context, inner.kubeconfig
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        write = method in _WRITES and not path.endswith(
+            ("/selfsubjectaccessreviews", "/selfsubjectrulesreviews")
+        )
+        fault = self._disturb(method, path, write=write)
+        if fault in ("409", "500"):
+            return _refused(int(fault), method, path)
+        answer = self._inner.send(method, path, query=query, headers=headers, body=body)
+        if write and not answer.is_error and "/events" not in path:
+            self._wire.sent(f"{method} {_short(path)}")
+        if fault == "500-late":
+            return _refused(500, method, path)
+        if fault == "drop-late":
+            raise _dropped(method, path)
+        return answer
+
+    @contextmanager
+    def stream(
+        self,
+        path: str,
+        open_streams: OpenStreams,
+        *,
+        query: Mapping[str, str],
+        headers: Mapping[str, str] | None,
+        silence: float,
+    ) -> Iterator[Answer | Iterator[bytes]]:
+        with self._inner.stream(
+            path, open_streams, query=query, headers=headers, silence=silence
+        ) as pieces:
+            yield pieces
+
+    def run(
+        self, path: str, query: Sequence[tuple[str, str]], stdin: bytes, *, timeout: float
+    ) -> Printed | Answer:
+        fault = self._disturb("GET", path, write=False)
+        if fault == "500":
+            return _refused(500, "GET", path)
+        return self._inner.run(path, query, stdin, timeout=timeout)
+
+    def _disturb(self, method: str, path: str, *, write: bool) -> str:
+        self._wire.check()
+        self._wire.asked.append(f"{method} {_short(path)}")
+        fault = self._faults.draw(write=write) if self._faults else ""
+        if fault == "drop":
+            raise _dropped(method, path)
+        return fault
+
+
+def _dropped(method: str, path: str) -> KubeError:
+    return unreachable(method, path, ConnectionError("the test dropped the connection"))
+
+
+def _refused(code: int, method: str, path: str) -> Answer:
+    return Answer(method, path, code, json.dumps(_status(code)).encode())
+
+
 def _only_asks(request: httpx2.Request) -> bool:
-    """Whether a request changes nothing, as Airflow's clear with `dry_run`, or one for rights."""
-    if request.url.path.endswith(("/selfsubjectaccessreviews", "/selfsubjectrulesreviews")):
-        return True
+    """Whether a request changes nothing, as Airflow's clear with `dry_run`."""
     if request.method != "POST" or not request.url.path.endswith("/clear"):
         return False
     return bool(json.loads(request.read() or b"{}").get("dry_run", True))
 
 
 class Watched(httpx2.BaseTransport):
-    """A transport that tells the wire of every write, and disturbs what the faults say."""
+    """The way to Airflow's REST API, watched and disturbed in the same manner."""
 
     def __init__(
-        self, inner: httpx2.BaseTransport, wire: Wire, prefix: str, faults: Faults | None = None
+        self, inner: httpx2.BaseTransport, wire: Wire, faults: Faults | None = None
     ) -> None:
-        self._inner, self._wire, self._prefix, self._faults = inner, wire, prefix, faults
+        self._inner, self._wire, self._faults = inner, wire, faults
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self._wire.check()
         path = urlsplit(str(request.url)).path
-        self._wire.asked.append(f"{request.method} {self._prefix}{_short(path)}")
+        asked = f"{request.method} airflow {_short(path)}"
+        self._wire.asked.append(asked)
         write = request.method in _WRITES and not _only_asks(request)
         fault = self._faults.draw(write=write) if self._faults else ""
         if fault in ("409", "500"):
@@ -126,8 +209,8 @@ class Watched(httpx2.BaseTransport):
         if fault:
             response.read()
             response.close()
-        if write and response.status_code < 400 and "/events" not in path:
-            self._wire.sent(f"{request.method} {self._prefix}{_short(path)}")
+        if write and response.status_code < 400:
+            self._wire.sent(asked)
         if fault == "500-late":
             return _refusal(500, request)
         if fault == "drop-late":
@@ -161,19 +244,21 @@ def watched_helm(helm: HelmRunner, wire: Wire) -> WatchedHelm:
 def _short(path: str) -> str:
     """Return the path without API group, namespace and the changing part of generated names."""
     _, _, tail = path.partition("/namespaces/")
-    words = (tail.partition("/")[2] if tail else path.removeprefix("/api/v1")).strip("/").split("/")
-    return "/".join(words)
+    rest = tail.partition("/")[2] if tail else path.strip("/").removeprefix("api/v1")
+    return rest.strip("/")
 
 
 def _refusal(code: int, request: httpx2.Request) -> httpx2.Response:
-    reason = {409: "Conflict", 500: "InternalError"}[code]
-    status = {
+    return httpx2.Response(code, json=_status(code), request=request)
+
+
+def _status(code: int) -> dict[str, Any]:
+    return {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
         "message": "the test refused this request",
-        "reason": reason,
+        "reason": {409: "Conflict", 500: "InternalError"}[code],
         "code": code,
     }
-    return httpx2.Response(code, json=status, request=request)

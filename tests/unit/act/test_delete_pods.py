@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import cast
 
-import lightkube
 import pytest
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.config.models import User
+from kubernetes.client import Configuration
 from nasty_http import NastyServer, Reply
 
 from xcom_rollout.act.delete_pods import delete_pods
+from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.decide.actions import DeletePods, TaskPod
 from xcom_rollout.decide.ledger import Ledger, RunKey
@@ -29,9 +28,7 @@ def server() -> Iterator[NastyServer]:
 
 
 def world_of(server: NastyServer) -> World:
-    config = KubeConfig.from_server(server.url).get()
-    assert config is not None
-    api = KubeApi(lightkube.Client(config=config._replace(user=User())))
+    api = KubeApi(Connection(Configuration(host=server.url)))
     return cast("World", SimpleNamespace(api=api))
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-import lightkube
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.config.models import User
+from kubernetes.client import Configuration
 from nasty_http import NastyServer, Reply
 
+from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.errors import KubeError
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import checked, object_path, segment
@@ -74,9 +73,7 @@ def test_a_name_stays_one_segment(name: str) -> None:
 )
 def test_a_path_made_by_hand_is_checked_before_it_is_sent(server: NastyServer, path: str) -> None:
     server.answer("/" + path, Reply(body={}))
-    config = KubeConfig.from_server(server.url).get()
-    assert config is not None
-    api = KubeApi(lightkube.Client(config=config._replace(user=User())))
+    api = KubeApi(Connection(Configuration(host=server.url)))
     with pytest.raises(KubeError, match="is not asked of the Kubernetes API server"):
         api.find(path)
     assert server.received == []

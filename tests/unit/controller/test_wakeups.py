@@ -21,8 +21,16 @@ from xcom_rollout.cache.collections import (
     TASK_PODS,
     Collection,
 )
+from xcom_rollout.clients.connection import Access
 from xcom_rollout.clients.kube import Versions
-from xcom_rollout.controller.handlers import Backoffs, Wakeups, configure_kopf, listing
+from xcom_rollout.clients.pod_process import Trust
+from xcom_rollout.controller.handlers import (
+    Backoffs,
+    Wakeups,
+    configure_kopf,
+    connection_info,
+    listing,
+)
 from xcom_rollout.controller.reconcile import Key
 from xcom_rollout.controller.workqueue import WorkQueue
 from xcom_rollout.stored.rollouts import rollout_path
@@ -265,6 +273,17 @@ def test_kopf_writes_nothing_and_watches_no_more_than_needed() -> None:
     assert len(tries) == 1000, "it never gives up"
     assert max(tries) <= 30
     assert settings.watching.label_selectors["batch", "v1", "jobs"] == LABEL_ROLLOUT
+
+
+def test_kopf_goes_the_way_that_everything_else_goes() -> None:
+    trust = Trust(True, "/ca", "/cert", "/key")
+    info = connection_info(Access("https://h:6443", "bearer t.o.k", trust, "http://u:p@proxy:3128"))
+    assert info.as_http_headers() == {"Authorization": "bearer t.o.k"}
+    assert (info.server, info.proxy_url) == ("https://h:6443", "http://u:p@proxy:3128")
+    assert (info.ca_path, info.certificate_path, info.private_key_path) == ("/ca", "/cert", "/key")
+    assert info.insecure is False
+    bare = connection_info(Access("http://h", "", Trust(verify=False), ""))
+    assert (bare.as_http_headers(), bare.proxy_url, bare.insecure) == ({}, None, True)
 
 
 @pytest.fixture

@@ -195,7 +195,7 @@ def test_a_table_that_is_none_is_told(dags: Path) -> None:
     assert "tool.xcom-lint = 1: write it as a table" in done.output
 
 
-@pytest.mark.parametrize("module", ["pydantic", "lightkube", "kopf"])
+@pytest.mark.parametrize("module", ["pydantic", "kubernetes", "kopf"])
 def test_one_file_is_linted_without_what_is_slow_to_import(dags: Path, module: str) -> None:
     program = f"""
 import sys
