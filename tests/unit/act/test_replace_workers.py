@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
 
-import lightkube
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.config.models import User
+from kubernetes.client import Configuration
 from nasty_http import NastyServer, Reply
 
 from xcom_rollout.act.replace_workers import replace_workers
+from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.decide.actions import ReplaceWorkers
 from xcom_rollout.decide.observed import Pod, Rollout
@@ -23,9 +22,7 @@ WORKER = Pod("worker-0", "uid-0", "worker", T0, T0, ready=True, terminating=Fals
 def test_a_worker_is_deleted_by_its_uid_and_keeps_its_grace_period() -> None:
     with NastyServer() as server:
         server.answer("/api/v1/namespaces/airflow/pods/worker-0", Reply(body={}), method="DELETE")
-        config = KubeConfig.from_server(server.url).get()
-        assert config is not None
-        api = KubeApi(lightkube.Client(config=config._replace(user=User())))
+        api = KubeApi(Connection(Configuration(host=server.url)))
         replace_workers(
             cast("World", SimpleNamespace(api=api)),
             cast("Rollout", SimpleNamespace(namespace="airflow")),
