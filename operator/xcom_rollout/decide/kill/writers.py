@@ -23,6 +23,7 @@ from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import Pod
 from xcom_rollout.decide.release_steps import (
     POD_PATIENCE,
+    configuration_settled,
     fleet_rolled,
     no_longer_patient,
     workers_confirmed,
@@ -172,9 +173,9 @@ def writers_gone(s: Situation) -> Finding:
             "waited for, then runs are counted again",
             seconds=2,
         )
-    confirmed = workers_confirmed(s)
-    if confirmed.progress is not Progress.DONE:
-        return confirmed
+    for found in (workers_confirmed(s), configuration_settled(s, kill.writers_stopped_at)):
+        if found.progress is not Progress.DONE:
+            return found
     return act(
         "WritersGone",
         "no process is left that could offload a value",
