@@ -23,9 +23,9 @@ RESTART_PATIENCE = timedelta(seconds=30)
 team has for that, which acts soon."""
 COPY_PATIENCE = timedelta(seconds=60)
 """How long a mirror is given to bring a change of airflow.cfg to the other namespaces of tasks."""
-STALE_MOUNT: Final = timedelta(seconds=60)
-"""How long after a change of the configuration the kubelet may still mount what was there before:
-it learns of a change by a watch, or within a minute."""
+STALE_MOUNT: Final = timedelta(seconds=30)
+"""How long after a change of the configuration the kubelet may still give a new pod what was there
+before: it learns of a change by a watch, which is late by seconds on a node that is busy."""
 POD_PATIENCE: Final = timedelta(seconds=60)
 """How long after its grace period a terminating pod is taken for one that ends."""
 DELIVERY_LIMIT = timedelta(seconds=90)
@@ -381,6 +381,28 @@ def workers_confirmed(s: Situation) -> Finding:
     there before the delivery.
     """
     return _confirmed(s, s.workers, s.release.settings)
+
+
+def configuration_settled(s: Situation, since: datetime | None) -> Finding:
+    """No worker that comes from now on begins with what was there before a delivery.
+
+    One of a moment ago was looked into. One that comes in the next delivery's roll, or is scaled
+    up, would have what was delivered before the last one.
+
+    Args:
+        since: when the operator saw that delivery.
+    """
+    if not any(load.component == Component.WORKER for load in s.observed.workloads):
+        return done("ConfigurationSettled", "no task runs in a worker")
+    left = STALE_MOUNT - (s.now - since) if since is not None else timedelta(0)
+    if left <= timedelta(0):
+        return done("ConfigurationSettled", "a worker that comes has what is delivered")
+    return wait(
+        "ConfigurationSettling",
+        "a worker that came now might still begin with what was there before the delivery; its "
+        f"{STALE_MOUNT.seconds} s are waited for",
+        seconds=left.total_seconds(),
+    )
 
 
 def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> Finding:

@@ -9,12 +9,13 @@ from xcom_rollout.decide.audits import audited
 from xcom_rollout.decide.bases import offloading_noted
 from xcom_rollout.decide.builds import build_confirmed, build_still_confirmed
 from xcom_rollout.decide.calibration import calibrated
-from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.executors import executor_supported
 from xcom_rollout.decide.live_census import census_fresh
 from xcom_rollout.decide.proofs import proven
 from xcom_rollout.decide.release_steps import (
     config_not_copied,
+    configuration_settled,
     fleet_confirmed,
     fleet_rolled,
     no_helm_operation,
@@ -201,7 +202,12 @@ def readers_confirmed(s: Situation) -> Finding:
     """A process inside each pod loads the object storage backend."""
     if _past_readers(s):
         return done("ReadersConfirmed", "every pod is a reader")
-    return fleet_confirmed(s, s.release.settings)
+    confirmed = fleet_confirmed(s, s.release.settings)
+    if confirmed.progress is not Progress.DONE:
+        return confirmed
+    delivered = s.ledger.delivered
+    settled = configuration_settled(s, delivered.at if delivered else None)
+    return confirmed if settled.progress is Progress.DONE else settled
 
 
 def cut_over(s: Situation) -> Finding:

@@ -82,10 +82,11 @@ def world(plan: Plan) -> Simulation:
     cluster = sim.cluster
     cluster.config, cluster.changed = live.cluster.config, live.cluster.changed
     cluster.template, cluster.serial = live.cluster.template, live.cluster.serial
-    # What was delivered on the way to Live has been copied.
+    # What was delivered on the way to Live has been copied; and with workers that takes its time,
+    # so no kubelet is behind by two deliveries of it.
+    earlier = plan.weather.copied_after + (HOUR if plan.weather.workers else 0)
     cluster.history = [
-        (since - plan.weather.copied_after, settings, author)
-        for since, settings, author in live.cluster.history
+        (since - earlier, settings, author) for since, settings, author in live.cluster.history
     ]
     cluster.fleet = [replace(pod, shown=None) for pod in live.cluster.fleet]
     cluster.fleet += [cluster.pod("worker", begin) for _ in range(plan.weather.workers)]

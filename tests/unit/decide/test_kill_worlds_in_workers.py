@@ -71,6 +71,14 @@ CORPUS = {
         kill_at=10,
         major=3,
     ),
+    "a worker of the revert's roll has mounted what was there before -1": Plan(
+        (
+            run(SimTask(3, BIG), SimTask(30), dag="dag2", begins=45),
+            run(SimTask(30), begins=15),
+        ),
+        Weather(seed=5, workers=1, roll=1, stale_mounts=50),
+        kill_at=11,
+    ),
     "an immediate kill of a task that goes on in a worker": Plan(
         (holding(300),), Weather(workers=2), kill_at=38, strategy="Immediate", major=3
     ),
@@ -125,11 +133,12 @@ def test_a_task_in_an_old_worker_that_outlasts_the_limit_is_stopped_with_its_run
 
 
 @pytest.mark.parametrize("name", [name for name in CORPUS if CORPUS[name].weather.stale_mounts])
-def test_without_a_look_into_each_worker_such_a_world_does_harm(
+def test_without_its_guard_a_world_of_stale_mounts_does_harm(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    guard = "configuration_settled" if "revert's roll" in name else "workers_confirmed"
     with monkeypatch.context() as patch:
-        patch.setattr(writers, "workers_confirmed", lambda _: done("NotLooked", "nobody looked"))
+        patch.setattr(writers, guard, lambda *_: done("NotLooked", "nobody looked"))
         assert play(CORPUS[name]).hazards.exposed
 
 

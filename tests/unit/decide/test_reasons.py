@@ -436,6 +436,13 @@ case(
     proven,
     before(**proof(Verdict.PASS, drift=DRIFT, executor="KubernetesExecutor")),
 )
+case(
+    *("wait", "ConfigurationSettling", "30 s are waited for"),
+    *(
+        lambda s: release.configuration_settled(s, NOW),
+        live(workloads=workloads(component="worker")),
+    ),
+)
 case("act", "ReplacingWorkers", "w-0 began with what was there before", began_early)
 case(
     *("wait", "TasksNotVisible", "w-0 is asked again", writers.writers_gone),

@@ -328,3 +328,22 @@ def test_a_worker_that_is_scaled_down_matters_only_with_an_earlier_configuration
     seen = replace(s.observed, pods=pods, workloads=(*s.observed.workloads, load))
     finding = fleet_rolled(Situation(seen, s.now), wait_for_old_tasks=False)
     assert finding.reason == reason
+
+
+def test_no_writer_is_taken_for_gone_while_another_worker_may_begin_with_the_earlier_one() -> None:
+    seen, current = at_minus_one()
+    s = replaced(seen, current)
+    kill = s.ledger.kill
+    assert kill is not None
+    like = next(load for load in seen.workloads if load.component == "scheduler")
+    loads = (*seen.workloads, replace(like, component="worker", name="worker"))
+    for ago, reason in (
+        (STALE_MOUNT - SECOND, "ConfigurationSettling"),
+        (STALE_MOUNT, "WritersGone"),
+    ):
+        stopped_at = replace(kill, writers_stopped_at=s.now - ago)
+        ledger = replace(s.ledger, kill=stopped_at)
+        now = Situation(replace(s.observed, ledger=ledger, workloads=loads), s.now)
+        assert writers_gone(now).reason == reason
+        none = Situation(replace(now.observed, workloads=seen.workloads), s.now)
+        assert writers_gone(none).reason == "WritersGone", "without workers nothing is waited for"

@@ -24,6 +24,7 @@ from xcom_rollout.decide.observed import Pod
 from xcom_rollout.decide.release_steps import (
     POD_PATIENCE,
     config_not_copied,
+    configuration_settled,
     fleet_rolled,
     no_longer_patient,
     workers_confirmed,
@@ -178,9 +179,9 @@ def writers_gone(s: Situation) -> Finding:
             "waited for, then runs are counted again",
             seconds=2,
         )
-    confirmed = workers_confirmed(s)
-    if confirmed.progress is not Progress.DONE:
-        return confirmed
+    for found in (workers_confirmed(s), configuration_settled(s, kill.writers_stopped_at)):
+        if found.progress is not Progress.DONE:
+            return found
     return act(
         "WritersGone",
         "no process is left that could offload a value",
