@@ -93,6 +93,18 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             id="trailing slash",
         ),
         pytest.param(
+            "s3://aws_default@airflow-xcom/xcom",
+            "'s3://c@b/{{ .Values.fernetKey }}'",
+            ["spec.backend.objectStorage.path", "{{ .Values.fernetKey }}' is not an object"],
+            id="path that is a template",
+        ),
+        pytest.param(
+            "s3://aws_default@airflow-xcom/xcom",
+            '"s3://c@b\\n[core]\\nx = y/z"',
+            ["spec.backend.objectStorage.path", "must be an object storage path; write scheme"],
+            id="path with another section of airflow.cfg",
+        ),
+        pytest.param(
             "    release: airflow\n",
             "",
             ["spec.airflow.release", "Required value"],
@@ -193,7 +205,7 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         pytest.param(
             "http://minio",
             "minio",
-            ["spec.delivery.helm.chart.repository", "starting with https://"],
+            ["spec.delivery.helm.chart.repository", "one that starts with https://"],
             id="repository without a scheme",
         ),
         pytest.param(

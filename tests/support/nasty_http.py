@@ -27,6 +27,7 @@ class Reply:
         headers: further ones.
         after: seconds until the answer begins; a client with a shorter time limit gives up.
         cut: the connection ends after half of the body; where there is no body, before a status.
+        trickle: seconds between two bytes of the body.
     """
 
     status: int = 200
@@ -34,6 +35,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     after: float = 0.0
     cut: bool = False
+    trickle: float = 0.0
 
 
 def redirect(location: str, status: int = 302) -> Reply:
@@ -143,11 +145,20 @@ class _Handler(BaseHTTPRequestHandler):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content[: len(content) // 2] if reply.cut else content)
+            if reply.trickle:
+                self._trickle(content, reply.trickle)
+            else:
+                self.wfile.write(content[: len(content) // 2] if reply.cut else content)
         except ConnectionError:
             return  # the client gave up
         if reply.cut:
             self._cut()
+
+    def _trickle(self, content: bytes, pause: float) -> None:
+        for byte in content:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            self.nasty.wait(pause)
 
     def _cut(self) -> None:
         self.wfile.flush()

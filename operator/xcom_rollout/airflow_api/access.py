@@ -16,6 +16,7 @@ from typing import Final
 
 import httpx2
 
+from xcom_rollout.airflow_api.bounded import BoundedTransport
 from xcom_rollout.airflow_api.login import BearerAuth, LoginAuth, SessionAuth, TokenAuth
 from xcom_rollout.airflow_api.rest import Credentials
 from xcom_rollout.api.v1alpha1 import LABEL_PATTERN, PATH_PATTERN, CaReference
@@ -32,6 +33,7 @@ _SECRET_FIELD: Final = f"{FIELD}.credentialsSecretRef.name"
 _NAMESPACE_PATTERN: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _USER_KEYS: Final = ("username", "password")
 _TOKEN_KEYS: Final = ("token",)
+_IN_A_HEADER: Final = re.compile("[!-~]+")
 
 
 def airflow_http(verify: ssl.SSLContext | None = None) -> httpx2.Client:
@@ -46,11 +48,16 @@ def airflow_http(verify: ssl.SSLContext | None = None) -> httpx2.Client:
     # client, and each request is signed by itself.
     return httpx2.Client(
         timeout=TIMEOUT,
-        limits=httpx2.Limits(max_keepalive_connections=0),
         trust_env=False,
         follow_redirects=False,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        verify=True if verify is None else verify,
+        transport=BoundedTransport(
+            httpx2.HTTPTransport(
+                verify=True if verify is None else verify,
+                trust_env=False,
+                limits=httpx2.Limits(max_keepalive_connections=0),
+            )
+        ),
     )
 
 
@@ -220,7 +227,17 @@ def _secret_values(
             f"login {login} needs",
             fault=AirflowFault.UNAUTHORIZED,
         )
-    return _decoded(_SECRET_FIELD, name, {key: data[key] for key in keys})
+    values = _decoded(_SECRET_FIELD, name, {key: data[key] for key in keys})
+    for key, value in values.items():
+        # As text: httpx's own error of such a header shows the token.
+        if value.endswith("\n") or (key in _TOKEN_KEYS and not _IN_A_HEADER.fullmatch(value)):
+            raise AirflowError(
+                f"{_SECRET_FIELD}: in the Secret {name!r} the key {key} ends with a line feed, or "
+                "holds what no token does; make it anew, with echo -n or kubectl create secret "
+                "--from-literal",
+                fault=AirflowFault.UNAUTHORIZED,
+            )
+    return values
 
 
 def _decoded(field: str, name: str, data: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """Airflow as the kill-switch needs it: DAGs and DAG runs, asked and changed by its REST API."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,7 +10,7 @@ import httpx2
 
 from xcom_rollout.airflow_api.access import address, client_for, credentials
 from xcom_rollout.airflow_api.each import MOST_BY_NAME, Told, each_for_itself, is_of_one
-from xcom_rollout.airflow_api.rest import Rest, json_object, redirected, said, unreachable
+from xcom_rollout.airflow_api.rest import Page, Rest, json_object, redirected, said, unreachable
 from xcom_rollout.airflow_api.run_memory import RunMemory, RunsSeen
 from xcom_rollout.airflow_api.v1 import V1
 from xcom_rollout.airflow_api.v2 import v2
@@ -85,14 +85,13 @@ class AirflowApi:
         A run that moves between pages may come twice, or at the next look.
         """
         # In order of id, new runs come last and no page shifts.
-        pages = list(self.pages("/dags/~/dagRuns", {**filters, "order_by": "id"}))
-        return _runs_seen([page for page, _ in pages], pages[0][1])
+        pages = list(self.pages("/dags/~/dagRuns", "dag_runs", {**filters, "order_by": "id"}))
+        return _runs_seen(pages)
 
     def latest_runs(self) -> RunsSeen:
         """Return the runs that were changed last, a small page of them: for the clocks in it."""
         query = {"order_by": "-updated_at", "limit": 20}
-        page, clock = self._rest.listed("/dags/~/dagRuns", query)
-        return _runs_seen([page], clock)
+        return _runs_seen([self._rest.listed("/dags/~/dagRuns", "dag_runs", query)])
 
     def run(self, key: RunKey) -> DagRun | None:
         """Return one run, None where Airflow has none of this key."""
@@ -105,7 +104,7 @@ class AirflowApi:
         if answer is None:
             return None
         member, gone = self._rest.dialect.gone
-        return DagInfo(dag_id, bool(answer["is_paused"]), answer.get(member) is not gone)
+        return DagInfo(dag_id, _is_paused(answer), answer.get(member) is not gone)
 
     def paused(self, dag_ids: Collection[str]) -> Told[str, bool | None]:
         """Return whether each DAG is paused, None for one that Airflow does not have.
@@ -136,11 +135,11 @@ class AirflowApi:
         """Yield page by page whether DAGs are paused, until asking for the rest is cheaper."""
         seen: set[str] = set()
         query = {**self._rest.dialect.every_dag, "order_by": "dag_id"}
-        for page, _ in self.pages("/dags", query):
-            listed = {str(dag["dag_id"]): bool(dag["is_paused"]) for dag in page["dags"]}
+        for page in self.pages("/dags", "dags", query):
+            listed = {str(dag.get("dag_id")): _is_paused(dag) for dag in page.entries}
             yield listed
             seen |= listed.keys()
-            missing, total = len(dag_ids - seen), page.get("total_entries")
+            missing, total = len(dag_ids - seen), page.total
             if not missing:
                 return
             if listed and total is not None and (total - len(seen)) / len(listed) > missing:
@@ -220,8 +219,8 @@ class AirflowApi:
             raise _dag_is_gone(key)
         return answer
 
-    def pages(self, path: str, query: Mapping[str, Any]) -> Iterator[tuple[Json, datetime | None]]:
-        """Yield the pages of a list, as large as Airflow gives them, with the server's clock.
+    def pages(self, path: str, member: str, query: Mapping[str, Any]) -> Iterator[Page]:
+        """Yield the pages of a list, as large as Airflow gives them.
 
         Airflow 2.9 leaves `total_entries` out where certain fields are asked for: then the list
         ends with an empty page.
@@ -229,12 +228,10 @@ class AirflowApi:
         offset = 0
         while True:
             asked = {**query, "limit": LARGEST_PAGE, "offset": offset}
-            page, clock = self._rest.listed(path, asked)
-            yield page, clock
-            length = max(len(value) for value in page.values() if isinstance(value, list))
-            offset += length
-            total = page.get("total_entries")
-            if not length or (total is not None and offset >= total):
+            page = self._rest.listed(path, member, asked)
+            yield page
+            offset += len(page.entries)
+            if not page.entries or (page.total is not None and offset >= page.total):
                 return
 
 
@@ -325,9 +322,13 @@ def _dag_is_gone(key: RunKey) -> AirflowError:
 
 
 def _segment(name: str) -> str:
-    if name in ("", ".", ".."):
-        # No quoting helps: the path would be that of something else.
-        raise AirflowError(f"a DAG or run named {name!r} cannot be asked for by the REST API")
+    # No quoting helps: the path would be that of something else. Airflow's web servers decode %2F
+    # before they choose a route, and answer 404 as if there were no such run.
+    if name in ("", ".", "..") or "/" in name:
+        raise AirflowError(
+            f"a DAG or run named {name!r} cannot be asked for by the REST API; heal its runs "
+            "without it: strategy Rehydrate"
+        )
     return quote(name, safe="")
 
 
@@ -339,12 +340,28 @@ def _run_path(key: RunKey) -> str:
     return f"{_dag_path(key.dag_id)}/dagRuns/{_segment(key.run_id)}"
 
 
-def _runs_seen(pages: list[Json], server_time: datetime | None) -> RunsSeen:
-    listed = [run for page in pages for run in page["dag_runs"]]
-    decided = (time_or_none(run.get("last_scheduling_decision")) for run in listed)
+def _runs_seen(pages: Sequence[Page]) -> RunsSeen:
+    listed = [run for page in pages for run in page.entries]
+    try:
+        decided = [time_or_none(run.get("last_scheduling_decision")) for run in listed]
+    except (TypeError, ValueError) as error:
+        raise AirflowError(
+            f"last_scheduling_decision of a DAG run in Airflow's answer is not a time: {error}"
+        ) from error
     return RunsSeen(
-        tuple(map(_dag_run, listed)), server_time, max((t for t in decided if t), default=None)
+        tuple(map(_dag_run, listed)), pages[0].clock, max((t for t in decided if t), default=None)
     )
+
+
+def _is_paused(dag: Mapping[str, Any]) -> bool:
+    paused = dag.get("is_paused")
+    # Airflow 2 knows null: a DAG that was never anything else.
+    if "is_paused" not in dag or not isinstance(paused, bool | None):
+        raise AirflowError(
+            f"the DAG {dag.get('dag_id')!r} in Airflow's answer lacks is_paused, or it is not "
+            "true or false"
+        )
+    return bool(paused)
 
 
 def _dag_run(run: Mapping[str, Any]) -> DagRun:

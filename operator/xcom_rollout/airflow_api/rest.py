@@ -18,6 +18,13 @@ _FAULTS: Final[Mapping[int, AirflowFault]] = {
     403: AirflowFault.FORBIDDEN,
     409: AirflowFault.CONFLICT,
 }
+_PROVES_NOTHING: Final = (
+    httpx2.codes.UNAUTHORIZED,
+    httpx2.codes.PROXY_AUTHENTICATION_REQUIRED,
+    httpx2.codes.REQUEST_TIMEOUT,
+    httpx2.codes.TOO_MANY_REQUESTS,
+)
+"""Refusals that come before anybody has looked at rights."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,21 @@ class Credentials:
     hint: str
 
 
+@dataclass(frozen=True)
+class Page:
+    """A part of a list.
+
+    Attributes:
+        entries: the objects in it.
+        total: how many the whole list has; None where the answer does not say.
+        clock: the server's clock; None where the answer does not say.
+    """
+
+    entries: list[Json]
+    total: int | None
+    clock: datetime | None = None
+
+
 class Rest:
     """One Airflow, asked as one user. Safe for use by several threads."""
 
@@ -78,7 +100,7 @@ class Rest:
         query: Mapping[str, Any] | None = None,
         body: Json | None = None,
     ) -> Json | None:
-        """Return the answer's JSON object, None for 404.
+        """Return the answer's JSON object, None for a 404 of Airflow's own.
 
         Args:
             path: below the dialect's prefix, starting with `/`.
@@ -88,6 +110,7 @@ class Rest:
         """
         response = self._send(method, path, query, body)
         if response.status_code == httpx2.codes.NOT_FOUND:
+            self._check_own(method, path, response)
             return None
         if response.is_error:
             raise self._refusal(method, path, response)
@@ -95,8 +118,8 @@ class Rest:
             return {}
         return json_object(self._base, f"{method} {self.dialect.prefix}{path}", response)
 
-    def listed(self, path: str, query: Mapping[str, Any]) -> tuple[Json, datetime | None]:
-        """Return a page of a list that every Airflow has, and the server's clock.
+    def listed(self, path: str, member: str, query: Mapping[str, Any]) -> Page:
+        """Return a page of a list that every Airflow has, which the answer holds as `member`.
 
         Raises:
             AirflowError: as `ask`, and for 404.
@@ -112,7 +135,27 @@ class Rest:
         if response.is_error:
             raise self._refusal("GET", path, response)
         page = json_object(self._base, f"GET {self.dialect.prefix}{path}", response)
-        return page, _date(response)
+        return self.page_of(page, path, member, _date(response))
+
+    def page_of(self, answer: Json, path: str, member: str, clock: datetime | None = None) -> Page:
+        """Return the page that an answer to a question for `path` holds as `member`.
+
+        Raises:
+            AirflowError: it holds something else.
+        """
+        entries, total = answer.get(member), answer.get("total_entries")
+        if (
+            not isinstance(entries, list)
+            or not all(isinstance(entry, dict) for entry in entries)
+            or not isinstance(total, int | None)
+        ):
+            raise AirflowError(
+                f"{self._base} answered {self.dialect.prefix}{path} with something else than a "
+                f"list of {member}; check that spec.airflow.api names Airflow's web server",
+                fault=AirflowFault.UNREACHABLE,
+                status=httpx2.codes.OK,
+            )
+        return Page(entries, total, clock)
 
     def allows(
         self,
@@ -127,14 +170,33 @@ class Rest:
         exist, or is refused for what it asks, proves the right and changes nothing.
 
         Raises:
-            AirflowError: the user is refused, or Airflow cannot be asked or fails.
+            AirflowError: the user is refused, Airflow cannot be asked or fails, or somebody else
+                answers.
         """
         response = self._send(method, path, query, body)
         if response.status_code == httpx2.codes.FORBIDDEN:
             return False
-        if response.status_code == httpx2.codes.UNAUTHORIZED or response.is_server_error:
+        if response.status_code == httpx2.codes.NOT_FOUND:
+            self._check_own(method, path, response)
+        elif response.status_code in _PROVES_NOTHING or response.is_server_error:
             raise self._refusal(method, path, response)
+        elif response.is_success and response.content:
+            json_object(self._base, f"{method} {self.dialect.prefix}{path}", response)
         return True
+
+    def _check_own(self, method: str, path: str, response: httpx2.Response) -> None:
+        """Raise unless a 404 is Airflow's: of another's nothing follows, least that a run is gone.
+
+        Both versions of the API say why in `detail`.
+        """
+        answer = _json(response)
+        if not isinstance(answer, dict) or "detail" not in answer:
+            raise AirflowError(
+                f"{self._base} answered 404 to {method} {self.dialect.prefix}{path}, and that is "
+                f"not Airflow's: {said(response) or 'it is empty'}. Nothing is taken for gone; "
+                "check that spec.airflow.api names Airflow's web server and what is before it",
+                status=response.status_code,
+            )
 
     @property
     def secret(self) -> str:
@@ -197,10 +259,7 @@ def json_object(base: str, request: str, response: httpx2.Response) -> Json:
     Raises:
         AirflowError: it is something else.
     """
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
+    answer = _json(response)
     if not isinstance(answer, dict):
         raise AirflowError(
             f"{base} answered {request} with {response.status_code} and something that is not a "
@@ -209,6 +268,13 @@ def json_object(base: str, request: str, response: httpx2.Response) -> Json:
             status=response.status_code,
         )
     return answer
+
+
+def _json(response: httpx2.Response) -> object:
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
 
 
 def unreachable(base: str, error: httpx2.HTTPError) -> AirflowError:

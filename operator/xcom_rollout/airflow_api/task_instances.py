@@ -4,7 +4,7 @@ An ID names one try of a task: a clear gives the task another one. So what it be
 changes, and the ID of an earlier try is not listed any more.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from xcom_rollout.airflow_api.airflow import AirflowApi
@@ -13,6 +13,7 @@ from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.ledger import RunKey
 
 _LIST: Final = "/dags/~/dagRuns/~/taskInstances"
+_MEMBER: Final = "task_instances"
 _RUNS: Final = 100
 """Runs whose task instances are asked for in one request."""
 _PAGE: Final = 100
@@ -42,9 +43,9 @@ def runs_of_instances(
     return found
 
 
-def _pages(airflow: AirflowApi, runs: Collection[RunKey]) -> Iterator[list[Mapping[str, Any]]]:
-    for page, _ in airflow.pages(_LIST, {"state": ["running"], "order_by": "id"}):
-        yield page["task_instances"]
+def _pages(airflow: AirflowApi, runs: Collection[RunKey]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    for page in airflow.pages(_LIST, _MEMBER, {"state": ["running"], "order_by": "id"}):
+        yield page.entries
     ordered = sorted(runs)
     for begin in range(0, len(ordered), _RUNS):
         some, offset = ordered[begin : begin + _RUNS], 0
@@ -61,10 +62,10 @@ def _pages(airflow: AirflowApi, runs: Collection[RunKey]) -> Iterator[list[Mappi
             )
             if answer is None:
                 raise AirflowError(f"Airflow has no POST {_LIST}/list", status=404)
-            listed = answer["task_instances"]
-            yield listed
-            offset += len(listed)
-            if not listed or offset >= answer["total_entries"]:
+            page = airflow.rest.page_of(answer, f"{_LIST}/list", _MEMBER)
+            yield page.entries
+            offset += len(page.entries)
+            if not page.entries or (page.total is not None and offset >= page.total):
                 break
 
 

@@ -4,7 +4,8 @@ import re
 from datetime import timedelta
 from typing import Final
 
-DURATION_PATTERN: Final = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+DURATION_PATTERN: Final = r"^([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?$"
+"""With so many digits each is shorter than a lifetime: a moment plus or minus it is a date."""
 _UNITS: Final = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -14,8 +15,10 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         ValueError: `text` is not such a duration, or is zero.
     """
-    if not text or not re.match(DURATION_PATTERN, text):
-        raise ValueError(f"{text!r} is not a duration; write it like 90s, 30m, 1h30m or 720h")
+    if not text or not re.fullmatch(DURATION_PATTERN, text):
+        raise ValueError(
+            f"{text!r} is not a duration; write it like 90s, 30m, 1h30m or 720h, 99999h at most"
+        )
     seconds = sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"([0-9]+)([hms])", text))
     if seconds == 0:
         raise ValueError(f"{text!r} is zero; write a duration such as 30m")

@@ -18,6 +18,8 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    StrictBool,
+    StrictInt,
     field_validator,
     model_validator,
 )
@@ -50,11 +52,12 @@ class Model(BaseModel):
     )
 
 
+_WHOLE_BYTES: Final = "(0|[1-9][0-9]{0,17})"
 _THRESHOLD_RULE = {
     # A number is let through to the rule, which can say what to write; a type error could not.
     "x-kubernetes-int-or-string": True,
     **cel(
-        "type(self) == string && self.matches('^(0|[1-9][0-9]{0,17})$')",
+        f"type(self) == string && self.matches('^{_WHOLE_BYTES}$')",
         "must be a whole number of bytes in quotes, for example '1048576' for 1 MiB",
         expression=(
             '"\'" + string(self) + "\' is not a whole number of bytes in quotes; write it '
@@ -63,7 +66,7 @@ _THRESHOLD_RULE = {
         ),
     ),
 }
-_HAS_PASSWORD: Final = "[^/]*//[^@/:]*:[^@]*@.*"
+_HAS_PASSWORD: Final = "[^/]*//[^@/:]*:[^@]*(@[^@]*)+"
 _PASSWORD_IN_PATH: Final = (
     "may hold no user and password before the @, for the path is stored with every value; write "
     "the id of an Airflow connection there, as in s3://aws_default@my-bucket/xcom, and change the "
@@ -209,14 +212,20 @@ def _without_password(value: object) -> object:
     return value
 
 
+# The path becomes a chart value, which Helm runs as a template with the operator's rights, then a
+# line of airflow.cfg, of which Airflow expands $ and %, then the beginning of every key.
+_PATH_SAFE: Final = "A-Za-z0-9_~=+,:-"
+_PATH_FOLDER: Final = f"/[.]*[{_PATH_SAFE}][.{_PATH_SAFE}]*"
 StoragePath = Annotated[
     str,
     _Named(
-        "[a-z][a-z0-9+.-]*://([^@/]+@)?[^@/]+/(.*[^/])",
+        f"[a-z][a-z0-9+.-]*://([A-Za-z0-9_.-]+@)?[A-Za-z0-9_.:-]+({_PATH_FOLDER})+",
         "an object storage path",
         "write scheme://connection@bucket/prefix with a scheme in small letters and without a "
-        "trailing slash, for example s3://aws_default@my-bucket/xcom: Airflow takes a path without "
-        "a scheme for a local directory and hands the path to tasks as data",
+        "trailing slash, for example s3://aws_default@my-bucket/xcom, of letters from A to Z, "
+        "digits and . _ ~ = + , : - alone, without // or a folder . or ..: Airflow takes a path "
+        "without a scheme for a local directory and hands the path to tasks as data, and "
+        "templates, variables and line breaks in it would be carried out",
         longest=1024,
         further=(_NO_PASSWORD, _IMMUTABLE_PATH),
         unless=_HAS_PASSWORD,
@@ -294,6 +303,15 @@ ChartVersion = Annotated[
         64,
     ),
 ]
+RepositoryAddress = Annotated[
+    str,
+    _Named(
+        "(https?|oci)://[!-~]+",
+        "the address of a chart repository",
+        "write one that starts with https://, http:// or oci:// in small letters, without spaces",
+        1024,
+    ),
+]
 _VALUES_KEY: Final = "[A-Za-z0-9_][-A-Za-z0-9_]*"
 ValuesPath = Annotated[
     str,
@@ -348,7 +366,7 @@ class AirflowApi(Model):
     service: ServiceName = Field(
         description="Service of the Airflow web server, in the namespace of the rollout."
     )
-    port: int = Field(default=8080, ge=1, le=65535, description="Port of that Service.")
+    port: StrictInt = Field(default=8080, ge=1, le=65535, description="Port of that Service.")
     scheme: Literal["http", "https"] = Field(
         default="http", description="Whether that port speaks TLS."
     )
@@ -459,7 +477,7 @@ class Threshold(Model):
 class PreflightGate(Model):
     """Checks of the effective configuration, the connection and the bucket, inside the pods."""
 
-    functional_s3: bool = Field(
+    functional_s3: StrictBool = Field(
         default=True,
         alias="functionalS3",
         description="Also put, get, list and delete an object under the prefix.",
@@ -730,7 +748,7 @@ class Gates(Model):
 class Rehearsal(Model):
     """The rehearsal of the kill-switch that must have taken place before the cut-over."""
 
-    required: bool = Field(
+    required: StrictBool = Field(
         default=True, description="Whether the rollout stops before cut-over without a rehearsal."
     )
     mode: Literal["Attested"] = Field(
@@ -745,7 +763,7 @@ class Rehearsal(Model):
 class KillSwitch(Model):
     """The way back."""
 
-    engaged: bool = Field(
+    engaged: StrictBool = Field(
         default=False,
         description="Set to true to return to the database backend and heal the in-flight "
         "runs that hold offloaded values. kubectl xbr kill does the same.",
@@ -778,16 +796,11 @@ class KillSwitch(Model):
 class HelmChart(Model):
     """The chart of the Airflow release. It stays pinned: a flip never upgrades it."""
 
-    repository: str = Field(
-        max_length=1024,
+    repository: RepositoryAddress = Field(
         description="Address of the chart repository: http(s)://... or oci://... Asked once, "
         "before the first delivery, and only if the chart has enabled dependencies: all else is in "
         "Helm's record of the release. Where it does not have the chart, as one that is in Git "
         "alone, these come from the repositories that Chart.yaml names.",
-        json_schema_extra=cel(
-            "self.matches('^(https?|oci)://.+')",
-            "must be the address of a chart repository, starting with https://, http:// or oci://",
-        ),
     )
     name: ChartName = Field(description="Name of the chart in the repository.")
     version: ChartVersion = Field(
@@ -836,7 +849,7 @@ class RolloutSpec(Model):
     kill_switch: KillSwitch = Field(default=KillSwitch(), description="The way back.")
     delivery: Delivery = Field(description="How settings reach Airflow.")
     census: Census = Field(default=Census(), description="Tracking of offloaded runs.")
-    suspend: bool = Field(
+    suspend: StrictBool = Field(
         default=False,
         description="Stop all steps but the kill-switch until set to false again.",
     )
@@ -844,7 +857,7 @@ class RolloutSpec(Model):
     @field_validator("threshold")
     @classmethod
     def _whole_bytes(cls, value: Threshold) -> Threshold:
-        if not value.bytes.isascii() or not value.bytes.isdigit():
+        if not re.fullmatch(_WHOLE_BYTES, value.bytes):
             raise ValueError(
                 f"bytes: {value.bytes!r} is not a whole number of bytes; write it in quotes "
                 "without a unit, for example '1048576' for 1 MiB"

@@ -9,6 +9,7 @@ from xcom_rollout.cli.output import read_time
 from xcom_rollout.cli.session import Person
 from xcom_rollout.cli.story import condition
 from xcom_rollout.decide.ledger import Strategy
+from xcom_rollout.decide.requests import strategy_named
 from xcom_rollout.decide.summarize import INVALID_SPEC, OBSERVE_FAILED
 from xcom_rollout.stored.rollouts import Raw
 
@@ -46,7 +47,7 @@ def request_of(raw: Raw) -> dict[str, Any] | None:
         return dict(_DECLARED) if engaged else None
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"reason": text}
     return value if isinstance(value, dict) else {"reason": text}
 
@@ -72,7 +73,7 @@ def declared_strategy(raw: Raw) -> Strategy:
 def asked_strategy(raw: Raw) -> Strategy:
     """Return the strategy that the operator follows: of the request, else of the spec."""
     asked = str((request_of(raw) or {}).get("strategy") or "")
-    return Strategy(asked) if asked in STRATEGIES else declared_strategy(raw)
+    return strategy_named(asked) or declared_strategy(raw)
 
 
 def engage(

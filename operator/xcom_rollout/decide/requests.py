@@ -3,10 +3,14 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from xcom_rollout.api import names
 from xcom_rollout.decide.ledger import Strategy
 from xcom_rollout.decide.observed import Rollout
+
+LONGEST: Final = 1024
+"""Characters of what a person wrote: it is kept with each of the last kills, in one ConfigMap."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +41,37 @@ def kill_request(rollout: Rollout) -> KillRequest | None:
     """Return who asks for the kill-switch, or None when nobody does.
 
     A malformed annotation still engages it: in an emergency a typing error must not be obeyed as
-    a no. A strategy that does not exist is that of the spec.
+    a no. A strategy that does not exist is that of the spec, and the reason says so.
     """
     declared = Strategy(rollout.spec.kill_switch.strategy)
     text = rollout.annotations.get(names.ANNOTATION_KILL)
     if text is not None:
         fields = _json_object(text)
+        by = _shown(fields.get("by")) or "unknown"
         asked = str(fields.get("strategy") or "")
-        by = str(fields.get("by") or "unknown")
+        named = strategy_named(asked)
+        note = ""
+        if asked and named is None:
+            note = (
+                f" (there is no strategy {_shown(asked, 64)!r}: {declared} of the spec is followed"
+                f"; write {', '.join(Strategy)})"
+            )
+        reason = _shown(fields.get("reason") or text, LONGEST - len(note)) or "none given"
         return KillRequest(
             by=by,
-            reason=str(fields.get("reason") or text or "none given"),
-            strategy=Strategy(asked) if asked in tuple(Strategy) else declared,
-            strategy_by=str(fields.get("strategyBy") or by),
+            reason=reason + note,
+            strategy=named or declared,
+            strategy_by=_shown(fields.get("strategyBy")) or by,
         )
     if rollout.spec.kill_switch.engaged:
         by = "spec.killSwitch.engaged"
         return KillRequest(by, "declared in the spec", declared, strategy_by=by)
     return None
+
+
+def strategy_named(text: str) -> Strategy | None:
+    """Return the strategy of this name, however it is capitalized; None where there is none."""
+    return {str(one).lower(): one for one in Strategy}.get(text.strip().lower())
 
 
 def attestation(rollout: Rollout, now: datetime) -> Attestation | InvalidAttestation | None:
@@ -87,6 +104,12 @@ def attestation(rollout: Rollout, now: datetime) -> Attestation | InvalidAttesta
 def _json_object(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _shown(value: object, longest: int = LONGEST) -> str:
+    """Return what a person wrote as text that can be stored: in UTF-8, and not too long."""
+    text = str(value or "").encode(errors="replace").decode()
+    return text if len(text) <= longest else f"{text[: longest - 4]} ..."

@@ -15,6 +15,8 @@ from xcom_rollout.release.objects import PodTemplate
 # Not where its value is only used: $NAME, ${NAME}, $(NAME).
 _OWNED: Final = re.compile(rf"(?<![\w$])(?<!\$[{{(])({'|'.join(sorted(OWNED_VARIABLES))})(?!\w)")
 _CONFIG: Final = re.compile(r"(?<![\w$])AIRFLOW_CONFIG=[\"']?([^\s\"';&|]*)")
+# Airflow reads the file there where AIRFLOW_CONFIG does not name another.
+_HOME: Final = re.compile(r"(?<![\w$])AIRFLOW_HOME=[\"']?([^\s\"';&|]*)")
 # As a shell has it: only at the start of a word.
 _COMMENT: Final = re.compile(r"(?:(?<=[\s;&|()])|^)#.*", re.MULTILINE)
 
@@ -43,15 +45,18 @@ def _of(template: PodTemplate) -> Iterator[str]:
                     f"{where} names {name}: what is set there beats airflow.cfg in this process, "
                     "and the operator delivers that option. Take it out of the start command"
                 )
-            for path in _CONFIG.findall(text):
+            files = [("AIRFLOW_CONFIG", path, path) for path in _CONFIG.findall(text)]
+            if not files:
+                files = [("AIRFLOW_HOME", p, f"{p}/airflow.cfg") for p in _HOME.findall(text)]
+            for variable, value, path in files:
                 # What a variable in it stands for is not known here.
                 if "$" not in path and not any(
                     PurePosixPath(path).is_relative_to(m) for m in mounted
                 ):
                     yield (
-                        f"{where} sets AIRFLOW_CONFIG={path}: the process reads that file in place "
-                        "of the one that the chart mounts and the operator changes. Take it out of "
-                        "the start command"
+                        f"{where} sets {variable}={value}: the process reads {path}, not the "
+                        "file that the chart mounts and the operator changes. Take it out of the "
+                        "start command"
                     )
 
 

@@ -1,6 +1,5 @@
 """The ledger as JSON in a ConfigMap."""
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +16,9 @@ KEY: Final = "ledger.json"
 SCHEMA: Final = "xcom-rollout-ledger/v2"
 _READABLE: Final = (SCHEMA, "xcom-rollout-ledger/v1")
 """A kill that the version before began goes on: all that v1 has, v2 has too."""
+
+_TOLD: Final = 3
+"""Faults of a ledger that a message names."""
 
 _ADAPTER: Final = TypeAdapter(Ledger)
 
@@ -50,8 +52,18 @@ def decode(text: str) -> Ledger:
                 "and would lose; run the operator version that wrote it"
             )
         return ledger if schema == SCHEMA else _from_first_version(ledger)
-    except (ValueError, KeyError, ValidationError) as error:
+    except ValidationError as error:
+        raise Malformed(f"it cannot be read: {_faults(error)}") from error
+    except (ValueError, KeyError, RecursionError) as error:
         raise Malformed(f"it cannot be read: {error}") from error
+
+
+def _faults(error: ValidationError) -> str:
+    """Say the first of them, without the values: a ledger has thousands of entries."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [f"{'.'.join(map(str, one['loc'])) or 'ledger'}: {one['msg']}" for one in found[:_TOLD]]
+    more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    return "; ".join(told) + more
 
 
 def to_config_map(ledger: Ledger) -> Json:
@@ -73,7 +85,7 @@ def from_config_map(config_map: Json) -> Ledger:
         if text is None:
             raise Malformed(f"it has no key {KEY}")
         ledger = decode(text)
-    except (Malformed, ValueError, OSError, gzip.BadGzipFile) as error:
+    except (Malformed, ValueError) as error:
         raise Malformed(
             f"{where}, the ledger of the rollout: {error}. Restore it from a backup; delete it "
             "only if no run holds offloaded values"

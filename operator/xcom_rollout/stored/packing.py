@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import zlib
 from typing import Final
 
 from xcom_rollout.clients.errors import ActionFailed
@@ -38,7 +39,7 @@ def unpack(key: str, config_map: Json) -> str | None:
     """Return the text at `key`; None where there is none.
 
     Raises:
-        ValueError, OSError: the compressed form is damaged.
+        ValueError: the compressed form is damaged.
     """
     plain = (config_map.get("data") or {}).get(key)
     if plain is not None:
@@ -46,4 +47,7 @@ def unpack(key: str, config_map: Json) -> str | None:
     packed = (config_map.get("binaryData") or {}).get(f"{key}.gz")
     if packed is None:
         return None
-    return gzip.decompress(base64.b64decode(packed)).decode()
+    try:
+        return gzip.decompress(base64.b64decode(packed)).decode()
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{key}.gz is damaged: {error}") from error

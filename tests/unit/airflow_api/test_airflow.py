@@ -86,7 +86,7 @@ class Server:
         signed_by_token = request.path.startswith("/api/v2/") and request.path != "/api/v2/version"
         if signed_by_token and request.authorization != f"Bearer {self.good_token}":
             return 401, '{"detail": "Invalid JWT token"}'
-        return self.answers.get(request.path, (404, "{}"))
+        return self.answers.get(request.path, (404, '{"detail": "Not Found"}'))
 
     def airflow(self, version: str) -> None:
         prefix = "/api/v1" if version.startswith("2") else "/api/v2"

@@ -22,6 +22,7 @@ from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.ledger import RunKey
 
 KEY = RunKey("d", "r")
+GONE = Reply(404, {"detail": "no such run"})
 FORBIDDEN = Reply(403, {"detail": "Forbidden"})
 
 
@@ -121,8 +122,8 @@ def test_a_run_that_could_be_cleared_is_not_cleared_by_the_question(server: Nast
 @pytest.mark.parametrize(
     ("cleared", "found", "of_dag", "fault"),
     [
-        (Reply(404), Reply(404), dag(), AirflowFault.RUN_NOT_FOUND),
-        (Reply(404), run(KEY), dag(), AirflowFault.DAG_NOT_FOUND),
+        (GONE, GONE, dag(), AirflowFault.RUN_NOT_FOUND),
+        (GONE, run(KEY), dag(), AirflowFault.DAG_NOT_FOUND),
         (Reply(body={}), run(KEY), dag(active=False), AirflowFault.DAG_NOT_FOUND),
         (FORBIDDEN, run(KEY), dag(), AirflowFault.FORBIDDEN),
         (Reply(409, "no"), run(KEY), dag(), AirflowFault.CONFLICT),
@@ -227,7 +228,7 @@ def test_a_single_dag_is_asked_about_once_an_hour_but_for_what_was_refused(
     every = sorted(["/api/v2/dags/a", at(*clear), at(*fail)])
     assert changes(0) == (every, 1)
     assert changes(1) == ([at(*clear)], 1)
-    server.answer(at(*clear), Reply(404, "no such run"))
+    server.answer(at(*clear), GONE)
     assert changes(2) == ([at(*clear)], 0)
     assert changes(59) == ([], 0)
     assert changes(60) == (every, 0)

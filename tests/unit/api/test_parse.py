@@ -193,6 +193,36 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             id="margin that shrinks",
         ),
         pytest.param(
+            lambda s: s["gates"].update(maxAge="999999999999h"),
+            *("spec.gates.maxAge", '"999999999999h"', "is not a duration; write it like 90s"),
+            id="duration beyond every calendar",
+        ),
+        pytest.param(
+            lambda s: s["gates"].update(maxAge="1h\n"),
+            *("spec.gates.maxAge", '"1h\\n"', "is not a duration; write it like 90s"),
+            id="duration with a line feed",
+        ),
+        pytest.param(
+            lambda s: s["threshold"].update(bytes="01"),
+            *("spec.threshold.bytes", '"01"', "is not a whole number of bytes; write it in quo"),
+            id="threshold with a leading zero",
+        ),
+        pytest.param(
+            lambda s: s["killSwitch"].update(engaged="off"),
+            *("spec.killSwitch.engaged", '"off"', "must be true or false"),
+            id="a text that YAML of old took for false",
+        ),
+        pytest.param(
+            lambda s: s["airflow"]["api"].update(port="8080"),
+            *("spec.airflow.api.port", '"8080"', "must be a whole number"),
+            id="a port in quotes",
+        ),
+        pytest.param(
+            lambda s: s["delivery"]["helm"]["chart"].update(repository="file:///charts"),
+            *("spec.delivery.helm.chart.repository", '"file:///charts"', "starts with https://"),
+            id="a repository on the operator's disk",
+        ),
+        pytest.param(
             lambda s: s["gates"].update(maxAge="3 days"),
             *("spec.gates.maxAge", '"3 days"', "is not a duration; write it like 90s"),
             id="duration in words",
@@ -238,6 +268,13 @@ def test_a_bad_field_is_named_with_its_value_and_a_remedy(
     assert remedy in problem.remedy
     assert remedy in str(problem)
     assert str(problem).startswith(field)
+
+
+def test_no_password_is_told_however_its_path_ends(spec: Spec) -> None:
+    spec["backend"]["objectStorage"]["path"] = "s3://user:t0psecret@b/p\nq"
+    (problem,) = problems(spec)
+    assert "t0psecret" not in str(problem)
+    assert problem.remedy.startswith("may hold no user and password")
 
 
 def test_every_bad_field_is_told_at_once(spec: Spec) -> None:
@@ -288,6 +325,28 @@ def _at(spec: Spec, path: str) -> tuple[dict[str, Any], str]:
         ("airflow.api.path", "airflow", "is not a path; write it as [webserver] base_url"),
         ("airflow.api.path", "/a?b", "is not a path; write it as [webserver] base_url"),
         ("airflow.api.path", "/a/../b", "is not a path; write it as [webserver] base_url"),
+        *(
+            ("backend.objectStorage.path", path, "is not an object storage path; write scheme:")
+            for path in (
+                's3://c@b/{{ (lookup "v1" "Secret" "other" "db").data }}',
+                's3://c@{{ include "x" . }}/p',
+                "s3://c@b\n[core]\nfernet_key = x/y",
+                "s3://c@b/p\nq",
+                "s3://c@b/%(fernet_key)s",
+                "s3://c%40x@b/p",
+                "s3://c@b/$AWS_SECRET_ACCESS_KEY",
+                "s3://c@b/p q",
+                "s3://c@b/p ",
+                "s3://c@b//p",
+                "s3://c@b/p/../q",
+                "s3://c@b/.",
+                "s3://c@b/p?q",
+                "s3://c@b/p#q",
+                "s3://c@b/*",
+                "s3://c@bücket/p",
+                "s3://c@b/\u202ep",
+            )
+        ),
         ("airflow.api.caRef", {"kind": "Secret", "name": "ca"}, "unless scheme is https"),
         ("airflow.api.login", {"type": "OAuth"}, 'write "Basic", "Session", "Token" or "Bearer"'),
     ],
@@ -306,6 +365,9 @@ def test_a_name_that_leads_elsewhere_is_refused_without_the_api_server(
     ("path", "value"),
     [
         ("airflow.api.path", ""),
+        ("backend.objectStorage.path", "s3://b/p"),
+        ("backend.objectStorage.path", "s3://my.conn_1-x@my.bucket-2/.xcom/env=prod/v1.2/~a+b"),
+        ("backend.objectStorage.path", "hdfs://c@namenode:8020/xcom"),
         ("airflow.api.path", "/a/b.c/~d"),
         ("airflow.api.credentialsSecretRef.name", "my.airflow-api.2"),
         ("delivery.helm.chart.version", "1.16.0-rc1+build.5"),

@@ -56,10 +56,18 @@ def test_another_airflow_cfg_is_named(path: str) -> None:
     assert f"AIRFLOW_CONFIG={path}" in told
 
 
+def test_another_home_has_another_airflow_cfg() -> None:
+    script = "export AIRFLOW_HOME=/home/me; exec airflow scheduler"
+    (told,) = options_set_at_start([template(args=["bash", "-c", script])])
+    assert "sets AIRFLOW_HOME=/home/me: the process reads /home/me/airflow.cfg" in told
+
+
 @pytest.mark.parametrize(
     "args",
     [
         ["scheduler"],
+        ["bash", "-c", "AIRFLOW_HOME=/opt/airflow exec airflow scheduler"],
+        ["bash", "-c", f"AIRFLOW_HOME=/x AIRFLOW_CONFIG={MOUNTED} exec airflow scheduler"],
         ["bash", "-c", "exec airflow scheduler"],
         ["bash", "-c", f"echo ${BACKEND} ${{{BACKEND}}} $({BACKEND}); exec airflow scheduler"],
         ["bash", "-c", f"export MY_{BACKEND}=a {BACKEND}_OF_OLD=b; exec airflow scheduler"],

@@ -1,6 +1,9 @@
 """The ledger survives its way through a ConfigMap, whatever it holds."""
 
+import base64
+import gzip
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -178,6 +181,37 @@ FIRST_VERSION = """
     "rows": 2, "stage": "Stopped", "start_date": "2026-10-01T09:00:00Z", "message": ""}],
     "verified": false, "finished_at": null, "queued_at": null}}}
 """
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packed: packed[:-10],
+        lambda packed: packed[:5],
+        lambda packed: packed[:15] + bytes([packed[15] ^ 0xFF]) + packed[16:],
+        lambda packed: packed[:-6] + bytes(6),
+        lambda _: gzip.compress(b"[" * 100_000),
+        lambda _: gzip.compress(b"\xff\xfe"),
+    ],
+    ids=["cut", "cut in its head", "a flipped bit", "another sum", "depths", "no text"],
+)
+def test_a_damaged_ledger_that_is_compressed_names_itself_and_the_remedy(
+    damage: Callable[[bytes], bytes],
+) -> None:
+    packed = damage(gzip.compress(encode(Ledger()).encode(), mtime=0))
+    content = {"binaryData": {"ledger.json.gz": base64.b64encode(packed).decode()}}
+    metadata = {"name": "xbr-demo-ledger", "namespace": "airflow", "resourceVersion": "7"}
+    with pytest.raises(Malformed, match=r"airflow/xbr-demo-ledger.*Restore it from a backup"):
+        from_config_map({"metadata": metadata, **content})
+
+
+def test_a_ledger_with_a_thousand_faults_is_told_in_a_few_words() -> None:
+    document = json.loads(encode(Ledger()))
+    document["ledger"]["proofs"] = [{"component": n} for n in range(1000)]
+    with pytest.raises(Malformed, match=r"proofs\.0\.component.*and \d{4} more") as refused:
+        decode(json.dumps(document))
+    assert len(refused.value.message) < 1000
+    assert "\n" not in refused.value.message
 
 
 def test_a_kill_that_the_version_before_began_is_read() -> None:
