@@ -85,7 +85,9 @@ def world(plan: Plan) -> Simulation:
     cluster.history = list(live.cluster.history)
     if plan.weather.workers:
         # With workers the way there takes its time: no kubelet is behind by two deliveries of it.
-        cluster.history = [(since - HOUR, *said) for since, *said in live.cluster.history]
+        cluster.history = [
+            (since - HOUR, settings, author) for since, settings, author in live.cluster.history
+        ]
     cluster.fleet = [replace(pod, shown=None) for pod in live.cluster.fleet]
     cluster.fleet += [cluster.pod("worker", begin) for _ in range(plan.weather.workers)]
     sim.airflow.major = plan.major
