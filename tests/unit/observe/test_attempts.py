@@ -1,7 +1,7 @@
 """Tasks in workers are looked for where a kill has stopped runs, and nowhere else."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -11,6 +11,7 @@ import pytest
 
 from xcom_probe.build import build
 from xcom_rollout.airflow_api.airflow import AirflowApi
+from xcom_rollout.airflow_api.rest import Page
 from xcom_rollout.airflow_api.task_instances import runs_of_instances
 from xcom_rollout.clients.errors import AirflowError, Forbidden, KubeError
 from xcom_rollout.clients.kube import Json
@@ -288,16 +289,22 @@ class Rest:
         self.bodies: list[Json] = []
         self.rest = self
 
-    def pages(self, path: str, query: Json) -> Any:
-        assert (path, query["state"]) == ("/dags/~/dagRuns/~/taskInstances", ["running"])
+    def pages(self, path: str, member: str, query: Json) -> Iterator[Page]:
+        assert (path, member) == ("/dags/~/dagRuns/~/taskInstances", "task_instances")
+        assert query["state"] == ["running"]
         for at in range(0, max(1, len(self.running)), 2):
-            yield {"task_instances": self.running[at : at + 2]}, None
+            yield Page(self.running[at : at + 2], None)
 
     def ask(self, method: str, path: str, _: object, body: Json) -> Json:
         assert (method, path) == ("POST", "/dags/~/dagRuns/~/taskInstances/list")
         self.bodies.append(body)
         at = body["page_offset"]
         return {"task_instances": self.begun[at : at + 2], "total_entries": len(self.begun)}
+
+    @staticmethod
+    def page_of(answer: Json, path: str, member: str) -> Page:
+        assert (path, member) == ("/dags/~/dagRuns/~/taskInstances/list", "task_instances")
+        return Page(answer[member], answer["total_entries"])
 
 
 def instances(*names: str, run: RunKey = RUN) -> list[Json]:

@@ -57,9 +57,9 @@ def test_another_airflow_cfg_is_named(path: str) -> None:
 
 
 def test_another_home_has_another_airflow_cfg() -> None:
-    script = "export AIRFLOW_HOME=/home/me; exec airflow scheduler"
+    script = "export AIRFLOW_HOME=/srv/airflow; exec airflow scheduler"
     (told,) = options_set_at_start([template(args=["bash", "-c", script])])
-    assert "sets AIRFLOW_HOME=/home/me: the process reads /home/me/airflow.cfg" in told
+    assert "sets AIRFLOW_HOME=/srv/airflow: the process reads /srv/airflow/airflow.cfg" in told
 
 
 @pytest.mark.parametrize(
