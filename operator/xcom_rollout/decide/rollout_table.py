@@ -1,4 +1,46 @@
-"""The way to the object storage backend: proofs, rehearsal, readers first, cut-over, upkeep."""
+"""The way to the object storage backend: what is known, what is proven, two deliveries, upkeep.
+
+Promise: at no instant is a value offloaded that a process somewhere would hand out as a path; and
+nothing is delivered whose way back was not there before.
+
+The settings of a release are in one of three states. From each, one delivery leads to the next.
+
+    database    nobody writes paths, nobody can read them
+    readers     the object storage backend at threshold -1: everybody reads both, nobody writes
+    target      the threshold of the spec: everybody reads both, everybody may write
+
+A delivery is no instant. For as long as pods are replaced, and tasks from before go on, processes
+of two neighbouring states run beside each other. Database beside readers does no harm: there is no
+path to be read. Readers beside target does none: whoever meets a path reads it. Database beside
+target is the corruption that all this is for, so the second delivery waits until no process of the
+first state is left: each long-lived pod replaced and looked into, each old task ended.
+
+    whose, what     one rollout for a release, a settled release, its chart, what it holds. Somebody
+                    else's change (`no-drift`) is held, or taken for the step that it was.
+    can it be done  an executor of which it is known how its tasks are seen to end; workloads that
+                    are replaced by themselves; tasks in namespaces that can be seen, whose copies
+                    of the configuration follow.
+    proven          in Jobs cloned from the real pods: the candidate configuration loads, and
+                    values come back as they went. Bound to a digest of what was proven; another
+                    digest is no proof. Calibration and audits likewise.
+    armed           what a kill will need, tried for real: login and rights, a census, the chart.
+                    Last before the first delivery, for nothing else grows old so quickly.
+    readers         -1 is delivered, rolled, confirmed by a process in each pod.
+    target          the same for the threshold.
+    upkeep          armed anew each hour, runs counted now and then. Neither blocks: they change
+                    nothing of Airflow's.
+
+The order among the first groups is that of cost and of certainty: what is read for nothing comes
+before what starts a Job; what a proof tells for sure (the executor, the namespaces) is asked for
+once more after it. Steps that guard the first delivery only say that they are done once readers
+are delivered (`reads_offloaded`): a missing right is then no reason to leave a release half-way,
+for -1 is a safe place to stay, and a kill has a table of its own.
+
+A step reads the world and the ledger, never what an earlier pass thought. So a pass after a crash,
+a missed event or a person's `helm upgrade` begins at the same first step, and finds by itself how
+far things are. Where a delivery was made and its record was not, the release shows it, and
+`no-drift` writes the record.
+"""
 
 from dataclasses import replace
 from typing import Final
