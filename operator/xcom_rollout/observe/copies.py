@@ -21,7 +21,7 @@ from xcom_rollout.observe.configuration import (
     last_change,
     owned_options,
 )
-from xcom_rollout.release.catalog import config_maps
+from xcom_rollout.release.catalog import Catalog, config_maps
 from xcom_rollout.release.objects import template_of
 
 
@@ -57,6 +57,7 @@ def config_copies(
     namespace: str,
     others: Iterable[str],
     workloads: Sequence[Json],
+    here: Catalog,
 ) -> Copies:
     """Return the copies in other namespaces.
 
@@ -65,11 +66,11 @@ def config_copies(
     Args:
         namespace: of the release.
         others: where tasks run beside it.
+        here: the ConfigMaps of the release's namespace.
     """
     others = sorted(set(others) - {namespace})
     if not others:
         return Copies()
-    here = config_maps(api, memo, namespace)
     try:
         names = configuration_names((template_of(Component.WORKER, workloads, here),), here)
     except ActionFailed:

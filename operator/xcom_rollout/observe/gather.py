@@ -43,10 +43,11 @@ def observe(world: World, rollout: Rollout) -> Observed:
     workloads = list_workloads(api, namespace, release)
     raw_pods = list_pods(api, namespace, release)
     configuration = look_at_configuration(world, rollout, current, workloads, raw_pods)
-    written = written_for_scheduler(workloads, config_maps(api, world.memo, namespace))
+    maps = config_maps(api, world.memo, namespace)
+    written = written_for_scheduler(workloads, maps)
     named = task_namespaces(written, Proven.of(ledger, rollout, configuration.digest))
     executor_pods, unseen = task_pods(api, namespace, release, named)
-    copies = config_copies(api, world.memo, namespace, named.names, workloads)
+    copies = config_copies(api, world.memo, namespace, named.names, workloads, maps)
     in_workers = attempts_in_workers(world, rollout, ledger, raw_pods)
     return Observed(
         rollout=rollout,

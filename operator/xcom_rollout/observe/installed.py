@@ -133,7 +133,7 @@ class _Look:
             executor=fleet.scheduler.executor,
             task_namespaces=tuple(sorted(tasks.names)),
             stale_copies=config_copies(
-                self._api, self._memo, self._namespace, tasks.names, fleet.workloads
+                self._api, self._memo, self._namespace, tasks.names, fleet.workloads, self._maps
             ).stale,
             unseen_tasks=tasks.unknown,
         )

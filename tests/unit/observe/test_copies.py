@@ -13,6 +13,7 @@ from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.observed import StaleCopy
 from xcom_rollout.observe.copies import Copies, config_copies
+from xcom_rollout.release.catalog import config_maps
 
 HOME, TASKS = "airflow", "tasks"
 CLASS = "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
@@ -92,7 +93,9 @@ def look(
     if there is not None:
         maps[TASKS] = [config_map("airflow-config", minute, airflow_cfg=there)]
     cluster = cast("KubeApi", Cluster(maps, shut))
-    return config_copies(cluster, Memo(), HOME, others, [scheduler()])
+    memo = Memo()
+    own = config_maps(cluster, memo, HOME)
+    return config_copies(cluster, memo, HOME, others, [scheduler()], own)
 
 
 STALE = StaleCopy(TASKS, "airflow-config")

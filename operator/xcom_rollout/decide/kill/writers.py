@@ -131,10 +131,10 @@ def writers_stopped(s: Situation) -> Finding:
             SetValues(wanted, s.release.revision, way_back=True, beside=standby(s)),
         )
     not_copied = config_not_copied(s)
-    if not_copied is not None and kill.writers_stopped_at is not None:
-        return _next_round(s, kill, "a copy of the configuration is not as the release's any more")
     if not_copied is not None:
-        return not_copied
+        if kill.writers_stopped_at is None:
+            return not_copied
+        return _next_round(s, kill, "a copy of the configuration is not as the release's any more")
     if kill.writers_stopped_at is None:
         return _record_stopped(s, kill, current)
     return done("WritersStopped", "nothing is offloaded, every process can read what was")
