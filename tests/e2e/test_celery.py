@@ -21,7 +21,6 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -185,7 +184,7 @@ def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], acr
     assert row is not None
     assert row.is_path, "it offloads with the settings of its worker's beginning"
     flights.api.wait_run(BYSTANDER, runs[BYSTANDER], deadline=BYSTANDER_SECONDS + 60)
-    clock.say(f"the bystander has ended: {json.dumps(_killing(rollout).get('runs'))}")
+    clock.say(f"the bystander has ended: {json.dumps(rollout.kill_status().get('runs'))}")
     flights.end_steady(across)
     meanwhile = flights.start_steady()
     clock.say("another long task has begun")
@@ -198,12 +197,8 @@ def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], acr
         flights.end_steady(meanwhile)
         rollout.wait_condition("Ready", reason="Reverted", deadline=KILL_SECONDS)
     finally:
-        print(json.dumps(_killing(rollout), indent=1), flush=True)
+        print(json.dumps(rollout.kill_status(), indent=1), flush=True)
     clock.say("reverted")
-
-
-def _killing(rollout: RolloutOnCluster) -> dict[str, Any]:
-    return rollout.status().get("killSwitch") or {}
 
 
 def _tries(flights: Flights) -> dict[str, int]:
@@ -246,5 +241,5 @@ def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
         print(f"{reason}: {message[:300]}")
     assert wrong == []
     assert _tries(flights) == TRIES
-    assert _killing(rollout)["runs"]["failed"] == 0
+    assert rollout.kill_status()["runs"]["failed"] == 0
     assert rollout.thresholds_delivered()[-2:] == ["-1", "database"]

@@ -20,7 +20,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -245,7 +244,7 @@ def test_a_kill_waits_for_the_copy_of_the_configuration_and_no_task_is_handed_a_
     try:
         rollout.wait_condition("Ready", reason="Reverted", deadline=KILL_SECONDS)
     finally:
-        print(json.dumps(rollout.status().get("killSwitch"), indent=1), flush=True)
+        print(json.dumps(rollout.kill_status(), indent=1), flush=True)
     print(f"reverted after {time.monotonic() - begin:.0f} s", flush=True)
 
     for dag, run in flights.runs:
@@ -258,11 +257,7 @@ def test_a_kill_waits_for_the_copy_of_the_configuration_and_no_task_is_handed_a_
     for reason, message in rollout.events():
         print(f"{reason}: {message[:300]}")
     assert wrong == []
-    assert _killing(rollout)["runs"]["failed"] == 0
+    assert rollout.kill_status()["runs"]["failed"] == 0
     assert rollout.thresholds_delivered()[-2:] == ["-1", "database"]
     settings = stack.values()["config"]
     assert "xcom_backend" not in settings.get("core", {}), "the values are as they were"
-
-
-def _killing(rollout: RolloutOnCluster) -> dict[str, Any]:
-    return rollout.status().get("killSwitch") or {}

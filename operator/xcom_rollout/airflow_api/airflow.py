@@ -231,7 +231,7 @@ class AirflowApi:
             page = self._rest.listed(path, member, asked)
             yield page
             offset += len(page.entries)
-            if not page.entries or (page.total is not None and offset >= page.total):
+            if page.is_last(offset):
                 return
 
 

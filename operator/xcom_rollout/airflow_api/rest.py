@@ -80,6 +80,10 @@ class Page:
     total: int | None
     clock: datetime | None = None
 
+    def is_last(self, seen: int) -> bool:
+        """Whether nothing follows, where so many entries were seen, those of this page included."""
+        return not self.entries or (self.total is not None and seen >= self.total)
+
 
 class Rest:
     """One Airflow, asked as one user. Safe for use by several threads."""

@@ -65,7 +65,7 @@ def _pages(airflow: AirflowApi, runs: Collection[RunKey]) -> Iterator[Sequence[M
             page = airflow.rest.page_of(answer, f"{_LIST}/list", _MEMBER)
             yield page.entries
             offset += len(page.entries)
-            if not page.entries or (page.total is not None and offset >= page.total):
+            if page.is_last(offset):
                 break
 
 

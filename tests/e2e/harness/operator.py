@@ -174,6 +174,10 @@ class RolloutOnCluster:
     def status(self) -> dict[str, Any]:
         return dict(self.get().get("status") or {})
 
+    def kill_status(self) -> dict[str, Any]:
+        """What the status says of the kill; empty before one."""
+        return dict(self.status().get("killSwitch") or {})
+
     def conditions(self) -> dict[str, dict[str, str]]:
         return {entry["type"]: entry for entry in self.status().get("conditions", [])}
 
