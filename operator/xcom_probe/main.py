@@ -42,6 +42,7 @@ COMMANDS = (
     "provenance",
     "standby",
     "attempts",
+    "configured",
 )
 BEGIN = "-----BEGIN XCOM PROBE RESULT-----"
 END = "-----END XCOM PROBE RESULT-----"

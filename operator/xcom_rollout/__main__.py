@@ -6,6 +6,8 @@ Environment:
     HELM_BIN: the helm program; `helm` by default.
     XBR_LIVENESS: address for liveness probes; none by default.
     XBR_WORKERS: number of rollouts worked on at a time; 4 by default.
+    XBR_MOUNT_LAG_SECONDS: how long after a change of a ConfigMap a kubelet may still give a new pod
+        what was there before; 30 by default.
     XBR_LOG_LEVEL: `info` by default.
 """
 
@@ -15,11 +17,13 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcom_rollout import __version__
 from xcom_rollout.controller.logs import configure
+from xcom_rollout.decide.observed import MOUNT_LAG
 
 if TYPE_CHECKING:
     from xcom_rollout.clients.kube import KubeApi
@@ -41,6 +45,7 @@ class Configuration:
     helm: str
     liveness: str | None
     workers: int
+    mount_lag: timedelta
     log_level: str
 
 
@@ -69,11 +74,22 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
     workers = environment.get("XBR_WORKERS", "4")
     if not workers.isdecimal() or not 1 <= int(workers) <= 64:
         raise ConfigurationError(f"XBR_WORKERS is {workers!r}: give a number from 1 to 64")
+    lag = environment.get("XBR_MOUNT_LAG_SECONDS", f"{MOUNT_LAG.total_seconds():g}")
+    if not lag.isdecimal() or not 1 <= int(lag) <= 600:
+        raise ConfigurationError(
+            f"XBR_MOUNT_LAG_SECONDS is {lag!r}: give a number of seconds from 1 to 600"
+        )
     level = environment.get("XBR_LOG_LEVEL", "info")
     if level.upper() not in logging.getLevelNamesMapping():
         raise ConfigurationError(f"XBR_LOG_LEVEL is {level!r}: give debug, info, warning or error")
     return Configuration(
-        namespaces, probe, helm, environment.get("XBR_LIVENESS") or None, int(workers), level
+        namespaces,
+        probe,
+        helm,
+        environment.get("XBR_LIVENESS") or None,
+        int(workers),
+        timedelta(seconds=int(lag)),
+        level,
     )
 
 
@@ -112,7 +128,10 @@ def run(configuration: Configuration) -> int:
         log.critical("cannot reach the Kubernetes API server", extra={"error": str(error)})
         return 1
 
-    world = open_world(kube, probe=configuration.probe, helm=configuration.helm)
+    world = replace(
+        open_world(kube, probe=configuration.probe, helm=configuration.helm),
+        mount_lag=configuration.mount_lag,
+    )
     queue: WorkQueue[Key] = WorkQueue()
     everywhere = EVERY_NAMESPACE in configuration.namespaces
     wakeups = Wakeups(queue, world.api.versions)

@@ -8,6 +8,7 @@ import socket
 import tempfile
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.memo import Memo
+from xcom_rollout.decide.observed import MOUNT_LAG
 
 AIRFLOW_URL: Final = "{scheme}://{service}.{namespace}.svc:{port}"
 PROBE_FILE: Final = "xcom_probe.pyz"
@@ -40,6 +42,7 @@ class World:
         instance: names this pod, or this process outside of a cluster.
         http: client for Airflow's REST API.
         memo: what need not be worked out twice.
+        mount_lag: how late a kubelet may be, as in `decide.observed.MOUNT_LAG`.
     """
 
     kube: Connection
@@ -52,6 +55,7 @@ class World:
     instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     http: httpx2.Client = field(default_factory=airflow_http)
     memo: Memo = field(default_factory=Memo)
+    mount_lag: timedelta = MOUNT_LAG
 
 
 def open_world(

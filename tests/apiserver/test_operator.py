@@ -64,6 +64,7 @@ def start(server: ApiServer, namespace: str, probe: Path, tmp_path: Path, **more
         "XBR_PROBE": str(probe),
         "HELM_BIN": str(tools.tool("helm")),
         "XBR_WORK_DIR": str(tmp_path),
+        "XBR_MOUNT_LAG_SECONDS": "2",
         "XBR_LIVENESS": f"http://127.0.0.1:{PORT}/healthz",
         **more,
     }

@@ -48,6 +48,7 @@ class Operators:
             "XBR_PROBE": str(self.place.site.probe),
             "XBR_AIRFLOW_API_URL": "http://127.0.0.1:{port}",
             "XBR_WORK_DIR": str(self.folder),
+            "XBR_MOUNT_LAG_SECONDS": "2",
             "HELM_BIN": str(tools.tool("helm")),
         }
         with (self.folder / "operator.log").open("ab") as log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from probe_world import (
     free_port,
     installed,
 )
+
+from xcom_rollout.probe.parts import needed_part
 
 pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
 
@@ -85,6 +88,47 @@ def test_inspect_reads_backend_options_and_their_sources(inspected: Answer) -> N
 def test_inspect_says_no_where_the_path_is_another(pod: Pod) -> None:
     answer = pod.probe("inspect", "--expect-path", f"{PATH}/elsewhere")
     assert (answer.code, answer.failing()) == (1, {"option-path"})
+
+
+def test_configured_says_what_inspect_says_and_imports_no_airflow(
+    airflow: Environment, pod: Pod, inspected: Answer, tmp_path: Path
+) -> None:
+    part = tmp_path / "part.pyz"
+    part.write_bytes(needed_part(pod.pyz.read_bytes(), "configured"))
+    answer = replace(pod, pyz=part).probe("configured")
+    assert (answer.code, answer.failing()) == (0, set()), answer.stderr
+    facts, loaded = answer.result["facts"], inspected.result["facts"]
+    assert facts["backendClass"] == loaded["backendClass"] == OBJECT_BACKEND
+    for option in ("path", "threshold"):
+        assert facts["objectStorage"][option] == loaded["objectStorage"][option]
+    assert not facts["objectStorage"]["compression"]["value"]
+    assert facts["airflow"] == airflow.version
+    assert facts["peakMemoryMiB"] * 3 < loaded["peakMemoryMiB"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "backend"),
+    [
+        (f"[core]\nxcom_backend = {OBJECT_BACKEND}\n", OBJECT_BACKEND),
+        ("[core]\n", "airflow.models.xcom.BaseXCom"),
+        ("", None),
+        ("no section\n", None),
+        (None, None),
+    ],
+)
+def test_configured_reads_the_airflow_cfg_that_is_there_and_takes_none_for_granted(
+    pod: Pod, tmp_path: Path, sections: str | None, backend: str | None
+) -> None:
+    owned = {name: None for name in pod.env if "XCOM" in name}
+    file = tmp_path / "airflow.cfg"
+    if sections is not None:
+        file.write_text(sections)
+    answer = pod.with_env({**owned, "AIRFLOW_CONFIG": str(file)}).probe("configured")
+    if backend is None:
+        assert (answer.code, answer.failing()) == (3, {"look"})
+        assert str(file) in answer.checks("error")["look"]["observed"]
+    else:
+        assert (answer.code, answer.result["facts"]["backendClass"]) == (0, backend)
 
 
 def test_census_of_a_database_without_runs_is_empty(pod: Pod) -> None:

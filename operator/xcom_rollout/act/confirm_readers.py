@@ -1,4 +1,4 @@
-"""Look, by a process inside each live pod, which backend it loads."""
+"""Look, by a process inside each pod, which backend it loads."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -12,48 +12,55 @@ from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.actions import ConfirmReaders
 from xcom_rollout.decide.ledger import Reader
-from xcom_rollout.decide.observed import Observed, Rollout
+from xcom_rollout.decide.observed import Observed
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.probe import result as probe_output
-from xcom_rollout.probe.exec import CONCURRENCY, ask_probe
-from xcom_rollout.release.pods import container_status, list_pods
+from xcom_rollout.probe.exec import CONCURRENCY, TIMEOUT, ask_probe
+from xcom_rollout.probe.parts import needed_part
+from xcom_rollout.release.pods import container_status, list_pods, list_task_pods, run_of
 from xcom_rollout.world import World
 
-ARGUMENTS: Final = ("inspect", "--markers")
+LIVE: Final = ("inspect", "--markers")
+OF_TASK: Final = ("configured", "--markers")
+"""Without Airflow: the memory of another one could be what ends the task."""
+TASK_TIMEOUT: Final = 15.0
+"""Seconds for the pod of a task: a look takes some tenths."""
 
 
 @dataclass(frozen=True)
 class Target:
     """A running container to look into."""
 
+    namespace: str
     pod: str
     uid: str
     container: str
     started_at: datetime
+    runs_task: bool
 
 
 def confirm_readers(world: World, observed: Observed, action: ConfirmReaders) -> None:
     """Look into the pods and record what each loads, in one write of the ledger.
 
     A pod that cannot be looked into is recorded with the reason. One whose container was replaced
-    meanwhile is not recorded; the next pass sees it as a new one.
+    or has ended meanwhile is not recorded; the next pass sees what there is instead.
 
     Raises:
         ActionFailed: none of the pods runs.
         WorldError: the cluster could not be asked, or the ledger has been written meanwhile.
     """
-    rollout = observed.rollout
-    before = _running(world.api, rollout)
-    targets = [before[name] for name in action.pods if name in before]
+    before = _running(world.api, observed)
+    targets = [before[pod.uid] for pod in action.pods if pod.uid in before]
     if not targets:
         raise ActionFailed(
-            f"none of the pods {', '.join(action.pods)} runs any more", retry_after=2.0
+            f"none of the pods {', '.join(pod.name for pod in action.pods)} runs any more",
+            retry_after=2.0,
         )
-    readers = in_parallel(_looker(world, rollout.namespace), targets, workers=CONCURRENCY)
-    after = _running(world.api, rollout)
+    readers = in_parallel(_looker(world), targets, workers=CONCURRENCY)
+    after = _running(world.api, observed)
     write_ledger(
         world,
-        rollout,
+        observed.rollout,
         replace(observed.ledger, readers=merged(observed.ledger.readers, readers, after.values())),
     )
 
@@ -68,12 +75,21 @@ def merged(
     return tuple(sorted(kept, key=lambda reader: reader.pod))
 
 
-def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
+def _looker(world: World) -> Callable[[Target], Reader]:
     def look(target: Target) -> Reader:
         settings, error, unseen, outdated = BackendSettings(), "", "", False
+        probe, arguments, timeout = world.probe, LIVE, TIMEOUT
+        if target.runs_task:
+            probe, arguments, timeout = needed_part(probe, OF_TASK[0]), OF_TASK, TASK_TIMEOUT
         try:
             answer = ask_probe(
-                world.api, namespace, target.pod, target.container, world.probe, ARGUMENTS
+                world.api,
+                target.namespace,
+                target.pod,
+                target.container,
+                probe,
+                arguments,
+                timeout=timeout,
             )
             outdated = probe_output.changed_beneath(answer)
             settings = probe_output.loaded_settings(answer)
@@ -94,18 +110,26 @@ def _looker(world: World, namespace: str) -> Callable[[Target], Reader]:
     return look
 
 
-def _running(api: KubeApi, rollout: Rollout) -> dict[str, Target]:
-    """Return the running main containers of the release's pods, by the pod's name."""
-    items = list_pods(api, rollout.namespace, rollout.spec.airflow.release)
-    return {target.pod: target for item in items if (target := _target(item)) is not None}
+def _running(api: KubeApi, observed: Observed) -> dict[str, Target]:
+    """Return the running main containers of the pods that can read XCom, by the pod's UID."""
+    namespace, release = observed.rollout.namespace, observed.rollout.spec.airflow.release
+    items = list_pods(api, namespace, release)
+    for each in sorted({pod.namespace for pod in observed.pods if pod.run is not None}):
+        items += list_task_pods(api, each, release)
+    return {target.uid: target for item in items if (target := _target(item)) is not None}
 
 
 def _target(item: Json) -> Target | None:
     status = container_status(item)
-    if status is None:
-        return None
-    started = ((status.get("state") or {}).get("running") or {}).get("startedAt")
-    if not started:
+    started = (((status or {}).get("state") or {}).get("running") or {}).get("startedAt")
+    if status is None or not started:
         return None
     metadata = item["metadata"]
-    return Target(metadata["name"], metadata["uid"], status["name"], parse_time(started))
+    return Target(
+        metadata["namespace"],
+        metadata["name"],
+        metadata["uid"],
+        status["name"],
+        parse_time(started),
+        runs_task=run_of(item) is not None,
+    )

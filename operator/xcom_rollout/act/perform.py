@@ -11,7 +11,7 @@ from xcom_rollout.act.forget_delivery import forget_delivery
 from xcom_rollout.act.look_for_build import look_for_build
 from xcom_rollout.act.pause_dags import set_paused
 from xcom_rollout.act.prove_way_back import prove_way_back
-from xcom_rollout.act.replace_workers import replace_workers
+from xcom_rollout.act.replace_pods import replace_pods
 from xcom_rollout.act.run_job import run_job
 from xcom_rollout.act.set_finalizer import set_finalizer
 from xcom_rollout.act.set_values import set_values
@@ -28,7 +28,7 @@ from xcom_rollout.decide.actions import (
     LookForBuild,
     PauseDags,
     ProveWayBack,
-    ReplaceWorkers,
+    ReplacePods,
     RunJob,
     SetFinalizer,
     SetValues,
@@ -75,8 +75,8 @@ def perform(world: World, observed: Observed, action: Action) -> str:
             stop_runs(world, observed, action)
         case DeletePods():
             delete_pods(world, observed, action)
-        case ReplaceWorkers():
-            replace_workers(world, rollout, action)
+        case ReplacePods():
+            replace_pods(world, rollout, action)
         case EndAttempts():
             end_attempts(world, observed, action)
         case ClearRuns():

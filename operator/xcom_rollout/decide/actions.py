@@ -99,12 +99,12 @@ class ForgetDelivery:
 
 @dataclass(frozen=True)
 class ConfirmReaders:
-    """Look, by a process inside each of these live pods, which backend it loads."""
+    """Look, by a process inside each of these pods, which backend it loads."""
 
-    pods: tuple[str, ...]
+    pods: tuple[Pod, ...]
 
     def describe(self) -> str:
-        return f"look into the live pods {', '.join(self.pods)}"
+        return f"look into the pods {', '.join(pod.name for pod in self.pods)}"
 
 
 @dataclass(frozen=True)
@@ -196,16 +196,16 @@ class DeletePods:
 
 
 @dataclass(frozen=True)
-class ReplaceWorkers:
-    """Delete worker pods that began with what was delivered before: others take their place.
+class ReplacePods:
+    """Delete pods that began with what was delivered before: others take their place.
 
-    Each keeps its own grace period, in which it ends its tasks.
+    Each keeps its own grace period, in which a worker ends its tasks.
     """
 
     pods: tuple[Pod, ...]
 
     def describe(self) -> str:
-        return f"replace the workers {', '.join(pod.name for pod in self.pods)}"
+        return f"replace the pods {', '.join(pod.name for pod in self.pods)}"
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ Action = (
     | StopRuns
     | DeletePods
     | EndAttempts
-    | ReplaceWorkers
+    | ReplacePods
     | ClearRuns
     | SetFinalizer
     | EndStandby

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.decide.ledger import (
@@ -368,6 +368,11 @@ class StaleCopy:
         return f"{self.namespace}/{self.name}" + (f" ({self.problem})" if self.problem else "")
 
 
+MOUNT_LAG: Final = timedelta(seconds=30)
+"""How long after a change of the configuration a kubelet may still give a new pod what was there
+before: it learns of a change by a watch, which is late by seconds on a node that is busy."""
+
+
 @dataclass(frozen=True)
 class Observed:
     """The world around one rollout at one moment."""
@@ -408,3 +413,5 @@ class Observed:
     busy, does not answer for some seconds."""
     attempts: tuple[Attempt, ...] = ()
     """The tasks in workers; nobody looks for them but a kill that has stopped runs, or has to."""
+    mount_lag: timedelta = MOUNT_LAG
+    """As the operator was told of this cluster's kubelets."""

@@ -51,24 +51,21 @@ from xcom_rollout.decide.audits import audited
 from xcom_rollout.decide.bases import offloading_noted
 from xcom_rollout.decide.builds import build_confirmed, build_still_confirmed
 from xcom_rollout.decide.calibration import calibrated
+from xcom_rollout.decide.confirming import fleet_confirmed, old_tasks_ended
+from xcom_rollout.decide.copies import config_not_copied
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.executors import executor_supported
 from xcom_rollout.decide.live_census import census_fresh
 from xcom_rollout.decide.proofs import proven
 from xcom_rollout.decide.release_steps import (
-    config_not_copied,
-    configuration_settled,
-    fleet_confirmed,
-    fleet_rolled,
     no_helm_operation,
-    no_longer_patient,
     pods_would_roll,
     release_deployed,
     release_found,
     sole_owner,
-    tasks_cut_off,
 )
 from xcom_rollout.decide.requests import InvalidAttestation, attestation
+from xcom_rollout.decide.rolling import fleet_rolled, no_longer_patient, tasks_cut_off
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import UNTIL_CHANGED, Step, act, done, hold
 from xcom_rollout.decide.way_back import armed, still_armed
@@ -237,19 +234,18 @@ def readers_rolled(s: Situation) -> Finding:
     """Every pod has been replaced, and every task pod of before has ended."""
     if _past_readers(s):
         return done("PodsReplaced", "every pod is a reader")
-    return _patient(s, fleet_rolled(s, wait_for_old_tasks=True))
+    rolled = _patient(s, fleet_rolled(s))
+    delivered = s.ledger.delivered
+    if rolled.progress is not Progress.DONE:
+        return rolled
+    return old_tasks_ended(s, delivered.at if delivered else None)
 
 
 def readers_confirmed(s: Situation) -> Finding:
     """A process inside each pod loads the object storage backend."""
     if _past_readers(s):
         return done("ReadersConfirmed", "every pod is a reader")
-    confirmed = fleet_confirmed(s, s.release.settings)
-    if confirmed.progress is not Progress.DONE:
-        return confirmed
-    delivered = s.ledger.delivered
-    settled = configuration_settled(s, delivered.at if delivered else None)
-    return confirmed if settled.progress is Progress.DONE else settled
+    return fleet_confirmed(s, s.release.settings)
 
 
 def cut_over(s: Situation) -> Finding:
@@ -265,7 +261,7 @@ def cut_over(s: Situation) -> Finding:
 
 def cut_over_rolled(s: Situation) -> Finding:
     """Every long-lived pod has been replaced."""
-    return _patient(s, fleet_rolled(s, wait_for_old_tasks=False))
+    return _patient(s, fleet_rolled(s))
 
 
 def cut_over_confirmed(s: Situation) -> Finding:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.decide.aside import Asides
@@ -14,10 +14,6 @@ from xcom_rollout.decide.requests import KillRequest, kill_request
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
 
 T = TypeVar("T")
-
-MOUNT_MARGIN: Final = timedelta(seconds=2)
-"""A task pod made this soon after a configuration change may still have mounted the old content:
-Kubernetes records whole seconds, and the kubelet learns of a ConfigMap's change by a watch."""
 
 
 def target_of(spec: RolloutSpec) -> BackendSettings:
@@ -100,11 +96,35 @@ class Situation:
 
     @cached_property
     def old_task_pods(self) -> tuple[Pod, ...]:
-        """Task pods that may hold the configuration from before its last change."""
+        """Task pods that may hold the configuration from before its last change.
+
+        One that was made soon after it may hold either, until somebody has looked into it.
+        """
         changed = self.config_changed_at
         if changed is None:
             return self.task_pods
-        return tuple(pod for pod in self.task_pods if pod.created_at <= changed + MOUNT_MARGIN)
+        return tuple(
+            pod
+            for pod in self.task_pods
+            if pod.created_at < changed
+            or (self.may_be_late(pod) and not self.loads(pod, self.release.settings))
+        )
+
+    def may_be_late(self, pod: Pod) -> bool:
+        """Whether a pod was made at the last change of the configuration or soon after it.
+
+        The kubelet may have mounted what was there before.
+        """
+        changed = self.config_changed_at
+        return changed is not None and changed <= pod.created_at <= changed + self.mount_lag
+
+    @property
+    def mount_lag(self) -> timedelta:
+        return self.observed.mount_lag
+
+    def unknown(self, pod: Pod) -> bool:
+        """Whether it takes a look into a task pod to tell what it holds, and there was none."""
+        return self.may_be_late(pod) and self.reader(pod) is None
 
     @cached_property
     def _task_pods_by_run(self) -> Mapping[RunKey, tuple[Pod, ...]]:
@@ -146,12 +166,13 @@ class Situation:
         """Whether a task pod, or a process in a worker, may belong to a run."""
         return bool(self.task_pods_of(run) or self.attempts_of(run) or self.attempts_of(None))
 
+    @cached_property
+    def _readers(self) -> Mapping[tuple[str, datetime | None], Reader]:
+        return {(seen.uid, seen.started_at): seen for seen in self.ledger.readers}
+
     def reader(self, pod: Pod) -> Reader | None:
         """Return what was seen inside `pod`, provided its container has not restarted since."""
-        for seen in self.ledger.readers:
-            if seen.uid == pod.uid and seen.started_at == pod.started_at:
-                return seen
-        return None
+        return self._readers.get((pod.uid, pod.started_at))
 
     def loads(self, pod: Pod, expected: BackendSettings) -> bool:
         """Return whether `pod` was looked into and serves as one that loads these settings."""

@@ -71,6 +71,7 @@ def observe(world: World, rollout: Rollout) -> Observed:
         unseen_tasks="; ".join(filter(None, (unseen, in_workers.unseen))),
         unseen_since=None if unseen else in_workers.unseen_since,
         attempts=in_workers.attempts,
+        mount_lag=world.mount_lag,
     )
 
 

@@ -27,7 +27,7 @@ from xcom_rollout.decide.check.starting import Start, manifest, rollout_name
 from xcom_rollout.decide.executors import unsupported
 from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Ledger
 from xcom_rollout.decide.observed import Observed, Release, Rollout
-from xcom_rollout.decide.release_steps import WEB
+from xcom_rollout.decide.rolling import WEB
 from xcom_rollout.deliver import rights
 from xcom_rollout.deliver.helm import HelmDelivery
 from xcom_rollout.deliver.owners import foreign_owner

@@ -1,14 +1,11 @@
 """The probe's command `attempts`: what to ask a worker, and what it answers.
 
 It is asked every second or two while a kill waits, so it is given no more of the probe than it
-needs: some 40 KB of 630.
+needs (`parts`).
 """
 
-import io
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 from xcom_rollout.clients.errors import Malformed
@@ -16,6 +13,7 @@ from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.decide.ledger import RunKey, Verdict
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.probe.exec import ask_probe
+from xcom_rollout.probe.parts import needed_part
 from xcom_rollout.probe.result import checks, verdict
 from xcom_rollout.release.pods import container_status
 from xcom_rollout.world import World
@@ -24,20 +22,6 @@ TIMEOUT: Final = 15.0
 """Seconds for one worker: a look takes a tenth, and `--end` waits up to three."""
 CONCURRENCY: Final = 8
 """Workers to ask at a time; each answers in some tenths of a second."""
-_NEEDED: Final = (
-    "__main__.py",
-    "xcom_probe/__init__.py",
-    "xcom_probe/ending.py",
-    "xcom_probe/main.py",
-    "xcom_probe/model.py",
-    "xcom_probe/place.py",
-    "xcom_probe/redact.py",
-    "xcom_probe/report.py",
-    "xcom_probe/commands/__init__.py",
-    "xcom_probe/commands/attempts.py",
-    "xcom_probe/processes/",
-)
-
 Named = tuple[int, int]
 """PID and start of a process."""
 
@@ -104,21 +88,10 @@ def ask_worker(
     """
     named = tuple(f"{pid}:{started}" for pid, started in end)
     arguments = ("attempts", "--markers", *(("--end", *named) if named else ()))
-    part = needed_part(world.probe)
+    part = needed_part(world.probe, "attempts")
     return ask_probe(
         world.api, namespace, worker.pod, worker.container, part, arguments, timeout=TIMEOUT
     )
-
-
-@lru_cache(maxsize=2)
-def needed_part(probe: bytes) -> bytes:
-    """Return the part of the zipapp that `attempts` needs, as a zipapp."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(probe)) as whole, zipfile.ZipFile(out, "w") as part:
-        for entry in whole.infolist():
-            if entry.filename.startswith(_NEEDED):
-                part.writestr(entry, whole.read(entry))
-    return out.getvalue()
 
 
 def in_worker(document: Mapping[str, Any]) -> tuple[InWorker, ...]:

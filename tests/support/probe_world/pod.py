@@ -91,7 +91,7 @@ class Pod:
     def probe(self, *arguments: str, output: str | None = "--json", timeout: float = 120) -> Answer:
         """Run the zipapp to its end."""
         # What looks at a container's other processes must not see those of other tests.
-        alone = ALONE if "inspect" in arguments else ()
+        alone = ALONE if {"inspect", "configured"} & {*arguments} else ()
         done = subprocess.run(
             [*alone, self.python, self.pyz, *arguments, *([output] if output else [])],
             env=self.env,

@@ -232,11 +232,8 @@ class Airflow:
         run, number = pod.run, pod.task
         if pod.gone or pod.lost or run is None:
             return
-        lag = self.weather.mount_lag if self.clock.now - pod.created < 2 else 0
         pod.started = self.clock.now
-        pod.settings, pod.author = self.cluster.mounted(
-            self.clock.now - lag - self.weather.copied_after
-        )
+        pod.settings, pod.author = self.cluster.mount(self.weather.copied_after)
         state = run.states[number]
         if state.state != "queued" or not run.in_flight:
             # What it was made for is over: the process looks, and ends.

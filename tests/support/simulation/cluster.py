@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simulation.clock import Clock
-from simulation.weather import Dice, Weather
+from simulation.weather import STALE_FOR, Dice, Weather
 from xcom_rollout.decide.observed import Pod
 from xcom_rollout.decide.settings import BackendSettings
 
@@ -100,6 +100,15 @@ class Cluster:
                 return settings, author
         return self.history[0][1:]
 
+    def mount(self, behind: int = 0) -> tuple[BackendSettings, str]:
+        """Return what a pod mounts that begins now, and who delivered it.
+
+        Args:
+            behind: seconds by which what it mounts is behind the release's own.
+        """
+        lag = STALE_FOR if self.dice.chance(self.weather.stale_mounts) else 0
+        return self.mounted(self.clock.now - behind - lag)
+
     @property
     def copied(self) -> BackendSettings:
         """What the copy for the task pods says."""
@@ -123,13 +132,15 @@ class Cluster:
         """Return a new pod that holds no other attempts than its own."""
         self.serial += 1
         begin = self.clock.now if created is None else created
+        # What was there long before anything was changed is what everybody has.
+        settings, author = self.mount() if created is None else (self.config, self.author)
         homes = [node for node in NODES if node not in self.lost_nodes] or ["node-c"]
         return SimPod(
             f"{component}-{self.serial}",
             component,
             begin,
-            self.config,
-            self.author,
+            settings,
+            author,
             self.template,
             homes[self.serial % len(homes)],
             started=begin,
@@ -145,6 +156,12 @@ class Cluster:
         if number < len(self.fleet):
             self.kill_worker(self.fleet[number])
             self.fleet[number] = self.pod(self.fleet[number].component)
+
+    def replace(self, name: str) -> None:
+        """A long-lived pod that holds no tasks is deleted, and another one comes."""
+        for number, pod in enumerate(self.fleet):
+            if pod.name == name and pod.component != "worker":
+                self.restart(number)
 
     def _roll_later(self, seconds: int) -> None:
         if not self._rolling:

@@ -31,7 +31,7 @@ from xcom_rollout.decide.actions import (
     LookForBuild,
     PauseDags,
     ProveWayBack,
-    ReplaceWorkers,
+    ReplacePods,
     RunJob,
     SetFinalizer,
     SetValues,
@@ -523,9 +523,10 @@ class Simulation:
             case DeletePods(pods=doomed):
                 there = self.weather.tasks_in or "airflow"
                 self._delete_pods({pod.uid for pod in doomed[:most] if pod.namespace == there})
-            case ReplaceWorkers(pods=early):
+            case ReplacePods(pods=early):
                 for pod in early[:most]:
                     self.workers.replace(pod.uid)
+                    self.cluster.replace(pod.uid)
             case EndAttempts(attempts=attempts):
                 self._note(self._end_attempts(attempts[:most]), recorded)
             case ClearRuns(runs=runs):
@@ -695,15 +696,20 @@ class Simulation:
             return ["other pods were looked into"]
         return ["too long ago"] if self.now - at >= timedelta(minutes=5) else []
 
-    def _confirm(self, pods: tuple[str, ...]) -> None:
-        seen = tuple(self._look_into(pod) for pod in self.cluster.long_lived if pod.name in pods)
+    def _confirm(self, pods: tuple[Pod, ...]) -> None:
+        running = [*self.cluster.long_lived, *self.tasks]
+        asked = {pod.uid for pod in pods}
+        seen = tuple(
+            self._look_into(pod)
+            for pod in running
+            if pod.name in asked and pod.started is not None and not pod.gone
+        )
         names = {reader.uid for reader in seen}
         others = tuple(reader for reader in self.ledger.readers if reader.uid not in names)
         self.ledger = replace(self.ledger, readers=(*others, *seen))
 
     def _look_into(self, pod: SimPod) -> Reader:
-        now = self.cluster.config
-        swapped = self.weather.in_place and pod.component == "worker" and pod.settings != now
+        swapped = self.weather.in_place and pod.settings != self.cluster.config
         error = "its configuration was changed after it began" if swapped else ""
         if pod.lost:
             error = f"no answer from the node {pod.node}"

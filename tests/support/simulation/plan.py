@@ -328,7 +328,8 @@ def _draw_weather(pick: _Pick, nasty: bool) -> Weather:
         queue=often((0, pick.of(1, 5)), (0, 0)),  # type: ignore[arg-type]
         init=often((0, pick.of(1, 5)), (0, 0)),  # type: ignore[arg-type]
         subpath=pick.chance(70),
-        mount_lag=pick.of(0, 0, 1),
+        stale_mounts=pick.of(0, 0, 50),
+        in_place=pick.chance(30),
         helm=often((1, pick.of(3, 8, 20)), (0, 0)),  # type: ignore[arg-type]
         helm_dies=dies,  # type: ignore[arg-type]
         helm_dies_late=pick.chance(60),
@@ -370,7 +371,6 @@ def _draw_workers(pick: _Pick, weather: Weather, nasty: bool) -> Weather:
         look_faults=often(pick.of(10, 50), 0),
         end_faults=often(pick.of(10, 50), 0),
         stale_mounts=often(pick.of(30, 100), 0),
-        in_place=pick.chance(40),
     )
 
 

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from random import Random
+from typing import Final
+
+STALE_FOR: Final = 20
+"""Seconds for which a kubelet may not know of a change."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,10 @@ class Weather:
     """From one task to the next."""
     subpath: bool = True
     """Whether a pod in its init container ends when the configuration changes (subPath mounts)."""
-    mount_lag: int = 0
-    """Seconds for which a kubelet may mount the content of before a change."""
+    stale_mounts: int = 0
+    """Per cent of the pods that mount what was there `STALE_FOR` seconds before."""
+    in_place: bool = False
+    """Whether the kubelet changes the file beneath their processes later."""
     helm: tuple[int, int] = (0, 0)
     """A delivery, from begin to end. The configuration changes in the first half of it."""
     helm_dies: tuple[int, ...] = ()
@@ -66,10 +72,6 @@ class Weather:
     """How many workers run the tasks; 0: each task has a pod of its own."""
     slots: int = 4
     """Tasks that a worker runs beside each other."""
-    stale_mounts: int = 0
-    """Per cent of the workers that mount what was there 20 s before."""
-    in_place: bool = False
-    """Whether the kubelet changes the file beneath them later."""
     stateful: bool = False
     """Whether they are a StatefulSet: each is gone before its successor comes."""
     worker_grace: int = 600

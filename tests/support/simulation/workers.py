@@ -24,8 +24,6 @@ DEAF_MORE: Final = 60
 """Airflow 2: seconds from SIGTERM to SIGKILL (`killed_task_cleanup_time`)."""
 LOST_ROW: Final = 2
 """Airflow 3: seconds until the row of a task is failed whose supervisor was lost."""
-STALE_FOR: Final = 20
-"""Seconds for which a kubelet may not know of a change."""
 STUCK_IN_QUEUE: Final = 600
 """Seconds until a row that stays queued gets another message (`task_queued_timeout`)."""
 
@@ -116,16 +114,12 @@ class Workers:
         """Return a new worker, which takes messages when it has started."""
         cluster = self.cluster
         pod = cluster.plain_pod("worker", created)
-        lag = self.weather.mount_lag if created is None else 0
-        if created is None and self.dice.chance(self.weather.stale_mounts):
-            lag = STALE_FOR
-        settings, author = cluster.mounted(pod.created - lag)
         worker = SimWorker(
             pod.name,
             "worker",
             pod.created,
-            settings,
-            author,
+            pod.settings,
+            pod.author,
             pod.template,
             pod.node,
             started=pod.created,

@@ -33,6 +33,9 @@ from xcom_rollout.observe import observe, same_look
 from xcom_rollout.stored.rollouts import ClusterRollouts, ConflictError
 from xcom_rollout.world import World, open_world
 
+MOUNT_LAG = timedelta(seconds=2)
+"""How late the operator takes the kubelet for, which knows of a change at once unless it is told
+otherwise (`Node.late`)."""
 _PAUSE = 0.05
 """Seconds between two looks at a world in which only the clock can change something."""
 
@@ -63,6 +66,7 @@ def start_operator(
     cached: bool = False,
     identity: str = "operator",
     monotonic: Callable[[], float] = since_boot,
+    mount_lag: timedelta = MOUNT_LAG,
 ) -> Operator:
     """Return an operator that remembers nothing, with all its connections over `wire`.
 
@@ -81,6 +85,7 @@ def start_operator(
         opened,
         helm=watched_helm(opened.helm, wire),
         airflow_url="http://127.0.0.1:{port}",
+        mount_lag=mount_lag,
         http=httpx2.Client(transport=airflow, timeout=5, trust_env=False),
     )
 
@@ -141,6 +146,7 @@ class Driver:
         *,
         cached: bool = False,
         identity: str = "operator",
+        mount_lag: timedelta = MOUNT_LAG,
     ) -> None:
         self.place = place
         self.errors: list[str] = []
@@ -149,6 +155,7 @@ class Driver:
         self.ahead = timedelta(0)
         """How far the clock of its decisions is ahead, so that nobody waits for a next try."""
         self._stops, self._faults, self._cached, self._identity = stops, faults, cached, identity
+        self._mount_lag = mount_lag
         self._lives: list[Wire] = []
         self._start()
 
@@ -214,6 +221,7 @@ class Driver:
             lambda: utc_now() + self.ahead,
             cached=self._cached,
             identity=self._identity,
+            mount_lag=self._mount_lag,
         )
 
     def _pass(self) -> timedelta | None:

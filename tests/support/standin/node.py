@@ -56,6 +56,7 @@ class Node:
         self._logs: dict[tuple[str, str], str] = {}
         self._loaded: dict[str, Loaded] = {}
         """What each pod loaded at its start, by UID."""
+        self._late: Loaded | None = None
         self._probes: dict[str, Probe] = {}
         self._builds: dict[str, Builds] = {}
         self._kubelet = Kubelet(
@@ -85,6 +86,17 @@ class Node:
             yield
         finally:
             self._announce(self._kubelet.port)
+
+    @contextmanager
+    def late(self, before: Loaded) -> Iterator[None]:
+        """The kubelet knows of no change: what starts while the block runs mounts `before`."""
+        with self._lock:
+            self._late = before
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._late = None
 
     def answer_probes(self, namespace: str, probe: Probe) -> None:
         """Let `probe` say what the probe finds in the Jobs of this namespace."""
@@ -120,7 +132,9 @@ class Node:
             },
         )
         with self._lock:
-            self._loaded[pod["metadata"]["uid"]] = loaded_by(self._kube, namespace, spec)
+            self._loaded[pod["metadata"]["uid"]] = self._late or loaded_by(
+                self._kube, namespace, spec
+            )
         self._say(pod, "Running")
         return pod
 
@@ -286,7 +300,7 @@ class Node:
         self._kube.merge(f"/api/v1/nodes/{self.name}/status", {"status": status})
 
     def _execute(self, namespace: str, pod: str, command: list[str], stdin: bytes) -> Ran:
-        """Run the probe: in live pods `inspect` or `provenance`, questions in one that waits.
+        """Run the probe: `_KNOWN` commands in live pods, questions in one that waits.
 
         `attempts` is really run, beside the processes of this machine.
         """
@@ -330,7 +344,7 @@ class Node:
         return Ran(framed({"verdict": "pass", "facts": facts}))
 
 
-_KNOWN = frozenset({"inspect", "provenance", "attempts"})
+_KNOWN = frozenset({"inspect", "configured", "provenance", "attempts"})
 
 
 def _waits(pod: Json) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
@@ -27,7 +26,6 @@ from standin.node import Node
 from standin.place import RELEASE, Place, Site
 from standin.settings import Loaded
 from standin.wire import Faults, Storm
-from xcom_rollout.decide.situation import MOUNT_MARGIN
 
 T = TypeVar("T")
 
@@ -110,8 +108,6 @@ def tell(
         early, late = _put_runs_in_flight(place)
         place.kill(strategy=strategy)
         driver.until("no new writer", lambda s: "writersStoppedAt" in s.get("killSwitch", {}))
-        # A pod made any sooner counts as one from before, and its next task never ends.
-        threading.Event().wait(MOUNT_MARGIN.total_seconds() + 1)
         place.airflow.let_end(late, ticks=4)
         if strategy in ("Drain", "Rehydrate"):
             # Its task is from before the kill, so what the other one wrote is not counted earlier.

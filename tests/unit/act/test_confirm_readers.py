@@ -19,7 +19,7 @@ def reader(uid: str, started: datetime = T0, error: str = "") -> Reader:
 
 
 def target(uid: str, started: datetime = T0) -> Target:
-    return Target(f"pod-{uid}", uid, "scheduler", started)
+    return Target("airflow", f"pod-{uid}", uid, "scheduler", started, runs_task=False)
 
 
 def test_what_was_just_seen_replaces_what_was_known() -> None:

@@ -18,7 +18,8 @@ from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.actions import EndAttempts
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import Attempt, Observed
-from xcom_rollout.probe.attempts import look_key, needed_part
+from xcom_rollout.probe.attempts import look_key
+from xcom_rollout.probe.parts import needed_part
 from xcom_rollout.probe.result import BEGIN, END
 from xcom_rollout.world import World
 
@@ -104,7 +105,7 @@ def test_a_real_process_is_ended_with_what_the_command_needs_of_the_probe(
     assert told == {OTHER: "", RUN: ""}
     assert memo.find(look_key(OBSERVED.rollout)) is None, "the next look asks anew"
     whole = (tmp_path / "probe.pyz").read_bytes()
-    assert len(needed_part(whole)) < len(whole) / 8
+    assert len(needed_part(whole, "attempts")) < len(whole) / 8
 
 
 def test_each_worker_is_asked_once_and_what_it_refuses_is_told_of_the_run(

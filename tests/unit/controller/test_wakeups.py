@@ -310,6 +310,8 @@ def test_the_environment_is_read(environment: dict[str, str]) -> None:
         ("HELM_BIN", "no-such-helm"),
         ("XBR_WORKERS", "0"),
         ("XBR_WORKERS", "many"),
+        ("XBR_MOUNT_LAG_SECONDS", "0"),
+        ("XBR_MOUNT_LAG_SECONDS", "1.5"),
         ("XBR_LOG_LEVEL", "loud"),
     ],
 )

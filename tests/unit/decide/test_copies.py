@@ -10,9 +10,9 @@ from simulation import Simulation, Weather
 
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import SetValues
+from xcom_rollout.decide.copies import COPY_PATIENCE, copy_command
 from xcom_rollout.decide.decision import Decision, Progress
 from xcom_rollout.decide.observed import Observed, StaleCopy
-from xcom_rollout.decide.release_steps import COPY_PATIENCE, copy_command
 
 STALE = StaleCopy("tasks", "airflow-config")
 

@@ -325,7 +325,7 @@ def test_n3_pods_that_start_while_the_configuration_changes_are_right(
     second: int, subpath: bool
 ) -> None:
     starting = RunPlan("dag2", (SimTask(2, BIG), SimTask(2, SMALL)), begins=second)
-    weather = Weather(helm=(4, 4), queue=(3, 3), init=(5, 5), subpath=subpath, mount_lag=1)
+    weather = Weather(helm=(4, 4), queue=(3, 3), init=(5, 5), subpath=subpath, stale_mounts=50)
     ended_well(plan(HOLDER, starting, weather=weather))
 
 

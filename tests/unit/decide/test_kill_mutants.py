@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -38,9 +39,14 @@ def no_task_pods(s: Situation) -> Situation:
     return Situation(replace(s.observed, pods=pods), s.now)
 
 
-def nothing_rolls(s: Situation) -> Situation:
+def only_task_pods(s: Situation) -> Situation:
     loads = tuple(replace(load, rolled=True) for load in s.observed.workloads)
-    return Situation(replace(s.observed, workloads=loads), s.now)
+    pods = tuple(pod for pod in s.observed.pods if pod.run is not None)
+    return Situation(replace(s.observed, workloads=loads, pods=pods), s.now)
+
+
+def never_late(s: Situation) -> Situation:
+    return Situation(replace(s.observed, mount_lag=timedelta(0)), s.now)
 
 
 def one_base(s: Situation) -> Situation:
@@ -113,6 +119,26 @@ def deaf(plan: Plan) -> Plan:
     return replace(slow, weather=replace(slow.weather, heartbeat=0))
 
 
+def skipping(plan: Plan) -> Plan:
+    """Return a world whose re-runs skip what their first try ran, and read what that left."""
+    plan = replace(with_tasks(plan, kind="normal"), finished_runs="Accept")
+    runs = tuple(
+        replace(run, tasks=(SimTask(3, BIG, only="first"), *run.tasks, SimTask(30)))
+        for run in plan.runs
+    )
+    return replace(plan, runs=runs)
+
+
+def late(plan: Plan) -> Plan:
+    """Return a world whose kubelets are late with every pod, also with those after the kill."""
+    weather = replace(plan.weather, stale_mounts=100)
+    after = tuple(
+        RunPlan("dag1", (SimTask(20, BIG), SimTask(20)), begins=plan.kill_at + seconds)
+        for seconds in (5, 10, 15)
+    )
+    return replace(retriggered(plan), runs=(*plan.runs, *after), weather=weather)
+
+
 def pulling(plan: Plan) -> Plan:
     """Return a world in which every task reads what an old run of its DAG left."""
     old = RunPlan("dag0", (SimTask(1, BIG),), finished=True)
@@ -173,17 +199,22 @@ MUTANTS = {
         # Otherwise the copy of all values before the revert covers for it.
         (("runs-emptied", not_emptied),),
         ("path_reads", "exposed"),
-        lambda plan: replace(retriggered(plan), finished_runs="Accept"),
+        skipping,
     ),
     "old task pods are not waited for": Mutant(
         (("writers-gone", seeing(no_task_pods)),), ("path_reads", "exposed"), retriggered
     ),
     "old long-lived pods are not waited for": Mutant(
-        (("writers-gone", seeing(nothing_rolls)),),
+        (("writers-gone", seeing(only_task_pods)),),
         ("path_reads", "exposed"),
         lambda plan: replace(
             retriggered(plan), weather=replace(plan.weather, fleet_grace=90, roll=20)
         ),
+    ),
+    "a kubelet is taken to know of a delivery at once": Mutant(
+        (("writers-gone", seeing(never_late)),),
+        ("path_reads", "exposed"),
+        late,
     ),
     "only the base path of the spec is asked for": Mutant(
         tuple(

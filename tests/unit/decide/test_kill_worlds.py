@@ -27,6 +27,19 @@ def run(*tasks: SimTask, dag: str = "dag0", **changes: Any) -> RunPlan:
 
 
 CORPUS = {
+    "a task after the delivery of -1 mounts what was there before, and offloads": Plan(
+        (
+            *(run(SimTask(3)), run(SimTask(3))),
+            run(SimTask(8, BIG, "resumed"), SimTask(3, retries=1, retry_delay=5), begins=60),
+        ),
+        Weather(seed=0, stale_mounts=50, standby=True, latency=1),
+        kill_at=59,
+    ),
+    "a task after the first delivery mounts what was there before, and reads": Plan(
+        (run(SimTask(3, BIG), SimTask(3), dag="dag1"),),
+        Weather(seed=1291, stale_mounts=50),
+        kill_at=46,
+    ),
     "an immediate kill delivers": Plan((run(SimTask()),), kill_at=7, strategy="Immediate"),
     "an overdue backfill of Airflow 2": Plan(
         (run(SimTask(300), SimTask(3), run_type="backfill"),), kill_at=5, stop_after=120

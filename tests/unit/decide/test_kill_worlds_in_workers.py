@@ -136,7 +136,7 @@ def test_a_task_in_an_old_worker_that_outlasts_the_limit_is_stopped_with_its_run
 def test_without_its_guard_a_world_of_stale_mounts_does_harm(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guard = "configuration_settled" if "revert's roll" in name else "workers_confirmed"
+    guard = "configuration_settled" if "revert's roll" in name else "writers_confirmed"
     with monkeypatch.context() as patch:
         patch.setattr(writers, guard, lambda *_: done("NotLooked", "nobody looked"))
         assert play(CORPUS[name]).hazards.exposed

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from large_kill import NOW, READERS, ledger, observed, readers
 
+from xcom_rollout.decide.confirming import fleet_confirmed
 from xcom_rollout.decide.ledger import Reader
-from xcom_rollout.decide.release_steps import fleet_confirmed
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation
 

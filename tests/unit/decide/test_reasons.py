@@ -16,7 +16,7 @@ import pytest
 from simulation import START, Simulation, spec
 
 import xcom_rollout.decide
-from xcom_rollout.decide import core
+from xcom_rollout.decide import confirming, core, rolling
 from xcom_rollout.decide import release_steps as release
 from xcom_rollout.decide import rollout_table as rollout
 from xcom_rollout.decide.actions import LookForBuild, RunJob
@@ -97,6 +97,7 @@ assert BEFORE.release is not None
 TARGET: Final = LIVE.release.settings
 READERS: Final = replace(TARGET, threshold="-1")
 LONG_AGO: Final = NOW - timedelta(days=1)
+LATER: Final = NOW + timedelta(minutes=1)
 
 ETL: Final = RunKey("etl", "r1")
 RUN: Final = RecoveringRun(ETL, 1)
@@ -250,7 +251,7 @@ def looked_into(error: str) -> Finding:
         Reader(pod.name, pod.uid, pod.started_at or NOW, READERS, NOW, error=error)
         for pod in LIVE.pods
     )
-    return release.fleet_confirmed(live(ledger_has={"readers": seen}), TARGET)
+    return confirming.fleet_confirmed(live(ledger_has={"readers": seen}), TARGET)
 
 
 def began_early() -> Finding:
@@ -262,7 +263,7 @@ def began_early() -> Finding:
     )
     seen = Reader(pod.name, pod.uid, made, READERS, made)
     s = live(pods=(*LIVE.pods, pod), ledger_has={"readers": (*LIVE.ledger.readers, seen)})
-    return release.workers_confirmed(s)
+    return confirming.writers_confirmed(s)
 
 
 # -- the table ---------------------------------------------------------------------------------
@@ -341,7 +342,7 @@ case(
     release.pods_would_roll,
     before(loose_pods=(LoosePod("my-pod"),)),
 )
-fleet = partial(release.fleet_rolled, wait_for_old_tasks=True)
+fleet = rolling.fleet_rolled
 case("hold", "NoAirflowPods", "tier=airflow,release=airflow", fleet, live(workloads=()))
 case("wait", "PodsBeingReplaced", "0 of 1 pods replaced", fleet, live(workloads=ROLLING))
 STALE: Final = (StaleCopy("tasks", "airflow-config"),)
@@ -354,7 +355,10 @@ case(
     *("hold", "ConfigNotCopied", "kubectl patch configmap airflow-config -n tasks", fleet),
     live(stale_copies=STALE, now=DELIVERED + timedelta(minutes=1)),
 )
-case("wait", "OldTasksRunning", "etl/r1", fleet, live(pods=(*LIVE.pods, task_pod())))
+case(
+    *("wait", "OldTasksRunning", "etl/r1", confirming.old_tasks_ended),
+    *(live(pods=(*LIVE.pods, task_pod()), now=LATER), START),
+)
 case(
     "hold",
     "PodsNotReplaced",
@@ -437,13 +441,13 @@ case(
     before(**proof(Verdict.PASS, drift=DRIFT, executor="KubernetesExecutor")),
 )
 case(
-    *("wait", "ConfigurationSettling", "30 s are waited for"),
+    *("wait", "ConfigurationSettling", "a kubelet may be 30 s late"),
     *(
-        lambda s: release.configuration_settled(s, NOW),
-        live(workloads=workloads(component="worker")),
+        lambda s: confirming.configuration_settled(s, NOW),
+        live(),
     ),
 )
-case("act", "ReplacingWorkers", "w-0 began with what was there before", began_early)
+case("act", "ReplacingPods", "w-0 began with what was there before", began_early)
 case(
     *("wait", "TasksNotVisible", "w-0 is asked again", writers.writers_gone),
     killed(unseen_tasks="w-0 is asked again", unseen_since=NOW),
@@ -544,7 +548,7 @@ case(
     writers.writers_gone,
     killed(**OLD_POD, now=NOW + timedelta(days=1)),
 )
-case("act", "WritersGone", "no process", writers.writers_gone, killed())
+case("act", "WritersGone", "no process", writers.writers_gone, killed(now=LATER, pods=()))
 BUSY = AirflowView(busy_dags=frozenset({"etl"}))
 case(
     "act",

@@ -10,20 +10,15 @@ from typing import Any
 import pytest
 from simulation import SimRun, Simulation
 
-from xcom_rollout.decide.actions import ConfirmReaders, EndAttempts, ReplaceWorkers, RunJob
+from xcom_rollout.decide.actions import ConfirmReaders, EndAttempts, ReplacePods, RunJob
+from xcom_rollout.decide.confirming import fleet_confirmed
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.kill.rows import emptied
 from xcom_rollout.decide.kill.runs import ATTEMPT_PATIENCE, attempts_ended, stopped
 from xcom_rollout.decide.kill.writers import overdue_runs, writers_gone
 from xcom_rollout.decide.ledger import Reader, RunKey, RunStage
-from xcom_rollout.decide.observed import Attempt, JobKind, Observed, Pod
-from xcom_rollout.decide.release_steps import (
-    STALE_MOUNT,
-    fleet_confirmed,
-    fleet_rolled,
-    no_longer_patient,
-    tasks_cut_off,
-)
+from xcom_rollout.decide.observed import MOUNT_LAG, Attempt, JobKind, Observed, Pod
+from xcom_rollout.decide.rolling import fleet_rolled, no_longer_patient, tasks_cut_off
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation
 
@@ -185,19 +180,19 @@ def test_a_worker_that_ends_its_tasks_has_its_own_grace_period() -> None:
     seen = at(RunStage.STOPPED)
     s = rolling(seen, gone_in=200)
     delivered = s.now - timedelta(minutes=7)
-    finding = fleet_rolled(s, wait_for_old_tasks=False)
+    finding = fleet_rolled(s)
     assert finding.reason == "OldTasksRunning"
     assert "worker-0. What still runs when" in finding.message
     assert no_longer_patient(s, finding, delivered) == finding
     s = rolling(seen, gone_in=-301)
-    finding = fleet_rolled(s, wait_for_old_tasks=False)
+    finding = fleet_rolled(s)
     assert finding.reason == "PodsBeingReplaced"
     assert no_longer_patient(s, finding, delivered).reason == "PodsNotReplaced"
 
 
 def test_a_worker_that_ends_its_tasks_hides_no_other_pod_that_does_not_come() -> None:
     s = rolling(at(RunStage.STOPPED), gone_in=200, scheduler=True)
-    finding = fleet_rolled(s, wait_for_old_tasks=False)
+    finding = fleet_rolled(s)
     assert finding.reason == "PodsBeingReplaced"
     held = no_longer_patient(s, finding, s.now - timedelta(minutes=7))
     assert held.reason == "PodsNotReplaced"
@@ -252,11 +247,18 @@ def alone(s: Situation) -> Situation:
 def no_run_left(seen: Observed) -> Observed:
     kill = seen.ledger.kill
     assert kill is not None
-    ledger = replace(seen.ledger, kill=replace(kill, writers_gone=False, runs=()))
+    delivered = seen.ledger.delivered
+    assert delivered is not None
+    kill = replace(
+        kill, writers_gone=False, writers_stopped_at=delivered.config_changed_at, runs=()
+    )
+    ledger = replace(seen.ledger, kill=kill)
     release = seen.release
     assert release is not None
     loads = [load for load in seen.workloads if load.rolled]
-    return replace(seen, ledger=ledger, workloads=tuple(loads))
+    # Nobody has looked into the triggerer yet, which writes too.
+    pods = tuple(pod for pod in seen.pods if pod.component != "triggerer")
+    return replace(seen, ledger=ledger, workloads=tuple(loads), pods=pods)
 
 
 def at_minus_one() -> tuple[Observed, BackendSettings]:
@@ -267,7 +269,8 @@ def at_minus_one() -> tuple[Observed, BackendSettings]:
 
 def test_a_writer_is_gone_when_each_worker_was_looked_into_and_not_before() -> None:
     seen, current = at_minus_one()
-    assert writers_gone(replaced(seen, None)).action == ConfirmReaders(("worker-0",))
+    s = replaced(seen, None)
+    assert writers_gone(s).action == ConfirmReaders(s.workers)
     assert writers_gone(replaced(seen, current)).reason == "WritersGone"
 
 
@@ -277,10 +280,10 @@ def test_a_worker_that_began_with_what_was_there_before_is_replaced_once_more(er
     loads = replace(current, threshold="1000") if not error else current
     s = replaced(seen, loads, error=error)
     finding = writers_gone(s)
-    assert finding.reason == "ReplacingWorkers"
-    assert isinstance(finding.action, ReplaceWorkers)
+    assert finding.reason == "ReplacingPods"
+    assert isinstance(finding.action, ReplacePods)
     assert [pod.name for pod in finding.action.pods] == ["worker-0"]
-    late = writers_gone(replaced(seen, loads, error=error, after=STALE_MOUNT + SECOND))
+    late = writers_gone(replaced(seen, loads, error=error, after=MOUNT_LAG + SECOND))
     assert (late.reason, late.action) == ("PodNotConfirmed", None)
 
 
@@ -290,10 +293,20 @@ def test_a_worker_that_cannot_be_looked_into_is_not_replaced() -> None:
     assert (finding.reason, finding.action) == ("PodNotConfirmed", None)
 
 
-def test_no_other_pod_is_replaced_for_what_it_loads() -> None:
+@pytest.mark.parametrize("component", ["triggerer", "scheduler", "webserver"])
+def test_any_other_pod_is_replaced_like_a_worker(component: str) -> None:
     seen, current = at_minus_one()
-    s = replaced(seen, DATABASE, component="triggerer")
-    assert fleet_confirmed(alone(s), current).reason == "PodNotConfirmed"
+    early = alone(replaced(seen, DATABASE, component=component))
+    assert fleet_confirmed(early, current).reason == "ReplacingPods"
+    late = alone(replaced(seen, DATABASE, after=MOUNT_LAG + SECOND, component=component))
+    assert fleet_confirmed(late, current).reason == "PodNotConfirmed"
+
+
+def test_a_triggerer_writes_too_so_a_kill_looks_into_it() -> None:
+    seen, _ = at_minus_one()
+    s = replaced(seen, None, component="triggerer")
+    (pod,) = (pod for pod in s.long_lived if pod.name == "worker-0")
+    assert writers_gone(s).action == ConfirmReaders((pod,))
 
 
 def test_a_worker_that_ends_before_anybody_could_look_is_waited_for() -> None:
@@ -326,24 +339,20 @@ def test_a_worker_that_is_scaled_down_matters_only_with_an_earlier_configuration
         progress="worker-0 is terminating",
     )
     seen = replace(s.observed, pods=pods, workloads=(*s.observed.workloads, load))
-    finding = fleet_rolled(Situation(seen, s.now), wait_for_old_tasks=False)
+    finding = fleet_rolled(Situation(seen, s.now))
     assert finding.reason == reason
 
 
-def test_no_writer_is_taken_for_gone_while_another_worker_may_begin_with_the_earlier_one() -> None:
+def test_no_writer_is_taken_for_gone_while_another_pod_may_begin_with_the_earlier_one() -> None:
     seen, current = at_minus_one()
     s = replaced(seen, current)
     kill = s.ledger.kill
     assert kill is not None
-    like = next(load for load in seen.workloads if load.component == "scheduler")
-    loads = (*seen.workloads, replace(like, component="worker", name="worker"))
     for ago, reason in (
-        (STALE_MOUNT - SECOND, "ConfigurationSettling"),
-        (STALE_MOUNT, "WritersGone"),
+        (MOUNT_LAG - SECOND, "ConfigurationSettling"),
+        (MOUNT_LAG, "WritersGone"),
     ):
         stopped_at = replace(kill, writers_stopped_at=s.now - ago)
         ledger = replace(s.ledger, kill=stopped_at)
-        now = Situation(replace(s.observed, ledger=ledger, workloads=loads), s.now)
+        now = Situation(replace(s.observed, ledger=ledger), s.now)
         assert writers_gone(now).reason == reason
-        none = Situation(replace(now.observed, workloads=seen.workloads), s.now)
-        assert writers_gone(none).reason == "WritersGone", "without workers nothing is waited for"

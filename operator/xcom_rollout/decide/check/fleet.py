@@ -5,17 +5,13 @@ from typing import Final
 
 from xcom_rollout.decide.check.installed import Installed, Part
 from xcom_rollout.decide.check.row import Row, change, later, supported, unknown
+from xcom_rollout.decide.copies import copy_command, stale_copies
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.executors import written_executor
 from xcom_rollout.decide.observed import Workload
 from xcom_rollout.decide.probe_jobs import MAY_CONNECT
-from xcom_rollout.decide.release_steps import (
-    copy_command,
-    fleet_rolled,
-    stale_copies,
-    tasks_cut_off,
-    would_roll,
-)
+from xcom_rollout.decide.release_steps import would_roll
+from xcom_rollout.decide.rolling import fleet_rolled, tasks_cut_off
 from xcom_rollout.decide.situation import Situation, some
 
 _CONFIGURED: Final = (Part.WORKLOADS, Part.CONFIG_MAPS)
@@ -94,7 +90,7 @@ def reader_rows(s: Situation, installed: Installed) -> Iterable[Row]:
         yield unknown(f"{subject}: pods", missing)
     loads = s.observed.workloads
     if not loads:
-        yield held(subject, fleet_rolled(s, wait_for_old_tasks=False))
+        yield held(subject, fleet_rolled(s))
         return
     if cost := tasks_cut_off(s):
         yield supported(

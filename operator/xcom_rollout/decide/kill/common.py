@@ -10,7 +10,7 @@ from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.ledger import Kill, RecoveringRun, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import AirflowView, JobKind
 from xcom_rollout.decide.probe_jobs import ProbeRequest, request_job
-from xcom_rollout.decide.release_steps import web_server_rolls
+from xcom_rollout.decide.rolling import web_server_rolls
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import hold, wait

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from xcom_rollout.decide.actions import SetFinalizer, SetValues, UnpauseDags, WriteLedger
+from xcom_rollout.decide.confirming import fleet_confirmed
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.kill.common import (
     API_RETRY,
@@ -53,12 +54,8 @@ from xcom_rollout.decide.probe_jobs import (
     newest_attempt,
     rehydrate_arguments,
 )
-from xcom_rollout.decide.release_steps import (
-    fleet_confirmed,
-    fleet_rolled,
-    layout_unknown,
-    no_longer_patient,
-)
+from xcom_rollout.decide.release_steps import layout_unknown
+from xcom_rollout.decide.rolling import fleet_rolled, no_longer_patient
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
@@ -233,7 +230,7 @@ def dags_released(s: Situation) -> Finding:
 
 def pods_replaced(s: Situation) -> Finding:
     """Every long-lived pod has been replaced."""
-    rolled = fleet_rolled(s, wait_for_old_tasks=False)
+    rolled = fleet_rolled(s)
     return no_longer_patient(s, rolled, kill_of(s).reverted_at)
 
 

@@ -7,6 +7,14 @@ from typing import Final
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.decide.actions import PauseDags, SetFinalizer, SetValues, WriteLedger
 from xcom_rollout.decide.bases import offloading_noted
+from xcom_rollout.decide.confirming import (
+    POD_PATIENCE,
+    configuration_settled,
+    old_tasks,
+    tasks_confirmed,
+    writers_confirmed,
+)
+from xcom_rollout.decide.copies import config_not_copied
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.kill.common import (
     BATCH,
@@ -21,15 +29,8 @@ from xcom_rollout.decide.kill.common import (
 from xcom_rollout.decide.kill.standby import standby
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import Pod
-from xcom_rollout.decide.release_steps import (
-    POD_PATIENCE,
-    config_not_copied,
-    configuration_settled,
-    fleet_rolled,
-    no_longer_patient,
-    workers_confirmed,
-)
 from xcom_rollout.decide.requests import KillRequest
+from xcom_rollout.decide.rolling import fleet_rolled, no_longer_patient
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
 from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
@@ -148,7 +149,7 @@ def writers_gone(s: Situation) -> Finding:
     unseen = tasks_unseen(s)
     if unseen is not None:
         return unseen
-    rolled = fleet_rolled(s, wait_for_old_tasks=False)
+    rolled = fleet_rolled(s)
     pods = s.dirty_pods(kill)
     if rolled.action is None and not s.observed.workloads:
         return rolled
@@ -164,24 +165,27 @@ def writers_gone(s: Situation) -> Finding:
             f"{s.observed.rollout.name} --strategy Immediate --reason ...",
         )
     since = kill.writers_stopped_at
+    for found in (configuration_settled(s, since), tasks_confirmed(s, pods)):
+        if found.progress is not Progress.DONE:
+            return found
     if pods and since is not None and s.now - since >= TASK_PATIENCE:
         return hold(
             "OldTasksRunning",
             f"{len(pods)} tasks that started before the kill have not ended since "
-            f"{since:%H:%M:%SZ}: {some(sorted({str(pod.run) for pod in pods}))}. To have their "
+            f"{since:%H:%M:%SZ}: {old_tasks(s, pods)}. To have their "
             "runs healed, set spec.killSwitch.stopTasksAfter, or end the tasks",
         )
     if pods:
         return wait(
             "OldTasksRunning",
             f"{len(pods)} tasks that started before the kill go on in runs that are not stopped: "
-            f"{some(sorted({str(pod.run) for pod in pods}))}; they may still offload, so they are "
-            "waited for, then runs are counted again",
+            f"{old_tasks(s, pods)}; they may still offload, so they are waited for, then runs are "
+            "counted again",
             seconds=2,
         )
-    for found in (workers_confirmed(s), configuration_settled(s, kill.writers_stopped_at)):
-        if found.progress is not Progress.DONE:
-            return found
+    confirmed = writers_confirmed(s)
+    if confirmed.progress is not Progress.DONE:
+        return confirmed
     return act(
         "WritersGone",
         "no process is left that could offload a value",
@@ -207,12 +211,15 @@ def stuck_pods(pods: list[Pod]) -> str:
 
 
 def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
-    """Return runs that the kill does not know and whose old tasks outlast the limit of the spec."""
+    """Return runs that the kill does not know and whose old tasks outlast the limit of the spec.
+
+    Not those of which a look may still show that they are not old.
+    """
     kill = kill_of(s)
     if not limit_is_over(s.spec, kill, s.now):
         return ()
     workers = {pod.uid for pod in s.old_workers}
-    old = [pod.run for pod in s.dirty_pods(kill)]
+    old = [pod.run for pod in s.dirty_pods(kill) if not s.unknown(pod)]
     old += [attempt.run for attempt in s.observed.attempts if attempt.pod_uid in workers]
     known = {run.key for run in kill.runs}
     return tuple(sorted({run for run in old if run is not None} - known))

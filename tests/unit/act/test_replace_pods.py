@@ -8,10 +8,10 @@ from typing import cast
 from kubernetes.client import Configuration
 from nasty_http import NastyServer, Reply
 
-from xcom_rollout.act.replace_workers import replace_workers
+from xcom_rollout.act.replace_pods import replace_pods
 from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.kube import KubeApi
-from xcom_rollout.decide.actions import ReplaceWorkers
+from xcom_rollout.decide.actions import ReplacePods
 from xcom_rollout.decide.observed import Pod, Rollout
 from xcom_rollout.world import World
 
@@ -23,10 +23,10 @@ def test_a_worker_is_deleted_by_its_uid_and_keeps_its_grace_period() -> None:
     with NastyServer() as server:
         server.answer("/api/v1/namespaces/airflow/pods/worker-0", Reply(body={}), method="DELETE")
         api = KubeApi(Connection(Configuration(host=server.url)))
-        replace_workers(
+        replace_pods(
             cast("World", SimpleNamespace(api=api)),
             cast("Rollout", SimpleNamespace(namespace="airflow")),
-            ReplaceWorkers((WORKER,)),
+            ReplacePods((WORKER,)),
         )
         (request,) = server.asked()
     body = json.loads(request.body)

@@ -1,12 +1,12 @@
-"""Replace workers that began with what was delivered before."""
+"""Replace pods that began with what was delivered before."""
 
 from xcom_rollout.clients.kube_path import object_path
-from xcom_rollout.decide.actions import ReplaceWorkers
+from xcom_rollout.decide.actions import ReplacePods
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.world import World
 
 
-def replace_workers(world: World, rollout: Rollout, action: ReplaceWorkers) -> None:
+def replace_pods(world: World, rollout: Rollout, action: ReplacePods) -> None:
     """Delete each pod, unless another one has its name by now; what made it makes another.
 
     Raises:

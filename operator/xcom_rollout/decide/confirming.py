@@ -1,0 +1,198 @@
+"""What a pod loads is seen by a process inside it, and what none can tell yet is waited for.
+
+That a pod was replaced is not enough: its kubelet may have mounted what was there before the
+delivery (docs/kill-switch.md, "Late kubelets").
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from xcom_rollout.decide.actions import ConfirmReaders, ReplacePods
+from xcom_rollout.decide.decision import Finding, Progress
+from xcom_rollout.decide.ledger import Component, Reader
+from xcom_rollout.decide.observed import Pod
+from xcom_rollout.decide.settings import BackendSettings
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import act, done, hold, wait
+
+LOOK_RETRY: Final = timedelta(seconds=10)
+WRITERS: Final = (Component.WORKER, "triggerer")
+"""Components whose pods write values: those of tasks, and of a deferred one that a trigger ends."""
+LOOKS: Final = 50
+"""Task pods to look into at a time."""
+POD_PATIENCE: Final = timedelta(seconds=60)
+"""How long after its grace period a terminating pod is taken for one that ends."""
+
+
+def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:
+    """Every long-lived pod was looked into and loads the expected backend."""
+    return _confirmed(s, s.long_lived, expected)
+
+
+def writers_confirmed(s: Situation) -> Finding:
+    """The same of those that write, and of what the release holds.
+
+    That they were replaced is not enough: the kubelet may have mounted what was there before the
+    delivery.
+    """
+    return _confirmed(
+        s, [pod for pod in s.long_lived if pod.component in WRITERS], s.release.settings
+    )
+
+
+def tasks_confirmed(s: Situation, pods: Sequence[Pod]) -> Finding:
+    """Of these task pods, those that may have mounted either configuration were looked into.
+
+    Not one that is about to begin or to end: it is waited for.
+    """
+    unseen = [
+        pod
+        for pod in pods
+        if s.may_be_late(pod)
+        and pod.started_at is not None
+        and not pod.terminating
+        and ((seen := s.reader(pod)) is None or (seen.error and _stale(s, seen)))
+    ]
+    if not unseen:
+        return done("TasksConfirmed", "no task pod may have mounted one or the other")
+    return act(
+        "LookingIntoPods",
+        "looking which backend tasks load that began soon after the delivery: "
+        f"{some([str(pod.run) for pod in unseen])}",
+        ConfirmReaders(tuple(unseen[:LOOKS])),
+    )
+
+
+def configuration_settled(s: Situation, since: datetime | None) -> Finding:
+    """No pod that comes from now on begins with what was there before a delivery.
+
+    One of a moment ago is looked into. One that comes after the next delivery would have what was
+    delivered before the last one.
+
+    Args:
+        since: when the operator saw that delivery. A copy in another namespace may follow later.
+    """
+    moments = [moment for moment in (since, s.config_changed_at) if moment is not None]
+    left = s.mount_lag - (s.now - max(moments)) if moments else timedelta(0)
+    if left <= timedelta(0):
+        return done("ConfigurationSettled", "a pod that comes has what is delivered")
+    return wait(
+        "ConfigurationSettling",
+        "a pod that came now might still begin with what was there before the delivery: a kubelet "
+        f"may be {s.mount_lag.total_seconds():g} s late, which are waited for",
+        seconds=left.total_seconds(),
+    )
+
+
+def old_tasks_ended(s: Situation, since: datetime | None) -> Finding:
+    """No task pod is left that may have the earlier configuration, and none comes.
+
+    Args:
+        since: when the operator saw the delivery.
+    """
+    for found in (configuration_settled(s, since), tasks_confirmed(s, s.old_task_pods)):
+        if found.progress is not Progress.DONE:
+            return found
+    if s.old_task_pods:
+        return wait(
+            "OldTasksRunning",
+            f"{len(s.old_task_pods)} task pods still run with the earlier configuration: "
+            f"{old_tasks(s, s.old_task_pods)}; they are waited for",
+            seconds=2,
+        )
+    return done("PodsReplaced", "every pod runs the newest template, and no older task is left")
+
+
+def old_tasks(s: Situation, pods: Sequence[Pod]) -> str:
+    """Return the runs of old task pods in words, and which of these could not be looked into."""
+    told = some(sorted({str(pod.run) for pod in pods}))
+    seen = [(pod.name, reader) for pod in pods if (reader := s.reader(pod)) is not None]
+    closed = [f"{name}: {reader.error}" for name, reader in seen if reader.error]
+    if not closed:
+        return told
+    return f"{told} (of these, some may have the newest one and cannot be seen: {some(closed)})"
+
+
+def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> Finding:
+    # The container of a worker that is about to end has ended, or never begins.
+    pods = [
+        pod
+        for pod in pods
+        if not (pod.component == Component.WORKER and pod.terminating and pod.started_at is None)
+    ]
+    unseen = [
+        pod
+        for pod in pods
+        if (seen := s.reader(pod)) is None or (not s.loads(pod, expected) and _stale(s, seen))
+    ]
+    if unseen:
+        return act(
+            "LookingIntoPods",
+            f"looking which backend {some([pod.name for pod in unseen])} load",
+            ConfirmReaders(tuple(unseen)),
+        )
+    readers = [(pod.name, seen) for pod in pods if (seen := s.reader(pod)) is not None]
+    failing = [pod for pod in pods if not s.loads(pod, expected)]
+    early = [pod for pod in failing if _began_too_early(s, pod)]
+    if early:
+        return act(
+            "ReplacingPods",
+            f"{some([pod.name for pod in early])} began with what was there before the last "
+            "delivery: replaced once more, and tasks in them end first",
+            ReplacePods(tuple(early)),
+        )
+    if failing and all(_ends_by_itself(s, pod) for pod in failing):
+        return wait(
+            "OldTasksRunning",
+            f"workers that may have the earlier configuration are about to end: "
+            f"{some([pod.name for pod in failing])}",
+            seconds=2,
+        )
+    wrong = [(pod.name, seen) for pod in failing if (seen := s.reader(pod)) is not None]
+    if wrong:
+        told = some(wrong, words=_what_it_loads)
+        hint = (
+            ""
+            if all(seen.error for _, seen in wrong)
+            else "; see where its value comes from with: kubectl exec POD -- airflow config "
+            "get-value core xcom_backend"
+        )
+        return hold(
+            "PodNotConfirmed",
+            f"expected the {expected.describe()} in every pod, but {told}{hint}",
+            after=LOOK_RETRY,
+        )
+    told = f"{len(pods)} pods load the {expected.describe()}"
+    closed = [f"{name}: {seen.unseen}" for name, seen in readers if seen.unseen]
+    return done("PodsConfirmed", f"{told}; {some(closed)}" if closed else told)
+
+
+def _what_it_loads(found: tuple[str, Reader]) -> str:
+    name, seen = found
+    return f"{name}: {seen.error or 'loads the ' + seen.settings.describe()}"
+
+
+def _stale(s: Situation, seen: Reader) -> bool:
+    return s.now - seen.seen_at >= LOOK_RETRY
+
+
+def _began_too_early(s: Situation, pod: Pod) -> bool:
+    """Whether a pod loads something else and another one in its place would not.
+
+    One that was made later has what it loads from elsewhere, as its own environment.
+    """
+    seen, changed = s.reader(pod), s.config_changed_at
+    if pod.terminating or seen is None or changed is None:
+        return False
+    # Neither the database nor the object storage: nobody has delivered that.
+    ours = seen.settings.is_database or seen.settings.reads_offloaded
+    before = seen.outdated or (not seen.error and ours)
+    return before and pod.created_at <= changed + s.mount_lag
+
+
+def _ends_by_itself(s: Situation, pod: Pod) -> bool:
+    until = pod.gone_by
+    if pod.component != Component.WORKER or not pod.terminating or until is None:
+        return False
+    return s.now < until + POD_PATIENCE

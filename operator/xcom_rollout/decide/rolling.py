@@ -1,0 +1,147 @@
+"""A delivery replaces every long-lived pod: how far that is, and how long it is waited for."""
+
+from datetime import datetime, timedelta
+
+from xcom_rollout.decide.confirming import LOOK_RETRY
+from xcom_rollout.decide.copies import config_not_copied
+from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.ledger import Component
+from xcom_rollout.decide.observed import Pod, Workload
+from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.table import done, hold, wait
+
+ROLL_PATIENCE = timedelta(minutes=5)
+"""How long the replacement of long-lived pods is taken for one that goes on by itself."""
+WEB = ("webserver", "api-server")
+"""Components that answer Airflow's REST API."""
+RESTART_PATIENCE = timedelta(seconds=30)
+"""The same of a component of the team's own: nothing replaces its pods but a person, or what the
+team has for that, which acts soon."""
+
+
+def fleet_rolled(s: Situation) -> Finding:
+    """Every long-lived pod has been replaced."""
+    if not s.observed.workloads:
+        return hold(
+            "NoAirflowPods",
+            f"no Deployment or StatefulSet is labelled tier=airflow,release="
+            f"{s.spec.airflow.release}; the operator finds Airflow's pods by these labels",
+        )
+    if not_copied := config_not_copied(s):
+        return not_copied
+    rolling = [
+        f"{_called(load)}: {load.progress}"
+        for load in s.observed.workloads
+        if not _has_rolled(s, load)
+    ]
+    rolling += [
+        f"{_called(load)}: a pod is older than the configuration, and no upgrade of the chart "
+        f"replaces it: kubectl rollout restart {load.kind.lower()} {load.name}"
+        for load in s.observed.workloads
+        if load.rolled and _is_older(load, s.config_changed_at)
+    ]
+    ending = [pod for pod in _leaving(s) if pod.gone_by and s.now < pod.gone_by]
+    if ending and all(
+        load.rolled or load.component == Component.WORKER for load in s.observed.workloads
+    ):
+        last = max(pod.gone_by for pod in ending if pod.gone_by)
+        return wait(
+            "OldTasksRunning",
+            "workers with the earlier configuration end their tasks before they go: "
+            f"{some([pod.name for pod in ending])}. What still runs when a worker's grace period "
+            f"is over is killed, the last at {last:%H:%M:%SZ}",
+            seconds=2,
+        )
+    if rolling:
+        return wait("PodsBeingReplaced", some(rolling))
+    return done("PodsReplaced", "every pod runs the newest template")
+
+
+def tasks_cut_off(s: Situation) -> str:
+    """Return what a delivery costs tasks that run in workers, in words; empty without any."""
+    workers = [load for load in s.observed.workloads if load.component == Component.WORKER]
+    if not workers:
+        return ""
+    each = some([f"{load.name}: {load.grace_seconds} s" for load in workers])
+    return (
+        "each delivery replaces the workers: two on the way there, two on the way back. A worker "
+        "takes no more tasks and ends those that it has, for as long as its grace period "
+        f"({each}); a task that takes longer is killed, and fails or is tried again"
+    )
+
+
+def _leaving(s: Situation) -> list[Pod]:
+    """Return the workers that end and may have the earlier configuration.
+
+    One that is scaled down with the current one is nobody's concern.
+    """
+    ending = [pod for pod in s.workers if pod.terminating]
+    return [pod for pod in ending if pod in s.old_workers] if ending else []
+
+
+def _has_rolled(s: Situation, load: Workload) -> bool:
+    if load.rolled or load.component != Component.WORKER:
+        return load.rolled
+    return load.only_ends and not _leaving(s)
+
+
+def _called(load: Workload) -> str:
+    return load.component or load.name
+
+
+def _is_older(load: Workload, changed_at: datetime | None) -> bool:
+    # Both in whole seconds; within the same one, Helm has written the configuration first.
+    oldest = load.oldest_pod
+    return oldest is not None and changed_at is not None and oldest < changed_at
+
+
+def no_longer_patient(
+    s: Situation, finding: Finding, since: datetime | None, otherwise: str = ""
+) -> Finding:
+    """Return the finding of `fleet_rolled`, held where pods should long have been replaced.
+
+    Args:
+        since: when the configuration was delivered.
+        otherwise: what else may help, in words.
+    """
+    if finding.reason != "PodsBeingReplaced" or since is None:
+        return finding
+    # A pod that is drained, restarted or scaled long after the delivery has its own time.
+    rolling = [each for each in s.observed.workloads if not each.rolled]
+    if not rolling:
+        # Components that no upgrade replaces. The message has the one thing that helps: no pod
+        # has trouble, and whoever goes by `otherwise` would give a promise away.
+        if s.now - since < RESTART_PATIENCE:
+            return finding
+        return hold("PodsNotReplaced", finding.message, after=LOOK_RETRY)
+    # Each for itself: a worker that takes ten minutes to end hides no scheduler that cannot start.
+    ages = [s.now - _restless_since(load, since) for load in rolling]
+    if max(ages) < ROLL_PATIENCE:
+        return finding
+    seconds = int(max(ages).total_seconds())
+    return hold(
+        "PodsNotReplaced",
+        f"pods have not been replaced for {seconds} s: {finding.message}. See what keeps the new "
+        "ones from becoming ready with: kubectl describe pod. A pod that stays terminating is on a "
+        "lost node: make sure that nothing of it runs any more, then: kubectl delete pod NAME "
+        "--grace-period=0 --force" + (f"; {otherwise}" if otherwise else ""),
+        after=LOOK_RETRY,
+    )
+
+
+def web_server_rolls(s: Situation, since: datetime) -> bool:
+    """Return whether the pods that answer Airflow's API are being replaced, and not for long yet.
+
+    Every delivery replaces them, and with one replica, or a node at its limit, nothing answers
+    meanwhile.
+
+    Args:
+        since: when the configuration was delivered.
+    """
+    rolling = [load for load in s.observed.workloads if load.component in WEB and not load.rolled]
+    return any(s.now - _restless_since(load, since) < ROLL_PATIENCE for load in rolling)
+
+
+def _restless_since(load: Workload, since: datetime) -> datetime:
+    """Return since when a workload is as it is, after a delivery at `since`."""
+    return max(since, load.restless_since or since)
