@@ -66,9 +66,9 @@ def test_a_supported_release_is_told_in_one_page_and_a_rollout_to_start_from_is_
     answer = xbr("check", RELEASE)
     print(answer)
     assert answer.code == 0, answer
-    for part in ("Supported", "Told later by the proof", "KubernetesExecutor", "triggerer 1"):
+    for part in ("Supported", "Checked later by the proof", "KubernetesExecutor", "triggerer 1"):
         assert part in answer.out
-    for part in ("Change first", "Unknown", "unknown: needs"):
+    for part in ("Change first", "Unknown", "unknown: requires"):
         assert part not in answer.out
     file = tmp_path / "rollout.yaml"
     found = rows(xbr("check", RELEASE, "-o", "json", "--write", str(file)))
@@ -82,7 +82,7 @@ def test_a_supported_release_is_told_in_one_page_and_a_rollout_to_start_from_is_
     admin = Xbr(server.kubeconfig, place.namespace)
     plan = admin("plan", "-f", str(file))
     assert plan.code == 0, plan
-    assert "recording the way back" in " ".join(plan.out.split())
+    assert "recording what a kill restores" in " ".join(plan.out.split())
 
     alone = xbr("check", RELEASE, "--write", "-")
     assert alone.out == file.read_text()
@@ -170,7 +170,7 @@ def test_shapes_of_charts(server: ApiServer, bench: Bench) -> None:
     print(answer)
     found = rows(answer)
     assert "below base.airflow" in found["chart"]["found"]
-    assert found["chart dependencies"]["group"] == "Told later by the proof"
+    assert found["chart dependencies"]["group"] == "Checked later by the proof"
     assert "base.airflow.config.core.xcom_backend" in found["what a flip writes"]["found"]
 
 
@@ -223,7 +223,7 @@ def test_a_kind_that_the_operators_chart_gives_no_right_over_is_named_with_the_r
     keys = found["Airflow 3 keys"]
     assert (keys["group"], keys["reason"]) == ("Change first", "NotArmed")
     assert "set jwtSecret" in keys["remedy"]
-    row = found["operator's rights"]
+    row = found["operator's permissions"]
     assert "ResourceQuota q" in row["found"]
     assert "rbac.helmDelivery.extraRules" in row["remedy"]
     assert "resourcequotas" in row["remedy"]

@@ -236,7 +236,7 @@ def test_a_kill_waits_for_the_copy_of_the_configuration_and_no_task_is_handed_a_
     assert ("wb_keys", missed) in flights.offloaded, "a task there starts with the old settings"
     said = wait_for("the command is given", _lags(rollout, "True"), 120, interval=1)
     assert set(_states(flights).values()) <= {"running", "success"}, "nothing is stopped meanwhile"
-    (command,) = re.findall(r"bring it now: (kubectl patch .*)$", said)
+    (command,) = re.findall(r"copy it now: (kubectl patch .*)$", said)
     print(f"{time.monotonic() - begin:.0f} s: {command}", flush=True)
     _do(cluster, command)
     mirror.start()

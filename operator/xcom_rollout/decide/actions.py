@@ -68,7 +68,7 @@ class EndStandby:
     jobs: tuple[str, ...]
 
     def describe(self) -> str:
-        return f"end the pods of {', '.join(self.jobs)}"
+        return f"stop the pods of {', '.join(self.jobs)}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class ForgetDelivery:
     revision: int
 
     def describe(self) -> str:
-        return f"take back the interrupted revision {self.revision}"
+        return f"undo the interrupted revision {self.revision}"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class LookForBuild:
     question: BuildQuestion
 
     def describe(self) -> str:
-        return f"look into the live pods for the build {self.question.expected}"
+        return f"check the running pods for the build {self.question.expected}"
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class ProveWayBack:
     digest: str
 
     def describe(self) -> str:
-        return "prove that the way back works"
+        return "verify that the way back works"
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class DeletePods:
     pods: tuple[TaskPod, ...]
 
     def describe(self) -> str:
-        return f"end the task pods {', '.join(pod.name for pod in self.pods)}"
+        return f"delete the task pods {', '.join(pod.name for pod in self.pods)}"
 
 
 @dataclass(frozen=True)

@@ -67,15 +67,15 @@ def put_off(finding: Finding, aside: Aside, now: datetime) -> Finding:
         return Finding(
             Progress.WAITING,
             "ActionPutOff",
-            f"{aside.message}; it is tried again at {aside.next_try:%H:%M:%SZ}",
+            f"{aside.message}; the next try is at {aside.next_try:%H:%M:%SZ}",
             after=aside.next_try - now,
         )
     return replace(
         finding,
         progress=Progress.HELD,
         reason="ActionPutOff",
-        message=f"{aside.message}. Each try since {aside.since:%H:%M:%SZ} has failed; it is tried "
-        "on, and whatever does not need it goes on",
+        message=f"{aside.message}. Every try since {aside.since:%H:%M:%SZ} has failed. The "
+        "operator keeps trying; steps that do not need this one continue",
         action=finding.action if due else None,
         after=timedelta(0) if due else aside.next_try - now,
     )

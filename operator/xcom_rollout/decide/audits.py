@@ -53,7 +53,7 @@ def audited(s: Situation) -> Finding:
     """The audits that the spec asks for are current, and nothing that they found is open."""
     gate = s.spec.gates.audit
     if gate is None:
-        return done("NotRequired", "spec.gates.audit is absent: no audit is asked for")
+        return done("NotRequired", "spec.gates.audit is not set: no audit is required")
     if s.release.settings == s.target:
         return done("Audited", "the cut-over has taken place")
     running: list[str] = []
@@ -170,8 +170,7 @@ def _start(s: Situation, gate: AuditGate, request: ProbeRequest) -> Finding:
     )
     return act(
         "StartingAudit",
-        f"starting audit attempt {job.attempt} of {what} in a pod cloned from the "
-        f"{request.component}",
+        f"starting audit attempt {job.attempt} of {what} in a clone of the {request.component}",
         job,
     )
 
@@ -209,7 +208,7 @@ def _record(s: Situation, audit: Audit, report: Report | None = None) -> Finding
     others = tuple(a for a in s.ledger.audits if a.kind is not audit.kind)
     return act(
         "RecordingAudit",
-        f"the {audit.kind} audit ended: {len(audit.findings) + audit.left_out} findings",
+        f"the {audit.kind} audit finished: {len(audit.findings) + audit.left_out} findings",
         WriteLedger(
             replace(s.ledger, audits=(*others, audit)),
             f"{audit.kind} audit {audit.attempt}: {audit.verdict}",
@@ -228,8 +227,8 @@ def _error(s: Situation, audit: Audit | None) -> Finding | None:
     checks = "; ".join(f"{check.name}: {check.observed}. {check.remedy}" for check in audit.failed)
     return hold(
         "AuditError",
-        f"the {audit.kind} audit could not be made: {checks or audit.message}. See: kubectl "
-        f"describe job {audit.job} -n {s.observed.rollout.namespace}. The next attempt begins at "
+        f"the {audit.kind} audit could not run: {checks or audit.message}. See: kubectl describe "
+        f"job {audit.job} -n {s.observed.rollout.namespace}. The next attempt starts at "
         f"{again:%H:%M:%SZ}.",
         after=min(again - s.now, timedelta(seconds=15)),
     )
@@ -243,14 +242,14 @@ def _open_findings(s: Situation, gate: AuditGate) -> Finding:
         return hold(
             "AuditFailed",
             f"{'; '.join(_told(gate, audit) for audit in red)}. {_remedy(s, gate, red)} The next "
-            f"audit begins at {again:%H:%M:%SZ}.",
+            f"audit starts at {again:%H:%M:%SZ}.",
         )
     taken = sum(len(accepted(gate, audit)) for audit in audits)
     kinds = " and ".join(f"the {audit.kind} audit" for audit in audits)
     if taken:
         return done(
             "AuditsGreen",
-            f"{kinds} found nothing that is open; {taken} accepted by spec.gates.audit.accepted",
+            f"{kinds} found nothing unaccepted; spec.gates.audit.accepted accepts {taken}",
         )
     return done("AuditsGreen", f"{kinds} found no task that would fail or change")
 
@@ -268,7 +267,9 @@ def _remedy(s: Situation, gate: AuditGate, red: Sequence[Audit]) -> str:
     rollout = s.observed.rollout
     found = [entry for audit in red for entry in holding(gate, audit)]
     unread = [entry for entry in found if entry.effect is Effect.UNSEEN]
-    told = [f"The ConfigMap {reports_name(rollout.name)} has them all, each with what to do."]
+    told = [
+        f"The ConfigMap {reports_name(rollout.name)} lists all findings with a remedy for each."
+    ]
     if len(unread) < len(found) or any(unknown(gate, audit) for audit in red):
         told.append(
             "Change these tasks, or accept them in spec.gates.audit.accepted, by dagId, taskId, "
@@ -277,11 +278,11 @@ def _remedy(s: Situation, gate: AuditGate, red: Sequence[Audit]) -> str:
     if unread:
         entries = some([f"{{file: {json.dumps(entry.file)}}}" for entry in unread])
         told.append(
-            "What could not be read: mend the file, or look into a checkout of the bundle with xbr "
-            f"audit FOLDER, then accept it with an entry of spec.gates.audit.accepted: {entries}."
+            "For a file that could not be read: fix it, or audit a checkout of the bundle with "
+            f"xbr audit FOLDER and then add an entry to spec.gates.audit.accepted: {entries}."
         )
     told.append(
-        f"After a change ask for a new audit with: kubectl xbr prove {rollout.name} -n "
+        f"To request a new audit after a change: kubectl xbr prove {rollout.name} -n "
         f"{rollout.namespace}."
     )
     return " ".join(told)

@@ -42,6 +42,6 @@ def offloading_noted(s: Situation) -> Finding | None:
     return act(
         "RecordingBase",
         f"somebody delivered the {s.release.settings.describe()} in revision "
-        f"{s.release.revision}: recording that values may be offloaded there",
+        f"{s.release.revision}: recording that values may be offloaded to its path",
         WriteLedger(noted, f"the base path {s.release.settings.path}"),
     )

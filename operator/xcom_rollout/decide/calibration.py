@@ -29,12 +29,14 @@ def calibrated(s: Situation) -> Finding:
     """A threshold has been recommended, if the spec asks for it; the target may differ from it."""
     wanted = s.spec.threshold.calibrate
     if wanted is None:
-        return done("NotRequired", "spec.threshold.calibrate is absent: nothing is recommended")
+        return done(
+            "NotRequired", "spec.threshold.calibrate is not set: no threshold is recommended"
+        )
     record = s.ledger.calibration
     if record is not None and (_is_current(s, wanted, record) or s.release.settings == s.target):
         return _compared(s, record)
     if s.release.settings == s.target:
-        return done("NotCalibrated", "the cut-over took place without a recommendation")
+        return done("NotCalibrated", "the cut-over took place without a recommended threshold")
     request = ProbeRequest(JobKind.CALIBRATION, Component.SCHEDULER, _purpose(s, wanted))
     match newest_attempt(s, request, CalibrationResult, retry=RETRY):
         case Running(job):
@@ -44,8 +46,8 @@ def calibrated(s: Situation) -> Finding:
         case Failed(why=why, again=again):
             return done(
                 "NotCalibrated",
-                f"the values could not be measured: {why}; it is tried again at "
-                f"{again:%H:%M:%SZ}, and nothing waits for it",
+                f"the values could not be measured: {why}; the next try is at {again:%H:%M:%SZ} "
+                "and blocks nothing",
             )
     arguments = ("calibrate", "--quantiles", wanted.quantile, "--margin", wanted.margin)
     base = ("--base", s.spec.backend.object_storage.path)
@@ -94,18 +96,20 @@ def _record(s: Situation, wanted: Wanted, job: ProbeJob, result: CalibrationResu
 
 def _compared(s: Situation, record: Calibration) -> Finding:
     if record.recommended == 0:
-        return done("Calibrated", "the table holds no inline value to go by")
+        return done("Calibrated", "the table holds no inline value to measure")
     target = int(s.spec.threshold.bytes)
-    basis = f"{record.margin} times the size below which {record.quantile} of the values stay"
+    basis = (
+        f"{record.margin} times the size below which {record.quantile} of the values stay inline"
+    )
     if target < record.recommended:
         return done(
             BELOW_RECOMMENDATION,
-            f"spec.threshold.bytes: {target} is less than the recommended {record.recommended} "
-            f"({basis}): values that control the flow of DAGs may be offloaded. Nothing is held; "
-            f'to follow it, write bytes: "{record.recommended}"',
+            f"spec.threshold.bytes: {target} is below the recommended {record.recommended} "
+            f"({basis}): values that control the flow of DAGs may be offloaded. This does not "
+            f'block the rollout; to follow the recommendation, set bytes: "{record.recommended}"',
         )
     return done(
         "Calibrated",
-        f"spec.threshold.bytes: {target} is no less than the recommended {record.recommended} "
+        f"spec.threshold.bytes: {target} is not below the recommended {record.recommended} "
         f"({basis})",
     )

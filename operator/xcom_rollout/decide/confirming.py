@@ -55,10 +55,10 @@ def tasks_confirmed(s: Situation, pods: Sequence[Pod]) -> Finding:
         and ((seen := s.reader(pod)) is None or (seen.error and _stale(s, seen)))
     ]
     if not unseen:
-        return done("TasksConfirmed", "no task pod may have mounted one or the other")
+        return done("TasksConfirmed", "no task pod has an uncertain configuration")
     return act(
         "LookingIntoPods",
-        "looking which backend tasks load that began soon after the delivery: "
+        "checking which backend is loaded by tasks that started soon after the delivery: "
         f"{some([str(pod.run) for pod in unseen])}",
         ConfirmReaders(tuple(unseen[:LOOKS])),
     )
@@ -76,11 +76,11 @@ def configuration_settled(s: Situation, since: datetime | None) -> Finding:
     moments = [moment for moment in (since, s.config_changed_at) if moment is not None]
     left = s.mount_lag - (s.now - max(moments)) if moments else timedelta(0)
     if left <= timedelta(0):
-        return done("ConfigurationSettled", "a pod that comes has what is delivered")
+        return done("ConfigurationSettled", "new pods start with the delivered configuration")
     return wait(
         "ConfigurationSettling",
-        "a pod that came now might still begin with what was there before the delivery: a kubelet "
-        f"may be {s.mount_lag.total_seconds():g} s late, which are waited for",
+        "a new pod may still start with the configuration from before the delivery: a kubelet may "
+        f"be {s.mount_lag.total_seconds():g} s late; waiting for that time to pass",
         seconds=left.total_seconds(),
     )
 
@@ -97,8 +97,8 @@ def old_tasks_ended(s: Situation, since: datetime | None) -> Finding:
     if s.old_task_pods:
         return wait(
             "OldTasksRunning",
-            f"{len(s.old_task_pods)} task pods still run with the earlier configuration: "
-            f"{old_tasks(s, s.old_task_pods)}; they are waited for",
+            f"{len(s.old_task_pods)} task pods still run with the earlier configuration; waiting "
+            f"for {old_tasks(s, s.old_task_pods)}",
             seconds=2,
         )
     return done("PodsReplaced", "every pod runs the newest template, and no older task is left")
@@ -111,7 +111,10 @@ def old_tasks(s: Situation, pods: Sequence[Pod]) -> str:
     closed = [f"{name}: {reader.error}" for name, reader in seen if reader.error]
     if not closed:
         return told
-    return f"{told} (of these, some may have the newest one and cannot be seen: {some(closed)})"
+    return (
+        f"{told} (some of these may have the newest configuration and could not be "
+        f"inspected: {some(closed)})"
+    )
 
 
 def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> Finding:
@@ -129,7 +132,7 @@ def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> 
     if unseen:
         return act(
             "LookingIntoPods",
-            f"looking which backend {some([pod.name for pod in unseen])} load",
+            f"checking which backend {some([pod.name for pod in unseen])} load",
             ConfirmReaders(tuple(unseen)),
         )
     readers = [(pod.name, seen) for pod in pods if (seen := s.reader(pod)) is not None]
@@ -138,14 +141,14 @@ def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> 
     if early:
         return act(
             "ReplacingPods",
-            f"{some([pod.name for pod in early])} began with what was there before the last "
-            "delivery: replaced once more, and tasks in them end first",
+            f"{some([pod.name for pod in early])} started with the configuration from before the "
+            "last delivery: replacing them again after their tasks end",
             ReplacePods(tuple(early)),
         )
     if failing and all(_ends_by_itself(s, pod) for pod in failing):
         return wait(
             "OldTasksRunning",
-            f"workers that may have the earlier configuration are about to end: "
+            "workers that may have the earlier configuration are terminating: "
             f"{some([pod.name for pod in failing])}",
             seconds=2,
         )
@@ -155,7 +158,7 @@ def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> 
         hint = (
             ""
             if all(seen.error for _, seen in wrong)
-            else "; see where its value comes from with: kubectl exec POD -- airflow config "
+            else "; to see where the value comes from: kubectl exec POD -- airflow config "
             "get-value core xcom_backend"
         )
         return hold(

@@ -25,10 +25,10 @@ def config_not_copied(s: Situation) -> Finding | None:
     home = s.observed.rollout.namespace
     said = stale_copies(stale)
     if s.now - s.release.updated_at < COPY_PATIENCE:
-        return wait("ConfigNotCopied", f"{said}. What brings the change there is waited for")
+        return wait("ConfigNotCopied", f"{said}. Waiting for the copy to be updated")
     return hold(
         "ConfigNotCopied",
-        f"{said}. Let something mirror it at each change, or bring it now: "
+        f"{said}. Set up a mirror that copies each change, or copy it now: "
         f"{copy_command(home, stale[0])}",
         after=_AGAIN,
     )
@@ -37,9 +37,9 @@ def config_not_copied(s: Situation) -> Finding | None:
 def stale_copies(stale: Sequence[StaleCopy]) -> str:
     """Return which copies are not as the release's own, and what follows from that, in words."""
     return (
-        "pods of tasks in another namespace mount the ConfigMap of that namespace, which no "
-        f"delivery changes, and {some(stale)} does not say of the backend what the release's "
-        "does: a task there starts with other settings"
+        "task pods in another namespace mount the ConfigMap of that namespace, which a delivery "
+        f"does not change. The backend settings of {some(stale)} differ from those of the "
+        "release, so a task there starts with other settings"
     )
 
 

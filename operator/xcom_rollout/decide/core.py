@@ -47,10 +47,10 @@ def decide(observed: Observed, now: datetime, asides: Asides | None = None) -> D
 
 def _resumed(s: Situation) -> Finding:
     if s.observed.rollout.finalized:
-        return act("Resumed", "nothing keeps the resource any more", SetFinalizer(False))
+        return act("Resumed", "the resource may be deleted", SetFinalizer(False))
     return act(
         "Resumed",
-        "the kill request was taken back; the rollout begins again",
+        "the kill request was withdrawn; the rollout starts again",
         WriteLedger(resumed(s.ledger), "the resumption"),
     )
 
@@ -59,7 +59,7 @@ def _engaged_again(s: Situation) -> Finding:
     """A finished kill whose release can hold offloaded values again is a new kill."""
     request = s.kill_request
     if request is None:
-        raise LookupError("only a standing request engages again")
+        raise LookupError("only a kill request that still stands engages again")
     why = (
         f"the request stands, and revision {s.release.revision} of the release holds the "
         f"{s.release.settings.describe()} again ({request.reason})"
@@ -75,8 +75,8 @@ def _engaged_again(s: Situation) -> Finding:
 
 def _deleted(s: Situation) -> Finding:
     if s.observed.rollout.finalized:
-        return act("Deleted", "nothing keeps the resource", SetFinalizer(False))
-    return done("Deleted", "nothing keeps the resource")
+        return act("Deleted", "the resource may be deleted", SetFinalizer(False))
+    return done("Deleted", "the resource may be deleted")
 
 
 _RESUMED_TABLE = (Step("resumed", "Preparing", None, _resumed),)

@@ -34,7 +34,7 @@ _REQUEST: Final = ProbeRequest.of_scheduler(JobKind.CENSUS, "live")
 
 
 def census_fresh(s: Situation) -> Finding:
-    """The in-flight runs with offloaded values were counted not long ago."""
+    """The in-flight runs with offloaded values were counted recently."""
     match newest_attempt(s, _REQUEST, CensusResult, retry=LIVE_RETRY):
         case Running():
             return done("Live", _live(s), after=timedelta(seconds=10))
@@ -64,7 +64,7 @@ def census_trouble(s: Situation) -> str:
     """Return why a census of a kill would fail too, as far as those of now tell; else empty."""
     failed, age = failed_since(s, _REQUEST, CensusResult), _age(s)
     if len(failed) >= TRIES:
-        return f"a census has failed {len(failed)} times in a row: {failed[-1]}"
+        return f"the census has failed {len(failed)} times in a row: {failed[-1]}"
     if age is not None and age >= max(LONGEST_WITHOUT, 2 * s.spec.census_interval()):
         return f"no census has succeeded for {int(age.total_seconds() / 60)} minutes"
     return ""
@@ -81,4 +81,4 @@ def _age(s: Situation) -> timedelta | None:
 def _live(s: Situation) -> str:
     count = len(s.ledger.census.runs) if s.ledger.census else 0
     seen = f", {count} in-flight runs hold offloaded values" if s.ledger.census else ""
-    return f"values of {s.target.threshold} bytes and more are offloaded{seen}"
+    return f"values of {s.target.threshold} bytes or more are offloaded{seen}"

@@ -39,9 +39,9 @@ R = TypeVar("R", bound=ProbeResult)
 
 
 MAY_CONNECT: Final = (
-    "see whether its pod (labels tier and release as Airflow's pods have them, "
-    f"component={names.JOB_COMPONENT}) may reach the database and the bucket: NetworkPolicies, "
-    "PgBouncer, a mesh (spec.gates.jobs)"
+    "check that its pod (labels tier and release as on Airflow's pods, "
+    f"component={names.JOB_COMPONENT}) can reach the database and the bucket: NetworkPolicies, "
+    "PgBouncer, a service mesh (spec.gates.jobs)"
 )
 """What to look at where a Job's pod stands alone."""
 JOB_RETRY: Final = timedelta(seconds=5)

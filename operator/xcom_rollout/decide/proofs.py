@@ -50,8 +50,8 @@ def proven(s: Situation) -> Finding:
         return hold(
             "SamplesNotFound",
             f"spec.gates.roundTrip.samplesRef.name: there is no ConfigMap {samples.name!r} in the "
-            f"namespace {namespace!r}; make it with: kubectl create configmap {samples.name} "
-            f"-n {namespace} --from-file=FOLDER, or leave samplesRef out",
+            f"namespace {namespace!r}; create it with: kubectl create configmap {samples.name} -n "
+            f"{namespace} --from-file=FOLDER, or remove samplesRef",
         )
     running: list[str] = []
     for component in PROVEN_COMPONENTS:
@@ -70,7 +70,7 @@ def proven(s: Situation) -> Finding:
                 red = _red(s, s.ledger.proof(component))
                 return red if red is not None else _start(s, request)
     if running:
-        return wait("ProofsRunning", f"proving in pods cloned from {some(running)}")
+        return wait("ProofsRunning", f"proving in clones of {some(running)}")
     return _drift_and_executor(s)
 
 
@@ -101,7 +101,7 @@ def _start(s: Situation, request: ProbeRequest) -> Finding:
     )
     return act(
         "StartingProof",
-        f"starting proof attempt {job.attempt} in a pod cloned from the {request.component}",
+        f"starting proof attempt {job.attempt} in a clone of the {request.component}",
         job,
     )
 
@@ -127,7 +127,7 @@ def _record(s: Situation, proof: Proof) -> Finding:
     others = tuple(p for p in s.ledger.proofs if p.component is not proof.component)
     return act(
         "RecordingProof",
-        f"the proof in the {proof.component} pod ended: {proof.verdict}",
+        f"the proof in the {proof.component} pod finished: {proof.verdict}",
         WriteLedger(
             replace(s.ledger, proofs=(*others, proof)),
             f"proof {proof.attempt} of the {proof.component}: {proof.verdict}",
@@ -147,13 +147,13 @@ def _red(s: Situation, proof: Proof | None) -> Finding | None:
     if proof.verdict is Verdict.ERROR and not proof.failed:
         return hold(
             "ProofError",
-            f"the proof in the {proof.component} pod could not be made: {proof.message}. See: "
-            f"kubectl describe job {proof.job} -n {s.observed.rollout.namespace}. A Job that could "
-            f"not connect: {MAY_CONNECT}. {retry}",
+            f"the proof in the {proof.component} pod could not run: {proof.message}. See: kubectl "
+            f"describe job {proof.job} -n {s.observed.rollout.namespace}. A Job that could not "
+            f"connect: {MAY_CONNECT}. {retry}",
             after=after,
         )
     checks = "; ".join(
-        f"check {check.name}: saw {check.observed}, expected {check.expected}. {check.remedy}"
+        f"check {check.name}: observed {check.observed}, expected {check.expected}. {check.remedy}"
         for check in proof.failed
     )
     if any(_NOT_CONNECTED.search(check.observed) for check in proof.failed):
@@ -178,10 +178,10 @@ def _drift_and_executor(s: Situation) -> Finding:
             names = ", ".join(drift.name for drift in refused)
             return hold(
                 "DriftNotAccepted",
-                f"in the {proof.component} pod, with the backend to come: {_told(refused)}. Use "
-                "another version of the provider, or accept it with "
-                f"spec.gates.roundTrip.acceptedDrift: [{names}]; spec.gates.audit finds the "
-                "tasks that it would touch",
+                f"in the {proof.component} pod, with the new backend: {_told(refused)}. Use "
+                "another version of the provider, or accept the change with "
+                f"spec.gates.roundTrip.acceptedDrift: [{names}]; spec.gates.audit finds the tasks "
+                "that it affects",
             )
     newest = max(proof.observed_at for proof in s.ledger.proofs)
     return done(

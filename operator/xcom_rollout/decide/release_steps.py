@@ -17,15 +17,15 @@ and some more for clocks that differ."""
 
 
 def sole_owner(s: Situation) -> Finding:
-    """Of two rollouts for one release the older one is in charge."""
+    """Of two rollouts for one release, the older one manages it."""
     mine = (s.observed.rollout.created_at, s.observed.rollout.name)
     older = [rival for rival in s.observed.rivals if (rival.created_at, rival.name) < mine]
     if older:
         first = min(older, key=lambda rival: (rival.created_at, rival.name))
         return hold(
             "ReleaseOwnedByAnother",
-            f"spec.airflow.release: {s.spec.airflow.release!r} is already in the charge of the "
-            f"older rollout {first.name!r}; delete one of the two",
+            f"spec.airflow.release: {s.spec.airflow.release!r} is already managed by the older "
+            f"rollout {first.name!r}; delete one of the two",
             after=UNTIL_CHANGED,
         )
     return done("Accepted", "the spec is valid and no other rollout names the release")
@@ -44,8 +44,7 @@ def release_exists(s: Situation) -> Finding:
             "ReleaseNotFound",
             s.observed.release_missing
             or f"spec.airflow.release: there is no Helm release {s.spec.airflow.release!r} in the "
-            f"namespace {s.observed.rollout.namespace!r}; "
-            "list them with: helm list -n "
+            f"namespace {s.observed.rollout.namespace!r}; list the releases with: helm list -n "
             + s.observed.rollout.namespace,
         )
     return done(
@@ -64,8 +63,8 @@ def release_found(s: Situation) -> Finding:
         return hold(
             "ChartMismatch",
             f"spec.delivery.helm.chart: {chart.name} {chart.version} is not the chart that the "
-            f"release runs, {release.chart_name} {release.chart_version}; a flip never changes "
-            "the chart, so write that one",
+            f"release runs, {release.chart_name} {release.chart_version}; a flip does not change "
+            "the chart, so set the chart that the release runs",
         )
     if release.layout_problem:
         return layout_unknown(s)
@@ -93,19 +92,19 @@ def _interrupted(s: Situation) -> Finding | None:
     if release.maker is Maker.OPERATOR and s.now < over:
         return wait(
             "DeliveryInterrupted",
-            f"revision {release.revision} was begun by an earlier pod of the operator and is "
-            f"{release.status}; it is made again at {over:%H:%M:%SZ}, when that pod's Helm "
-            "process can live no more",
+            f"revision {release.revision} was started by an earlier pod of the operator and is "
+            f"{release.status}; it is retried at {over:%H:%M:%SZ}, when that pod's Helm process "
+            "has certainly ended",
         )
     return act(
         "DeliveryInterrupted",
-        f"revision {release.revision} was begun by the operator and interrupted; it is made again",
+        f"revision {release.revision} was started by the operator and interrupted; retrying",
         ForgetDelivery(release.revision),
     )
 
 
 def no_helm_operation(s: Situation) -> Finding:
-    """No Helm operation on the release goes on, or was interrupted."""
+    """No Helm operation on the release is in progress or was interrupted."""
     release = s.release
     if release.status in ("pending-upgrade", "pending-rollback") and (finding := _interrupted(s)):
         return finding
@@ -113,8 +112,8 @@ def no_helm_operation(s: Situation) -> Finding:
         return hold(
             "ReleasePending",
             f"release {s.spec.airflow.release} is {release.status} at revision "
-            f"{release.revision}: a Helm operation goes on, or was interrupted. It is never "
-            "forced. If none is running, end it with: helm rollback "
+            f"{release.revision}: a Helm operation is in progress or was interrupted. The "
+            "operator does not override it. If none is running, recover with: helm rollback "
             f"{s.spec.airflow.release} -n {s.observed.rollout.namespace}",
             after=timedelta(seconds=5),
         )
@@ -128,7 +127,7 @@ def release_deployed(s: Situation) -> Finding:
         return hold(
             "ReleaseNotDeployed",
             f"release {s.spec.airflow.release} is {release.status} at revision "
-            f"{release.revision}; repair it with helm upgrade or helm rollback first",
+            f"{release.revision}; fix it with helm upgrade or helm rollback first",
         )
     return done("Accepted", f"release {s.spec.airflow.release} is deployed")
 
@@ -147,8 +146,8 @@ def would_roll(s: Situation) -> Finding:
         each = some([f"{load.kind} {load.name}: {load.wont_roll}" for load in staying])
         return hold(
             "PodsWouldNotRoll",
-            f"a delivery would leave pods with the old backend: {each}. Change that by helm "
-            "upgrade first; a pod that is forgotten reads a path as data",
+            f"a delivery would leave pods with the old backend: {each}. Change that with helm "
+            "upgrade first; a pod that is not replaced reads a path as data",
         )
     if s.observed.loose_pods:
         return hold("PodsWouldNotRoll", _loose(s, s.observed.loose_pods))
@@ -161,19 +160,19 @@ def _loose(s: Situation, pods: Sequence[LoosePod]) -> str:
     told = []
     if hidden:
         told.append(
-            f"{some(hidden)}: its pods have the labels of the release and it has not, so nobody "
-            "would see it replace them: label it (its own metadata) tier=airflow,release="
-            f"{s.spec.airflow.release}. If they never read XCom, take the label tier=airflow off "
-            "its pod template"
+            f"{some(hidden)}: its pods have the labels of the release and it does not, so the "
+            "operator cannot see it replace them. Label it (in its own metadata) "
+            f"tier=airflow,release={s.spec.airflow.release}. If its pods never read XCom, remove "
+            "the label tier=airflow from its pod template"
         )
     if others:
         told.append(
-            f"no Deployment or StatefulSet of the release has made {some(others, words=_made)}, "
-            "so nobody would replace it: let a Deployment make it. If it never reads XCom, take "
-            "the label tier=airflow off it"
+            f"no Deployment or StatefulSet of the release created {some(others, words=_made)}, so "
+            "nothing would replace it: create it through a Deployment. If it never reads XCom, "
+            "remove its label tier=airflow"
         )
     return "; ".join(told)
 
 
 def _made(pod: LoosePod) -> str:
-    return f"{pod.name} (made by {pod.kind} {pod.maker})" if pod.kind else pod.name
+    return f"{pod.name} (created by {pod.kind} {pod.maker})" if pod.kind else pod.name

@@ -53,8 +53,8 @@ def kill_request(rollout: Rollout) -> KillRequest | None:
         note = ""
         if asked and named is None:
             note = (
-                f" (there is no strategy {_shown(asked, 64)!r}: {declared} of the spec is followed"
-                f"; write {', '.join(Strategy)})"
+                f" (there is no strategy {_shown(asked, 64)!r}: {declared} of the spec is used; "
+                f"use one of {', '.join(Strategy)})"
             )
         reason = _shown(fields.get("reason") or text, LONGEST - len(note)) or "none given"
         return KillRequest(
@@ -90,11 +90,11 @@ def attestation(rollout: Rollout, now: datetime) -> Attestation | InvalidAttesta
         at = datetime.fromisoformat(str(fields["at"]))
         claimed = datetime.fromisoformat(str(fields["expiresAt"]))
     except ValueError as error:
-        return InvalidAttestation(f"it holds a time that cannot be read: {error}")
+        return InvalidAttestation(f"it contains an invalid time: {error}")
     if at.tzinfo is None or claimed.tzinfo is None:
-        return InvalidAttestation("its times lack a time zone; write 2026-01-31T12:00:00Z")
+        return InvalidAttestation("its times lack a time zone; use the form 2026-01-31T12:00:00Z")
     if at > now:
-        return InvalidAttestation(f"it claims to be given in the future, at {at.isoformat()}")
+        return InvalidAttestation(f"its time is in the future: {at.isoformat()}")
     expires = min(claimed, at + rollout.spec.rehearsal_max_age())
     if expires <= now:
         return InvalidAttestation(f"it expired at {expires.isoformat()}")

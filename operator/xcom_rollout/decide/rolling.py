@@ -24,8 +24,9 @@ def fleet_rolled(s: Situation) -> Finding:
     if not s.observed.workloads:
         return hold(
             "NoAirflowPods",
-            f"no Deployment or StatefulSet is labelled tier=airflow,release="
-            f"{s.spec.airflow.release}; the operator finds Airflow's pods by these labels",
+            "no Deployment or StatefulSet has the labels "
+            f"tier=airflow,release={s.spec.airflow.release}, by which the operator finds "
+            "Airflow's pods",
         )
     if not_copied := config_not_copied(s):
         return not_copied
@@ -35,8 +36,8 @@ def fleet_rolled(s: Situation) -> Finding:
         if not _has_rolled(s, load)
     ]
     rolling += [
-        f"{_called(load)}: a pod is older than the configuration, and no upgrade of the chart "
-        f"replaces it: kubectl rollout restart {load.kind.lower()} {load.name}"
+        f"{_called(load)}: a pod is older than the configuration, and an upgrade of the chart "
+        f"does not replace it: kubectl rollout restart {load.kind.lower()} {load.name}"
         for load in s.observed.workloads
         if load.rolled and _is_older(load, s.config_changed_at)
     ]
@@ -47,9 +48,9 @@ def fleet_rolled(s: Situation) -> Finding:
         last = max(pod.gone_by for pod in ending if pod.gone_by)
         return wait(
             "OldTasksRunning",
-            "workers with the earlier configuration end their tasks before they go: "
-            f"{some([pod.name for pod in ending])}. What still runs when a worker's grace period "
-            f"is over is killed, the last at {last:%H:%M:%SZ}",
+            "workers with the earlier configuration finish their tasks before they terminate: "
+            f"{some([pod.name for pod in ending])}. A task that still runs when its worker's "
+            f"grace period ends is killed, the last at {last:%H:%M:%SZ}",
             seconds=2,
         )
     if rolling:
@@ -64,9 +65,9 @@ def tasks_cut_off(s: Situation) -> str:
         return ""
     each = some([f"{load.name}: {load.grace_seconds} s" for load in workers])
     return (
-        "each delivery replaces the workers: two on the way there, two on the way back. A worker "
-        "takes no more tasks and ends those that it has, for as long as its grace period "
-        f"({each}); a task that takes longer is killed, and fails or is tried again"
+        "each delivery replaces the workers: two on the way there, two on the way back. A "
+        "terminating worker takes no new tasks and finishes those that it has within its grace "
+        f"period ({each}); a task that takes longer is killed, and fails or is retried"
     )
 
 
@@ -121,9 +122,9 @@ def no_longer_patient(
     seconds = int(max(ages).total_seconds())
     return hold(
         "PodsNotReplaced",
-        f"pods have not been replaced for {seconds} s: {finding.message}. See what keeps the new "
-        "ones from becoming ready with: kubectl describe pod. A pod that stays terminating is on a "
-        "lost node: make sure that nothing of it runs any more, then: kubectl delete pod NAME "
+        f"pods have not been replaced for {seconds} s: {finding.message}. To see why the new pods "
+        "are not ready: kubectl describe pod. A pod that stays terminating is on a lost node: "
+        "make sure that none of its processes still runs, then: kubectl delete pod NAME "
         "--grace-period=0 --force" + (f"; {otherwise}" if otherwise else ""),
         after=LOOK_RETRY,
     )

@@ -75,7 +75,7 @@ def not_suspended(s: Situation) -> Finding:
     """`spec.suspend` is false."""
     if s.spec.suspend:
         return hold(
-            "Suspended", "spec.suspend is true; set it to false to go on", after=UNTIL_CHANGED
+            "Suspended", "spec.suspend is true; set it to false to continue", after=UNTIL_CHANGED
         )
     return done("Accepted", "not suspended")
 
@@ -83,12 +83,12 @@ def not_suspended(s: Situation) -> Finding:
 def baseline_known(s: Situation) -> Finding:
     """What the kill-switch will restore has been recorded before anything is changed."""
     if s.ledger.baseline is not None:
-        return done("BaselineKnown", f"the way back leads to the {s.ledger.baseline.describe()}")
+        return done("BaselineKnown", f"a kill restores the {s.ledger.baseline.describe()}")
     current = s.release.settings
     if current.is_database:
         return act(
             "RecordingBaseline",
-            f"recording the way back: the {current.describe()}",
+            f"recording what a kill restores: the {current.describe()}",
             WriteLedger(replace(s.ledger, baseline=current), "the settings before the flip"),
         )
     if current.reads_offloaded:
@@ -105,8 +105,8 @@ def already_flipped(s: Situation) -> Finding:
     return hold(
         "AlreadyFlipped",
         f"the release already runs the {s.release.settings.describe()}, and this rollout did not "
-        f"bring it there, so nothing is known of its runs; set {s.release.backend_place} back by "
-        "the sequence in docs/runbooks/kill-switch.md, then let this rollout flip it",
+        f"deliver it, so nothing is known about its runs; set {s.release.backend_place} back as "
+        "described in docs/runbooks/kill-switch.md, then let this rollout flip it",
     )
 
 
@@ -123,7 +123,7 @@ def path_kept(s: Situation) -> Finding:
     return hold(
         "PathChanged",
         f"spec.backend.objectStorage.path: {wanted!r} is not {path!r}, to which this release has "
-        "offloaded values. Write that path again; to move, take the way back first: kubectl xbr "
+        "offloaded values. Set that path again; to change the path, revert first: kubectl xbr "
         f"kill {s.observed.rollout.name} --reason ..., then kubectl xbr resume",
         after=UNTIL_CHANGED,
     )
@@ -138,12 +138,12 @@ def no_drift(s: Situation) -> Finding:
     if current == s.readers and last is not None and last.offloads:
         return hold(
             "OffloadingStopped",
-            f"revision {s.release.revision} of the release holds threshold -1, and this rollout "
-            f"had delivered {last.threshold}: somebody stopped offloading. That is respected: "
-            "every process can read what was offloaded, nothing more is. To offload again: helm "
-            f"rollback {s.spec.airflow.release} {delivered.revision if delivered else ''}; to go "
-            f"back to the database backend: kubectl xbr kill {s.observed.rollout.name} "
-            "--reason ...",
+            f"revision {s.release.revision} of the release holds threshold -1, but this rollout "
+            f"delivered {last.threshold}: somebody stopped offloading. The operator leaves it so: "
+            "every process can read offloaded values, and nothing more is offloaded. To offload "
+            f"again: helm rollback {s.spec.airflow.release} "
+            f"{delivered.revision if delivered else ''}; to revert to the database backend: "
+            f"kubectl xbr kill {s.observed.rollout.name} --reason ...",
         )
     ours = current == s.readers or (
         current == s.target and last is not None and last.reads_offloaded
@@ -165,10 +165,10 @@ def no_drift(s: Situation) -> Finding:
     return offloading_noted(s) or hold(
         "Drifted",
         f"revision {s.release.revision} of the release holds the {current.describe()}, but the "
-        f"{was} was delivered: somebody changed it. If that was a bare revert, runs in flight may "
-        "read paths as data: engage the kill-switch (kubectl xbr kill "
-        f"{s.observed.rollout.name} --reason ...), which repairs them. If not, go back with: helm "
-        f"rollback {s.spec.airflow.release} {delivered.revision if delivered else ''}",
+        f"{was} is expected: somebody changed it. If that was a bare revert, runs in flight may "
+        f"read paths as data: engage the kill-switch (kubectl xbr kill {s.observed.rollout.name} "
+        "--reason ...), which heals them. If not, roll back with: helm rollback "
+        f"{s.spec.airflow.release} {delivered.revision if delivered else ''}",
     )
 
 
@@ -181,11 +181,11 @@ def tasks_visible(s: Situation) -> Finding:
         return hold("TasksNotVisible", s.observed.unseen_tasks)
     if not s.release.settings.reads_offloaded and (stale := config_not_copied(s)):
         return stale
-    return done("TasksVisible", "every pod that runs tasks can be seen")
+    return done("TasksVisible", "the operator can see every pod that runs tasks")
 
 
 def rehearsed(s: Situation) -> Finding:
-    """A rehearsal of the kill-switch is on record and has not expired."""
+    """A rehearsal of the kill-switch is recorded and has not expired."""
     if s.release.settings == s.target:
         return done("Rehearsed", "the cut-over has taken place")
     if not s.spec.rehearsal.required:
@@ -193,15 +193,15 @@ def rehearsed(s: Situation) -> Finding:
     found = attestation(s.observed.rollout, s.now)
     if found is None or isinstance(found, InvalidAttestation):
         why = (
-            "there is none"
+            "there is no attestation"
             if found is None
-            else f"the one on record does not count: {found.problem}"
+            else f"the recorded attestation is invalid: {found.problem}"
         )
         return hold(
             "RehearsalRequired",
-            f"the kill-switch must have been rehearsed before the cut-over, and {why}. Rehearse "
-            "it, then attest it with: kubectl xbr attest "
-            f"{s.observed.rollout.name} -n {s.observed.rollout.namespace} --evidence URL",
+            f"the kill-switch must be rehearsed before the cut-over, and {why}. Rehearse it, then "
+            f"attest the rehearsal with: kubectl xbr attest {s.observed.rollout.name} -n "
+            f"{s.observed.rollout.namespace} --evidence URL",
             after=UNTIL_CHANGED,
         )
     return done(
@@ -225,15 +225,15 @@ def readers_delivered(s: Situation) -> Finding:
     return act(
         "DeliveringReaders",
         "delivering the object storage backend at threshold -1: every pod can read offloaded "
-        "values, none writes them" + (f"; {cost}" if (cost := tasks_cut_off(s)) else ""),
+        "values, and none writes them" + (f"; {cost}" if (cost := tasks_cut_off(s)) else ""),
         SetValues(s.readers, s.release.revision),
     )
 
 
 def readers_rolled(s: Situation) -> Finding:
-    """Every pod has been replaced, and every task pod of before has ended."""
+    """Every pod has been replaced, and every task pod from before the delivery has ended."""
     if _past_readers(s):
-        return done("PodsReplaced", "every pod is a reader")
+        return done("PodsReplaced", "every pod can read offloaded values")
     rolled = _patient(s, fleet_rolled(s))
     delivered = s.ledger.delivered
     if rolled.progress is not Progress.DONE:
@@ -244,7 +244,7 @@ def readers_rolled(s: Situation) -> Finding:
 def readers_confirmed(s: Situation) -> Finding:
     """A process inside each pod loads the object storage backend."""
     if _past_readers(s):
-        return done("ReadersConfirmed", "every pod is a reader")
+        return done("ReadersConfirmed", "every pod can read offloaded values")
     return fleet_confirmed(s, s.release.settings)
 
 
@@ -254,7 +254,8 @@ def cut_over(s: Situation) -> Finding:
         return done("CutOver", f"threshold {s.target.threshold} is delivered")
     return act(
         "CuttingOver",
-        f"every pod that can read XCom is a reader; delivering threshold {s.target.threshold}",
+        "every pod that reads XCom can read offloaded values; delivering threshold "
+        f"{s.target.threshold}",
         SetValues(s.target, s.release.revision),
     )
 

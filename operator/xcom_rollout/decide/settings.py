@@ -186,8 +186,8 @@ def _write_below(
     inner = _write_below(given or {}, settings, defaults, path[1:], here)
     if inner and given is None and name in values:
         raise ValuesError(
-            f"{where} is null in the values of the release, which takes the defaults of the parent "
-            "chart away: write a map there, or take it out"
+            f"{where} is null in the values of the release, which removes the defaults of the "
+            "parent chart: set a map, or remove it"
         )
     result = dict(values)
     _put(result, name, inner, where, settings)
@@ -269,8 +269,8 @@ def _writable(outer: Mapping[str, Any], name: str, where: str) -> Mapping[str, A
         return found
     kind = {list: "a list", str: "a text", bool: "true or false"}.get(type(found), "a number")
     raise ValuesError(
-        f"{where} is {kind} in the values of the release, and Airflow's chart takes a map there: "
-        "write option: value, or take it out"
+        f"{where} is {kind} in the values of the release, but Airflow's chart requires a map: use "
+        "option: value, or remove it"
     )
 
 

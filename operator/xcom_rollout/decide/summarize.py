@@ -235,7 +235,7 @@ def _conditions(
             # Nothing in the world has changed for a step that is about to be looked at again.
             values[kind] = _kept(before[kind])
         elif killing and kind in (Condition.READERS_CONFIRMED, Condition.OFFLOADING):
-            values[kind] = ("False", "KillSwitchEngaged", "the way back is taken")
+            values[kind] = ("False", "KillSwitchEngaged", "the kill-switch is engaged")
         elif killing or kind not in (Condition.REVERTED, Condition.RECOVERED):
             values[kind] = ("False", "NotReached", f"waits for: {decision.current.step}")
     return [
@@ -414,8 +414,8 @@ def _provenance(seen: BuildSeen) -> Status:
 
 
 STILL_RUNNING: Final = (
-    "Airflow accepts the stop and the run goes on: a teardown task is pending, or its DAG is "
-    "paused or gone"
+    "Airflow accepts the stop, but the run continues: a teardown task is pending, or its DAG is "
+    "paused or missing"
 )
 MOST_STUCK: Final = 20
 """Runs with an error that the status shows; the ConfigMap has them all."""

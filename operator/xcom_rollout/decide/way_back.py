@@ -36,9 +36,9 @@ MOST_SHOWN: Final = 5
 
 
 def armed(s: Situation) -> Finding:
-    """The way back was shown to work: census, Airflow's API and its rights, the kept chart."""
+    """The way back was verified: census, Airflow's API and its permissions, the kept chart."""
     if s.release.settings.reads_offloaded:
-        return done("Armed", "the way back was shown to work before the first delivery")
+        return done("Armed", "the way back was verified before the first delivery")
     counted = _census(s)
     if counted is not None:
         return counted
@@ -46,15 +46,15 @@ def armed(s: Situation) -> Finding:
 
 
 def still_armed(s: Situation) -> Finding:
-    """It was shown again not long ago, and the census of the live rollout succeeds."""
+    """It was checked again recently, and the census of the live rollout succeeds."""
     asked, trouble = _asked(s), census_trouble(s)
     if not trouble or asked.progress is Progress.HELD:
         return asked
     return hold(
         "CensusFailed",
-        f"a kill would stand still: {trouble}. See the log of the newest Job, {MAY_CONNECT}; and "
-        "whether a quota of the namespace refuses Jobs or pods. It is tried again, and a kill "
-        "begins all the same",
+        f"a kill would not complete: {trouble}. See the log of the newest Job, {MAY_CONNECT}; and "
+        "check that no quota of the namespace rejects Jobs or pods. The census is retried, and a "
+        "kill starts in any case",
         after=LIVE_RETRY,
         action=asked.action,
     )
@@ -64,16 +64,16 @@ def _asked(s: Situation) -> Finding:
     digest, record = _digest(s), s.ledger.way_back
     action = ProveWayBack(s.readers, digest)
     if record is None or (record.digest != digest and not s.release.settings.reads_offloaded):
-        return act("ProvingWayBack", "asking for all that a kill will need", action)
+        return act("ProvingWayBack", "checking everything that a kill needs", action)
     age = s.now - record.checked_at
     if record.problems:
         return hold(
             "NotArmed",
-            "a kill would stand still: " + "; ".join(record.problems[:MOST_SHOWN]),
+            "a kill would not complete: " + "; ".join(record.problems[:MOST_SHOWN]),
             after=max(RETRY - age, JOB_RETRY),
             action=action if age >= RETRY else None,
         )
-    shown = f"all that a kill will need was there at {record.checked_at:%Y-%m-%dT%H:%M:%SZ}"
+    shown = f"everything that a kill needs was available at {record.checked_at:%Y-%m-%dT%H:%M:%SZ}"
     if age >= INTERVAL:
         return background("Armed", shown, action)
     return done("Armed", shown, after=INTERVAL - age)
@@ -88,11 +88,11 @@ def _census(s: Situation) -> Finding | None:
     match newest_attempt(s, request, CensusResult, retry=JOB_RETRY):
         case Running(job=job):
             trouble = f" ({job.message})" if job.message else ""
-            return wait("ProvingWayBack", f"taking a census, as a kill will{trouble}")
+            return wait("ProvingWayBack", f"taking a census, as a kill does{trouble}")
         case Answered(job=job, result=result):
             return act(
                 "ProvingWayBack",
-                "a census can be taken",
+                "the census succeeded",
                 WriteLedger(
                     replace(s.ledger, census=record_of(job, result)), "a census that succeeded"
                 ),
@@ -100,8 +100,8 @@ def _census(s: Situation) -> Finding | None:
         case Failed(why=why, again=again):
             return hold(
                 "NotArmed",
-                f"a kill would stand still: a census cannot be taken: {why}. See the log of the "
-                f"Job, and {MAY_CONNECT}",
+                f"a kill would not complete: the census fails: {why}. See the log of the Job, and "
+                f"{MAY_CONNECT}",
                 after=max(again - s.now, JOB_RETRY),
             )
     path = s.spec.backend.object_storage.path
@@ -109,7 +109,7 @@ def _census(s: Situation) -> Finding | None:
     arguments = ("census", *(word for base in bases for word in ("--base", base)))
     return act(
         "ProvingWayBack",
-        "taking a census, as a kill will",
+        "taking a census, as a kill does",
         request_job(s, request, arguments),
     )
 

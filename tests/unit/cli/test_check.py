@@ -37,7 +37,7 @@ UNSEEN = Row(Group.UNKNOWN, "REST API", "unknown: needs list services")
 
 def test_rows_are_told_by_group_with_the_reason_the_remedy_and_a_verdict() -> None:
     text = "\n".join(tell(INSTALLED, [BAD, GOOD, LATER, UNSEEN]))
-    parts = ("your rights", "Supported", "Change first", "Told later by the proof", "Unknown")
+    parts = ("your rights", "Supported", "Change first", "Checked later by the proof", "Unknown")
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert "it is paused (PodsWouldNotRoll). To do: resume it" in text

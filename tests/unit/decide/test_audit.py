@@ -115,7 +115,7 @@ def test_without_the_gate_no_audit_is_made_and_the_plan_says_so() -> None:
     sim.run_until("Live")
     assert jobs(sim, STATIC, DYNAMIC, JobKind.CALIBRATION) == []
     audited = next(found for found in sim.peek().findings if found.step == "audited")
-    assert audited.finding.message == "spec.gates.audit is absent: no audit is asked for"
+    assert audited.finding.message == "spec.gates.audit is not set: no audit is required"
     status = summarize(sim.observe(), sim.peek(), sim.now, {})
     assert not {"audits", "calibration"} & status.keys()
     assert not {"Audited", "Calibrated"} & {entry["type"] for entry in status["conditions"]}
@@ -172,7 +172,7 @@ def test_a_finding_holds_and_says_where_what_and_what_to_do() -> None:
         "fails",
         "the dynamic audit has findings that are not accepted (1): api/fetch: json-str in key page "
         "drifts in 7 rows",
-        "The ConfigMap xbr-demo-audit has them all",
+        "The ConfigMap xbr-demo-audit lists all findings",
         "kubectl xbr prove demo -n airflow",
         "spec.gates.audit.accepted",
     ):
@@ -248,8 +248,8 @@ def test_a_bundle_that_is_not_here_is_told_with_the_reason_and_the_entry_that_ac
     message = sim.go(60).current.finding.message
     assert 'bundle "g": could not be read (a GitDagBundle, whose files are not here)' in message
     assert "Change these tasks" in message
-    _, _, rest = message.partition("with an entry of spec.gates.audit.accepted: ")
-    entry = yaml.safe_load(rest.partition(". After")[0])
+    _, _, rest = message.partition("add an entry to spec.gates.audit.accepted: ")
+    entry = yaml.safe_load(rest.partition(". To request")[0])
     sim.spec = spec(gates={"audit": {"static": {}, "accepted": [entry]}})
     assert "GitDagBundle" not in sim.go(60).current.finding.message
 

@@ -64,7 +64,7 @@ def test_a_release_like_that_of_the_demo_is_supported() -> None:
     ("installed", "subject", "reason", "says"),
     [
         (released(status="failed"), "Helm release", "ReleaseNotDeployed", "helm rollback"),
-        (released(status="pending-upgrade"), "Helm release", "ReleasePending", "never forced"),
+        (released(status="pending-upgrade"), "Helm release", "ReleasePending", "does not override"),
         (released(layout_problem="no airflow.cfg"), "chart", "AirflowConfigNotFound", "no airflow"),
         (recorded(size=1_048_000), "size of the record", "NotArmed", "1048000 bytes"),
         (replace(GOOD, owner="by Flux: suspend it"), "delivery", "NotArmed", "suspend it"),
@@ -91,7 +91,7 @@ def test_a_release_like_that_of_the_demo_is_supported() -> None:
         ),
         (
             replace(GOOD, by_environment=("AIRFLOW__CORE__XCOM_BACKEND in env of the container",)),
-            *("XCom backend: environment", "ProofFailed", "it beats airflow.cfg"),
+            *("XCom backend: environment", "ProofFailed", "overrides airflow.cfg"),
         ),
         (seen(problems=("args names X",)), "configuration", "CannotObserve", "args names X"),
         (recorded(unset_keys=("jwtSecret",)), "Airflow 3 keys", "NotArmed", "set jwtSecret"),
@@ -119,16 +119,20 @@ def test_what_must_change_first(installed: Installed, subject: str, reason: str,
         (recorded(airflow_version=""), "Airflow version", "", "airflowVersion"),
         (
             recorded(dependencies=("postgresql",), dependencies_problem="it is in its own files"),
-            *("chart dependencies", "NotArmed", "postgresql: Helm's record does not hold these"),
+            *("chart dependencies", "NotArmed", "postgresql: Helm's record does not contain these"),
         ),
         (seen(executor=""), "executor", "ExecutorNotSupported", "the proof tells"),
         (
             seen(task_namespaces=("airflow", "etl")),
-            *("task pods: namespaces", "TasksNotVisible", "watchNamespaces: [airflow, etl]"),
+            *(
+                "task pods: namespaces",
+                "TasksNotVisible",
+                "watchNamespaces in the operator's chart: [airflow, etl]",
+            ),
         ),
         (
             seen(task_namespaces=("airflow", "etl")),
-            *("task pods: configuration", "ConfigNotCopied", "let something mirror"),
+            *("task pods: configuration", "ConfigNotCopied", "copy the ConfigMap"),
         ),
         (
             replace(GOOD, tasks_kept_elsewhere="the value is kept elsewhere"),
@@ -179,12 +183,12 @@ def test_what_must_change_first(installed: Installed, subject: str, reason: str,
         ),
         (
             recorded(extra_rules=(ExtraRule("ClusterRole a", "rbac.helmDelivery.clusterRules"),)),
-            *("operator's rights", "NotArmed", "clusterRules"),
+            *("operator's permissions", "NotArmed", "clusterRules"),
         ),
         (replace(GOOD, crd_installed=False), "rollout", "", "kubectl xbr crd"),
         (
             seen(rivals=(Rival("demo", START),), release=FLIPPED.observed.release),
-            *("XCom backend", "AlreadyFlipped", "whether the rollout demo brought it there"),
+            *("XCom backend", "AlreadyFlipped", "whether the rollout demo delivered it"),
         ),
     ],
 )
@@ -240,7 +244,13 @@ def test_what_is_supported_says_what_was_found(
     [
         (
             Part.RELEASE,
-            {"Helm release", "delivery", "Airflow version", "XCom backend", "operator's rights"},
+            {
+                "Helm release",
+                "delivery",
+                "Airflow version",
+                "XCom backend",
+                "operator's permissions",
+            },
         ),
         (
             Part.WORKLOADS,
@@ -258,7 +268,7 @@ def test_what_is_supported_says_what_was_found(
         (Part.SERVICES, {"REST API"}),
         (Part.NETWORK_POLICIES, {"network policies"}),
         (Part.ROLLOUTS, {"rollout"}),
-        (Part.DISCOVERY, {"operator's rights", "rollout"}),
+        (Part.DISCOVERY, {"operator's permissions", "rollout"}),
     ],
 )
 def test_a_right_that_is_missing_is_a_row_and_no_silent_pass(
@@ -273,7 +283,7 @@ def test_a_right_that_is_missing_is_a_row_and_no_silent_pass(
     found = rows(installed)
     unknown = {row.subject for row in found.values() if row.group is Group.UNKNOWN}
     assert unknown == subjects
-    assert all(f"needs {part}" in found[subject].found for subject in unknown)
+    assert all(f"permission to {part}" in found[subject].found for subject in unknown)
     assert verdict_of(found.values()) is Verdict.UNKNOWN
 
 

@@ -461,7 +461,7 @@ def test_a_run_that_holds_paths_at_the_last_count_is_healed_once_more_and_named_
     assert run.clears == rounds
     assert stage_of(sim, "dag0/run0") is RunStage.RECOVERED
     assert sim.last is not None
-    assert ("held paths again" in sim.last.current.finding.message) is told
+    assert ("held paths repeatedly" in sim.last.current.finding.message) is told
 
 
 def test_offloading_that_others_began_and_ended_before_a_kill_is_not_taken_for_nothing() -> None:

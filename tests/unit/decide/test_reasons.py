@@ -317,7 +317,7 @@ case(
 case(
     "act",
     "DeliveryInterrupted",
-    "made again",
+    "interrupted; retrying",
     release.no_helm_operation,
     before(helm=PENDING | {"updated_at": LONG_AGO}),
 )
@@ -376,7 +376,7 @@ case("hold", "PodNotConfirmed", "exec failed|threshold 1000", looked_into, "exec
 case(
     "hold", "Suspended", "spec.suspend", rollout.not_suspended, before(the_spec=spec(suspend=True))
 )
-case("act", "RecordingBaseline", "way back", rollout.baseline_known, before(ledger=Ledger()))
+case("act", "RecordingBaseline", "a kill restores", rollout.baseline_known, before(ledger=Ledger()))
 case(
     "hold",
     "ForeignBackend",
@@ -447,7 +447,7 @@ case(
         live(),
     ),
 )
-case("act", "ReplacingPods", "w-0 began with what was there before", began_early)
+case("act", "ReplacingPods", "w-0 started with the configuration from before", began_early)
 case(
     *("wait", "TasksNotVisible", "w-0 is asked again", writers.writers_gone),
     killed(unseen_tasks="w-0 is asked again", unseen_since=NOW),
@@ -502,7 +502,7 @@ case("hold", "BuildUnknown", "stamp says", build_seen, Freshness.UNKNOWN)
 case("hold", "BuildDiffers", "stamp says", build_seen, Freshness.STALE)
 case("act", "ProvingWayBack", "census", armed, before())
 case("wait", "ProvingWayBack", "census", running, armed, before())
-case("hold", "NotArmed", "a census cannot be taken|OOMKilled", broken, armed, before())
+case("hold", "NotArmed", "the census fails|OOMKilled", broken, armed, before())
 case(
     "act",
     "DeliveringReaders",
@@ -592,7 +592,7 @@ def still_overdue() -> Finding:
     return counting.overdue_counted(Situation(replace(s.observed, ledger=ledger), s.now))
 
 
-case("wait", "OldTasksOverdue", "etl/r1|looked up again", still_overdue)
+case("wait", "OldTasksOverdue", "etl/r1|next check", still_overdue)
 DATABASE: dict[str, Any] = {"settings": BackendSettings()}
 REVERTED = replace(KILL, reverting=True, reverted_at=NOW)
 case("act", "RunsMissed", "etl/r1", answered, counting.last_counted, killed(REVERTED), SOME_HOLD)
@@ -729,7 +729,7 @@ case("wait", "RunsRecovering", "etl/r1", revert.runs_recovered, AGAIN())
 case(
     "hold",
     "RunsRecovering",
-    "etl/r1|see in Airflow",
+    "etl/r1|check in Airflow",
     revert.runs_recovered,
     AGAIN(now=NOW + timedelta(hours=3)),
 )
@@ -752,7 +752,7 @@ case("act", "KillFinished", "kill 1|1 runs", revert.finished, killed(KILL, RunSt
 WAITING = ProbeJob(
     "waits", JobKind.STANDBY, Component.SCHEDULER, 1, "kill-1.1-standby", NOW, JobState.RUNNING
 )
-case("act", "StandbyEnded", "nothing more is asked", standby.standby_ended, killed(jobs=(WAITING,)))
+case("act", "StandbyEnded", "no more questions", standby.standby_ended, killed(jobs=(WAITING,)))
 
 
 # A rollout that is resumed, or deleted.
@@ -761,9 +761,9 @@ def decided(s: Situation) -> Finding:
 
 
 OVER = replace(LIVE.ledger, kill=replace(KILL, finished_at=NOW))
-case("act", "Resumed", "begins again", decided, live(ledger=OVER))
+case("act", "Resumed", "starts again", decided, live(ledger=OVER))
 DELETED = replace(LIVE.rollout, deleting=True, finalized=True)
-case("act", "Deleted", "nothing keeps", decided, live(rollout=DELETED))
+case("act", "Deleted", "may be deleted", decided, live(rollout=DELETED))
 
 
 @pytest.mark.parametrize("entry", CASES, ids=lambda entry: f"{entry.verb} {entry.reason}")

@@ -66,7 +66,7 @@ def test_a_strategy_that_does_not_exist_is_told_and_that_of_the_spec_is_taken(
     request = asked(json.dumps({"reason": "late", "strategy": written}))
     assert request.strategy is Strategy.RETRIGGER
     assert request.reason.startswith("late (there is no strategy ")
-    assert "Retrigger of the spec is followed; write Retrigger, Drain, Reh" in request.reason
+    assert "Retrigger of the spec is used; use one of Retrigger, Drain, Reh" in request.reason
 
 
 @pytest.mark.parametrize("text", ["", "[]", DEEP, "1" * 5000])

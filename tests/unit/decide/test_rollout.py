@@ -190,7 +190,7 @@ def test_nothing_is_delivered_while_task_pods_cannot_be_seen() -> None:
 @pytest.mark.parametrize(
     ("attestation", "word"),
     [
-        (None, "there is none"),
+        (None, "there is no attestation"),
         ("not json", "lacks by"),
         ('{"by":"a","at":"2025-12-31T00:00:00Z","evidence":"x","expiresAt":"soon"}', "time"),
         (
@@ -314,7 +314,7 @@ def test_a_census_that_fails_twice_while_live_takes_armed_away_until_one_succeed
     sim.broken = {JobKind.CENSUS}
     until(sim, "CensusFailed", 1200)
     finding = sim.peek().current.finding
-    for part in ("a kill would stand still", "OOMKilled", "NetworkPolicies", "quota"):
+    for part in ("a kill would not complete", "OOMKilled", "NetworkPolicies", "quota"):
         assert part in finding.message
     seen = set()
     for _ in range(1800):
@@ -431,12 +431,18 @@ def test_a_class_of_the_same_name_from_elsewhere_is_not_the_supported_one() -> N
     ("loose", "said"),
     [
         ((), "triggerer: its updateStrategy is OnDelete"),
-        ((LoosePod("bare"),), "has made bare, so nobody would replace it: let a Deployment"),
-        ((LoosePod("a", "DaemonSet", "x"),), "a (made by DaemonSet x), so nobody would replace it"),
+        (
+            (LoosePod("bare"),),
+            "created bare, so nothing would replace it: create it through a Deployment",
+        ),
+        (
+            (LoosePod("a", "DaemonSet", "x"),),
+            "a (created by DaemonSet x), so nothing would replace it",
+        ),
         (
             (LoosePod("a", "Deployment", "my-api"), LoosePod("b", "Deployment", "my-api")),
-            "Deployment my-api: its pods have the labels of the release and it has not, so nobody "
-            "would see it replace them: label it (its own metadata) tier=airflow,release=airflow",
+            "Deployment my-api: its pods have the labels of the release and it does not, so the operator "
+            "cannot see it replace them. Label it (in its own metadata) tier=airflow,release=airflow",
         ),
     ],
 )

@@ -124,7 +124,7 @@ def test_a_section_that_is_no_map_is_refused_with_what_to_write(
     assert read_settings(values).is_database
     with pytest.raises(ValuesError, match=words) as refused:
         write_settings(values, NEW)
-    assert "write option: value" in str(refused.value)
+    assert "use option: value" in str(refused.value)
 
 
 def test_a_template_is_what_the_chart_made_of_it_and_is_written_back_as_it_was() -> None:
@@ -178,7 +178,7 @@ def test_the_sections_of_a_dependency_are_given_back_as_hollow_as_they_were(
 
 
 def test_a_dependency_whose_values_are_null_is_refused_with_what_to_write() -> None:
-    with pytest.raises(ValuesError, match=r"airflow is null .* write a map there"):
+    with pytest.raises(ValuesError, match=r"airflow is null .* set a map"):
         write_settings({"airflow": None}, NEW, {}, ("airflow",))
     found = read_settings({"airflow": None}, {}, ("airflow",))
     assert write_settings({"airflow": None}, found, {}, ("airflow",)) == {"airflow": None}

@@ -182,7 +182,7 @@ def test_a_worker_that_ends_its_tasks_has_its_own_grace_period() -> None:
     delivered = s.now - timedelta(minutes=7)
     finding = fleet_rolled(s)
     assert finding.reason == "OldTasksRunning"
-    assert "worker-0. What still runs when" in finding.message
+    assert "worker-0. A task that still runs when" in finding.message
     assert no_longer_patient(s, finding, delivered) == finding
     s = rolling(seen, gone_in=-301)
     finding = fleet_rolled(s)

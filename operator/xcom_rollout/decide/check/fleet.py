@@ -51,7 +51,7 @@ def task_rows(s: Situation, installed: Installed) -> Iterable[Row]:
         yield later(
             f"{subject}: namespaces",
             f"tasks also run in the namespaces {some(others)}",
-            f"give the operator's chart watchNamespaces: [{every}]",
+            f"set watchNamespaces in the operator's chart: [{every}]",
             reason="TasksNotVisible",
         )
         yield _copies_row(f"{subject}: configuration", s, installed, others)
@@ -71,10 +71,10 @@ def _copies_row(subject: str, s: Situation, installed: Installed, others: Sequen
         )
     return later(
         subject,
-        f"pods of tasks in {some(others)} mount ConfigMaps of that namespace, which no delivery "
-        "changes",
-        "let something mirror the ConfigMap with airflow.cfg there at each change: a rollout waits "
-        "until it has, and so does a kill",
+        f"task pods in {some(others)} mount ConfigMaps of that namespace, which a delivery does "
+        "not change",
+        "copy the ConfigMap with airflow.cfg to that namespace after each change: a rollout and a "
+        "kill wait for the copy",
         reason="ConfigNotCopied",
     )
 
@@ -96,8 +96,8 @@ def reader_rows(s: Situation, installed: Installed) -> Iterable[Row]:
         yield supported(
             f"{subject}: workers",
             cost,
-            "let terminationGracePeriodSeconds of the workers be longer than your longest task, or "
-            "flip when none of those runs",
+            "set terminationGracePeriodSeconds of the workers longer than your longest task, or "
+            "flip while no such task runs",
         )
     rolls = would_roll(s)
     if rolls.progress is Progress.HELD:
@@ -113,8 +113,8 @@ def reader_rows(s: Situation, installed: Installed) -> Iterable[Row]:
         )
         yield later(
             f"{subject}: your own",
-            f"{some([load.name for load in own])}: a component that the chart does not know and "
-            "that runs Airflow. No delivery replaces its pods, so each one waits for you",
+            f"{some([load.name for load in own])}: runs Airflow and is not part of the chart. A "
+            "delivery does not replace its pods, so each delivery waits until you restart them",
             f"after each delivery: {commands}",
             reason="PodsNotReplaced",
         )
@@ -123,7 +123,7 @@ def reader_rows(s: Situation, installed: Installed) -> Iterable[Row]:
         yield later(
             f"{subject}: pods",
             some(waiting, words=lambda load: f"{load.component or load.name}: {load.progress}"),
-            "see what keeps them from becoming ready with: kubectl describe pod",
+            "find out why they are not ready: kubectl describe pod",
             reason="PodsNotReplaced",
         )
 
@@ -136,8 +136,8 @@ def policy_rows(installed: Installed) -> Iterable[Row]:
     elif installed.network_policies:
         yield later(
             subject,
-            f"{some(installed.network_policies)} may keep the pods of proofs from the database and "
-            "the bucket",
+            f"{some(installed.network_policies)} may block the pods of proofs from the database "
+            "and the bucket",
             MAY_CONNECT,
             reason="ProofError",
         )

@@ -45,8 +45,8 @@ def _rows(s: Situation, installed: Installed) -> Iterator[Row]:
     yield from rollout_rows(s, installed)
     yield later(
         "inside the pods",
-        "providers common-io and s3fs, the Airflow connection, the bucket and its rights, "
-        "pickling, values that change on their way: two Jobs look, in pods cloned from the "
-        "scheduler and the worker, and deliver nothing",
+        "the providers common-io and s3fs, the Airflow connection, the bucket and its "
+        "permissions, pickling, values that change in the round trip: two Jobs check these in "
+        "clones of the scheduler and worker pods; they deliver nothing",
         reason="ProofFailed",
     )

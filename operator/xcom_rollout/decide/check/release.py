@@ -32,7 +32,7 @@ def release_rows(s: Situation, installed: Installed) -> Iterable[Row]:
     else:
         yield supported(
             "Helm release",
-            f"{installed.release} is deployed at revision {release.revision}, its records are in "
+            f"{installed.release} is deployed at revision {release.revision}; its records are in "
             "Secrets",
         )
     yield _chart_row(s, release)
@@ -44,10 +44,12 @@ def _chart_row(s: Situation, release: Release) -> Row:
     if release.layout_problem:
         return held(subject, layout_unknown(s))
     if not release.values_path:
-        return supported(subject, f"{chart}, which makes airflow.cfg of config.<section>.<option>")
+        return supported(
+            subject, f"{chart}, which renders airflow.cfg from config.<section>.<option>"
+        )
     path = ".".join(release.values_path)
     return supported(
-        subject, f"{chart}, in which Airflow's chart is a dependency: its values are below {path}"
+        subject, f"{chart}, which has Airflow's chart as a dependency: its values are below {path}"
     )
 
 
@@ -56,31 +58,32 @@ def _record_rows(installed: Installed) -> Iterable[Row]:
     if record.size > _MIB - _ROOM:
         yield change(
             "size of the record",
-            f"Helm's record of the release has {record.size} bytes, and Kubernetes takes {_MIB} in "
-            "a Secret: the next upgrade may not fit",
-            "take large files out of the chart and its values, such as DAGs in extraConfigMaps",
+            f"Helm's record of the release has {record.size} bytes, and a Secret holds at most "
+            f"{_MIB}: the next upgrade may exceed that",
+            "remove large files from the chart and its values, such as DAGs in extraConfigMaps",
             reason="NotArmed",
         )
     if record.dependencies:
         yield later(
             "chart dependencies",
-            f"{some(record.dependencies)}: Helm's record does not hold these"
+            f"{some(record.dependencies)}: Helm's record does not contain these"
             + (f", and {record.dependencies_problem}" if record.dependencies_problem else "")
-            + ". The operator's pod pulls the whole chart from its repository, or them from where "
-            "Chart.yaml has them, once, before the first delivery",
-            "package the chart whole and name its repository in "
-            "spec.delivery.helm.chart.repository",
+            + ". The operator's pod pulls the whole chart from its repository, or these from "
+            "where Chart.yaml names them, once, before the first delivery",
+            "package the chart with its dependencies and set spec.delivery.helm.chart.repository "
+            "to its repository",
             reason="NotArmed",
         )
     if record.hooks:
         yield supported(
-            "hooks", f"{some(record.hooks)}: a delivery leaves them out, for it changes no schema"
+            "hooks",
+            f"{some(record.hooks)}: a delivery skips them, because it does not change the schema",
         )
     if record.plain_jobs:
         yield supported(
             "Jobs",
-            f"{some(record.plain_jobs)} (useHelmHooks: false): one that its time to live took away "
-            "is made anew by a delivery and runs beside it",
+            f"{some(record.plain_jobs)} (useHelmHooks: false): a delivery creates one again that "
+            "its TTL has removed, and it runs during the delivery",
         )
 
 
@@ -90,7 +93,7 @@ def owner_row(installed: Installed) -> Row:
         return change(subject, installed.owner, reason="NotArmed")
     if missing := installed.lacks(Part.RELEASE, Part.WORKLOADS):
         return unknown(subject, missing)
-    return supported(subject, "by Helm: neither Argo CD nor Flux delivers to the release")
+    return supported(subject, "by Helm; neither Argo CD nor Flux manages the release")
 
 
 def backend_rows(s: Situation, installed: Installed) -> Iterable[Row]:
@@ -106,10 +109,10 @@ def backend_rows(s: Situation, installed: Installed) -> Iterable[Row]:
     if installed.by_environment:
         yield change(
             f"{subject}: environment",
-            f"{some(installed.by_environment, most=2)}: it beats airflow.cfg, to which the "
+            f"{some(installed.by_environment, most=2)}: overrides airflow.cfg, to which the "
             "operator delivers",
-            f"take it out there (env, extraEnv, secret or extraEnvFrom in the chart's values) and "
-            f"let {_place(release, 'core.xcom_backend')} say it",
+            "remove it there (env, extraEnv, secret or extraEnvFrom in the chart's values) and "
+            f"set it in {_place(release, 'core.xcom_backend')}",
             reason="ProofFailed",
         )
 
@@ -128,8 +131,8 @@ def _backend_row(s: Situation, installed: Installed, release: Release) -> Row:
         return held(subject, already_flipped(s))
     return later(
         subject,
-        f"{settings.describe()}; it is not known here whether the rollout {some(rivals)} brought "
-        "it there",
+        f"{settings.describe()}; xbr check cannot tell whether the rollout {some(rivals)} "
+        "delivered it",
         f"see: kubectl xbr status {rivals[0]} -n {installed.namespace}",
         reason="AlreadyFlipped",
     )
@@ -144,12 +147,12 @@ def _written(release: Release) -> str:
     place = release.backend_place
     _, stood = release.settings.as_written.get(place, (None, None))
     if stood is None:
-        return f"{place} names it"
+        return f"{place} sets it"
     if stood == ABSENT:
         by_default = release.settings.backend
         default = f", the chart's default is {by_default}" if by_default else ""
         return f"{place} is not set{default}"
-    return f"{place} is {stood}, of which the chart makes that"
+    return f"{place} is {stood}, from which the chart renders this value"
 
 
 def _place(release: Release | None, option: str) -> str:
@@ -164,26 +167,26 @@ def key_row(installed: Installed) -> Row | None:
         return None
     places = ", ".join(".".join((*release.values_path, key)) for key in keys)
     remedy = (
-        f"set {places} (or the name of a Secret of your own) to what is there now, and upgrade "
-        "the release once yourself"
+        f"set {places} (or the name of your own Secret) to the present value, and upgrade the "
+        "release once yourself"
     )
     if installed.record.looks_up:
-        found = "the chart may keep the present key, for it looks up a Secret in the cluster"
+        found = "the chart may keep the present key, because it looks up a Secret in the cluster"
         return later(subject, f"{places}: not set; {found}", remedy, reason="NotArmed")
-    found = "so the chart makes a new key at each upgrade, by which every running task fails"
+    found = "the chart generates a new key at each upgrade, and every running task fails"
     return change(subject, f"{places}: not set, {found}", remedy, reason="NotArmed")
 
 
 def rule_rows(installed: Installed) -> Iterable[Row]:
     """Say which kinds of the release the operator's chart gives no right over."""
     if missing := installed.lacks(Part.RELEASE, Part.DISCOVERY):
-        yield unknown("operator's rights", missing)
+        yield unknown("operator's permissions", missing)
     rules = installed.record.extra_rules
     if rules:
         yield later(
-            "operator's rights",
-            f"the release holds {some([rule.objects for rule in rules])}, over which the "
-            "operator's chart gives no right by itself",
+            "operator's permissions",
+            f"the release contains {some([rule.objects for rule in rules])}, for which the "
+            "operator's chart grants no permission by default",
             "; ".join(rule.remedy for rule in rules),
             reason="NotArmed",
         )
@@ -204,7 +207,7 @@ def rollout_rows(s: Situation, installed: Installed) -> Iterable[Row]:
     if rivals:
         yield supported(
             subject,
-            f"{some(rivals)} names this release already, and another one would be refused "
+            f"{some(rivals)} already names this release; a second rollout would be refused "
             "(ReleaseOwnedByAnother)",
             f"see: kubectl xbr status {rivals[0]} -n {installed.namespace}",
         )

@@ -8,7 +8,7 @@ from enum import StrEnum
 class Group(StrEnum):
     SUPPORTED = "Supported"
     CHANGE = "Change first"
-    LATER = "Told later by the proof"
+    LATER = "Checked later by the proof"
     """What no reading of the cluster tells, or what belongs to the operator's own installation."""
     UNKNOWN = "Unknown"
     """What the person who asks may not read."""
@@ -49,7 +49,7 @@ def later(subject: str, found: str, remedy: str = "", *, reason: str = "") -> Ro
 
 def unknown(subject: str, needs: str) -> Row:
     """Return the row of what may not be read; `needs` is the right that is missing."""
-    return Row(Group.UNKNOWN, subject, f"unknown: needs {needs}")
+    return Row(Group.UNKNOWN, subject, f"unknown: requires permission to {needs}")
 
 
 def verdict_of(rows: Iterable[Row]) -> Verdict:

@@ -81,21 +81,21 @@ _COMMENTS: Final = {
         "token) of an Airflow user with the role Op."
     ),
     ("spec", "backend", "objectStorage", "path"): (
-        "FILL IN: scheme://CONNECTION@BUCKET/PREFIX. CONNECTION is the id of an Airflow connection "
-        "that exists; BUCKET exists too. It can never be changed."
+        "FILL IN: scheme://CONNECTION@BUCKET/PREFIX. CONNECTION is the id of an existing Airflow "
+        "connection, BUCKET an existing bucket. The path is immutable."
     ),
     ("spec", "threshold", "bytes"): (
-        "Values of this size and more go to the bucket. In quotes: without them YAML makes it a "
-        "number that Airflow cannot read."
+        "Values of this size or larger go to the bucket. Keep the quotes: without them YAML makes "
+        "it a number that Airflow cannot read."
     ),
     ("spec", "rehearsal", "required"): (
-        "The cut-over waits until somebody has tried the kill-switch: kubectl xbr attest."
+        "The cut-over waits until a rehearsal of the kill-switch is attested: kubectl xbr attest."
     ),
     ("spec", "delivery", "helm", "chart", "repository"): (
-        "FILL IN if the chart comes from elsewhere. Asked only where it depends on others."
+        "FILL IN if the chart comes from elsewhere. Used only if the chart has dependencies."
     ),
     ("spec", "delivery", "helm", "chart", "version"): (
-        "The version that the release runs: a flip never upgrades the chart."
+        "The version that the release runs: a flip does not upgrade the chart."
     ),
-    ("spec", "delivery", "helm", "valuesPath"): "Where the values hold those of Airflow's chart.",
+    ("spec", "delivery", "helm", "valuesPath"): "Where the values of Airflow's chart are.",
 }

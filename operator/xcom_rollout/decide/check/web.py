@@ -50,14 +50,14 @@ def version_row(installed: Installed) -> Row:
     if version is None:
         return later(
             subject,
-            "the values of the chart do not tell it (airflowVersion)",
+            "the values of the chart do not contain it (airflowVersion)",
             f"{KNOWN} are supported; compare with: airflow version",
         )
     if not is_known(version):
         older = version < OLDEST
-        remedy = "upgrade Airflow first" if older else "take a newer operator, which knows it"
+        remedy = "upgrade Airflow first" if older else "install a newer operator that supports it"
         return change(subject, f"{written}; {KNOWN} are supported", remedy)
-    return supported(subject, f"{written}, as the chart says (airflowVersion)")
+    return supported(subject, f"{written}, from the chart (airflowVersion)")
 
 
 def web_of(installed: Installed) -> Web:
@@ -81,9 +81,9 @@ def web_rows(installed: Installed) -> Iterable[Row]:
     elif service is None:
         yield later(
             subject,
-            "no Service has the labels tier=airflow, release and component=webserver (Airflow 3: "
-            "api-server)",
-            f"name the one in front of Airflow's web server in {_FIELD}.service and port",
+            "no Service has the labels tier=airflow, release and component=webserver (in Airflow "
+            "3: api-server)",
+            f"set {_FIELD}.service and port to the Service of Airflow's web server",
             reason="NotArmed",
         )
     else:
@@ -93,9 +93,9 @@ def web_rows(installed: Installed) -> Iterable[Row]:
         return
     path = _path(installed.web, version)
     if path.problem:
-        yield later(f"{subject}: path", path.problem, f"write it into {_FIELD}.path")
+        yield later(f"{subject}: path", path.problem, f"set {_FIELD}.path to it")
     elif path.value:
-        yield supported(f"{subject}: path", f"{path.value}, for base_url has it")
+        yield supported(f"{subject}: path", f"{path.value}, from base_url")
     yield _login_row(f"{subject}: login", installed.web, version, installed.namespace)
 
 
@@ -112,12 +112,12 @@ def _path(web: WebOptions, version: Version | None) -> _Told:
     if not values:
         return _Told()
     if None in values or len(values) > 1:
-        return _Told(problem="what stands in base_url after the host is not known (a variable)")
+        return _Told(problem="the path in base_url is not known (it contains a variable)")
     (url,) = values
     try:
         path = urlsplit(url or "").path.rstrip("/")
     except ValueError:
-        return _Told(problem="what stands in base_url is not an address")
+        return _Told(problem="base_url is not a URL")
     if not re.fullmatch(PATH_PATTERN, path):
         return _Told(problem=f"base_url has the path {path!r}, which {_FIELD}.path cannot hold")
     return _Told(path)
@@ -130,7 +130,9 @@ def _login(web: WebOptions, version: Version | None) -> _Told:
     values = web.auth_backends if version[0] == 2 else web.auth_manager
     option = "[api] auth_backends" if version[0] == 2 else "[core] auth_manager"
     if None in values or len(values) > 1:
-        return _Told(problem=f"the value of {option} is not known (a variable, or kept elsewhere)")
+        return _Told(
+            problem=f"the value of {option} is not known (it is a variable or set elsewhere)"
+        )
     written = next(iter(values), "") or ""
     if version[0] == 2:
         if "basic_auth" in written:
@@ -147,7 +149,7 @@ def _login_row(subject: str, web: WebOptions, version: Version | None, namespace
         return later(
             subject,
             told.problem,
-            f"write it into {_FIELD}.login.type; give {_FIELD}.credentialsSecretRef",
+            f"set {_FIELD}.login.type and {_FIELD}.credentialsSecretRef",
         )
     default = "Basic" if version is not None and version[0] == 2 else "Token"
     kind = told.value or default
@@ -155,11 +157,11 @@ def _login_row(subject: str, web: WebOptions, version: Version | None, namespace
     literals = " ".join(f"--from-literal={key}=..." for key in keys)
     return later(
         subject,
-        f"{kind}, as configuration tells; it takes a Secret with {' and '.join(keys)} "
-        f"({_FIELD}.credentialsSecretRef). Whether the user may do what a kill needs is asked "
-        "before the first delivery",
-        f"kubectl create secret generic airflow-api -n {namespace} {literals}, of a user with the "
-        "role Op",
+        f"{kind}, from the configuration; it requires a Secret with {' and '.join(keys)} "
+        f"({_FIELD}.credentialsSecretRef). The permissions that a kill needs are checked before "
+        "the first delivery",
+        f"kubectl create secret generic airflow-api -n {namespace} {literals}, for a user with "
+        "the role Op",
         reason="NotArmed",
     )
 
@@ -169,8 +171,8 @@ def start_rows(installed: Installed) -> Iterable[Row]:
     if installed.installs_at_start:
         yield later(
             "packages at start",
-            f"_PIP_ADDITIONAL_REQUIREMENTS installs packages in {some(installed.installs_at_start)}"
-            " when it starts, and a proof does not start it",
+            "_PIP_ADDITIONAL_REQUIREMENTS installs packages in "
+            f"{some(installed.installs_at_start)} at startup, which a proof does not run",
             "if apache-airflow-providers-common-io or s3fs is among them, build them into the "
             "image instead",
             reason="ProofFailed",

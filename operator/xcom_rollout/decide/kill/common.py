@@ -47,7 +47,7 @@ def kill_of(s: Situation) -> Kill:
         LookupError: no kill has begun; a step was placed before `kill-begun`.
     """
     if s.ledger.kill is None:
-        raise LookupError("no kill has begun")
+        raise LookupError("no kill has started")
     return s.ledger.kill
 
 
@@ -165,8 +165,11 @@ def api_unreachable(s: Situation, which: Sequence[object], what: str = "runs") -
         which: the names of what waits.
         what: what these are.
     """
-    message = f"{len(which)} {what} wait for Airflow's API: {view_of(s).error}; it is asked again"
-    named = f". They are {some(which)}"
+    message = (
+        f"{len(which)} {what} wait for Airflow's API: {view_of(s).error}; the operator "
+        "keeps retrying"
+    )
+    named = f". Affected: {some(which)}"
     kill = kill_of(s)
     if web_server_rolls(s, kill.reverted_at or kill.writers_stopped_at or kill.engaged_at):
         return wait(

@@ -64,9 +64,11 @@ def frozen_counted(s: Situation) -> Finding:
     """They were counted again when no process was left that could offload."""
     kill = kill_of(s)
     if nothing_delivered(s) or FROZEN in kill.counted:
-        return done("CensusTaken", f"{len(kill.runs)} runs are healed; none can be added")
+        return done("CensusTaken", f"{len(kill.runs)} runs are healed; no more runs can be added")
     if not kill.writers_gone:
-        return wait("WaitingForWriters", "counted again when no process can offload", seconds=2)
+        return wait(
+            "WaitingForWriters", "runs are counted again when no process can offload", seconds=2
+        )
     return _count(s, kill, FROZEN)
 
 
@@ -77,7 +79,7 @@ def overdue_counted(s: Situation) -> Finding:
     """
     kill, overdue = kill_of(s), overdue_runs(s)
     if not overdue:
-        return done("NoTaskOverdue", "no old task outlasts its limit")
+        return done("NoTaskOverdue", "no old task exceeds its limit")
     listed = some(overdue)
     last = s.ledger.census
     if last is not None and last.purpose == purpose(kill, OVERDUE):
@@ -85,8 +87,8 @@ def overdue_counted(s: Situation) -> Finding:
         if s.now < again:
             return wait(
                 "OldTasksOverdue",
-                f"old tasks of {listed} are left, whose runs are not in flight; they are "
-                f"looked up again at {again:%H:%M:%SZ}",
+                f"old tasks of {listed} remain although their runs are not in flight; the next "
+                f"check is at {again:%H:%M:%SZ}",
                 seconds=(again - s.now).total_seconds(),
             )
     return _count(
@@ -94,8 +96,8 @@ def overdue_counted(s: Situation) -> Finding:
         kill,
         OVERDUE,
         asked=overdue,
-        why=f"looking up {listed}, whose tasks outlasted "
-        f"spec.killSwitch.stopTasksAfter ({s.spec.kill_switch.stop_tasks_after})",
+        why=f"checking {listed}, whose tasks exceeded spec.killSwitch.stopTasksAfter "
+        f"({s.spec.kill_switch.stop_tasks_after})",
     )
 
 
@@ -126,7 +128,7 @@ def _count(
         case Failed(why=problem, again=again):
             return hold(
                 "CensusFailed",
-                f"the census could not be taken: {problem}; it is tried again at {again:%H:%M:%SZ}",
+                f"the census failed: {problem}; the next try is at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )
     return act("TakingCensus", why, job(s, JobKind.CENSUS, moment, census_arguments(s), runs=asked))
@@ -182,8 +184,8 @@ def _taken_up(
         return replace(
             known,
             stage=RunStage.DRAINING,
-            message="it was cleared, and a process that had not been replaced yet offloaded a "
-            "value of it; it is left to end",
+            message="it was cleared, and a process that was not yet replaced offloaded one of its "
+            "values; it runs to its end",
         )
     return replace(new, cleared_round=known.cleared_round, spoilt=known.spoilt)
 
@@ -202,7 +204,7 @@ def _record_last(s: Situation, kill: Kill, answered: ProbeJob, result: CensusRes
             run,
             stage=RunStage.FAILED,
             message=f"it was emptied twice, ran again, and holds {holding[run.key].rows} paths "
-            "again; see whether its own code returns such a string",
+            "again; check whether its own code returns such a string",
         )
         for run in rerun
         if run.spoilt
@@ -214,8 +216,8 @@ def _record_last(s: Situation, kill: Kill, answered: ProbeJob, result: CensusRes
         again = next_round(kill.with_runs(marked))
         return act(
             "RunsMissed",
-            f"{some(missed)} are in flight and hold offloaded values, which nobody foresaw: every "
-            "process is made able to read them again, then they are healed",
+            f"{some(missed)} are in flight and hold offloaded values, which was not expected: the "
+            "operator makes every process able to read them again, then heals these runs",
             WriteLedger(replace(s.ledger, census=census, kill=again), f"round {again.round}"),
         )
     checked = replace(kill.with_runs(spoilt), counted=(*kill.counted, LAST), verified=True)

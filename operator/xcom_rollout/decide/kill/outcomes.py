@@ -45,7 +45,7 @@ def unread_try(run: RecoveringRun, why: str, now: datetime) -> RecoveringRun:
     Where a try of something else had failed before, it stays known that something was tried.
     """
     only_looks = run.unread or not run.error
-    return replace(failed_try(run, f"it cannot be read: {why}", now), unread=only_looks)
+    return replace(failed_try(run, f"Airflow does not return it: {why}", now), unread=only_looks)
 
 
 def asked_to_stop(ledger: Ledger, runs: Collection[RunKey], now: datetime) -> Ledger:

@@ -81,7 +81,7 @@ def all_safe(s: Situation) -> Finding:
     """No run in flight holds an offloaded value, or every one that does is stopped and emptied."""
     kill = kill_of(s)
     if nothing_delivered(s):
-        return done("RunsSafe", "nothing was ever offloaded")
+        return done("RunsSafe", "no value was ever offloaded")
     unsafe = [run for run in kill.runs if run.stage not in SAFE_STAGES]
     if unsafe:
         return wait(
@@ -92,7 +92,7 @@ def all_safe(s: Situation) -> Finding:
         )
     if FROZEN not in kill.counted:
         return wait("Recovering", "the last process that could offload has not ended", seconds=2)
-    return done("RunsSafe", f"{len(kill.runs)} runs hold no offloaded value any more")
+    return done("RunsSafe", f"{len(kill.runs)} runs no longer hold an offloaded value")
 
 
 def finished_values(s: Situation) -> Finding:
@@ -106,7 +106,7 @@ def finished_values(s: Situation) -> Finding:
     if nothing_delivered(s):
         return done("FinishedRunsSettled", "no value was ever offloaded")
     if kill.reverting or kill.finished_values:
-        left = "left as they are: the kill is Immediate" if is_immediate(kill) else "settled"
+        left = "left unchanged: the strategy is Immediate" if is_immediate(kill) else "settled"
         return done("FinishedRunsSettled", kill.finished_values or left)
     if policy is not FinishedRuns.REHYDRATE:
         return _count_finished(s, kill, policy)
@@ -127,10 +127,10 @@ def finished_values(s: Situation) -> Finding:
         case Failed(why=why, again=again):
             return hold(
                 "FinishedRunsRemain",
-                f"offloaded values of finished runs could not be copied back: {why}. Every process "
-                f"can read them meanwhile; it is tried again at {again:%H:%M:%SZ}. To go back "
-                "without them: set spec.killSwitch.finishedRuns to Accept, then whoever reads one "
-                "is handed a path",
+                f"offloaded values of finished runs could not be copied back: {why}. Every "
+                f"process can still read them; the next try is at {again:%H:%M:%SZ}. To revert "
+                "without them, set spec.killSwitch.finishedRuns to Accept: a task that reads such "
+                "a value then gets a path",
                 after=max(again - s.now, JOB_RETRY),
             )
         case Due():
@@ -149,7 +149,7 @@ def finished_values(s: Situation) -> Finding:
 
 
 def reverted(s: Situation) -> Finding:
-    """The settings of before the flip are delivered."""
+    """The settings from before the flip are delivered."""
     kill, current, baseline = kill_of(s), s.release.settings, baseline_of(s)
     if kill.reverted_at is not None and current == baseline:
         return done("Reverted", f"the {baseline.describe()} is delivered")
@@ -174,7 +174,7 @@ def reverted(s: Situation) -> Finding:
             "Reverting",
             f"no run in flight needs the object storage backend: the {baseline.describe()} is "
             "delivered next",
-            record(s, replace(kill, reverting=True), "the revert is about to be"),
+            record(s, replace(kill, reverting=True), "the revert is about to be delivered"),
         )
     return act(
         "Reverting",
@@ -210,10 +210,10 @@ def dags_released(s: Situation) -> Finding:
     if blind:
         return hold(
             "DagsHeld",
-            f"{len(blind)} DAGs that the operator paused cannot be read, so whether they still "
-            "are is not known: "
+            f"{len(blind)} DAGs that the operator paused cannot be read, so it is not known "
+            "whether they are still paused: "
             + some(blind, words=lambda dag: f"{dag} ({view.unread_dags[dag]})")
-            + "; they run again when they can be read",
+            + "; they are unpaused as soon as they can be read",
             after=API_RETRY,
         )
     since = kill.writers_stopped_at
@@ -221,9 +221,10 @@ def dags_released(s: Situation) -> Finding:
         old = sorted({str(pod.run) for pod in s.dirty_pods(kill)})
         return hold(
             "DagsHeld",
-            f"{len(waiting)} DAGs are paused by the operator: {some(waiting)}. They run again when "
-            f"the tasks from before the kill have ended: {some(old) if old else 'none is left'}. "
-            "If these wait for a paused DAG, set spec.killSwitch.stopTasksAfter, or end them",
+            f"{len(waiting)} DAGs are paused by the operator: {some(waiting)}. They are unpaused "
+            "when the tasks that started before the kill have ended: "
+            f"{some(old) if old else 'none is left'}. If these tasks wait for a paused DAG, set "
+            "spec.killSwitch.stopTasksAfter, or stop them",
         )
     return wait("DagsHeld", f"{len(waiting)} DAGs are paused: {some(waiting)}", seconds=2)
 
@@ -261,16 +262,16 @@ def runs_recovered(s: Situation) -> Finding:
     if lost:
         return hold(
             "RunsNotScheduled",
-            f"{some(names(lost))} were cleared and Airflow does not know their "
-            f"DAGs any more: bring the file of {lost[0].key.dag_id} back, or delete the runs",
+            f"{some(names(lost))} were cleared and Airflow no longer knows their DAGs: restore "
+            f"the file of {lost[0].key.dag_id}, or delete the runs",
         )
     since = kill.queued_at
     if idle and since is not None and s.now - since >= QUEUED_PATIENCE:
         return hold(
             "RunsNotScheduled",
-            f"{some(names(idle))} were cleared and have been queued since "
-            f"{since:%H:%M:%SZ}: see whether Airflow's scheduler runs, and whether max_active_runs "
-            "of their DAGs is used up; they go on by themselves then"
+            f"{some(names(idle))} were cleared and have been queued since {since:%H:%M:%SZ}: "
+            "check that Airflow's scheduler is running and that max_active_runs of their DAGs is "
+            "not exhausted; the kill then continues"
             + "".join(
                 f". The DAG {dag} cannot be read: {why}"
                 for dag, why in sorted(view.unread_dags.items())
@@ -281,7 +282,7 @@ def runs_recovered(s: Situation) -> Finding:
         return hold(
             "RunsRecovering",
             f"{some(names(running))} were queued again at {since:%H:%M:%SZ} and have not ended; "
-            "see in Airflow what they wait for",
+            "check in Airflow what they wait for",
         )
     if running:
         ended = len(kill.runs) - len(running)
@@ -294,7 +295,11 @@ def runs_recovered(s: Situation) -> Finding:
     return done(
         "RunsEnded",
         f"{len(kill.runs)} runs are healed"
-        + (f"; runs of {some(paused)} are queued, a person paused these DAGs" if paused else ""),
+        + (
+            f"; runs of {some(paused)} are queued because a person paused these DAGs"
+            if paused
+            else ""
+        ),
     )
 
 
@@ -304,10 +309,11 @@ def nothing_lost(s: Situation) -> Finding:
     if failed:
         return hold(
             "RunsNotRecovered",
-            f"{some([f'{run.key} ({run.message})' for run in failed])}. Repair the cause and clear "
-            "the run in Airflow; it is seen when it succeeds. Objects are kept until then",
+            f"{some([f'{run.key} ({run.message})' for run in failed])}. Fix the cause and clear "
+            "the run in Airflow; the operator notices when it succeeds. Keep the objects in the "
+            "bucket until then",
         )
-    return done("NothingLost", "every run that was re-triggered recovered")
+    return done("NothingLost", "every re-triggered run has recovered")
 
 
 def finished(s: Situation) -> Finding:
@@ -329,14 +335,22 @@ def finished(s: Situation) -> Finding:
     )
     return done(
         "Reverted",
-        f"the database backend is back and {len(kill.runs)} runs were healed, in {took} s"
-        + (f"; see whether {some(parents)} failed with a run they waited for" if parents else "")
+        f"the database backend is restored and {len(kill.runs)} runs were healed in {took} s"
         + (
-            f"; {some(names(spoilt))} held paths again and again: see what was handed on"
+            f"; check whether {some(parents)} failed together with a run they waited for"
+            if parents
+            else ""
+        )
+        + (
+            f"; {some(names(spoilt))} held paths repeatedly: check what they passed on"
             if spoilt
             else ""
         )
-        + (f"; {some(names(queued))} are queued, a person paused their DAGs" if queued else "")
+        + (
+            f"; {some(names(queued))} are queued because a person paused their DAGs"
+            if queued
+            else ""
+        )
         + "; to flip again: kubectl xbr resume",
     )
 
@@ -350,9 +364,9 @@ def still_reverted(s: Situation) -> Finding:
         return done("Reverted", f"the {baseline.describe()} is delivered")
     return hold(
         "Drifted",
-        f"revision {s.release.revision} of the release holds the {current.describe()}, and the "
-        f"kill-switch had delivered the {baseline.describe()}: somebody changed it. Set it back "
-        "by helm upgrade, or let the rollout flip again: kubectl xbr resume "
+        f"revision {s.release.revision} of the release holds the {current.describe()}, but the "
+        f"kill-switch delivered the {baseline.describe()}: somebody changed it. Change it back "
+        "with helm upgrade, or let the rollout flip again: kubectl xbr resume "
         f"{s.observed.rollout.name}",
     )
 
@@ -368,7 +382,7 @@ def _rerun(s: Situation, run: RecoveringRun) -> RecoveringRun | None:
     if beyond:
         return None
     if seen.state == "failed" and run.stage is RunStage.CLEARED:
-        return replace(run, stage=RunStage.FAILED, message="the re-run ended as failed")
+        return replace(run, stage=RunStage.FAILED, message="the re-run failed")
     if seen.state in IN_FLIGHT and run.stage is RunStage.FAILED:
         return replace(run, stage=RunStage.CLEARED, message="")
     return None
@@ -411,7 +425,7 @@ def _record_finished(s: Situation, kill: Kill, attempt: int, result: RehydrateRe
     if result.remaining:
         return act(
             "RehydratingFinishedRuns",
-            f"{result.copied} values are back in the database, {result.remaining} are left",
+            f"{result.copied} values are copied back into the database, {result.remaining} remain",
             record(s, counted, f"{result.copied} values copied back"),
         )
     if result.failed_rows:
@@ -419,9 +433,9 @@ def _record_finished(s: Situation, kill: Kill, attempt: int, result: RehydrateRe
         return hold(
             "FinishedRunsRemain",
             f"{result.failed_rows} offloaded values of finished runs cannot be copied back: "
-            f"{listed}. It is tried again. Bring the objects back, or set "
-            "spec.killSwitch.finishedRuns to Accept: whoever reads one of them is handed a path "
-            "then",
+            f"{listed}. The operator keeps retrying. Restore the objects, or set "
+            "spec.killSwitch.finishedRuns to Accept: a task that reads such a value then gets a "
+            "path",
         )
     how = f"{result.copied} values copied back into the database"
     return act(
@@ -441,8 +455,8 @@ def _count_finished(s: Situation, kill: Kill, policy: FinishedRuns) -> Finding:
             if again:
                 return act(
                     "RunsMissed",
-                    f"{some(again)} are in flight and hold offloaded values, as finished runs do "
-                    "that a person clears: they are healed first",
+                    f"{some(again)} are in flight and hold offloaded values, as a finished run "
+                    "does that a person clears: they are healed first",
                     record(s, next_round(kill), f"round {kill.round + 1}: runs in flight again"),
                 )
             if policy is FinishedRuns.ACCEPT:
@@ -454,13 +468,13 @@ def _count_finished(s: Situation, kill: Kill, policy: FinishedRuns) -> Finding:
                 "FinishedRunsRemain",
                 f"{seen.rows} offloaded values of {seen.runs} finished runs remain (DAGs: "
                 f"{some(list(seen.dags))}), and spec.killSwitch.finishedRuns is Hold. Every "
-                "process can read them, nothing more is offloaded: this is a safe place to stay. "
-                "To go back, set it to Rehydrate or Accept",
+                "process can read them and nothing more is offloaded, so it is safe to stay in "
+                "this state. To revert, set it to Rehydrate or Accept",
             )
         case Failed(why=why, again=again):
             return hold(
                 "CensusFailed",
-                f"offloaded values of finished runs could not be counted: {why}; it is tried again "
+                f"offloaded values of finished runs could not be counted: {why}; the next try is "
                 f"at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )

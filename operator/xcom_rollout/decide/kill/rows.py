@@ -59,8 +59,8 @@ def emptied(s: Situation) -> Finding:
         case Failed(why=why, again=again):
             return hold(
                 "EmptyingFailed",
-                f"the rows of {len(halted)} stopped runs could not be removed: {why}; it is tried "
-                f"again at {again:%H:%M:%SZ}",
+                f"the rows of {len(halted)} stopped runs could not be removed: {why}; the next "
+                f"try is at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )
     unseen = tasks_unseen(s)
@@ -77,7 +77,8 @@ def emptied(s: Situation) -> Finding:
         )
     if halted:
         return wait(
-            "EmptyingRuns", f"{len(halted)} runs wait for their tasks to end, or to be read"
+            "EmptyingRuns",
+            f"{len(halted)} runs wait until their tasks have ended or Airflow returns the run",
         )
     return done("RunsEmptied", "no stopped run holds a path")
 
@@ -93,7 +94,7 @@ def _record_emptied(s: Situation, kill: Kill, attempt: int, result: EmptyResult)
     changed = replace(kill.with_runs(tuple(marks)), emptied_attempt=attempt)
     return act(
         "RunsEmptied",
-        f"{len(result.emptied)} runs hold no path any more"
+        f"{len(result.emptied)} runs no longer hold a path"
         + (f"; {len(result.left)} still do" if result.left else ""),
         record(s, changed, f"rows removed by attempt {attempt}"),
     )
@@ -116,8 +117,8 @@ def rehydrated(s: Situation) -> Finding:
         case Failed(why=why, again=again):
             return hold(
                 "RehydrationFailed",
-                f"the values of {len(found)} runs could not be copied back: {why}; it is tried "
-                f"again at {again:%H:%M:%SZ}",
+                f"the values of {len(found)} runs could not be copied back: {why}; the next try "
+                f"is at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )
     # A task of the old environment would offload after the copy.
@@ -134,7 +135,7 @@ def rehydrated(s: Situation) -> Finding:
     if found:
         return wait(
             "Rehydrating",
-            f"{len(found)} runs wait for old tasks of theirs, or for their next try",
+            f"{len(found)} runs wait for their old tasks or for their next try",
             seconds=2,
         )
     return done("Rehydrated", "no run is left to rehydrate")
@@ -147,8 +148,8 @@ def _record_rehydrated(s: Situation, kill: Kill, attempt: int, result: Rehydrate
     changed = replace(kill.with_runs(tuple(marks)), rehydrated_attempt=attempt)
     return act(
         "Rehydrated",
-        f"{result.copied} values are back in the database"
-        + (f"; {result.remaining} are left" if result.remaining else "")
+        f"{result.copied} values are copied back into the database"
+        + (f"; {result.remaining} remain" if result.remaining else "")
         + (f"; {result.failed_rows} could not be copied" if result.failed_rows else ""),
         record(s, changed, f"values copied back by attempt {attempt}"),
     )
@@ -168,5 +169,6 @@ def _rehydrated(run: RecoveringRun) -> RecoveringRun:
     return replace(
         run,
         stage=RunStage.DRAINING,
-        message="its values are back in the database; it was asked to stop before and is watched",
+        message="its values are back in the database; it was asked to stop earlier and is still "
+        "watched",
     )

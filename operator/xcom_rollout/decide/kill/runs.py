@@ -58,15 +58,15 @@ def strategy_for(s: Situation, kill: Kill, run: RecoveringRun) -> tuple[Strategy
         return kill.strategy, ""
     if _is_old_backfill(s, run):
         why = (
-            "a backfill of Airflow 2 is not scheduled again after a clear, so it is left to end; "
-            "if its command is gone: --strategy Rehydrate"
+            "a backfill of Airflow 2 is not scheduled again after a clear, so it runs to its end; "
+            "if its command no longer runs, use --strategy Rehydrate"
         )
         return (Strategy.RETRIGGER, "") if is_immediate(kill) else (Strategy.DRAIN, why)
     if run.waited_for_by:
         parents = some([str(key) for key in run.waited_for_by])
         if is_immediate(kill):
             return Strategy.RETRIGGER, f"{parents} waits for it and may fail with it"
-        return Strategy.DRAIN, f"{parents} waits for it and would fail with it; it is left to end"
+        return Strategy.DRAIN, f"{parents} waits for it and would fail with it; it runs to its end"
     return Strategy.RETRIGGER, ""
 
 
@@ -76,13 +76,13 @@ def _is_old_backfill(s: Situation, run: RecoveringRun) -> bool:
 
 
 def read(s: Situation) -> Finding:
-    """Airflow tells of each run; one that it refuses to tell of is put off as after a failed try.
+    """Airflow returns each run; one that it does not return is retried later, like a failed try.
 
     The other steps leave such a run alone: it may run, have ended or be gone.
     """
     kill, view = kill_of(s), view_of(s)
     if view.error:
-        return done("RunsRead", "no single run was asked for")
+        return done("RunsRead", "Airflow was not asked about single runs")
     blind = [run for run in kill.runs if is_unread(s, run) and _has_to_be_read(kill, run)]
     marks = [unread_try(run, view.unread[run.key], s.now) for run in due(s, blind)]
     marks += [run.at(run.stage) for run in kill.runs if run.unread and not is_unread(s, run)]
@@ -95,11 +95,11 @@ def read(s: Situation) -> Finding:
     if blind:
         return wait(
             "RunsUnread",
-            f"{len(blind)} runs cannot be read, and nothing is done to them: "
+            f"{len(blind)} runs cannot be read and are left unchanged: "
             + some(blind, words=lambda run: f"{run.key} ({run.error})"),
             seconds=next_look(s, blind),
         )
-    return done("RunsRead", "Airflow tells of each run")
+    return done("RunsRead", "Airflow returns each run")
 
 
 def _has_to_be_read(kill: Kill, run: RecoveringRun) -> bool:
@@ -119,8 +119,8 @@ def none_stuck(s: Situation) -> Finding:
         )
         return hold(
             "RunsStuck",
-            f"{len(stuck)} runs cannot be brought forward: {listed}. The others go on; these are "
-            "tried again by themselves, and can be healed without being stopped: kubectl xbr kill "
+            f"{len(stuck)} runs are stuck: {listed}. The other runs continue; these are retried "
+            "automatically, or can be healed without being stopped: kubectl xbr kill "
             f"{s.observed.rollout.name} --strategy Rehydrate --reason ...",
             after=timedelta(seconds=5),
         )
@@ -143,21 +143,23 @@ def _trouble(s: Situation, run: RecoveringRun) -> str:
     if run.error:
         return run.error
     view, dag = view_of(s), run.key.dag_id
-    why = "Airflow accepts the stop and the run goes on"
+    why = "Airflow accepts the stop, but the run continues"
     if dag in view.missing_dags:
-        return f"{why}: it does not know the DAG {dag}; bring its file back, or delete the run"
+        return f"{why}: Airflow does not know the DAG {dag}; restore its file, or delete the run"
     if dag in view.unread_dags:
-        return f"{why}, and whether its DAG is paused cannot be read: {view.unread_dags[dag]}"
+        return (
+            f"{why}, and Airflow does not return whether its DAG is paused: {view.unread_dags[dag]}"
+        )
     if dag in view.paused_dags:
         return (
-            f"{why}: it lets teardown tasks run first, and a person paused the DAG. Unpause it: "
+            f"{why}: Airflow runs teardown tasks first, and a person paused the DAG. Unpause it: "
             f"airflow dags unpause {dag}"
         )
-    return f"{why}: teardown tasks of it may be pending; it is stopped when they have ended"
+    return f"{why}: its teardown tasks may be pending; it stops when they have ended"
 
 
 def chosen(s: Situation) -> Finding:
-    """Each run found is about to be stopped, or is left to end; which, is on record first."""
+    """Each run found is stopped or runs to its end; which of the two is recorded first."""
     kill, view = kill_of(s), view_of(s)
     found = staged(kill, RunStage.FOUND)
     draining = staged(kill, RunStage.DRAINING)
@@ -195,7 +197,7 @@ def stopped(s: Situation) -> Finding:
     kill, view = kill_of(s), view_of(s)
     stopping = staged(kill, RunStage.STOPPING)
     if not stopping:
-        return done("RunsStopped", "no run is left to be stopped")
+        return done("RunsStopped", "no run remains to be stopped")
     if view.error:
         return api_unreachable(s, names(stopping))
     marks, active = [], []
@@ -221,7 +223,7 @@ def stopped(s: Situation) -> Finding:
         batch = ready[:BATCH]
         return act(
             "StoppingRuns",
-            f"setting {some(names(batch))} to failed; {len(stopping)} are to be stopped",
+            f"setting {some(names(batch))} to failed; {len(stopping)} remain to be stopped",
             StopRuns(tuple(run.key for run in batch)),
         )
     return wait(
@@ -240,7 +242,7 @@ def attempts_ended(s: Situation) -> Finding:
     kill, view = kill_of(s), view_of(s)
     halted = staged(kill, RunStage.STOPPED)
     if not halted:
-        return done("OldAttemptsEnded", "no task of a stopped run is left")
+        return done("OldAttemptsEnded", "no task of a stopped run remains")
     if view.error:
         # Its pods may be those of a run that somebody cleared.
         return api_unreachable(s, names(halted))
@@ -262,7 +264,7 @@ def attempts_ended(s: Situation) -> Finding:
     if doomed:
         return act(
             "EndingOldAttempts",
-            f"ending the task pods {some([pod.name for pod in doomed])}",
+            f"deleting the task pods {some([pod.name for pod in doomed])}",
             DeletePods(tuple(_task_pod(s, pod) for pod in doomed[:BATCH])),
         )
     stuck = [pod for pod in pods if is_stuck(s, pod)]
@@ -274,8 +276,8 @@ def attempts_ended(s: Situation) -> Finding:
     if pods:
         return wait(
             "OldAttemptsEnding",
-            f"waiting until the pods {some([pod.name for pod in pods])} are gone: an attempt that "
-            "outlives the clear would spoil the re-run",
+            f"waiting until the pods {some([pod.name for pod in pods])} are gone: a task that "
+            "still runs after the clear would corrupt the re-run",
             seconds=0.5,
         )
     in_workers = _attempts_in_workers(s, seen_now)
@@ -284,10 +286,10 @@ def attempts_ended(s: Situation) -> Finding:
     if len(seen_now) < len(halted):
         return wait(
             "OldAttemptsEnding",
-            f"stopped runs that cannot be read are left alone: {some(names(halted))}",
+            f"stopped runs that cannot be read are left unchanged: {some(names(halted))}",
             seconds=2,
         )
-    return done("OldAttemptsEnded", "no task of a stopped run is left")
+    return done("OldAttemptsEnded", "no task of a stopped run remains")
 
 
 def _attempts_in_workers(s: Situation, halted: Sequence[RecoveringRun]) -> Finding | None:
@@ -300,16 +302,16 @@ def _attempts_in_workers(s: Situation, halted: Sequence[RecoveringRun]) -> Findi
     if late:
         return act(
             "EndingOldAttempts",
-            f"ending the processes {some(late, words=_process)}: their runs were set to failed, "
-            "and whoever watches them has not ended them",
+            f"stopping the processes {some(late, words=_process)}: their runs were set to failed, "
+            "but their supervisors have not stopped them",
             EndAttempts(tuple(late[:BATCH])),
         )
     ending = [attempt for run in halted for attempt in s.attempts_of(run.key)]
     if ending:
         return wait(
             "OldAttemptsEnding",
-            f"waiting until the processes {some(ending, words=_process)} have ended: an attempt "
-            "that outlives the clear would spoil the re-run",
+            f"waiting until the processes {some(ending, words=_process)} have ended: a task that "
+            "still runs after the clear would corrupt the re-run",
             seconds=1,
         )
     unknown = s.attempts_of(None)
@@ -320,16 +322,16 @@ def _attempts_in_workers(s: Situation, halted: Sequence[RecoveringRun]) -> Findi
         first = unknown[0]
         return hold(
             "AttemptsUnknown",
-            f"the processes {some(unknown, words=_process)} run tasks, and Airflow does not tell "
-            f"of which runs. {len(halted)} stopped runs are not cleared beside them: one of these "
-            "may be theirs. They are waited for. If you know that one is not needed: kubectl exec "
-            f"{first.pod} -- kill -9 {first.pid}",
+            f"the processes {some(unknown, words=_process)} run tasks of unknown runs: Airflow "
+            f"does not return which. {len(halted)} stopped runs are not cleared while they run, "
+            "because a process may belong to one of these runs. To stop a process that is not "
+            f"needed: kubectl exec {first.pod} -- kill -9 {first.pid}",
             after=timedelta(seconds=5),
         )
     return wait(
         "OldAttemptsEnding",
-        f"waiting for the processes {some(unknown, words=_process)}: Airflow does not tell of "
-        "which runs they are, and stopped ones may be theirs",
+        f"waiting for the processes {some(unknown, words=_process)}: Airflow does not return "
+        "which runs they belong to, and it may be a stopped one",
         seconds=1,
     )
 
@@ -347,7 +349,7 @@ def cleared(s: Situation) -> Finding:
     kill, view = kill_of(s), view_of(s)
     empty = staged(kill, RunStage.EMPTIED)
     if not empty:
-        return done("RunsCleared", "no run is left to be cleared")
+        return done("RunsCleared", "no run remains to be cleared")
     if view.error:
         return api_unreachable(s, names(empty))
     if is_immediate(kill) and not kill.reverting:
@@ -388,7 +390,7 @@ def cleared(s: Situation) -> Finding:
         batch = now[:BATCH]
         return act(
             "ClearingRuns",
-            f"clearing {some(names(batch))}; {len(empty)} are to be queued",
+            f"clearing {some(names(batch))}; {len(empty)} remain to be queued",
             ClearRuns(tuple(run.key for run in batch)),
         )
     return wait(
@@ -412,13 +414,13 @@ def drained(s: Situation) -> Finding:
     kill, view = kill_of(s), view_of(s)
     draining = staged(kill, RunStage.DRAINING)
     if not draining:
-        return done("Drained", "no run is left to end")
+        return done("Drained", "no run remains that must end")
     paused = [run for run in draining if run.key.dag_id in view.paused_dags]
     if paused:
         dags = sorted({run.key.dag_id for run in paused})
         return hold(
             "DrainingRunsPaused",
-            f"{len(paused)} runs are left to end, and their DAGs are paused by a person: "
+            f"{len(paused)} runs must run to their end, but a person paused their DAGs: "
             f"{some(dags)}. Unpause them (airflow dags unpause {dags[0]}), or copy their values "
             f"back: kubectl xbr kill {s.observed.rollout.name} --strategy Rehydrate --reason ...",
         )
@@ -430,12 +432,12 @@ def drained(s: Situation) -> Finding:
         return hold(
             "DrainingLong",
             f"{len(draining)} runs with offloaded values have not ended yet: {listed}. If one "
-            "cannot end, such as a backfill whose command is gone, copy their values back: kubectl "
-            f"xbr kill {s.observed.rollout.name} --strategy Rehydrate --reason ...",
+            "cannot end, such as a backfill whose command no longer runs, copy their values back: "
+            f"kubectl xbr kill {s.observed.rollout.name} --strategy Rehydrate --reason ...",
         )
     return wait(
         "Draining",
-        f"{len(draining)} runs with offloaded values are left to end: {listed}",
+        f"{len(draining)} runs with offloaded values run to their end: {listed}",
         seconds=2,
     )
 
@@ -476,14 +478,14 @@ def _cleared_meanwhile(kill: Kill, run: RecoveringRun) -> RecoveringRun:
     return replace(
         anew,
         stage=RunStage.DRAINING,
-        message="it was cleared when a census, which may be older, found paths in it; it is left "
-        "to end"
+        message="it was already cleared when a census found paths in it, and the census may be "
+        "older; it runs to its end"
         if by_us
-        else "somebody cleared it after it was stopped; it is left to end",
+        else "somebody cleared it after it was stopped; it runs to its end",
     )
 
 
 def _task_pod(s: Situation, pod: Pod) -> TaskPod:
     if pod.run is None:
-        raise LookupError(f"{pod.name} is no task pod")
+        raise LookupError(f"{pod.name} is not a task pod")
     return TaskPod(pod.namespace or s.observed.rollout.namespace, pod.name, pod.uid, pod.run)

@@ -25,12 +25,12 @@ def standby(s: Situation) -> RunJob | None:
 
 
 def standby_ended(s: Situation) -> Finding:
-    """No pod waits for questions any more: the last census has been taken."""
+    """No standby pod runs any more: the last census has been taken."""
     waiting = tuple(
         entry.name
         for entry in s.observed.jobs
         if entry.kind is JobKind.STANDBY and entry.state is JobState.RUNNING
     )
     if waiting:
-        return act("StandbyEnded", "nothing more is asked", EndStandby(waiting))
-    return done("StandbyEnded", "nothing more is asked")
+        return act("StandbyEnded", "no more questions follow", EndStandby(waiting))
+    return done("StandbyEnded", "no more questions follow")

@@ -65,7 +65,7 @@ def begun(s: Situation) -> Finding:
         return act(
             "KillSwitchEngaged",
             f"engaged by {request.by}: {request.reason} (strategy {kill.strategy})",
-            WriteLedger(replace(s.ledger, kill=kill), f"the beginning of kill {kill.attempt}"),
+            WriteLedger(replace(s.ledger, kill=kill), f"the start of kill {kill.attempt}"),
         )
     kill = s.ledger.kill
     if request is not None and request.strategy is not kill.strategy:
@@ -93,7 +93,9 @@ def kept(s: Situation) -> Finding:
     rollout = s.observed.rollout
     if rollout.finalized or rollout.deleting:
         return done("Kept", "the resource is kept until the kill has finished")
-    return act("KillSwitchEngaged", "keeping the resource until the end", SetFinalizer(True))
+    return act(
+        "KillSwitchEngaged", "keeping the resource until the kill has finished", SetFinalizer(True)
+    )
 
 
 def writers_stopped(s: Situation) -> Finding:
@@ -106,12 +108,14 @@ def writers_stopped(s: Situation) -> Finding:
     if current.offloads and (kill.writers_stopped_at is not None or kill.reverting):
         return _next_round(s, kill, "the release offloads again")
     if s.release.layout_problem and (kill.writers_stopped_at is not None or kill.reverting):
-        return _next_round(s, kill, "what Airflow has is not known")
+        return _next_round(s, kill, "the settings of Airflow are not known")
     if kill.reverting and not current.reads_offloaded:
         return done("WritersStopped", "the database backend is delivered")
     if kill.reverting and s.release.status == "deployed":
         # Intent without effect: the delivery is still to come, or somebody undid it.
-        return done("WritersStopped", "nothing is offloaded, every process can read")
+        return done(
+            "WritersStopped", "nothing is offloaded, and every process can read offloaded values"
+        )
     noted = offloading_noted(s)
     if noted is not None:
         return noted
@@ -122,30 +126,34 @@ def writers_stopped(s: Situation) -> Finding:
         return hold(
             "ForeignBackend",
             f"{s.release.backend_place} of the release is {current.backend!r}: set it to the "
-            "object storage backend or remove it, by helm upgrade; the kill goes on then",
+            "object storage backend or remove it, with helm upgrade; the kill then continues",
         )
     if not s.release.holds(wanted) or s.release.status != "deployed":
         return act(
             "StoppingWriters",
-            f"delivering the {wanted.describe()}: nothing more is offloaded, and every process can "
-            "read what was" + _other_path(s, wanted),
+            f"delivering the {wanted.describe()}: nothing more is offloaded, and every process "
+            "can read offloaded values" + _other_path(s, wanted),
             SetValues(wanted, s.release.revision, way_back=True, beside=standby(s)),
         )
     not_copied = config_not_copied(s)
     if not_copied is not None:
         if kill.writers_stopped_at is None:
             return not_copied
-        return _next_round(s, kill, "a copy of the configuration is not as the release's any more")
+        return _next_round(
+            s, kill, "a copy of the configuration no longer matches that of the release"
+        )
     if kill.writers_stopped_at is None:
         return _record_stopped(s, kill, current)
-    return done("WritersStopped", "nothing is offloaded, every process can read what was")
+    return done(
+        "WritersStopped", "nothing is offloaded, and every process can read offloaded values"
+    )
 
 
 def writers_gone(s: Situation) -> Finding:
     """Every process that could still offload has ended: long-lived pods and old task pods."""
     kill = kill_of(s)
     if nothing_delivered(s) or kill.writers_gone:
-        return done("WritersGone", "no process is left that could offload a value")
+        return done("WritersGone", "no process remains that could offload a value")
     unseen = tasks_unseen(s)
     if unseen is not None:
         return unseen
@@ -172,15 +180,15 @@ def writers_gone(s: Situation) -> Finding:
         return hold(
             "OldTasksRunning",
             f"{len(pods)} tasks that started before the kill have not ended since "
-            f"{since:%H:%M:%SZ}: {old_tasks(s, pods)}. To have their "
-            "runs healed, set spec.killSwitch.stopTasksAfter, or end the tasks",
+            f"{since:%H:%M:%SZ}: {old_tasks(s, pods)}. To have their runs healed, set "
+            "spec.killSwitch.stopTasksAfter, or stop the tasks",
         )
     if pods:
         return wait(
             "OldTasksRunning",
-            f"{len(pods)} tasks that started before the kill go on in runs that are not stopped: "
-            f"{old_tasks(s, pods)}; they may still offload, so they are waited for, then runs are "
-            "counted again",
+            f"{len(pods)} tasks that started before the kill still run, in runs that are not "
+            f"stopped: {old_tasks(s, pods)}; they may still offload, so the kill waits for them "
+            "and then counts runs again",
             seconds=2,
         )
     confirmed = writers_confirmed(s)
@@ -188,8 +196,8 @@ def writers_gone(s: Situation) -> Finding:
         return confirmed
     return act(
         "WritersGone",
-        "no process is left that could offload a value",
-        record(s, replace(kill, writers_gone=True), "no writer is left"),
+        "no process remains that could offload a value",
+        record(s, replace(kill, writers_gone=True), "no writer remains"),
     )
 
 
@@ -204,9 +212,9 @@ def stuck_pods(pods: list[Pod]) -> str:
     namespace = f" -n {first.namespace}" if first.namespace else ""
     listed = some([f"{pod.name} on node {pod.node or 'unknown'} ({pod.run})" for pod in pods])
     return (
-        f"the pods {listed} should have ended and have not: their node may be lost. Make sure "
-        f"that nothing of them runs any more, then: kubectl delete pod {first.name}{namespace} "
-        "--grace-period=0 --force"
+        f"the pods {listed} should have ended but have not: their node may be lost. Make sure "
+        "that none of their processes still runs, then: kubectl delete pod "
+        f"{first.name}{namespace} --grace-period=0 --force"
     )
 
 
@@ -259,8 +267,9 @@ def _other_path(s: Situation, wanted: BackendSettings) -> str:
         return ""
     return (
         f". Revision {s.release.revision} has the path {current.path}, which somebody delivered, "
-        f"and runs in flight hold values below {wanted.path}: that path is set back. Values "
-        "offloaded meanwhile are counted and healed, and until then are read as paths"
+        f"and runs in flight hold values below {wanted.path}: the earlier path is restored. "
+        "Values offloaded in the meantime are counted and healed; until then they are read as "
+        "paths"
     )
 
 
@@ -281,7 +290,8 @@ def _record_stopped(s: Situation, kill: Kill, current: BackendSettings) -> Findi
 def _next_round(s: Situation, kill: Kill, why: str) -> Finding:
     return act(
         "NextRound",
-        f"{why}, at revision {s.release.revision}: the kill begins another round, writers first",
+        f"{why}, at revision {s.release.revision}: the kill starts another round and stops the "
+        "writers first",
         record(s, next_round(kill), f"round {kill.round + 1}: {why}"),
     )
 
@@ -310,7 +320,7 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
     if kill.writers_stopped_at is not None:
         if s.release.holds(baseline):
             return done("Reverted", f"the {baseline.describe()} is delivered")
-        return _next_round(s, kill, "the database backend is to be delivered at once")
+        return _next_round(s, kill, "the database backend must be delivered at once")
     trying = s.now - kill.engaged_at < PAUSE_PATIENCE
     if not view.error and not kill.reverting:
         missing = tuple(sorted(view.busy_dags - set(kill.held_dags)))
@@ -349,7 +359,11 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
         return act(
             "Reverting",
             f"the {baseline.describe()} is delivered next" + (f"; {why}" if why else ""),
-            record(s, replace(kill, reverting=True, hold_error=why), "the revert is about to be"),
+            record(
+                s,
+                replace(kill, reverting=True, hold_error=why),
+                "the revert is about to be delivered",
+            ),
         )
     return act(
         "Reverting",
