@@ -59,29 +59,31 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
     namespaces = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not namespaces or ("*" in namespaces and len(namespaces) > 1):
         raise ConfigurationError(
-            f"XBR_NAMESPACES is {text!r}: give the namespaces to watch, separated by commas, or "
-            "* alone for all"
+            f"XBR_NAMESPACES is {text!r}: set it to the namespaces to watch, separated by commas, "
+            "or to * for all"
         )
     probe = Path(environment.get("XBR_PROBE", ""))
     if not probe.is_file():
         raise ConfigurationError(
-            f"XBR_PROBE is {environment.get('XBR_PROBE', '')!r}: give the path of xcom_probe.pyz, "
-            "made by: python -m xcom_probe.build xcom_probe.pyz"
+            f"XBR_PROBE is {environment.get('XBR_PROBE', '')!r}: set it to the path of "
+            "xcom_probe.pyz, built with: python -m xcom_probe.build xcom_probe.pyz"
         )
     helm = environment.get("HELM_BIN", "helm")
     if shutil.which(helm) is None:
-        raise ConfigurationError(f"HELM_BIN is {helm!r}: no such program; give the path of helm")
+        raise ConfigurationError(
+            f"HELM_BIN is {helm!r}: no such program; set it to the path of helm"
+        )
     workers = environment.get("XBR_WORKERS", "4")
     if not workers.isdecimal() or not 1 <= int(workers) <= 64:
-        raise ConfigurationError(f"XBR_WORKERS is {workers!r}: give a number from 1 to 64")
+        raise ConfigurationError(f"XBR_WORKERS is {workers!r}: use a number from 1 to 64")
     lag = environment.get("XBR_MOUNT_LAG_SECONDS", f"{MOUNT_LAG.total_seconds():g}")
     if not lag.isdecimal() or not 1 <= int(lag) <= 600:
         raise ConfigurationError(
-            f"XBR_MOUNT_LAG_SECONDS is {lag!r}: give a number of seconds from 1 to 600"
+            f"XBR_MOUNT_LAG_SECONDS is {lag!r}: use a number of seconds from 1 to 600"
         )
     level = environment.get("XBR_LOG_LEVEL", "info")
     if level.upper() not in logging.getLevelNamesMapping():
-        raise ConfigurationError(f"XBR_LOG_LEVEL is {level!r}: give debug, info, warning or error")
+        raise ConfigurationError(f"XBR_LOG_LEVEL is {level!r}: use debug, info, warning or error")
     return Configuration(
         namespaces,
         probe,
@@ -198,7 +200,8 @@ def _may_begin(api: "KubeApi", namespaces: tuple[str, ...]) -> bool:
                 raise
             if error.status == 404:
                 log.critical(
-                    "the CRD is not installed: kubectl apply --server-side -f crds/",
+                    "the CRD is not installed; install it with: kubectl apply --server-side -f "
+                    "crds/",
                     extra={"crd": f"{names.PLURAL}.{names.GROUP}"},
                 )
                 return False
@@ -207,7 +210,7 @@ def _may_begin(api: "KubeApi", namespaces: tuple[str, ...]) -> bool:
     for namespace, problem in refused.items():
         log.log(
             logging.CRITICAL if alone else logging.WARNING,
-            "cannot list rollouts" if alone else "cannot list rollouts; it is tried again",
+            "cannot list rollouts" if alone else "cannot list rollouts; retrying",
             extra={"namespace": namespace, "error": problem},
         )
     return not alone

@@ -137,7 +137,7 @@ def test_kill_resume_and_what_lies_between(
 ) -> None:
     nothing = xbr("resume", rollout)
     assert nothing.code == 1
-    assert "nothing to take back" in nothing.err
+    assert "nothing to withdraw" in nothing.err
 
     killed = xbr("kill", rollout, "--reason", "S3 is down")
     assert killed.code == 0, killed
@@ -150,7 +150,7 @@ def test_kill_resume_and_what_lies_between(
 
     again = xbr("kill", rollout, "--reason", "another reason")
     assert again.code == 3, "the operator has not begun it"
-    assert "is engaged already" in again.out
+    assert "is already engaged" in again.out
     assert annotation(server, namespace, ANNOTATION_KILL) == request, "the first request counts"
 
     early = xbr("resume", rollout)
@@ -173,7 +173,7 @@ def test_another_strategy_changes_the_standing_request(
 ) -> None:
     killed = xbr("kill", rollout, "--reason", "S3 is down", "--strategy", "Drain")
     assert killed.code == 0, killed
-    assert "leave those to end by themselves" in killed.out
+    assert "let those run to their end" in killed.out
     first = annotation(server, namespace, ANNOTATION_KILL)
     assert first is not None
     assert first["strategy"] == "Drain"
@@ -242,7 +242,7 @@ def test_who_may_not_see_the_release_is_told_so(
     cleo = Xbr(server.user_kubeconfig("cleo"), namespace)
     answer = cleo("kill", rollout, "--reason", "x")
     assert answer.code == 0, answer
-    assert "the Helm release could not be looked at" in " ".join(answer.out.split())
+    assert "the Helm release could not be read" in " ".join(answer.out.split())
 
 
 def test_a_finished_kill_whose_release_was_changed_is_not_finished(
@@ -253,7 +253,7 @@ def test_a_finished_kill_whose_release_was_changed_is_not_finished(
     put_release(server, namespace, xcom_backend="other.Backend")
     drifted = xbr("kill", rollout, "--reason", "x")
     assert drifted.code == 1, drifted
-    assert "the release is not as that left it" in drifted.out
+    assert "the release has changed since" in drifted.out
     assert xbr("resume", rollout).code == 0, "the rollout may begin again"
 
 
@@ -276,7 +276,7 @@ def test_waiting_no_longer_leaves_the_kill_alone(
     put_status(server, namespace, conditions("False", "False") | killing())
     late = xbr("kill", rollout, "--reason", "x", "--wait", "--timeout", "2s")
     assert late.code == 3, late
-    assert "has reached its --timeout. The kill goes on" in late.out
+    assert "reached its --timeout. The kill continues" in late.out
 
     with xbr.start("kill", rollout, "--reason", "x", "--wait") as waiting:
         assert waiting.stdout is not None
@@ -286,7 +286,7 @@ def test_waiting_no_longer_leaves_the_kill_alone(
         waiting.send_signal(signal.SIGINT)
         rest = waiting.stdout.read()
         assert waiting.wait(30) == 3, rest
-    assert "was interrupted. The kill goes on" in rest
+    assert "was interrupted. The kill continues" in rest
 
 
 def test_a_dry_run_changes_nothing_and_needs_no_reason(
@@ -298,7 +298,7 @@ def test_a_dry_run_changes_nothing_and_needs_no_reason(
     put_release(server, namespace, **OFFLOADS)
     table = xbr("kill", rollout, "--dry-run")
     assert table.code == 0, table
-    for word in ("Retrigger", "Drain", "Rehydrate", "Immediate", "no census is on record"):
+    for word in ("Retrigger", "Drain", "Rehydrate", "Immediate", "no census is recorded"):
         assert word in table.out
     one = xbr("kill", rollout, "--dry-run", "--strategy", "Immediate", "-o", "json")
     assert one.code == 0, one
@@ -313,7 +313,7 @@ def test_a_kill_that_the_spec_declares_is_taken_back_in_the_spec(
     server.kubectl("-n", namespace, "patch", "xbr", rollout, "--type=merge", "-p", patch)
     answer = xbr("resume", rollout)
     assert answer.code == 1
-    assert "set it to false where the spec is kept" in answer.err
+    assert "set it to false where the spec is stored" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -390,12 +390,12 @@ def test_what_is_not_there_and_what_is_not_allowed(
 ) -> None:
     absent = xbr("status", "nothing")
     assert absent.code == 4
-    assert "there is no such rollout in the namespace" in absent.err
+    assert "the rollout does not exist in the namespace" in absent.err
     nobody = Xbr(server.user_kubeconfig("nobody"), namespace)
     for words in (("status",), ("kill", "--reason", "x"), ("kill", "--dry-run"), ("plan",)):
         refused = nobody(words[0], rollout, *words[1:])
         assert refused.code == 4, refused
-        assert "you may not" in refused.err
+        assert "you are not allowed to" in refused.err
     assert annotation(server, namespace, ANNOTATION_KILL) is None
 
 

@@ -354,8 +354,8 @@ def test_a_release_without_pods_is_unknown(cluster: Cluster) -> None:
     ("arguments", "told"),
     [
         (["--expect", "main"], "'main' is no commit"),
-        (["--wait"], "--wait needs --expect"),
-        (["--without", "tags", "--without", "image", "--without", "stamp"], "nothing to judge"),
+        (["--wait"], "--wait requires --expect"),
+        (["--without", "tags", "--without", "image", "--without", "stamp"], "nothing to check"),
     ],
 )
 def test_wrong_use_is_refused_before_anything_is_asked(arguments: list[str], told: str) -> None:

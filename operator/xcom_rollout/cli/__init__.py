@@ -13,20 +13,20 @@ from xcom_rollout import __version__
 from xcom_rollout.cli.options import Target, common_options, remember
 
 _VERBS: Final = {
-    "attest": "Put a rehearsal of the kill-switch on record.",
-    "audit": "Name the tasks whose values the object storage backend fails on or changes.",
-    "check": "Say what of an installed release is supported, and what must change first.",
+    "attest": "Record a rehearsal of the kill-switch.",
+    "audit": "List the tasks whose values the object storage backend fails on or changes.",
+    "check": "Report what is supported in an installed release, and what must change first.",
     "crd": "Print the CustomResourceDefinition.",
-    "kill": "Engage the kill-switch, the way back, at any time; or show what it would do.",
-    "lifecycle": "Delete old objects below a prefix by a rule of the bucket.",
-    "lint": "Look at DAG files by the reviewer's rules.",
+    "kill": "Engage the kill-switch, which reverts the rollout, or show what it would do.",
+    "lifecycle": "Delete old objects below a prefix with a lifecycle rule of the bucket.",
+    "lint": "Check DAG files against the reviewer's rules.",
     "plan": "Show what the operator would do next, and why, without doing it.",
-    "policy": "Print the least rights that blobs below a prefix need.",
-    "provenance": "Say which build the pods of a release have loaded.",
-    "prove": "Make all proofs and audits anew.",
-    "resume": "Take a finished kill request back, so that the rollout begins anew.",
+    "policy": "Print the minimum permissions that blobs below a prefix need.",
+    "provenance": "Report which build the pods of a release have loaded.",
+    "prove": "Run all proofs and audits again.",
+    "resume": "Withdraw a finished kill request, so that the rollout starts again.",
     "stamp": "Write the build stamp into a DAG folder.",
-    "status": "Tell how a rollout stands.",
+    "status": "Show the status of a rollout.",
     "vendor": "Write the provenance helpers as one file of a DAG repository.",
 }
 
@@ -61,14 +61,14 @@ class _Verbs(click.Group):
 @common_options
 @click.pass_context
 def main(ctx: click.Context, target: Target) -> None:
-    """Change the XCom backend of an Airflow release in proven steps, and take it back.
+    """Change the XCom backend of an Airflow release in proven steps, and revert it on request.
 
     \b
     Exit codes:
       0  done; for status: ready
       1  stalled, blocked or refused
-      2  wrong use, or an invalid spec
-      3  still going on
-      4  the cluster could not be asked, or what was named is not there
+      2  invalid usage, or an invalid spec
+      3  in progress
+      4  the cluster could not be reached, or the named object does not exist
     """
     remember(ctx, target)

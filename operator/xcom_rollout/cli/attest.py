@@ -15,22 +15,20 @@ from xcom_rollout.stored.rollouts import Raw
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--evidence", required=True, help="What shows that it was rehearsed: words, or an address."
-)
+@click.option("--evidence", required=True, help="Evidence of the rehearsal: a text or a URL.")
 @click.option(
     "--valid-for",
     type=Duration(),
-    help="How long it counts, such as 720h; spec.rehearsal.maxAge by default, which is the most.",
+    help="How long it is valid, such as 720h. Default and maximum: spec.rehearsal.maxAge.",
 )
 @common_options
 def command(name: str, evidence: str, valid_for: timedelta | None, target: Target) -> None:
-    """Say that the kill-switch of the rollout NAME has been rehearsed.
+    """Record that the kill-switch of the rollout NAME has been rehearsed.
 
-    Who says so, when, and what the evidence is are recorded, and shown in the status.
+    The user, the time and the evidence are recorded and shown in the status.
     """
     if not evidence.strip():
-        raise click.UsageError("--evidence is empty: say what shows that it was rehearsed")
+        raise click.UsageError("--evidence is empty: give the evidence of the rehearsal")
     session = open_session(target)
     person = session.person()
     record: dict[str, str] = {}
@@ -49,7 +47,7 @@ def command(name: str, evidence: str, valid_for: timedelta | None, target: Targe
         print_json({"name": name, "namespace": session.namespace, "attestation": record})
     else:
         click.echo(
-            f"The rehearsal for {session.namespace}/{name} is attested by {record['by']} at "
+            f"The rehearsal of {session.namespace}/{name} is attested by {record['by']} at "
             f"{record['at']}, valid until {record['expiresAt']}: {record['evidence']}"
         )
 
@@ -69,6 +67,6 @@ def validity(raw: Raw, asked: timedelta | None) -> timedelta:
     if asked > most:
         raise click.UsageError(
             f"--valid-for {format_duration(asked)} is longer than spec.rehearsal.maxAge of the "
-            f"rollout: give at most {format_duration(most)}"
+            f"rollout: use at most {format_duration(most)}"
         )
     return asked

@@ -30,26 +30,28 @@ class _OutOfReach(click.ClickException):
 
 @click.command()
 @click.argument("dags_folder")
-@click.option("--airflow", metavar="VERSION", help="Judge for this version, such as 2.11.")
-@click.option("--common-io", metavar="VERSION", help="The version of its common-io provider.")
+@click.option(
+    "--airflow", metavar="VERSION", help="The Airflow version to audit for, such as 2.11."
+)
+@click.option("--common-io", metavar="VERSION", help="The version of the common-io provider.")
 @click.option(
     "--ignore-syntax",
     type=click.Choice(files.SYNTAXES),
-    help="How .airflowignore is written; by default as that Airflow reads it.",
+    help="The syntax of .airflowignore. Default: that of the Airflow version.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(["high", "medium", "low"]),
     default="medium",
     show_default=True,
-    help="The least confidence of a finding that makes the answer no.",
+    help="The lowest confidence at which a finding fails the audit.",
 )
 @click.option(
     "--new-only",
     is_flag=True,
-    help="Leave out what BaseXCom fails on or changes, too; needs --airflow.",
+    help="Leave out what BaseXCom also fails on or changes; requires --airflow.",
 )
-@click.option("-o", "--output", type=click.Choice(_OUTPUTS), help="How to answer.")
+@click.option("-o", "--output", type=click.Choice(_OUTPUTS), help="Output format.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -61,20 +63,22 @@ def command(
     new_only: bool,
     output: str | None,
 ) -> None:
-    """Name the tasks of DAGS_FOLDER whose values the object storage backend fails on or changes.
+    """List the tasks of DAGS_FOLDER whose values the object storage backend fails on or changes.
 
     The source is read, not run. Without --airflow a finding counts if it holds for any version
     since 2.9, and says for which.
 
     \b
     Exit codes:
-      0  nothing that fails or changes, with the confidence of --fail-on
-      1  there is
-      2  wrong use
-      3  nothing such, but some files could not be read
+      0  no task that fails or changes, with the confidence of --fail-on or higher
+      1  at least one such task
+      2  invalid usage
+      3  no such task, but some files could not be read
     """
     if new_only and airflow is None:
-        raise click.UsageError("--new-only needs --airflow: what fails today depends on it")
+        raise click.UsageError(
+            "--new-only requires --airflow: what BaseXCom fails on depends on the version"
+        )
     inherited = ctx.find_object(Target)
     form = output or (inherited.output if inherited else None) or "text"
     result = _look(dags_folder, airflow, common_io, ignore_syntax)

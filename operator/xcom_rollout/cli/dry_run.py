@@ -31,8 +31,8 @@ def show(session: Session, name: str, strategy: Strategy | None, target: Target)
     if seen.release is None:
         raise Unreachable(
             f"there is no Helm release {raw['spec']['airflow']['release']!r} in the namespace "
-            f"{session.namespace}: correct spec.airflow.release, or look with: helm list -a -n "
-            f"{session.namespace}"
+            f"{session.namespace}: correct spec.airflow.release, or list the releases with: helm "
+            f"list -a -n {session.namespace}"
         )
     ground = ground_of(seen, now)
     forecasts = [forecast(seen, now, each) for each in ([strategy] if strategy else Strategy)]
@@ -46,7 +46,7 @@ def tell(raw: Raw, ground: Ground, forecasts: Sequence[Forecast], now: datetime)
     """Return the forecasts in words: one in detail, several as a table."""
     metadata = raw["metadata"]
     lines = [
-        f"{metadata['name']} in namespace {metadata['namespace']}: a kill begun now. "
+        f"{metadata['name']} in namespace {metadata['namespace']}: a kill that starts now. "
         "Nothing is changed.",
         "",
         *table(_ground(ground, now)),
@@ -61,10 +61,10 @@ def tell(raw: Raw, ground: Ground, forecasts: Sequence[Forecast], now: datetime)
     lines += _overview(forecasts)
     lines.append("")
     lines += _paragraph(
-        "Runs that are left to end, and why, the steps that need Airflow's API or the store, and "
-        "what the seconds rest on: xbr kill "
-        f"{metadata['name']} -n {metadata['namespace']} --dry-run --strategy {spec_says}, which is "
-        "the strategy that would be taken now."
+        "For the runs that run to their end and why, the steps that need Airflow's API or the "
+        f"store, and the basis of the times: xbr kill {metadata['name']} -n "
+        f"{metadata['namespace']} --dry-run --strategy {spec_says}, which is the strategy that "
+        "applies now."
     )
     return lines
 
@@ -94,7 +94,7 @@ def _ground(ground: Ground, now: datetime) -> list[tuple[str, str]]:
 
 def _overview(forecasts: Sequence[Forecast]) -> list[str]:
     head = (
-        *("", "run again", "left to end", "copied back", "pods ended", "old tasks"),
+        *("", "run again", "run to end", "copied back", "pods ended", "old tasks"),
         *("writers stop", "runs queued"),
     )
     rows = [
@@ -115,8 +115,8 @@ def _overview(forecasts: Sequence[Forecast]) -> list[str]:
     return [
         *table([head, *rows]),
         *_paragraph(
-            "Writers stop: what starts from then on offloads nothing. Runs queued: the last run "
-            "that is known now is queued again."
+            "Writers stop: a process that starts later offloads nothing. Runs queued: the last of "
+            "the currently known runs is queued again."
         ),
         "",
         "  Database backend back",
@@ -135,13 +135,13 @@ def _detail(each: Forecast) -> list[str]:
     oldest = f", the oldest for {lasting(each.oldest)}" if each.oldest is not None else ""
     rows = [
         ("run again", _runs(each.rerun, "from their start")),
-        ("left to end", str(len(each.left))),
+        ("run to end", str(len(each.left))),
         (
             "copied back",
             _runs(each.copied, f"with {each.copied_rows} rows") if each.copied else "0",
         ),
         ("pods ended", f"{each.pods_ended} task pods of the runs that are stopped"),
-        ("old tasks", f"{each.old_tasks} are waited for{oldest}; {each.stop_tasks_after}"),
+        ("old tasks", f"the kill waits for {each.old_tasks}{oldest}; {each.stop_tasks_after}"),
         ("past runs", each.finished_runs),
         ("Airflow's API", each.airflow_api),
         ("object store", each.store),
@@ -150,7 +150,7 @@ def _detail(each: Forecast) -> list[str]:
     lines = [f"Strategy {each.strategy}"]
     for title, text in rows:
         lines += table([(title.ljust(wide), text)])
-        if title == "left to end":
+        if title == "run to end":
             lines += _left(each)
     lines += ["", "Seconds from the request"]
     for title, estimate in (

@@ -201,7 +201,7 @@ def _forecast(scene: _Scene, strategy: Strategy) -> Forecast:
     immediate = strategy is Strategy.IMMEDIATE
     begin = Estimate()
     if immediate:
-        begin = begin.then(PAUSE, "pausing DAGs, as far as Airflow's API answers")
+        begin = begin.then(PAUSE, "pausing DAGs, if Airflow's API answers")
     if scene.delivers:
         begin = begin.then(HELM, "delivery by Helm, measured")
     counted = begin.then(JOB, "Job that counts the runs, measured")
@@ -257,7 +257,7 @@ def _back(scene: _Scene, healed: Estimate, old: list[Pod], left: tuple[LeftToEnd
     if old:
         back = back.waiting("the last old task has ended")
     if left:
-        back = back.waiting(f"{len(left)} runs that are left to end have ended")
+        back = back.waiting(f"{len(left)} runs that run to their end have ended")
     back = back.then(JOB, "Job that counts again when no process can offload, measured")
     match scene.ground.finished_runs:
         case FinishedRuns.REHYDRATE:
@@ -266,8 +266,7 @@ def _back(scene: _Scene, healed: Estimate, old: list[Pod], left: tuple[LeftToEnd
         case FinishedRuns.HOLD:
             back = back.then(JOB, "Job that counts values of finished runs, measured")
             back = back.waiting(
-                "no value of a finished run is offloaded any more (spec.killSwitch.finishedRuns: "
-                "Hold)"
+                "no value of a finished run is still offloaded (spec.killSwitch.finishedRuns: Hold)"
             )
         case FinishedRuns.ACCEPT:
             pass
@@ -285,8 +284,8 @@ def _nothing(strategy: Strategy) -> Forecast:
         pods_ended=0,
         old_tasks=0,
         oldest=None,
-        stop_tasks_after="no task is waited for",
-        finished_runs="nothing was ever offloaded",
+        stop_tasks_after="the kill waits for no task",
+        finished_runs="no value was ever offloaded",
         airflow_api="not needed",
         store="not needed",
         writers_stopped=at_once,
@@ -334,28 +333,28 @@ def _warnings(s: Situation, counted_at: datetime | None, kill: Kill | None) -> t
     found = []
     if kill is not None:
         found.append(
-            f"kill {kill.attempt} goes on (strategy {kill.strategy}): shown is what the rest of "
-            "its runs would come to with another strategy"
+            f"kill {kill.attempt} is in progress (strategy {kill.strategy}): shown is how another "
+            "strategy would heal its remaining runs"
         )
     if nothing_delivered(s):
         found.append("the object storage backend was never delivered: there is nothing to heal")
     elif counted_at is None:
-        found.append("no census is on record: which runs hold offloaded values is not known")
+        found.append("no census is recorded: it is not known which runs hold offloaded values")
     elif s.now - counted_at > interval:
         found.append(
             f"the last census is older than spec.census.interval ({format_duration(interval)}): "
-            "runs that offloaded since are missing here, and runs that ended since are still here. "
-            "The kill counts for itself"
+            "runs that offloaded since then are missing here, and runs that ended since then are "
+            "still listed. A kill takes its own census"
         )
     if s.observed.unseen_tasks:
         found.append(f"task pods are missing here: {s.observed.unseen_tasks}")
     if s.release.status != "deployed":
         found.append(
-            f"the Helm release is {s.release.status}: an operation that goes on is waited for"
+            f"the Helm release is {s.release.status}: a kill waits for an operation in progress"
         )
     if any(run.run_type == "backfill" for run in _census_runs(s)) and not _major(s.observed):
         found.append(
-            "Airflow's version is not known: backfills are left to end with Airflow 2 only"
+            "Airflow's version is not known: backfills run to their end with Airflow 2 only"
         )
     if s.ledger.way_back is not None:
         found += [f"a kill needs it: {problem}" for problem in s.ledger.way_back.problems]
@@ -379,32 +378,32 @@ def _limit(ground: Ground, strategy: Strategy) -> str:
             )
         case _:
             return (
-                f"after {after} (spec.killSwitch.stopTasksAfter) their runs are stopped as well, "
-                "and run again"
+                f"after {after} (spec.killSwitch.stopTasksAfter) their runs are also stopped, and "
+                "run again"
             )
 
 
 def _finished_runs(ground: Ground, strategy: Strategy) -> str:
     if strategy is Strategy.IMMEDIATE:
         return (
-            f"not done ({ground.finished_runs} in the spec): the database backend is back before; "
-            "whoever reads one of these values is handed a path"
+            f"not done ({ground.finished_runs} in the spec): the database backend is delivered "
+            "earlier; a task that then reads one of these values gets a path"
         )
     return {
         FinishedRuns.REHYDRATE: "Rehydrate: copied back before the database backend is delivered",
-        FinishedRuns.HOLD: "Hold: the kill stays at threshold -1 while there are any",
-        FinishedRuns.ACCEPT: "Accept: left as they are; whoever reads one later is handed a path",
+        FinishedRuns.HOLD: "Hold: the kill stays at threshold -1 while any remain",
+        FinishedRuns.ACCEPT: "Accept: left unchanged; a task that reads one later gets a path",
     }[ground.finished_runs]
 
 
 _AIRFLOW: Final = {
-    Strategy.RETRIGGER: "to stop and clear the runs, and to see the re-runs end; not to stop the "
-    "writers",
-    Strategy.DRAIN: "to see these runs end; not to stop the writers",
-    Strategy.REHYDRATE: "to see which of these runs have ended; neither to stop the writers nor to "
-    "copy",
-    Strategy.IMMEDIATE: "to pause DAGs first (given up after 20 s), to stop and clear the runs, "
-    "and to see the re-runs end",
+    Strategy.RETRIGGER: "to stop and clear the runs and to watch the re-runs; not needed to stop "
+    "the writers",
+    Strategy.DRAIN: "to watch these runs end; not needed to stop the writers",
+    Strategy.REHYDRATE: "to check which of these runs have ended; not needed to stop the writers "
+    "or to copy",
+    Strategy.IMMEDIATE: "to pause DAGs first (abandoned after 20 s), to stop and clear the runs, "
+    "and to watch the re-runs",
 }
 
 

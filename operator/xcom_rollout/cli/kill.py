@@ -39,19 +39,25 @@ from xcom_rollout.stored.rollouts import Raw
 
 @click.command()
 @click.argument("name")
-@click.option("--reason", help="Why; kept with the request and in the history. Required.")
+@click.option(
+    "--reason", help="The reason; recorded with the request and in the history. Required."
+)
 @click.option(
     "--strategy",
     type=click.Choice(STRATEGIES),
-    help="How runs that hold offloaded values are healed; spec.killSwitch.strategy by default. "
-    "Changes that of a kill that goes on.",
+    help="How to heal runs that hold offloaded values. Default: spec.killSwitch.strategy. Changes "
+    "the strategy of a kill in progress.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what it would do now, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what a kill would do now, and change nothing.")
 @click.option(
-    "--wait", is_flag=True, help="Follow it until it has finished, or is stalled for half a minute."
+    "--wait",
+    is_flag=True,
+    help="Wait until the kill has finished or has been stalled for half a minute.",
 )
 @click.option(
-    "--timeout", type=Duration(), help="With --wait: how long at most, such as 30m. No limit else."
+    "--timeout",
+    type=Duration(),
+    help="With --wait: the longest time to wait, such as 30m. Default: no limit.",
 )
 @common_options
 @click.pass_context
@@ -67,38 +73,45 @@ def command(
 ) -> None:
     """Engage the kill-switch of the rollout NAME.
 
-    Nothing more is offloaded within seconds, while every process can still read what was. Then the
+    Offloading stops within seconds, while every process can still read offloaded values. Then the
     runs in flight that hold offloaded values are healed, and the database backend is delivered
-    when no run needs the other one. Legal at any time; once begun it is carried to its end.
+    when no run needs the object storage backend. A kill can be engaged at any time and always runs
+    to its end.
 
     \b
     Strategies:
       Retrigger  stop these runs, and run them again from their start
-      Drain      leave them to end; no run is touched
+      Drain      let them run to their end; no run is touched
       Rehydrate  copy their values back into the database; no run is touched
-      Immediate  database backend first, for one that cannot even be read: a task
-                 that starts meanwhile may be handed a path
+      Immediate  deliver the database backend first, for a backend that cannot even be
+                 read: a task that starts in the meantime may get a path
 
     \b
     Exit codes with --wait:
       0  finished
-      1  stalled for half a minute; the reason, the runs and what helps are printed
-      3  still going on when --timeout had passed, or after Ctrl-C: the kill goes on
-    Without --wait: 0 engaged now, strategy changed now, or finished. Where it was
-    engaged before: 1 stalled, 3 still going on. With --dry-run: 0.
+      1  stalled for half a minute; prints the reason, the runs and what to do
+      3  in progress at --timeout or after Ctrl-C; the kill continues
+    Without --wait: 0 engaged now, strategy changed now, or finished. If it was
+    already engaged: 1 stalled, 3 in progress. With --dry-run: 0.
     """
     asked = None if strategy is None else Strategy(strategy)
     if timeout is not None and not wait:
-        raise click.UsageError("--timeout is for --wait: give both, or neither")
+        raise click.UsageError("--timeout requires --wait")
     if dry_run:
         if wait:
-            raise click.UsageError("--dry-run changes nothing: there is nothing to --wait for")
+            raise click.UsageError(
+                "--dry-run and --wait exclude each other: a dry run starts no kill"
+            )
         forecasts.show(open_session(target), name, asked, target)
         return
     if reason is None:
-        raise click.UsageError("Missing option '--reason': say why, for those who read it later")
+        raise click.UsageError(
+            "Missing option '--reason': give the reason; it is recorded with the request"
+        )
     if not reason.strip():
-        raise click.UsageError("--reason is empty: say why, for those who read it later")
+        raise click.UsageError(
+            "--reason is empty: give the reason; it is recorded with the request"
+        )
     session = open_session(target)
     engagement = Engagement(session, name, session.person(), reason.strip(), asked)
     if not target.as_json:
@@ -161,9 +174,7 @@ class Engagement:
         try:
             release = released(session, self.raw)
         except (Unreachable, InvalidSpec) as error:
-            self.offloads_again = (
-                f"the Helm release could not be looked at: {error.format_message()}"
-            )
+            self.offloads_again = f"the Helm release could not be read: {error.format_message()}"
             return
         if release is not None and release.settings.reads_offloaded:
             self.after = int(kill_of(self.raw)["attempt"])
@@ -204,7 +215,7 @@ class Engagement:
                 *self._steps(),
             ]
         lines = [
-            f"The kill-switch of {where} is engaged already, by "
+            f"The kill-switch of {where} is already engaged by "
             f"{self.standing.get('by', 'unknown')}: "
             f"{self.standing.get('reason', 'no reason given')}"
         ]
@@ -217,20 +228,21 @@ class Engagement:
             ]
         if self.after is not None:
             lines += _paragraph(
-                f"Kill {self.after} had finished, and {self.offloads_again}: the operator begins "
-                f"kill {self.after + 1} by the standing request (strategy {self.strategy})"
+                f"Kill {self.after} had finished, and {self.offloads_again}: the operator starts "
+                f"kill {self.after + 1} because the request still stands (strategy "
+                f"{self.strategy})"
             )
             return [*lines, *self._steps()]
         if self.state is KillState.DRIFTED:
             lines += _paragraph(
-                f"Kill {kill['attempt']} had finished, but the release is not as that left it: "
+                f"Kill {kill['attempt']} had finished, but the release has changed since: "
                 f"{headline(self.raw)}"
             )
             lines += _paragraph(self.offloads_again)
         elif self.state is KillState.NOT_BEGUN:
-            lines += _paragraph(f"The operator has not begun it: {headline(self.raw)}")
+            lines += _paragraph(f"The operator has not started it: {headline(self.raw)}")
         else:
-            word = "is stalled" if self.state is KillState.STALLED else "goes on"
+            word = "is stalled" if self.state is KillState.STALLED else "is in progress"
             # What stalls may keep the operator from seeing the request: it has no number then.
             which = f"Kill {kill['attempt']}" if answered(self.raw) else "The kill"
             lines += _paragraph(f"{which} {word}: {headline(self.raw)}")

@@ -5,21 +5,22 @@ from typing import Final
 from xcom_rollout.decide.ledger import FinishedRuns, Strategy
 
 _HEAL: Final = {
-    Strategy.RETRIGGER: "stop exactly those, see their task pods gone, remove their rows with "
-    "paths, and clear them: they run again from their start. A run that another one waits for, "
-    "and a backfill of Airflow 2, are left to end",
-    Strategy.DRAIN: "leave those to end by themselves: no run is touched",
-    Strategy.REHYDRATE: "copy the values of those back into the database, each run as soon as no "
-    "older task of it goes on: no run is touched",
-    Strategy.IMMEDIATE: "stop exactly those, see their task pods gone, remove their rows with "
-    "paths, and clear them: they run again from their start",
+    Strategy.RETRIGGER: "stop only those, wait until their task pods are gone, remove their rows "
+    "with paths, and clear them: they run again from their start. A run that "
+    "another one waits for, and a backfill of Airflow 2, run to their end",
+    Strategy.DRAIN: "let those run to their end: no run is touched",
+    Strategy.REHYDRATE: "copy the values of those back into the database, for each run as soon as "
+    "none of its older tasks still runs: no run is touched",
+    Strategy.IMMEDIATE: "stop only those, wait until their task pods are gone, remove their rows "
+    "with paths, and clear them: they run again from their start",
 }
 _FINISHED: Final = {
     FinishedRuns.REHYDRATE: "copy offloaded values of finished runs back into the database",
-    FinishedRuns.HOLD: "stay here, where every process can read them, for as long as offloaded "
+    FinishedRuns.HOLD: "stay in this state, in which every process can read them, while offloaded "
     "values of finished runs remain (spec.killSwitch.finishedRuns: Hold)",
-    FinishedRuns.ACCEPT: "leave offloaded values of finished runs as they are "
-    "(spec.killSwitch.finishedRuns: Accept): whoever reads one later is handed a path",
+    FinishedRuns.ACCEPT: "leave offloaded values of finished runs unchanged "
+    "(spec.killSwitch.finishedRuns: Accept): a task that reads one later "
+    "gets a path",
 }
 
 
@@ -45,26 +46,26 @@ def steps(
         ends += (
             f" (tasks are given {stop_tasks_after}, then their runs are stopped and run again too)"
         )
-    ends += ", then look again for runs that those left behind"
+    ends += ", then look again for runs that these left behind"
     heal = _HEAL[strategy]
     if strategy is Strategy.IMMEDIATE:
         return (
-            "pause the DAGs that have runs in flight, as far as Airflow's API answers within 20 s",
-            f"deliver the database backend to the Helm release {release}: a task that starts "
-            "meanwhile may be handed a path, for this strategy promises less than the others",
+            "pause the DAGs that have runs in flight, if Airflow's API answers within 20 s",
+            f"deliver the database backend to the Helm release {release}: a task that starts in "
+            "the meantime may get a path, because this strategy guarantees less than the others",
             find,
             heal,
             f"{ends}; each DAG is unpaused as soon as it is safe",
-            "look a last time for a run that holds a path, and see the re-runs succeed",
+            "look a last time for a run that holds a path, and wait for the re-runs to succeed",
         )
-    again = ", and see the re-runs succeed" if strategy is Strategy.RETRIGGER else ""
+    again = ", and wait for the re-runs to succeed" if strategy is Strategy.RETRIGGER else ""
     return (
-        f"deliver threshold -1 to the Helm release {release}: what starts from then on offloads "
-        "nothing, every process can read what was offloaded, and no DAG is paused",
+        f"deliver threshold -1 to the Helm release {release}: a process that starts later "
+        "offloads nothing, every process can read offloaded values, and no DAG is paused",
         find,
         heal,
         ends,
         _FINISHED[finished_runs],
-        "deliver the database backend, and see it in every pod",
+        "deliver the database backend, and verify it in every pod",
         f"look a last time for a run that holds a path{again}",
     )

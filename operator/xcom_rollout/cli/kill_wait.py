@@ -110,9 +110,9 @@ def report(raw: Raw, outcome: Outcome) -> list[str]:
         ]
     if outcome is Outcome.STALLED:
         return stall(raw)
-    first = "The wait was interrupted. The kill goes on in the cluster by itself."
+    first = "The wait was interrupted. The kill continues in the cluster."
     if outcome is Outcome.TIMEOUT:
-        first = "The wait has reached its --timeout. The kill goes on in the cluster by itself."
+        first = "The wait reached its --timeout. The kill continues in the cluster."
     return [first, *(f"  {line}" for line in wrapped(headline(raw), width() - 2)), *_follow(raw)]
 
 
@@ -123,16 +123,16 @@ def stall(raw: Raw) -> list[str]:
     lines = [f"Stalled for {lasting(timedelta(seconds=PATIENCE))}: {reason}"]
     lines += [f"  {line}" for line in wrapped(str(found.get("message", "")), width() - 2)]
     lines += troubled(kill_of(raw), indent=2)
-    goes_on = "The operator goes on with all the rest, and with this when its cause is gone."
+    goes_on = (
+        "The operator continues with everything else, and with this step when its cause is gone."
+    )
     lines.append(_BLOCKED if reason in FAILED else goes_on)
     if command := _HELPS.get(reason):
         lines.append(f"Look:    {command.format(**_fields(raw))}")
     return [*lines, *_follow(raw)]
 
 
-_BLOCKED: Final = (
-    "Nothing of the kill goes on meanwhile. It is tried again by itself, until its cause is gone."
-)
+_BLOCKED: Final = "The kill is blocked until the cause is gone; the operator keeps retrying."
 _HELPS: Final[Mapping[str, str]] = {
     "AirflowApiUnreachable": "kubectl get pods,services -n {namespace} -l release={release}",
     "CensusFailed": "kubectl get jobs,pods -n {namespace} -l {label}={name}",

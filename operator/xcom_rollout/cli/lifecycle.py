@@ -28,28 +28,34 @@ _DAY: Final = 86400
 
 @click.group()
 def command() -> None:
-    """Delete old objects below a prefix by a lifecycle rule of the bucket. S3 only.
+    """Delete old objects below a prefix with a lifecycle rule of the bucket. S3 only.
 
     A bucket has one lifecycle configuration for all its rules, and a write replaces it. These
-    commands put one rule in and leave every other byte as it is.
+    commands add one rule and leave every other byte unchanged.
 
     \b
     Exit codes:
       0  plan: nothing to do; apply: done; verify: the rule is there
       1  plan: there is something to do; apply: refused; verify: the rule is not there
-      2  wrong use
-      4  the store could not be asked
+      2  invalid usage
+      4  the store could not be reached
     """
 
 
 def _rule_options(function: F) -> F:
     """Add the options that name a rule, and hand over its bucket and the rule."""
 
-    @click.option("--bucket", required=True, help="Of S3; the bare name.")
-    @click.option("--prefix", required=True, help="With a slash at its end, as in xcom/.")
-    @click.option("--expire-after", required=True, help="Such as 168h; counted in whole days, up.")
-    @click.option("--endpoint-url", help="Of a store that is not AWS; else as boto3 finds it.")
-    @click.option("--region", help="Else as boto3 finds it.")
+    @click.option("--bucket", required=True, help="The name of the S3 bucket.")
+    @click.option(
+        "--prefix", required=True, help="The prefix with a trailing slash, such as xcom/."
+    )
+    @click.option(
+        "--expire-after", required=True, help="The age, such as 168h; rounded up to whole days."
+    )
+    @click.option(
+        "--endpoint-url", help="The endpoint of a store other than AWS. Default: as boto3 finds it."
+    )
+    @click.option("--region", help="Default: as boto3 finds it.")
     @common_options
     @functools.wraps(function)
     def wrapped(
@@ -87,7 +93,7 @@ def plan(target: Target, store: Bucket, own: Rule) -> None:
     if target.as_json:
         print_json({"change": after != before, "before": before.decode(), "after": after.decode()})
     elif after == before:
-        click.echo(f"{store.name}: {own.id} expires objects after {own.expires_after} days already")
+        click.echo(f"{store.name}: {own.id} already expires objects after {own.expires_after} days")
     else:
         click.echo(_diff(before, after), nl=False)
     sys.exit(0 if after == before else EXIT_STALLED)
@@ -95,12 +101,14 @@ def plan(target: Target, store: Bucket, own: Rule) -> None:
 
 @command.command()
 @_rule_options
-@click.option("--force", is_flag=True, help="Even if another rule deletes these objects sooner.")
+@click.option(
+    "--force", is_flag=True, help="Apply even if another rule deletes these objects sooner."
+)
 def apply(target: Target, store: Bucket, own: Rule, force: bool) -> None:
-    """Put the rule in, then read back and see that all rules are there."""
+    """Add the rule, then read the configuration back and check that all rules are there."""
     before = store.read()
     if _tell_sooner(before, own) and not force:
-        _end(EXIT_STALLED, "nothing is written; remove that rule, or pass --force")
+        _end(EXIT_STALLED, "nothing is written; remove that rule, or use --force")
     if merged(before, own) == before:
         after = before
     else:
@@ -118,7 +126,7 @@ def apply(target: Target, store: Bucket, own: Rule, force: bool) -> None:
 @command.command()
 @_rule_options
 def verify(target: Target, store: Bucket, own: Rule) -> None:
-    """Say whether the rule is there."""
+    """Report whether the rule is there."""
     document = store.read()
     there = is_there(document, own)
     _tell_sooner(document, own)
@@ -136,10 +144,10 @@ def _not_a_name(bucket: str) -> str:
     scheme, _, rest = bucket.rpartition("://")
     if scheme in ("", "s3", "s3a", "s3n"):
         name = rest.partition("/")[0].rpartition("@")[2]
-        return f"--bucket {bucket!r}: write the bare name of a bucket, such as {name or 'airflow'}"
+        return f"--bucket {bucket!r}: use the name of a bucket, such as {name or 'airflow'}"
     return (
         f"--bucket {bucket!r}: xbr lifecycle is for S3 only; set the rule of a {scheme}:// store "
-        "with the tools of its provider, and see docs/lifecycle.md for how long objects are needed"
+        "with its provider's tools. docs/lifecycle.md says how long objects are needed"
     )
 
 

@@ -29,18 +29,22 @@ _DEFAULT_BASELINE = ".xcom-lint-baseline.json"
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A pyproject.toml; else the nearest one with [tool.xcom-lint].",
+    help="A pyproject.toml. Default: the nearest one with [tool.xcom-lint].",
 )
-@click.option("--format", "form", type=click.Choice(_FORMS), help="How to answer; text by default.")
-@click.option("--diff-base", metavar="REF", help="Only lines changed since the branch left REF.")
+@click.option("--format", "form", type=click.Choice(_FORMS), help="Output format; text by default.")
+@click.option(
+    "--diff-base",
+    metavar="REF",
+    help="Check only lines changed since the branch diverged from REF.",
+)
 @click.option(
     "--baseline",
     "baseline_path",
     type=click.Path(path_type=Path),
-    help="Leave out the findings accepted in this file; else the configured one.",
+    help="Leave out the findings accepted in this file. Default: the configured file.",
 )
 @click.option(
-    "--write-baseline", is_flag=True, help="Accept all that is found now, and end with 0."
+    "--write-baseline", is_flag=True, help="Accept all current findings, and exit with 0."
 )
 @click.pass_context
 def command(
@@ -52,14 +56,14 @@ def command(
     baseline_path: Path | None,
     write_baseline: bool,
 ) -> None:
-    """Look at DAG files by rules (docs/lint.md). Nothing is imported or run.
+    """Check DAG files against rules (docs/lint.md). Nothing is imported or run.
 
     \b
     Exit codes:
-      0  nothing that blocks
-      1  something that blocks
-      2  wrong use or configuration
-      4  nothing that blocks, but some files could not be read
+      0  no blocking finding
+      1  at least one blocking finding
+      2  invalid usage or configuration
+      4  no blocking finding, but some files could not be read
     """
     inherited = ctx.find_object(Target)
     form = form or ("json" if inherited and inherited.as_json else "text")

@@ -57,13 +57,17 @@ class Target:
 def common_options(function: F) -> F:
     """Add the options and hand them over as the argument `target`."""
 
-    @click.option("-n", "--namespace", help="Namespace of the rollout; else the context's.")
-    @click.option("--context", "context_", help="Context of the kubeconfig; else the current one.")
+    @click.option(
+        "-n", "--namespace", help="Namespace of the rollout. Default: that of the context."
+    )
+    @click.option(
+        "--context", "context_", help="Context of the kubeconfig. Default: the current context."
+    )
     @click.option(
         "-o",
         "--output",
         type=click.Choice(["text", "json"]),
-        help="How to answer; text by default.",
+        help="Output format; text by default.",
     )
     @functools.wraps(function)
     def wrapped(

@@ -41,14 +41,16 @@ class InvalidSpec(click.ClickException):
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("-f", "--filename", type=click.File("r"), help="YAML or JSON file; - for the input.")
+@click.option(
+    "-f", "--filename", type=click.File("r"), help="YAML or JSON file; - reads the standard input."
+)
 @common_options
 @click.pass_context
 def command(ctx: click.Context, name: str | None, filename: Any, target: Target) -> None:
     """Show what the operator would do next for a rollout, and why. Nothing is changed.
 
-    Give the NAME of a rollout in the cluster, or -f FILE with one that need not be there yet: it
-    is validated, by the API server too, and held against the cluster as it is now.
+    Give the NAME of a rollout in the cluster, or -f FILE with one that may not exist yet: it is
+    validated, also by the API server, and compared with the cluster as it is now.
 
     Exits with 1 when the rollout would be held, with 2 when its spec is invalid.
     """
@@ -75,23 +77,25 @@ def read_declared(text: str, source: str) -> Raw:
     """Return the one rollout that the YAML documents of `text` hold.
 
     Raises:
-        InvalidSpec: it is no YAML, or holds none or several.
+        InvalidSpec: it is not valid YAML, or contains none or several.
     """
     try:
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
-        raise InvalidSpec(f"{source} is no YAML: {error}") from error
+        raise InvalidSpec(f"{source} is not valid YAML: {error}") from error
     found = [
         document
         for document in documents
         if isinstance(document, dict) and document.get("kind") == names.KIND
     ]
     if len(found) != 1:
-        raise InvalidSpec(f"{source} holds {len(found)} objects of kind {names.KIND}: give one")
+        raise InvalidSpec(
+            f"{source} contains {len(found)} objects of kind {names.KIND}: give exactly one"
+        )
     rollout = found[0]
     if rollout.get("apiVersion") != names.API_VERSION:
         raise InvalidSpec(
-            f"apiVersion: {rollout.get('apiVersion')!r}: this xbr knows {names.API_VERSION}"
+            f"apiVersion: {rollout.get('apiVersion')!r}: this xbr supports {names.API_VERSION}"
         )
     metadata = rollout.get("metadata")
     if not isinstance(metadata, dict) or not metadata.get("name"):
@@ -144,7 +148,7 @@ def tell(raw: Raw, decision: Decision, source: str) -> list[str]:
     current = decision.current.finding
     lines = [
         f"{metadata['name']} in namespace {metadata['namespace']}, from {source}: "
-        f"{decision.phase}. Nothing is done.",
+        f"{decision.phase}. Nothing is changed.",
         "",
     ]
     lines += table(
@@ -161,7 +165,7 @@ def tell(raw: Raw, decision: Decision, source: str) -> list[str]:
     elif current.progress is Progress.WAITING:
         what = "wait"
     else:
-        what = "nothing: all is done"
+        what = "nothing: every step is done"
     for title, text in (
         ("Next", what),
         ("Why", f"{decision.current.step}: {current.message}"),
@@ -241,7 +245,7 @@ def _as_applied(session: Session, declared: Raw) -> Raw:
             return KubeApi(session.kube, manager="xbr-plan").as_applied(path, body)
         except KubeError as error:
             if error.status in (400, 422):
-                raise InvalidSpec(f"the API server refuses it: {error.said}") from error
+                raise InvalidSpec(f"the API server rejects it: {error.said}") from error
             raise
 
 

@@ -11,14 +11,14 @@ from xcom_rollout.cli.output import print_json
 
 @click.command()
 @click.argument("base")
-@click.option("--role", required=True, type=click.Choice(ROLES), help="Who gets the rights.")
-@click.option("--kms-key-arn", help="With SSE-KMS, the key.")
+@click.option("--role", required=True, type=click.Choice(ROLES), help="Who gets the permissions.")
+@click.option("--kms-key-arn", help="The key, with SSE-KMS.")
 @common_options
 def command(target: Target, base: str, role: str, kms_key_arn: str | None) -> None:
     """Print an IAM policy for blobs below BASE (s3://connection@bucket/prefix). S3 only.
 
-    A producer may write below the prefix and look at what it wrote, a consumer may read there.
-    Neither may delete, nor see another prefix.
+    A producer may write below the prefix and read what it wrote, a consumer may read there.
+    Neither may delete or see another prefix.
     """
     del target
     try:

@@ -13,10 +13,10 @@ from xcom_rollout.stored.rollouts import Raw
 @click.argument("name")
 @common_options
 def command(name: str, target: Target) -> None:
-    """Make all proofs and audits of the rollout NAME anew, before anything else is delivered.
+    """Run all proofs and audits of the rollout NAME again, before anything else is delivered.
 
-    For what the operator cannot see changing, such as DAGs that git-sync brings or rows in the
-    table. What is delivered already stays as it is.
+    For changes that the operator cannot see, such as DAGs from git-sync or rows in the table. What
+    is already delivered stays unchanged.
     """
     session = open_session(target)
     person = session.person()
@@ -31,7 +31,7 @@ def command(name: str, target: Target) -> None:
         print_json({"name": name, "namespace": session.namespace, "request": request})
     else:
         click.echo(
-            f"The proofs and audits of {session.namespace}/{name} count no more; they are made "
-            f"again before anything is delivered.\nFollow it:  xbr status {name} "
-            f"-n {session.namespace} -w"
+            f"The proofs and audits of {session.namespace}/{name} are no longer valid; they run "
+            f"again before anything is delivered.\nFollow it:  xbr status {name} -n "
+            f"{session.namespace} -w"
         )

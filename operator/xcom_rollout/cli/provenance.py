@@ -40,15 +40,15 @@ def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> s
     del ctx, option
     if value is not None and not COMMIT.fullmatch(value):
         raise click.BadParameter(
-            f"{value!r} is no commit: write 7 to 64 lower-case hexadecimal digits "
-            "(git rev-parse HEAD)"
+            f"{value!r} is not a commit: use 7 to 64 lower-case hexadecimal digits (git rev-parse "
+            "HEAD)"
         )
     return value
 
 
 @click.command()
 @click.option("--release", required=True, help="The Airflow release.")
-@click.option("--expect", metavar="SHA", callback=_commit, help="The commit that should be there.")
+@click.option("--expect", metavar="SHA", callback=_commit, help="The expected commit.")
 @click.option(
     "--image-label",
     "labels",
@@ -56,7 +56,7 @@ def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> s
     default=(IMAGE_LABEL,),
     show_default=True,
     metavar="NAME",
-    help="Annotation or label of the pods that tells the image's commit; repeatable.",
+    help="Annotation or label of the pods that contains the image's commit; repeatable.",
 )
 @click.option(
     "--image-env",
@@ -65,25 +65,25 @@ def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> s
     default=(IMAGE_VARIABLE,),
     show_default=True,
     metavar="NAME",
-    help="Variable in the containers that tells it; repeatable.",
+    help="Environment variable of the containers that contains it; repeatable.",
 )
 @click.option(
-    "--dag", "dags", multiple=True, metavar="DAG_ID", help="Judge this DAG's tag; repeatable."
+    "--dag", "dags", multiple=True, metavar="DAG_ID", help="Check the tag of this DAG; repeatable."
 )
 @click.option(
     "--without",
     multiple=True,
     type=click.Choice([str(leg) for leg in Leg]),
-    help="What this release does not have and is not judged; repeatable.",
+    help="What this release does not have, and is not checked; repeatable.",
 )
-@click.option("--wait", is_flag=True, help="Look again until it is fresh.")
+@click.option("--wait", is_flag=True, help="Repeat until the release is fresh.")
 @click.option(
     "--timeout",
     type=click.IntRange(min=1),
     default=900,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait at most.",
+    help="The longest time to wait.",
 )
 @click.option(
     "--interval",
@@ -91,7 +91,7 @@ def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> s
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="Between two looks.",
+    help="Seconds between two checks.",
 )
 @common_options
 def command(
@@ -106,24 +106,24 @@ def command(
     timeout: int,
     interval: float,
 ) -> None:
-    """Say which build the pods of an Airflow release have loaded. Nothing is changed.
+    """Report which build the pods of an Airflow release have loaded. Nothing is changed.
 
-    Looks into every running pod for the stamp of its DAGs and the commit of its image, and into
-    the database for the tags build=... of the DAGs that Airflow has parsed.
+    Reads the stamp of the DAGs and the commit of the image in every running pod, and the tags
+    build=... of the DAGs that Airflow has parsed in the database.
 
     \b
     Exit codes:
-      0  fresh: all was seen, and is the commit of --expect
-      1  stale or mixed: something is of another commit
-      2  wrong use
-      3  with --wait: still stale or mixed when the time was up
-      4  unknown: something could not be seen, or the cluster could not be asked
+      0  fresh: everything was seen and is the commit of --expect
+      1  stale or mixed: something is from another commit
+      2  invalid usage
+      3  with --wait: still stale or mixed after --timeout
+      4  unknown: something could not be seen, or the cluster could not be reached
     """
     if wait and expect is None:
-        raise click.UsageError("--wait needs --expect: the commit to wait for")
+        raise click.UsageError("--wait requires --expect: the commit to wait for")
     legs = tuple(leg for leg in Leg if str(leg) not in without)
     if not legs:
-        raise click.UsageError("--without leaves nothing to judge")
+        raise click.UsageError("--without leaves nothing to check")
     session = open_session(target)
     probe = _probe()
     deadline = time.monotonic() + timeout
@@ -144,7 +144,7 @@ def command(
         echo_lines(tell(sight, found, expect))
     late = wait and found.kind in (Freshness.STALE, Freshness.MIXED)
     if late:
-        click.echo(f"still so after {lasting(timedelta(seconds=timeout))}", err=True)
+        click.echo(f"unchanged after {lasting(timedelta(seconds=timeout))}", err=True)
     sys.exit(EXIT_GOING_ON if late else _EXIT[found.kind])
 
 
@@ -237,7 +237,7 @@ def _look(
     try:
         sight = look(KubeApi(session.kube), probe, session.namespace, release, names, dags)
     except Forbidden as problem:
-        raise Unreachable(f"your rights do not suffice to look: {problem.message}") from problem
+        raise Unreachable(f"your permissions are not sufficient: {problem.message}") from problem
     except WorldError as problem:
         return None, problem.message
     if not sight.pods:

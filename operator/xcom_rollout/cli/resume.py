@@ -18,9 +18,9 @@ class Refused(click.ClickException):
 @click.argument("name")
 @common_options
 def command(name: str, target: Target) -> None:
-    """Take the kill request of the rollout NAME back, once it has finished.
+    """Withdraw the kill request of the rollout NAME after the kill has finished.
 
-    The rollout then begins anew, with new proofs and a rehearsal that is still valid.
+    The rollout then starts again, with new proofs and a rehearsal that is still valid.
     """
     session = open_session(target)
 
@@ -32,8 +32,8 @@ def command(name: str, target: Target) -> None:
         print_json({"name": name, "namespace": session.namespace, "resumed": True})
     else:
         click.echo(
-            f"The kill request of {session.namespace}/{name} is taken back; the rollout begins "
-            f"anew.\nFollow it:  xbr status {name} -n {session.namespace} -w"
+            f"The kill request of {session.namespace}/{name} is withdrawn; the rollout starts "
+            f"again.\nFollow it:  xbr status {name} -n {session.namespace} -w"
         )
 
 
@@ -46,11 +46,11 @@ def check(raw: Raw) -> None:
     where = f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
     if (raw["spec"].get("killSwitch") or {}).get("engaged"):
         raise Refused(
-            f"spec.killSwitch.engaged of {where} is true: set it to false where the spec is kept "
-            "(in Git, if the rollout is delivered from there), then apply it"
+            f"spec.killSwitch.engaged of {where} is true: set it to false where the spec is "
+            "stored (in Git, if the rollout is applied from there), then apply it"
         )
     if ANNOTATION_KILL not in (raw["metadata"].get("annotations") or {}):
-        raise Refused(f"{where} has no kill request: there is nothing to take back")
+        raise Refused(f"{where} has no kill request: there is nothing to withdraw")
     if not concluded(raw):
         raise Refused(
             f"the kill of {where} has not finished: runs may still hold offloaded values. See: "

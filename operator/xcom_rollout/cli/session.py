@@ -102,7 +102,7 @@ class Session:
 
     def person(self) -> Person:
         """Return who the API server takes this client for."""
-        with self.asking("ask who you are"):
+        with self.asking("read your user name"):
             review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
             answer = self.api.review(_REVIEWS, review)
         return read_person(answer)
@@ -179,24 +179,25 @@ class Session:
         if code == 0:
             return (
                 f"cannot reach the Kubernetes API server {self.server}: {error}; check the "
-                "cluster, and the context with: kubectl config get-contexts"
+                "cluster, and check the context with: kubectl config get-contexts"
             )
         if code == 404 and not error.reason:
             return (
                 f"the resource {names.PLURAL}.{names.GROUP} is not installed in the cluster "
-                f"{self.server}: install it with: xbr crd | kubectl apply --server-side -f -"
+                f"{self.server}; install it with: xbr crd | kubectl apply --server-side -f -"
             )
         if code == 404:
             return (
-                f"there is no such rollout in the namespace {self.namespace} ({message}); list "
-                f"them with: kubectl get {names.SHORT_NAME} --all-namespaces"
+                f"the rollout does not exist in the namespace {self.namespace} ({message}); list "
+                f"rollouts with: kubectl get {names.SHORT_NAME} --all-namespaces"
             )
         if code == 403:
             return (
-                f"you may not {what}: {message}; ask for a right such as the ClusterRole xbr-edit"
+                f"you are not allowed to {what}: {message}; ask for a role such as the "
+                "ClusterRole xbr-edit"
             )
         if code == 401:
-            return f"{self.server} does not accept your credentials: log in again"
+            return f"{self.server} rejected your credentials: log in again"
         return f"cannot {what}: {message}"
 
 
@@ -207,7 +208,9 @@ def read_person(answer: Json) -> Person:
     user = ((answer.get("status") or {}).get("userInfo") or {}).get("username")
     at = (answer.get("metadata") or {}).get("creationTimestamp")
     if not user or not at:
-        raise Unreachable("the API server does not say who you are (SelfSubjectReview was empty)")
+        raise Unreachable(
+            "the API server did not return your user name (SelfSubjectReview was empty)"
+        )
     return Person(str(user), datetime.fromisoformat(at))
 
 

@@ -12,7 +12,7 @@ from xcom_rollout.cli.output import print_json
 
 
 @click.command()
-@click.option("--sha", required=True, help="The whole commit that the DAGs were copied from.")
+@click.option("--sha", required=True, help="The full commit that the DAGs were copied from.")
 @click.option(
     "--dags",
     default=".",
@@ -21,14 +21,17 @@ from xcom_rollout.cli.output import print_json
     help="The DAG folder.",
 )
 @click.option(
-    "--field", default=SHA_FIELD, show_default=True, help="Name of the commit's field in the file."
+    "--field",
+    default=SHA_FIELD,
+    show_default=True,
+    help="Name of the field for the commit in the file.",
 )
 @common_options
 def command(target: Target, sha: str, dags: Path, field: str) -> None:
-    """Write .dag_build_info.json, which says which build the DAGs of a folder are.
+    """Write .dag_build_info.json, which records the build of the DAGs of a folder.
 
     For the workflow that copies DAGs to where Airflow reads them. The file is replaced in one
-    step. Exit code 2: the commit or the field is not of the right form, or the folder cannot be
+    step. Exit code 2: the commit or the field is malformed, or the folder cannot be
     written.
     """
     try:

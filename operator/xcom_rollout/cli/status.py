@@ -16,9 +16,9 @@ from xcom_rollout.stored.rollouts import Raw
 @common_options
 @click.pass_context
 def command(ctx: click.Context, name: str, watch: bool, target: Target) -> None:
-    """Tell how the rollout NAME stands: conditions, proofs, rehearsal, runs, kill-switch.
+    """Show the status of the rollout NAME: conditions, proofs, rehearsal, runs, kill-switch.
 
-    Exits with 0 when it is ready, 1 when it is stalled, 3 when it is still going on.
+    Exits with 0 when it is ready, 1 when it is stalled, 3 when it is in progress.
     """
     session = open_session(target)
     if not watch:

@@ -39,7 +39,10 @@ def headline(raw: Raw) -> str:
     """Return where the rollout stands, in one line."""
     status = raw.get("status") or {}
     if not status:
-        return "not seen by the operator yet; is it running and watching this namespace?"
+        return (
+            "the operator has not seen it yet; check that the operator runs and watches "
+            "this namespace"
+        )
     ready = condition(raw, Condition.READY)
     text = f"{status.get('phase', '')}: {ready.get('message', '')}"
     if not is_current(raw):
@@ -50,7 +53,7 @@ def headline(raw: Raw) -> str:
 def tell(raw: Raw, now: datetime) -> list[str]:
     """Return the lines of the whole story."""
     metadata, status = raw["metadata"], raw.get("status") or {}
-    words = {0: "ready", 1: "stalled", 3: "still going on"}[exit_code(raw)]
+    words = {0: "ready", 1: "stalled", 3: "in progress"}[exit_code(raw)]
     lines = [f"{metadata['name']} in namespace {metadata['namespace']}: {words}"]
     lines += [f"  {line}" for line in wrapped(headline(raw), width() - 2)]
     lines += _delivery(status)
@@ -86,7 +89,7 @@ def kill_progress(kill: Mapping[str, Any]) -> str:
     if found := kill.get("troubled"):
         first = found[0]
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        parts.append(f"in trouble: {first['dagId']}/{first['runId']}{more}: {first['error']}")
+        parts.append(f"failing: {first['dagId']}/{first['runId']}{more}: {first['error']}")
     return "; ".join(parts)
 
 
@@ -122,7 +125,7 @@ def _proofs(status: Mapping[str, Any], now: datetime) -> list[str]:
         if proof.get("message"):
             lines += [f"      {line}" for line in wrapped(proof["message"], width() - 6)]
         for check in proof.get("failed") or ():
-            seen = f"{check['name']}: saw {check['observed']}, expected {check['expected']}"
+            seen = f"{check['name']}: observed {check['observed']}, expected {check['expected']}"
             lines += [f"    ✗ {line}" for line in wrapped(seen, width() - 6)[:1]]
             lines += [f"      {line}" for line in wrapped(seen, width() - 6)[1:]]
             lines += [f"      → {line}" for line in wrapped(check["remedy"], width() - 8)]
@@ -164,7 +167,7 @@ def _calibration(status: Mapping[str, Any], now: datetime) -> list[str]:
         return []
     text = (
         f"{found['recommendedBytes']} bytes: {found['margin']} times the size below which "
-        f"{found['quantile']} of the values stay, measured {ago(found['takenAt'], now)}"
+        f"{found['quantile']} of the values stay inline, measured {ago(found['takenAt'], now)}"
     )
     if listed := found.get("listRef"):
         text += f"; the largest tasks: ConfigMap {listed['name']}, calibration.json"
@@ -182,7 +185,7 @@ def _rehearsal(status: Mapping[str, Any], now: datetime) -> list[str]:
             f"{rehearsal['evidence']}"
         )
     elif rehearsal.get("required"):
-        text = "required, and there is no valid one"
+        text = "required, but there is no valid attestation"
     else:
         text = "not required"
     return ["", "Rehearsal", *(f"  {line}" for line in wrapped(text, width() - 2))]
@@ -193,8 +196,8 @@ def _provenance(status: Mapping[str, Any], now: datetime) -> list[str]:
     if not seen:
         return []
     text = (
-        f"{seen['verdict']}: expected {seen['expectedBuild']}, looked into {seen.get('pods', 0)} "
-        f"pods {ago(seen['observedAt'], now)}"
+        f"{seen['verdict']}: expected {seen['expectedBuild']}, {seen.get('pods', 0)} pods checked "
+        f"{ago(seen['observedAt'], now)}"
     )
     lines = [f"  {line}" for line in wrapped(text, width() - 2)]
     for reading in seen.get("readings") or ():
@@ -230,7 +233,10 @@ def _kill(raw: Raw, now: datetime) -> list[str]:
     if kill.get("writersStoppedAt"):
         seconds = _to_writers_stopped(kill)
         rows.append(
-            ("writers", f"stopped {seconds} s after that: what starts later offloads nothing")
+            (
+                "writers",
+                f"stopped {seconds} s after that: processes that start later offload nothing",
+            )
         )
     elif not kill.get("finishedAt"):
         rows.append(("writers", "not stopped yet"))

@@ -15,7 +15,7 @@ _PACKAGE: Final = "xcom_dags"
 _MODULES: Final = ("events.py", "provenance.py")
 _HEADER: Final = '''"""Build provenance and structured events for the DAGs of this folder.
 
-Written by `xbr vendor` from xcom-rollout {version} (Apache-2.0). Do not edit: write it again.
+Written by `xbr vendor` from xcom-rollout {version} (Apache-2.0). Do not edit; run it again.
 """
 '''
 
@@ -27,15 +27,15 @@ Written by `xbr vendor` from xcom-rollout {version} (Apache-2.0). Do not edit: w
 def command(target: Target, path: Path, check: bool) -> None:
     """Write the provenance and event helpers to PATH (dags/_common.py), as one file.
 
-    For DAG repositories whose Airflow image does not hold this package: the file needs nothing but
-    the standard library.
+    For DAG repositories whose Airflow image does not contain this package: the file needs only the
+    standard library.
     """
     del target
     wanted = one_file(__version__)
     if check:
         if not path.exists() or path.read_text(encoding="utf-8") != wanted:
             click.echo(
-                f"xbr vendor: {path} is not up to date; write it with: xbr vendor {path}", err=True
+                f"xbr vendor: {path} is not up to date; update it with: xbr vendor {path}", err=True
             )
             sys.exit(EXIT_STALLED)
         return

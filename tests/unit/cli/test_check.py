@@ -37,7 +37,13 @@ UNSEEN = Row(Group.UNKNOWN, "REST API", "unknown: needs list services")
 
 def test_rows_are_told_by_group_with_the_reason_the_remedy_and_a_verdict() -> None:
     text = "\n".join(tell(INSTALLED, [BAD, GOOD, LATER, UNSEEN]))
-    parts = ("your rights", "Supported", "Change first", "Checked later by the proof", "Unknown")
+    parts = (
+        "your permissions",
+        "Supported",
+        "Change first",
+        "Checked later by the proof",
+        "Unknown",
+    )
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert "it is paused (PodsWouldNotRoll). To do: resume it" in text
@@ -47,9 +53,9 @@ def test_rows_are_told_by_group_with_the_reason_the_remedy_and_a_verdict() -> No
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([GOOD, LATER], "Supported, as far as configuration tells."),
+        ([GOOD, LATER], "Supported, as far as the configuration shows."),
         ([BAD, BAD], "Not yet: 2 things must change first."),
-        ([GOOD, UNSEEN], "Not known: nothing that could be read stands in the way"),
+        ([GOOD, UNSEEN], "Unknown: nothing that could be read prevents a rollout"),
     ],
 )
 def test_the_last_lines_are_the_verdict(rows: list[Row], says: str) -> None:
@@ -90,7 +96,7 @@ def test_a_release_that_has_a_rollout_is_told_so_above_the_new_one() -> None:
     assert "Do not apply" not in starting_text(INSTALLED, None)
     observed = replace(INSTALLED.observed, rivals=(Rival("airflow", START),))
     text = starting_text(replace(INSTALLED, observed=observed), None)
-    assert "the rollout airflow is of this release already" in text.replace("\n# ", " ")
+    assert "the rollout airflow already exists for this release" in text.replace("\n# ", " ")
     parse_spec(yaml.safe_load(text)["spec"])
 
 
@@ -124,7 +130,7 @@ def test_without_the_release_no_rollout_can_be_written() -> None:
         observed=replace(INSTALLED.observed, release=None),
         unseen=frozenset({Part.RELEASE}),
     )
-    with pytest.raises(Unreachable, match="right to list and get secrets"):
+    with pytest.raises(Unreachable, match="permission to list and get secrets"):
         starting_text(unseen, None)
 
 
@@ -133,7 +139,7 @@ def test_without_the_release_no_rollout_can_be_written() -> None:
     [
         (("No_Name",), "as helm list prints it"),
         (("airflow", "--values-path", "a b"), "--values-path: 'a b' is not a path of keys"),
-        (("airflow", "--force"), "--force goes with --write FILE"),
+        (("airflow", "--force"), "--force requires --write FILE"),
         (("airflow", "--write", "x" * 300), "File name too long"),
     ],
 )

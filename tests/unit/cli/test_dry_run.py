@@ -164,7 +164,7 @@ def test_an_unknown_wait_is_said_in_words() -> None:
     pods = (pod("b", RunKey("other", "run")),)
     text = str(of(world(PLAIN, CHILD, pods=pods), Strategy.RETRIGGER).back)
     assert "the last old task has ended" in text
-    assert "1 runs that are left to end have ended" in text
+    assert "1 runs that run to their end have ended" in text
     assert of(world(PLAIN), Strategy.DRAIN).queued is None
 
 
@@ -200,7 +200,7 @@ def test_a_census_that_is_older_than_its_interval_is_warned_of() -> None:
     assert "older than spec.census.interval (15m)" in warnings(
         world(PLAIN, counted=timedelta(minutes=16))
     )
-    assert "no census is on record" in warnings(world(counted=None))
+    assert "no census is recorded" in warnings(world(counted=None))
 
 
 def test_what_a_kill_would_miss_is_warned_of() -> None:
@@ -238,7 +238,7 @@ def test_of_a_kill_that_goes_on_the_runs_that_may_still_be_healed_otherwise_are_
     kill = Kill(3, NOW, "ana", "x", Strategy.DRAIN, counted=("found",), runs=runs)
     observed = world(PLAIN, settings=object_storage(PATH, "-1", None), kill=kill)
     assert keys(of(observed, Strategy.REHYDRATE).copied) == ["drains"]
-    assert "kill 3 goes on (strategy Drain)" in warnings(observed)
+    assert "kill 3 is in progress (strategy Drain)" in warnings(observed)
 
 
 def in_words(observed: Observed, *strategies: Strategy) -> str:
@@ -254,7 +254,7 @@ def test_one_strategy_is_shown_in_detail() -> None:
         "2 runs in flight hold 4 offloaded values (counted 12 s ago)",
         "run again 1 from their start: etl/plain",
         "- etl/child: parent/waits waits for it",
-        "1 are waited for, the oldest for 20 min",
+        "the kill waits for 1, the oldest for 20 min",
         "Airflow's API to stop and clear the runs",
         "nothing more is offloaded 2 s",
         "delivery by Helm, measured: 2 s",

@@ -258,7 +258,7 @@ def test_a_failure_that_lasts_ends_the_wait_with_1(clock: Clock, reason: str) ->
     assert (wait.outcome, wait.outcome.exit_code) == (Outcome.STALLED, 1)
     text = "\n".join(report(raw, wait.outcome))
     assert f"Stalled for 30 s: {reason}" in text
-    assert "Nothing of the kill goes on meanwhile" in text
+    assert "The kill is blocked until the cause is gone" in text
 
 
 def test_a_drift_after_the_kill_ends_the_wait_with_1(clock: Clock) -> None:
@@ -343,7 +343,7 @@ def test_a_stall_whose_message_names_no_command_gets_one(reason: str, command: s
 @pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.INTERRUPTED])
 def test_who_stops_waiting_is_told_that_the_kill_goes_on(outcome: Outcome) -> None:
     lines = report(rollout(request(), OPEN), outcome)
-    assert "The kill goes on in the cluster by itself" in lines[0]
+    assert "The kill continues in the cluster" in lines[0]
     assert outcome.exit_code == 3
 
 
@@ -370,13 +370,13 @@ def test_writers_are_stopped_first_and_the_database_backend_comes_last(strategy:
 def test_an_immediate_kill_says_that_it_promises_less() -> None:
     text = in_words(Strategy.IMMEDIATE)
     assert text.index("pause the DAGs") < text.index("deliver the database backend")
-    assert "may be handed a path" in text
+    assert "may get a path" in text
     assert "threshold -1" not in text
 
 
 def test_the_steps_follow_the_spec() -> None:
-    assert "stay here" in in_words(Strategy.DRAIN, finished_runs=FinishedRuns.HOLD)
-    assert "handed a path" in in_words(Strategy.DRAIN, finished_runs=FinishedRuns.ACCEPT)
+    assert "stay in this state" in in_words(Strategy.DRAIN, finished_runs=FinishedRuns.HOLD)
+    assert "gets a path" in in_words(Strategy.DRAIN, finished_runs=FinishedRuns.ACCEPT)
     limited = {"stop_tasks_after": "15m"}
     assert "given 15m" in in_words(Strategy.RETRIGGER, **limited)
     assert "given 15m" not in in_words(Strategy.DRAIN, **limited), "no run is touched"

@@ -17,7 +17,7 @@ def test_plan_tells_the_next_action_and_why() -> None:
         sim.step()
         sim.tick()
     text = "\n".join(tell(RAW, decision, "FILE"))
-    assert "Nothing is done." in text
+    assert "Nothing is changed." in text
     assert "Next  deliver the object storage backend at threshold -1" in text
     assert "Why   readers-delivered: delivering" in text
     data = as_data(RAW, decision)

@@ -15,7 +15,7 @@ RULE = ("--prefix", "xcom/", "--expire-after", "336h")
 def test_lifecycle_refuses_another_store_before_it_asks_anything(verb: str, bucket: str) -> None:
     done = CliRunner().invoke(main, ["lifecycle", verb, "--bucket", bucket, *RULE])
     assert done.exit_code == 2
-    for word in ("--bucket", repr(bucket), "S3 only", "tools of its provider"):
+    for word in ("--bucket", repr(bucket), "S3 only", "its provider's tools"):
         assert word in done.output
 
 
@@ -25,7 +25,7 @@ def test_lifecycle_refuses_another_store_before_it_asks_anything(verb: str, buck
 def test_lifecycle_takes_the_name_of_a_bucket_and_no_path(bucket: str) -> None:
     done = CliRunner().invoke(main, ["lifecycle", "plan", "--bucket", bucket, *RULE])
     assert done.exit_code == 2
-    assert f"--bucket {bucket!r}: write the bare name of a bucket, such as airflow" in done.output
+    assert f"--bucket {bucket!r}: use the name of a bucket, such as airflow" in done.output
 
 
 @pytest.mark.parametrize("base", ["gs://google_cloud_default@b/p", "abfs://wasb_default@c/p"])

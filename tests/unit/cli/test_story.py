@@ -65,7 +65,7 @@ def test_what_was_said_of_an_older_spec_does_not_count(ready: str, stalled: str)
 def test_an_unseen_rollout_asks_for_the_operator() -> None:
     raw = rollout(None)
     assert exit_code(raw) == 3
-    assert "is it running and watching this namespace?" in "\n".join(tell(raw, NOW))
+    assert "check that the operator runs and watches this namespace" in "\n".join(tell(raw, NOW))
     assert "waiting for the operator" in progress(raw)
 
 
@@ -89,7 +89,7 @@ def test_a_failed_check_is_shown_with_what_was_seen_and_what_to_do() -> None:
     raw = rollout(standing("False", "True", "ProofFailed", "in the worker pod", proofs=[proof]))
     text = "\n".join(tell(raw, NOW))
     assert "attempt 2, 30 s ago, digest 0123456789ab" in text
-    assert "bucket-exists: saw 404 for bucket 'x', expected bucket 'x'" in text
+    assert "bucket-exists: observed 404 for bucket 'x', expected bucket 'x'" in text
     assert "→ Create the bucket: the operator never does." in text
 
 
@@ -177,7 +177,7 @@ def test_runs_in_trouble_are_shown_with_the_error_and_the_next_try() -> None:
         in text
     )
     assert "kubectl get cm xbr-demo-kill-runs -n airflow" in text
-    assert "in trouble: etl/manual__0 and 1 more: 403 Forbidden" in progress(raw)
+    assert "failing: etl/manual__0 and 1 more: 403 Forbidden" in progress(raw)
 
 
 def test_a_finished_kill_says_how_long_it_took() -> None:
@@ -217,7 +217,7 @@ def test_rehearsal_and_offloaded_runs_are_told() -> None:
 
 def test_a_missing_rehearsal_is_told() -> None:
     status = standing("False", "True", "R", "m", rehearsal={"required": True, "valid": False})
-    assert "required, and there is no valid one" in "\n".join(tell(rollout(status), NOW))
+    assert "required, but there is no valid attestation" in "\n".join(tell(rollout(status), NOW))
 
 
 def test_an_audit_shows_the_tasks_that_hold_and_where_the_rest_is() -> None:
@@ -256,7 +256,7 @@ def test_a_build_that_differs_is_told_with_what_was_seen() -> None:
     status = standing("False", "True", "BuildDiffers", "m", provenance=seen)
     text = " ".join("\n".join(tell(rollout(status), NOW)).split())
     for part in (
-        "Build mixed: expected 0123456789ab, looked into 2 pods 20 s ago",
+        "Build mixed: expected 0123456789ab, 2 pods checked 20 s ago",
         "✗ image of the pod airflow-scheduler-0 (APP_SHA) is fedcba9",
         "and 4 more",
     ):

@@ -59,9 +59,9 @@ def test_crd_prints_the_file_that_is_checked_in() -> None:
         (["kill", "demo"], "--reason"),
         (["kill", "demo", "--reason", " "], "--reason is empty"),
         (["kill", "demo", "--reason", "x", "--strategy", "Slow"], "'Slow' is not one of"),
-        (["kill", "demo", "--reason", "x", "--timeout", "5m"], "--timeout is for --wait"),
+        (["kill", "demo", "--reason", "x", "--timeout", "5m"], "--timeout requires --wait"),
         (["kill", "demo", "--reason", "x", "--wait", "--timeout", "5"], "'5' is not a duration"),
-        (["kill", "demo", "--dry-run", "--wait"], "there is nothing to --wait for"),
+        (["kill", "demo", "--dry-run", "--wait"], "--dry-run and --wait exclude each other"),
         (["attest", "demo"], "--evidence"),
         (["attest", "demo", "--evidence", ""], "--evidence is empty"),
         (["attest", "demo", "--evidence", "x", "--valid-for", "soon"], "'soon' is not a duration"),
@@ -80,10 +80,10 @@ def test_wrong_use_exits_with_2_and_says_what_to_give(arguments: list[str], mess
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "is no YAML"),
-        ("kind: ConfigMap", "holds 0 objects of kind XComBackendRollout"),
-        (f"{DEMO}\n---\n{DEMO}", "holds 2 objects"),
-        (DEMO.replace("v1alpha1", "v9"), "this xbr knows xcomrollout.dev/v1alpha1"),
+        ("a: [", "is not valid YAML"),
+        ("kind: ConfigMap", "contains 0 objects of kind XComBackendRollout"),
+        (f"{DEMO}\n---\n{DEMO}", "contains 2 objects"),
+        (DEMO.replace("v1alpha1", "v9"), "this xbr supports xcomrollout.dev/v1alpha1"),
         (DEMO.replace("name: demo", "label: demo"), "metadata.name is required"),
     ],
 )
@@ -114,12 +114,12 @@ def test_a_finished_kill_may_be_taken_back() -> None:
     [
         pytest.param(
             lambda r: r["spec"]["killSwitch"].update(engaged=True),
-            "set it to false where the spec is kept",
+            "set it to false where the spec is stored",
             id="declared in the spec",
         ),
         pytest.param(
             lambda r: r["metadata"].update(annotations={}),
-            "there is nothing to take back",
+            "there is nothing to withdraw",
             id="none",
         ),
         pytest.param(

@@ -212,9 +212,7 @@ def test_a_namespace_that_cannot_be_listed_is_told_once_and_keeps_no_other_from_
         for _ in range(3):
             assert rounds.acquire(timeout=10)
     assert drained(queue) == {"airflow/demo"}
-    assert [record.getMessage() for record in caplog.records] == [
-        "cannot list rollouts; it is tried again"
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["cannot list rollouts; retrying"]
 
 
 @pytest.mark.parametrize(

@@ -441,8 +441,9 @@ def test_a_class_of_the_same_name_from_elsewhere_is_not_the_supported_one() -> N
         ),
         (
             (LoosePod("a", "Deployment", "my-api"), LoosePod("b", "Deployment", "my-api")),
-            "Deployment my-api: its pods have the labels of the release and it does not, so the operator "
-            "cannot see it replace them. Label it (in its own metadata) tier=airflow,release=airflow",
+            "Deployment my-api: its pods have the labels of the release and it does not, so the "
+            "operator cannot see it replace them. Label it (in its own metadata) "
+            "tier=airflow,release=airflow",
         ),
     ],
 )
