@@ -82,7 +82,7 @@ def test_an_attestation_cannot_outlast_what_the_rollout_allows(
 ) -> None:
     answer = xbr("attest", rollout, "--evidence", "x", "--valid-for", "721h")
     assert answer.code == 2
-    assert "give at most 720h" in answer.err
+    assert "use at most 720h" in answer.err
     assert annotation(server, namespace, ANNOTATION_ATTESTATION) is None
 
 
@@ -212,7 +212,7 @@ def test_a_finished_kill_whose_release_offloads_again_is_not_engaged_already(
     assert again.code == 3, again
     text = " ".join(again.out.split())
     assert "revision 7 of the release holds the object storage backend at threshold 1000" in text
-    assert "the operator begins kill 2" in text
+    assert "the operator starts kill 2" in text
     request = annotation(server, namespace, ANNOTATION_KILL)
     assert request is not None
     assert (request["reason"], request["after"]) == ("S3 is down", 1)

@@ -70,20 +70,20 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             [
                 "spec.backend.objectStorage.path",
                 "'/data/xcom' is not an object storage path",
-                "write scheme://connection@bucket/prefix",
+                "use scheme://connection@bucket/prefix",
             ],
             id="path without a scheme",
         ),
         pytest.param(
             "s3://aws_default@airflow-xcom/xcom",
             "s3://user:t0ps3cret@airflow-xcom/xcom",
-            ["spec.backend.objectStorage.path", "may hold no user and password"],
+            ["spec.backend.objectStorage.path", "must not contain a user and password"],
             id="path with a password",
         ),
         pytest.param(
             "s3://aws_default@airflow-xcom/xcom",
             "S3://aws_default@airflow-xcom/xcom",
-            ["spec.backend.objectStorage.path", "with a scheme in small letters"],
+            ["spec.backend.objectStorage.path", "with a lower-case scheme"],
             id="path with a scheme in capitals",
         ),
         pytest.param(
@@ -101,7 +101,7 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         pytest.param(
             "s3://aws_default@airflow-xcom/xcom",
             '"s3://c@b\\n[core]\\nx = y/z"',
-            ["spec.backend.objectStorage.path", "must be an object storage path; write scheme"],
+            ["spec.backend.objectStorage.path", "must be an object storage path; use scheme"],
             id="path with another section of airflow.cfg",
         ),
         pytest.param(
@@ -119,7 +119,7 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         pytest.param(
             "      static: {failOn: High}\n      dynamic: {}\n",
             "",
-            ["spec.gates.audit", "asks for no audit: add static: {}, dynamic: {} or both"],
+            ["spec.gates.audit", "must contain an audit: add static: {}, dynamic: {} or both"],
             id="an audit of nothing",
         ),
         pytest.param(
@@ -143,26 +143,26 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         pytest.param(
             "    audit:\n",
             '    provenance: {expectedBuild: "0123456", legs: []}\n    audit:\n',
-            ["spec.gates.provenance", "legs: must name stamp, image or tags"],
+            ["spec.gates.provenance", "legs: must contain stamp, image or tags"],
             id="a provenance gate that judges nothing",
         ),
         pytest.param(
             "    audit:\n",
             '    provenance: {expectedBuild: "0123456", imageEnv: [], imageLabels: []}\n'
             "    audit:\n",
-            ["spec.gates.provenance", "imageEnv: must name a variable"],
+            ["spec.gates.provenance", "imageEnv: must contain a variable"],
             id="no place for the commit of an image",
         ),
         pytest.param(
             "    audit:\n",
             '    provenance: {expectedBuild: "0123456", legs: [stamp], dags: [etl]}\n    audit:\n',
-            ["spec.gates.provenance", "dags: must be left out unless tags is among the legs"],
+            ["spec.gates.provenance", "dags: must be omitted unless legs contains tags"],
             id="DAGs without their tags",
         ),
         pytest.param(
             "    audit:\n",
             '    provenance: {expectedBuild: "0123456", maxAge: 20s}\n    audit:\n',
-            ["spec.gates.provenance.maxAge", "'20s' is less than a minute: write 1m or more"],
+            ["spec.gates.provenance.maxAge", "'20s' is less than a minute: use 1m or more"],
             id="a look that is too old at once",
         ),
         pytest.param(
@@ -205,7 +205,7 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         pytest.param(
             "http://minio",
             "minio",
-            ["spec.delivery.helm.chart.repository", "one that starts with https://"],
+            ["spec.delivery.helm.chart.repository", "an address that starts with https://"],
             id="repository without a scheme",
         ),
         pytest.param(
@@ -214,7 +214,7 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             [
                 "spec.airflow.api.service",
                 "'evil.example.org/?' is not the name of a Service",
-                "write the bare name of a Service in the namespace of the rollout",
+                "use the name of a Service in the namespace of the rollout",
             ],
             id="a Service that is another host",
         ),
@@ -243,13 +243,13 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         pytest.param(
             "  gates:\n",
             "  gates:\n    jobs: {labels: {batch.kubernetes.io/job-name: x}}\n",
-            ["spec.gates.jobs.labels", "none of tier, release, component"],
+            ["spec.gates.jobs.labels", "must not contain the labels tier, release, component"],
             id="a label that is Kubernetes' own",
         ),
         pytest.param(
             "  gates:\n",
             "  gates:\n    jobs: {annotations: {a/b/c: x}}\n",
-            ["spec.gates.jobs.annotations", "each key must be one of a label"],
+            ["spec.gates.jobs.annotations", "each key must be that of a label"],
             id="no key of an annotation",
         ),
         pytest.param(
@@ -279,7 +279,7 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         pytest.param(
             "service: airflow-webserver",
             "service: airflow-webserver\n      path: /airflow/",
-            ["spec.airflow.api.path", "'/airflow/' is not a path", "without a slash at the end"],
+            ["spec.airflow.api.path", "'/airflow/' is not a path", "without a trailing slash"],
             id="path of the API with a slash at its end",
         ),
         pytest.param(
@@ -297,7 +297,7 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         pytest.param(
             "service: airflow-webserver",
             "service: airflow-webserver\n      caRef: {kind: Secret, name: ca}",
-            ["spec.airflow.api", "caRef: must be left out unless scheme is https"],
+            ["spec.airflow.api", "caRef: must be omitted unless scheme is https"],
             id="an authority without TLS",
         ),
         pytest.param(
@@ -375,4 +375,4 @@ def test_a_status_cannot_be_written_with_the_spec(server: ApiServer, namespace: 
 
 def test_kubectl_explains_each_field(server: ApiServer) -> None:
     text = " ".join(server.kubectl("explain", "xbr.spec.threshold.bytes").split())
-    assert "from which on it is offloaded" in text
+    assert "at or above which it is offloaded" in text

@@ -28,7 +28,7 @@ CRD_FILE: Final = f"{names.PLURAL}.yaml"
 _COMMAND: Final = "python -m xcom_rollout.api.crd"
 _DESCRIPTION: Final = (
     "An XComBackendRollout changes the XCom backend of one Airflow release in proven steps, and "
-    "takes it back on request."
+    "reverts it on request."
 )
 _DROPPED: Final = frozenset({"title", "additionalProperties", "$defs"})
 _SCALARS: Final = frozenset({"string", "integer", "number", "boolean"})
@@ -136,8 +136,8 @@ def custom_resource_definition() -> dict[str, Any]:
                                 {
                                     "rule": f"size(self.metadata.name) <= {MAX_NAME_LENGTH}",
                                     "message": "metadata.name: must have at most "
-                                    f"{MAX_NAME_LENGTH} characters: names of Jobs are made from "
-                                    "it",
+                                    f"{MAX_NAME_LENGTH} characters: names of Jobs are "
+                                    "derived from it",
                                 }
                             ],
                         }
@@ -295,7 +295,9 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     root = Path.cwd()
     if not (root / "pyproject.toml").is_file():
-        print(f"{root} is not the root of the project: no pyproject.toml here", file=sys.stderr)
+        print(
+            f"{root} is not the root of the project: it contains no pyproject.toml", file=sys.stderr
+        )
         return 2
     differing = [
         (path, text)

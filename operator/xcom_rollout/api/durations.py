@@ -17,11 +17,12 @@ def parse_duration(text: str) -> timedelta:
     """
     if not text or not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError(
-            f"{text!r} is not a duration; write it like 90s, 30m, 1h30m or 720h, 99999h at most"
+            f"{text!r} is not a duration; use a form such as 90s, 30m, 1h30m or 720h, at most "
+            "99999h"
         )
     seconds = sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"([0-9]+)([hms])", text))
     if seconds == 0:
-        raise ValueError(f"{text!r} is zero; write a duration such as 30m")
+        raise ValueError(f"{text!r} is zero; use a duration such as 30m")
     return timedelta(seconds=seconds)
 
 

@@ -99,7 +99,7 @@ def _remedy(
     if kind == "extra_forbidden":
         return _unknown_field(location)
     if kind == "literal_error":
-        return f"write {str(detail['ctx']['expected']).replace(chr(39), chr(34))}"
+        return f"use {str(detail['ctx']['expected']).replace(chr(39), chr(34))}"
     if kind == "string_type":
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return f'must be a string: write it in quotes, "{value}"'
@@ -114,7 +114,7 @@ def _unknown_field(location: tuple[int | str, ...]) -> str:
     )
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    return f"is no field of {MANAGER}: {hint}fields here are {', '.join(known)}"
+    return f"is not a field of {MANAGER}: {hint}the fields here are {', '.join(known)}"
 
 
 def _model_at(location: Sequence[int | str]) -> type[Model] | None:

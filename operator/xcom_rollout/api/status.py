@@ -18,16 +18,19 @@ class StatusCondition(Model):
     """One condition, of the form that Kubernetes uses everywhere."""
 
     type: str = Field(max_length=316, description="Name of the condition.")
-    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
-    reason: str = Field(max_length=1024, description="Why, as a CamelCase word.")
+    status: Literal["True", "False", "Unknown"] = Field(
+        description="Status of the condition: True, False or Unknown."
+    )
+    reason: str = Field(max_length=1024, description="Reason, as a CamelCase word.")
     message: str = Field(
-        max_length=32768, description="Why, in words: what was seen and, when held, what to do."
+        max_length=32768,
+        description="Message: what was observed and, when the rollout is blocked, what to do.",
     )
     last_transition_time: AwareDatetime = Field(
-        description="When the status of the condition changed last."
+        description="When the status of the condition last changed."
     )
     observed_generation: Generation | None = Field(
-        default=None, description="Generation of the resource that the condition speaks about."
+        default=None, description="Generation of the resource that the condition refers to."
     )
 
 
@@ -35,8 +38,8 @@ class ProofFailedCheck(Model):
     """A check of a proof that said no."""
 
     name: str = Field(description="Name of the check.")
-    observed: str = Field(description="What was seen.")
-    expected: str = Field(description="What should have been seen.")
+    observed: str = Field(description="What was observed.")
+    expected: str = Field(description="What was expected.")
     remedy: str = Field(description="What to do.")
 
 
@@ -47,32 +50,32 @@ class ProofStatus(Model):
     verdict: Literal["pass", "fail", "error"] = Field(description="Outcome of the proof.")
     digest: str = Field(description="Digest of what was proven.")
     attempt: Count = Field(description="Number of the attempt.")
-    observed_at: AwareDatetime = Field(description="When the proof was made.")
-    expires_at: AwareDatetime | None = Field(
-        default=None, description="When the proof counts no more."
-    )
-    job: str = Field(description="Job that made the proof.")
-    failed: tuple[ProofFailedCheck, ...] = Field(default=(), description="Checks that said no.")
+    observed_at: AwareDatetime = Field(description="When the proof ran.")
+    expires_at: AwareDatetime | None = Field(default=None, description="When the proof expires.")
+    job: str = Field(description="Job that ran the proof.")
+    failed: tuple[ProofFailedCheck, ...] = Field(default=(), description="Checks that failed.")
     warnings: tuple[str, ...] = Field(
         default=(),
-        description="Findings that do not stop the rollout.",
+        description="Findings that do not block the rollout.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     facts: dict[str, str] = Field(
-        default={}, description="What the proof saw: versions, settings and their sources."
+        default={}, description="What the proof observed: versions, settings and their sources."
     )
-    message: str = Field(default="", description="What went wrong where there is no result.")
+    message: str = Field(default="", description="The error, if there is no result.")
 
 
 class RehearsalStatus(Model):
     """The rehearsal of the kill-switch that counts at present."""
 
-    required: bool | None = Field(default=None, description="Whether one is required.")
-    valid: bool | None = Field(default=None, description="Whether there is a valid one.")
+    required: bool | None = Field(default=None, description="Whether a rehearsal is required.")
+    valid: bool | None = Field(default=None, description="Whether there is a valid attestation.")
     by: str | None = Field(default=None, description="Who attested it.")
     at: AwareDatetime | None = Field(default=None, description="When it was attested.")
-    evidence: str | None = Field(default=None, description="What was given as evidence.")
-    expires_at: AwareDatetime | None = Field(default=None, description="When it counts no more.")
+    evidence: str | None = Field(default=None, description="The evidence that was given.")
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="When the attestation expires."
+    )
 
 
 class ListReference(Model):
@@ -86,9 +89,9 @@ class AuditCountsStatus(Model):
 
     fails: Count = Field(default=0, description="Findings of values that could not be written.")
     drifts: Count = Field(default=0, description="Findings of values that would change.")
-    unseen: Count = Field(default=0, description="Files that could not be looked at.")
-    accepted: Count = Field(default=0, description="Those of them that the spec accepts.")
-    holding: Count = Field(default=0, description="Those of them that hold the rollout.")
+    unseen: Count = Field(default=0, description="Files that could not be read.")
+    accepted: Count = Field(default=0, description="Number of these that the spec accepts.")
+    holding: Count = Field(default=0, description="Number of these that block the rollout.")
 
 
 class AuditStatus(Model):
@@ -98,30 +101,29 @@ class AuditStatus(Model):
         description="static: the code in the DAG folder; dynamic: the values in the table."
     )
     verdict: Literal["pass", "fail", "error"] = Field(
-        description="pass: no finding holds the rollout; fail: some do; error: it was not made."
+        description="pass: no finding blocks the rollout; fail: some findings do; error: the "
+        "audit did not run."
     )
     digest: str = Field(description="Digest of what was audited.")
     attempt: Count = Field(description="Number of the attempt.")
-    observed_at: AwareDatetime = Field(description="When the audit was made.")
-    expires_at: AwareDatetime | None = Field(
-        default=None, description="When the audit counts no more."
-    )
-    job: str = Field(description="Job that made the audit.")
+    observed_at: AwareDatetime = Field(description="When the audit ran.")
+    expires_at: AwareDatetime | None = Field(default=None, description="When the audit expires.")
+    job: str = Field(description="Job that ran the audit.")
     counts: AuditCountsStatus = Field(
         default=AuditCountsStatus(), description="Number of findings."
     )
     facts: dict[str, str] = Field(
-        default={}, description="What was looked at: number of files or values, versions."
+        default={}, description="What was audited: number of files or values, versions."
     )
     findings: tuple[str, ...] = Field(
         default=(),
-        description="Findings that hold the rollout, the worst first, twenty at most.",
+        description="Findings that block the rollout, the worst first, at most twenty.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     list_ref: ListReference | None = Field(
-        default=None, description="ConfigMap with every finding, and what to do about it."
+        default=None, description="ConfigMap with every finding and its remedy."
     )
-    message: str = Field(default="", description="What went wrong where there is no result.")
+    message: str = Field(default="", description="The error, if there is no result.")
 
 
 class CalibrationStatus(Model):
@@ -132,10 +134,12 @@ class CalibrationStatus(Model):
     margin: str = Field(description="Factor between the size at the quantile and the threshold.")
     taken_at: AwareDatetime = Field(description="When the values were measured.")
     job: str = Field(description="Job that measured them.")
-    facts: dict[str, str] = Field(default={}, description="Sizes in bytes by quantile, and so on.")
+    facts: dict[str, str] = Field(
+        default={}, description="Sizes in bytes by quantile, and other measured facts."
+    )
     list_ref: ListReference | None = Field(
         default=None,
-        description="ConfigMap with all that was measured, the largest tasks named.",
+        description="ConfigMap with all measurements and the names of the largest tasks.",
     )
 
 
@@ -143,19 +147,20 @@ class ProvenanceStatus(Model):
     """What the newest look for the expected build saw."""
 
     verdict: Literal["fresh", "stale", "mixed", "unknown"] = Field(
-        description="fresh: all is of the expected build; stale: all that is known is one other "
-        "build; mixed: there are several; unknown: something could not be seen."
+        description="fresh: everything is from the expected build; stale: everything that is "
+        "known is from one other build; mixed: there are several builds; unknown: "
+        "something could not be seen."
     )
-    expected_build: str = Field(description="The commit that all has to be of.")
-    reason: str = Field(description="What the verdict rests on, in words.")
-    observed_at: AwareDatetime = Field(description="When the look ended.")
-    pods: Count = Field(default=0, description="Number of pods that were looked into.")
+    expected_build: str = Field(description="The commit that everything must be from.")
+    reason: str = Field(description="The reason for the verdict.")
+    observed_at: AwareDatetime = Field(description="When the check finished.")
+    pods: Count = Field(default=0, description="Number of pods that were checked.")
     readings: tuple[str, ...] = Field(
         default=(),
-        description="What is of another build, then what could not be seen, twenty at most.",
+        description="What is from another build, then what could not be seen, at most twenty.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
-    left_out: Count = Field(default=0, description="Number of such readings beyond these.")
+    left_out: Count = Field(default=0, description="Number of further such readings.")
 
 
 class OffloadedRunsStatus(Model):
@@ -175,7 +180,7 @@ class DeliveryStatus(Model):
     settings: str | None = Field(default=None, description="The backend settings it holds.")
     values_path: str | None = Field(
         default=None,
-        description="Key of the values below which the settings are, where Airflow's chart is a "
+        description="Key of the values below which the settings are, if Airflow's chart is a "
         "dependency of the chart of the release.",
     )
 
@@ -184,10 +189,16 @@ class KillRunsStatus(Model):
     """Number of DAG runs that the kill-switch has brought so far or further."""
 
     found: Count = Field(default=0, description="Runs to heal.")
-    draining: Count = Field(default=0, description="Runs that are left to end by themselves.")
-    stopped: Count = Field(default=0, description="Runs stopped, or further.")
-    cleared: Count = Field(default=0, description="Runs cleared, or further.")
-    recovered: Count = Field(default=0, description="Runs that succeeded again, inline.")
+    draining: Count = Field(default=0, description="Runs that run to their end.")
+    stopped: Count = Field(
+        default=0, description="Runs that are stopped or have progressed further."
+    )
+    cleared: Count = Field(
+        default=0, description="Runs that are cleared or have progressed further."
+    )
+    recovered: Count = Field(
+        default=0, description="Runs that succeeded again, with inline values."
+    )
     healed: Count = Field(
         default=0,
         description="Runs that ended by themselves, or whose values are back in the database.",
@@ -200,35 +211,37 @@ class TroubledRunStatus(Model):
 
     dag_id: str = Field(description="Its DAG.")
     run_id: str = Field(description="Its run ID.")
-    stage: str = Field(description="How far it has come.")
-    error: str = Field(description="What was in the way.")
-    tries: Count = Field(default=0, description="Failed tries in a row.")
-    next_try: AwareDatetime | None = Field(default=None, description="When it is tried again.")
+    stage: str = Field(description="Stage that it has reached.")
+    error: str = Field(description="Error of the last try.")
+    tries: Count = Field(default=0, description="Number of consecutive failed tries.")
+    next_try: AwareDatetime | None = Field(default=None, description="When the next try is.")
 
 
 class KillSwitchStatus(Model):
-    """The newest use of the kill-switch."""
+    """The newest kill."""
 
-    attempt: Count = Field(description="Number of the use.")
+    attempt: Count = Field(description="Number of the kill.")
     engaged_at: AwareDatetime = Field(description="When it was engaged.")
     by: str | None = Field(default=None, description="Who engaged it.")
     reason: str | None = Field(default=None, description="Why.")
     strategy: str | None = Field(default=None, description="How runs are healed.")
     round: Count = Field(
         default=1,
-        description="Counts up when the release offloads again in the middle of it.",
+        description="Round of the kill. It increases when the release offloads again during the "
+        "kill.",
     )
     writers_stopped_at: AwareDatetime | None = Field(
         default=None,
-        description="When threshold -1 had been delivered: no process that started later offloads.",
+        description="When threshold -1 was delivered: a process that started later offloads "
+        "nothing.",
     )
     reverted_at: AwareDatetime | None = Field(
-        default=None, description="When the database backend had been delivered."
+        default=None, description="When the database backend was delivered."
     )
     runs: KillRunsStatus = Field(default=KillRunsStatus(), description="Progress of the runs.")
     troubled: tuple[TroubledRunStatus, ...] = Field(
         default=(),
-        description="Runs whose last try failed, twenty at most.",
+        description="Runs whose last try failed, at most twenty.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     list_ref: ListReference | None = Field(
@@ -236,41 +249,40 @@ class KillSwitchStatus(Model):
     )
     seconds_to_writers_stopped: float | None = Field(
         default=None,
-        description="Seconds from the request until no process that started later offloads.",
+        description="Seconds from the request until a process that starts later offloads nothing.",
     )
     seconds_to_queued: float | None = Field(
         default=None, description="Seconds from the request until the last run was queued again."
     )
     finished_runs: str | None = Field(
-        default=None, description="What became of offloaded values of finished runs."
+        default=None, description="What happened to offloaded values of finished runs."
     )
-    finished_at: AwareDatetime | None = Field(default=None, description="When it had finished.")
+    finished_at: AwareDatetime | None = Field(default=None, description="When it finished.")
 
 
 class HistoryEntry(Model):
     """Something that took place."""
 
     at: AwareDatetime = Field(description="When.")
-    event: str = Field(description="What, as a CamelCase word.")
-    message: str = Field(default="", description="What, in words.")
+    event: str = Field(description="What happened, as a CamelCase word.")
+    message: str = Field(default="", description="What happened, in words.")
 
 
 class RolloutStatus(Model):
     """What the operator sees and does."""
 
     observed_generation: Generation | None = Field(
-        default=None, description="Generation of the resource that this status speaks about."
+        default=None, description="Generation of the resource that this status refers to."
     )
-    phase: str | None = Field(
-        default=None, description="Where the rollout stands, as a word for people."
-    )
+    phase: str | None = Field(default=None, description="Phase of the rollout, for people.")
     threshold: str | None = Field(
-        default=None, description="Threshold in bytes that is delivered now; -1 offloads nothing."
+        default=None,
+        description="Threshold in bytes that is currently delivered; -1 offloads nothing.",
     )
     conditions: tuple[StatusCondition, ...] = Field(
         default=(),
-        description="Ready, Reconciling and Stalled as kstatus reads them, and what was shown so "
-        "far.",
+        description="Ready, Reconciling and Stalled as kstatus reads them, and the conditions of "
+        "the steps.",
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
@@ -295,17 +307,17 @@ class RolloutStatus(Model):
     calibration: CalibrationStatus | None = Field(
         default=None, description="The recommended threshold."
     )
-    rehearsal: RehearsalStatus | None = Field(default=None, description="The rehearsed way back.")
+    rehearsal: RehearsalStatus | None = Field(
+        default=None, description="The rehearsal of the kill-switch."
+    )
     provenance: ProvenanceStatus | None = Field(
-        default=None, description="The newest look for the expected build."
+        default=None, description="The newest check for the expected build."
     )
     offloaded_runs: OffloadedRunsStatus | None = Field(
         default=None, description="In-flight runs that hold offloaded values."
     )
     delivery: DeliveryStatus | None = Field(default=None, description="What is delivered.")
-    kill_switch: KillSwitchStatus | None = Field(
-        default=None, description="The newest use of the kill-switch."
-    )
+    kill_switch: KillSwitchStatus | None = Field(default=None, description="The newest kill.")
     history: tuple[HistoryEntry, ...] = Field(
-        default=(), max_length=50, description="What took place, newest last."
+        default=(), max_length=50, description="What happened, newest last."
     )

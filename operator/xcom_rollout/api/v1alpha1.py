@@ -68,9 +68,9 @@ _THRESHOLD_RULE = {
 }
 _HAS_PASSWORD: Final = "[^/]*//[^@/:]*:[^@]*(@[^@]*)+"
 _PASSWORD_IN_PATH: Final = (
-    "may hold no user and password before the @, for the path is stored with every value; write "
-    "the id of an Airflow connection there, as in s3://aws_default@my-bucket/xcom, and change the "
-    "password: it may be known now"
+    "must not contain a user and password before the @, because the path is stored with every "
+    "value; use the id of an Airflow connection there, as in s3://aws_default@my-bucket/xcom, and "
+    "change the password, which may have been exposed"
 )
 _NO_PASSWORD = cel(f"!self.matches('^{_HAS_PASSWORD}$')", _PASSWORD_IN_PATH)
 _IMMUTABLE_PATH = cel(
@@ -112,7 +112,7 @@ IMAGE_LABEL: Final = "org.opencontainers.image.revision"
 """Where an image's commit is looked for when nobody says: an annotation or label of the pod."""
 IMAGE_VARIABLE: Final = "APP_SHA"
 """The same: a variable in the container."""
-_AT_LEAST_A_MINUTE: Final = "is less than a minute: write 1m or more"
+_AT_LEAST_A_MINUTE: Final = "is less than a minute: use 1m or more"
 _MINUTE_RULE = _all_of(
     _DURATION_RULE,
     cel(
@@ -122,15 +122,15 @@ _MINUTE_RULE = _all_of(
     ),
 )
 _NOTHING_JUDGED: Final = (
-    "legs: must name stamp, image or tags, or nothing would be judged; to judge nothing, leave the "
-    "whole gate out"
+    "legs: must contain stamp, image or tags, or nothing would be checked; to check nothing, "
+    "remove the whole gate"
 )
 _NO_PLACE_NAMED: Final = (
-    "imageEnv: must name a variable, or imageLabels a label, or no image could tell its commit; "
-    "else leave image out of legs"
+    "imageEnv: must contain a variable, or imageLabels a label, or the commit of an image could "
+    "not be read; otherwise remove image from legs"
 )
 _DAGS_WITHOUT_TAGS: Final = (
-    "dags: must be left out unless tags is among the legs: DAGs are judged by their tags"
+    "dags: must be omitted unless legs contains tags: DAGs are checked by their tags"
 )
 _PROVENANCE_RULE = _all_of(
     cel("size(self.legs) > 0", _NOTHING_JUDGED),
@@ -140,7 +140,7 @@ _PROVENANCE_RULE = _all_of(
     ),
     cel("size(self.dags) == 0 || 'tags' in self.legs", _DAGS_WITHOUT_TAGS),
 )
-_NO_AUDIT: Final = "asks for no audit: add static: {}, dynamic: {} or both, or leave it out"
+_NO_AUDIT: Final = "must contain an audit: add static: {}, dynamic: {} or both, or remove it"
 _ACCEPTS_EVERYTHING: Final = (
     "accepted: each entry must name a dagId or a file, or it would accept everything"
 )
@@ -221,11 +221,11 @@ StoragePath = Annotated[
     _Named(
         f"[a-z][a-z0-9+.-]*://([A-Za-z0-9_.-]+@)?[A-Za-z0-9_.:-]+({_PATH_FOLDER})+",
         "an object storage path",
-        "write scheme://connection@bucket/prefix with a scheme in small letters and without a "
-        "trailing slash, for example s3://aws_default@my-bucket/xcom, of letters from A to Z, "
-        "digits and . _ ~ = + , : - alone, without // or a folder . or ..: Airflow takes a path "
-        "without a scheme for a local directory and hands the path to tasks as data, and "
-        "templates, variables and line breaks in it would be carried out",
+        "use scheme://connection@bucket/prefix with a lower-case scheme and without a trailing "
+        "slash, for example s3://aws_default@my-bucket/xcom, with only letters from A to Z, "
+        "digits and . _ ~ = + , : -, and without // or a folder . or ..: Airflow takes a path "
+        "without a scheme for a local directory and passes the path to tasks as data, and "
+        "templates, variables and line breaks in it would be evaluated",
         longest=1024,
         further=(_NO_PASSWORD, _IMMUTABLE_PATH),
         unless=_HAS_PASSWORD,
@@ -241,13 +241,12 @@ SUBDOMAIN_PATTERN: Final = f"{_PART}([.]{_PART})*"
 KEY_PATTERN: Final = "[-_a-zA-Z0-9][-._a-zA-Z0-9]*"
 PATH_PATTERN: Final = "(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 _OBJECT_REMEDY: Final = (
-    "write the bare name of an object in the namespace of the rollout: lower-case letters, "
-    "digits, - and ."
+    "use the name of an object in the namespace of the rollout: lower-case letters, digits, - and ."
 )
 
 _PATH_REMEDY: Final = (
-    "write it as [webserver] base_url (Airflow 3: [api] base_url) has it after the host, such as "
-    "/airflow, without a slash at the end and without ?, # or .."
+    "use the path of [webserver] base_url (Airflow 3: [api] base_url) after the host, such as "
+    "/airflow, without a trailing slash and without ?, # or .."
 )
 _IMMUTABLE_RELEASE: Final = cel(
     "self == oldSelf", "is immutable: create another rollout for another release"
@@ -258,8 +257,8 @@ ServiceName = Annotated[
     _Named(
         LABEL_PATTERN,
         "the name of a Service",
-        "write the bare name of a Service in the namespace of the rollout, in lower-case letters, "
-        "digits and -, such as airflow-webserver",
+        "use the name of a Service in the namespace of the rollout, in lower-case letters, digits "
+        "and -, such as airflow-webserver",
         63,
     ),
 ]
@@ -273,7 +272,7 @@ DataKey = Annotated[
     _Named(
         KEY_PATTERN,
         "a key of a Secret or ConfigMap",
-        "write letters, digits, -, _ and ., such as ca.crt",
+        "use letters, digits, -, _ and ., such as ca.crt",
     ),
 ]
 ReleaseName = Annotated[
@@ -281,7 +280,7 @@ ReleaseName = Annotated[
     _Named(
         SUBDOMAIN_PATTERN,
         "the name of a Helm release",
-        "write it as helm list prints it, in lower-case letters, digits, - and .",
+        "use the name that helm list prints, in lower-case letters, digits, - and .",
         53,
         (_IMMUTABLE_RELEASE,),
     ),
@@ -291,7 +290,7 @@ ChartName = Annotated[
     _Named(
         "[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?",
         "the name of a chart",
-        "write it as Chart.yaml has it, such as airflow; the address belongs in repository",
+        "use the name in Chart.yaml, such as airflow; the address belongs in repository",
     ),
 ]
 ChartVersion = Annotated[
@@ -299,7 +298,7 @@ ChartVersion = Annotated[
     _Named(
         "v?[0-9]+([.][0-9]+)*(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?",
         "one exact version",
-        "write it as helm list prints it after the name of the chart, such as 1.16.0",
+        "use the version that helm list prints after the name of the chart, such as 1.16.0",
         64,
     ),
 ]
@@ -308,7 +307,7 @@ RepositoryAddress = Annotated[
     _Named(
         "(https?|oci)://[!-~]+",
         "the address of a chart repository",
-        "write one that starts with https://, http:// or oci:// in small letters, without spaces",
+        "use an address that starts with https://, http:// or oci:// in lower case, without spaces",
         1024,
     ),
 ]
@@ -318,8 +317,8 @@ ValuesPath = Annotated[
     _Named(
         f"{_VALUES_KEY}([.]{_VALUES_KEY})*",
         "a path of keys in the values of the release",
-        "write the key below which the values hold those of Airflow's chart, which is the name or "
-        "alias of that dependency, such as airflow, with a dot between two: platform.airflow",
+        "use the key under which the values of Airflow's chart are, which is the name or alias of "
+        "that dependency, such as airflow; separate nested keys with a dot: platform.airflow",
     ),
 ]
 UrlPath = Annotated[str, _Named(PATH_PATTERN, "a path", _PATH_REMEDY, 256)]
@@ -356,7 +355,7 @@ class AirflowLogin(Model):
     )
 
 
-_CA_WITHOUT_TLS: Final = "caRef: must be left out unless scheme is https"
+_CA_WITHOUT_TLS: Final = "caRef: must be omitted unless scheme is https"
 _API_RULE = cel("!has(self.caRef) || self.scheme == 'https'", _CA_WITHOUT_TLS)
 
 
@@ -368,16 +367,16 @@ class AirflowApi(Model):
     )
     port: StrictInt = Field(default=8080, ge=1, le=65535, description="Port of that Service.")
     scheme: Literal["http", "https"] = Field(
-        default="http", description="Whether that port speaks TLS."
+        default="http", description="Scheme of that port: https if it uses TLS."
     )
     path: UrlPath = Field(
         default="",
-        description="What comes before /api/v1 or /api/v2, where the web server is below a path.",
+        description="Path before /api/v1 or /api/v2, if the web server is below a path.",
     )
     ca_ref: CaReference | None = Field(
         default=None,
-        description="Authority that the web server's certificate is checked by; it must name "
-        "SERVICE.NAMESPACE.svc. The public ones when absent.",
+        description="Certificate authority for the web server's certificate, which must be valid "
+        "for SERVICE.NAMESPACE.svc. The public authorities when absent.",
     )
     login: AirflowLogin | None = Field(
         default=None,
@@ -431,7 +430,7 @@ class Calibration(Model):
     quantile: str = Field(
         default="0.999",
         max_length=16,
-        description="Share of the inline values that shall stay in the database, in quotes.",
+        description="Share of the inline values that should stay in the database, in quotes.",
         json_schema_extra=_QUANTILE_RULE,
     )
     margin: str = Field(
@@ -446,14 +445,14 @@ class Calibration(Model):
     @classmethod
     def _share(cls, value: str) -> str:
         if not re.fullmatch(QUANTILE_PATTERN, value):
-            raise ValueError(f"{value!r} is no share between 0 and 1; {_QUANTILE_REMEDY}")
+            raise ValueError(f"{value!r} is not a share between 0 and 1; {_QUANTILE_REMEDY}")
         return value
 
     @field_validator("margin")
     @classmethod
     def _factor(cls, value: str) -> str:
         if not re.fullmatch(MARGIN_PATTERN, value):
-            raise ValueError(f"{value!r} is no factor of 1 or more; {_MARGIN_REMEDY}")
+            raise ValueError(f"{value!r} is not a factor of 1 or more; {_MARGIN_REMEDY}")
         return value
 
 
@@ -462,15 +461,15 @@ class Threshold(Model):
 
     bytes: str = Field(
         max_length=18,
-        description="Size in bytes of the JSON form of a value from which on it is offloaded, in "
-        "quotes.",
+        description="Size in bytes of the JSON form of a value at or above which it is offloaded, "
+        "in quotes.",
         json_schema_extra=_THRESHOLD_RULE,
     )
     calibrate: Calibration | None = Field(
         default=None,
         description="Before anything is delivered, recommend a threshold from the values in the "
-        "table (status.calibration). A lower one is warned of and not refused. Nothing is "
-        "recommended when absent.",
+        "table (status.calibration). A lower threshold causes a warning and is not "
+        "rejected. Nothing is recommended when absent.",
     )
 
 
@@ -517,7 +516,7 @@ class RoundTripGate(Model):
     )
     samples_ref: ConfigMapReference | None = Field(
         default=None,
-        description="ConfigMap with values of your own to try, as JSON or Python files; see "
+        description="ConfigMap with your own values to test, as JSON or Python files; see "
         "docs/probe.md.",
     )
 
@@ -527,8 +526,8 @@ class StaticAudit(Model):
 
     fail_on: Literal["High", "Medium", "Low"] = Field(
         default="High",
-        description="Confidence from which on a finding holds the rollout: High takes only what "
-        "the code says for certain.",
+        description="Confidence at or above which a finding blocks the rollout: High counts only "
+        "what the code shows with certainty.",
     )
 
 
@@ -537,25 +536,25 @@ class DynamicAudit(Model):
 
     since: Duration | None = Field(
         default=None,
-        description="Look only at runs that were queued within this time, such as 720h. All when "
-        "absent.",
+        description="Audit only runs that were queued within this time, such as 720h. All runs "
+        "when absent.",
     )
 
 
 class AcceptedFinding(Model):
     """Findings of the audits that you accept. Every member that is given must match."""
 
-    dag_id: Name | None = Field(default=None, description="DAG that they are about.")
-    task_id: Name | None = Field(default=None, description="Task that they are about.")
+    dag_id: Name | None = Field(default=None, description="DAG of the findings.")
+    task_id: Name | None = Field(default=None, description="Task of the findings.")
     file: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
         default=None,
-        description="File that they are in, relative to the DAG folder.",
+        description="File of the findings, relative to the DAG folder.",
     )
     kind: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None, description="Kind of value that they are about, as a finding names it."
+        default=None, description="Kind of value of the findings, as a finding names it."
     )
     reason: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
-        default=None, description="Why they are accepted, for whoever reads the spec later."
+        default=None, description="Why they are accepted, for later readers of the spec."
     )
 
 
@@ -570,11 +569,11 @@ class AuditGate(Model):
     )
     accepted: Annotated[tuple[AcceptedFinding, ...], Field(max_length=256)] = Field(
         default=(),
-        description="Findings that a person has looked at and accepts. Each names at least a "
+        description="Findings that a person has reviewed and accepts. Each entry names at least a "
         "DAG or a file.",
     )
     max_age: Duration = Field(
-        default="24h", description="Age from which on an audit counts no more, such as 24h."
+        default="24h", description="Age at which an audit expires, such as 24h."
     )
     timeout: Duration = Field(
         default="30m", description="How long one audit may take, such as 30m."
@@ -595,40 +594,41 @@ class ProvenanceGate(Model):
 
     expected_build: str = Field(
         max_length=64,
-        description="The commit that all has to be of, in quotes: 7 to 64 hexadecimal digits.",
+        description="The commit that everything must be from, in quotes: 7 to 64 hexadecimal "
+        "digits.",
         json_schema_extra=_COMMIT_RULE,
     )
     legs: Annotated[tuple[Literal["stamp", "image", "tags"], ...], Field(max_length=3)] = Field(
         default=("stamp", "image", "tags"),
-        description="What is judged: the stamp of the DAGs and the commit of the image in every "
-        "pod, the tags of the DAGs that Airflow has parsed. What cannot be seen holds the "
-        "rollout: leave out what the release does not have.",
+        description="What is checked: the stamp of the DAGs and the commit of the image in every "
+        "pod, and the tags of the DAGs that Airflow has parsed. What cannot be seen "
+        "blocks the rollout: leave out what the release does not have.",
     )
     image_labels: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=317)], ...], Field(max_length=16)
     ] = Field(
         default=(IMAGE_LABEL,),
-        description="Annotations or labels of the pods that tell the image's commit.",
+        description="Annotations or labels of the pods that contain the image's commit.",
     )
     image_env: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=253)], ...], Field(max_length=16)
     ] = Field(
         default=(IMAGE_VARIABLE,),
-        description="Variables in the containers that tell it.",
+        description="Environment variables of the containers that contain it.",
     )
     dags: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=250)], ...], Field(max_length=256)
     ] = Field(
         default=(),
-        description="DAGs whose tags are judged. All that Airflow has parsed when empty.",
+        description="DAGs whose tags are checked. All DAGs that Airflow has parsed when empty.",
     )
     interval: Duration = Field(
         default="30s",
-        description="How soon the pods are looked into again while the gate holds, such as 30s.",
+        description="How often the pods are checked while the gate blocks, such as 30s.",
     )
     max_age: Annotated[str, Field(max_length=32), AfterValidator(_checked_duration)] = Field(
         default="5m",
-        description="Age from which on what was seen counts no more, 1m or more.",
+        description="Age at which a check expires, 1m or more.",
         json_schema_extra=_MINUTE_RULE,
     )
 
@@ -636,7 +636,7 @@ class ProvenanceGate(Model):
     @classmethod
     def _commit(cls, value: str) -> str:
         if not re.fullmatch(COMMIT_PATTERN, value):
-            raise ValueError(f"{value!r} is no commit; {_COMMIT_REMEDY}")
+            raise ValueError(f"{value!r} is not a commit; {_COMMIT_REMEDY}")
         return value
 
     @field_validator("max_age")
@@ -660,8 +660,8 @@ class ProvenanceGate(Model):
 _LABELED: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY: Final = f"({SUBDOMAIN_PATTERN}/)?{_LABELED}"
 _LABEL_KEY_REMEDY: Final = (
-    "each key must be one of a label or an annotation, such as istio.io/dataplane-mode: at most 63 "
-    "letters, digits, -, _ and ., with a DNS name and a slash before it or not"
+    "each key must be that of a label or annotation, such as istio.io/dataplane-mode: an optional "
+    "DNS name and slash, then at most 63 letters, digits, -, _ and ."
 )
 _KEYS_RULE = cel(f"self.all(key, key.matches('^{_LABEL_KEY}$'))", _LABEL_KEY_REMEDY)
 _LABELS_TAKEN: Final = (
@@ -669,9 +669,9 @@ _LABELS_TAKEN: Final = (
     "|(batch[.]kubernetes[.]io|xcomrollout[.]dev)/.*"
 )
 _LABELS_TAKEN_REMEDY: Final = (
-    "none of tier, release, component, kubernetes_executor, airflow-worker, job-name, "
-    "controller-uid and what begins with batch.kubernetes.io/ or xcomrollout.dev/ may be among the "
-    "labels: by these the operator, Kubernetes and the chart know their pods"
+    "must not contain the labels tier, release, component, kubernetes_executor, airflow-worker, "
+    "job-name, controller-uid or any that starts with batch.kubernetes.io/ or xcomrollout.dev/: "
+    "the operator, Kubernetes and the chart identify their pods by these"
 )
 _LABELS_RULE = _all_of(
     _KEYS_RULE, cel(f"!self.exists(key, key.matches('^({_LABELS_TAKEN})$'))", _LABELS_TAKEN_REMEDY)
@@ -681,7 +681,7 @@ LabelValue = Annotated[
     _Named(
         f"({_LABELED})?",
         "the value of a label",
-        "write at most 63 letters, digits, -, _ and ., with a letter or digit at both ends",
+        "use at most 63 letters, digits, -, _ and ., with a letter or digit at both ends",
         longest=63,
     ),
 ]
@@ -692,9 +692,9 @@ class JobsGate(Model):
 
     labels: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
         default={},
-        description="Labels, such as istio.io/dataplane-mode: ambient. They win over the "
-        "operator's own sidecar.istio.io/inject: 'false'. A sidecar must be of Kubernetes' own "
-        "kind (an init container that restarts), or no Job ends.",
+        description="Labels, such as istio.io/dataplane-mode: ambient. They override the "
+        "operator's own sidecar.istio.io/inject: 'false'. A sidecar must be a native "
+        "Kubernetes sidecar (an init container that restarts), or the Jobs do not end.",
         json_schema_extra=_LABELS_RULE,
     )
     annotations: Annotated[
@@ -733,15 +733,15 @@ class Gates(Model):
     )
     provenance: ProvenanceGate | None = Field(
         default=None,
-        description="One build in all of the release. Not looked at when absent.",
+        description="Requires one build in the whole release. Not checked when absent.",
         json_schema_extra=_PROVENANCE_RULE,
     )
     jobs: JobsGate = Field(
         default=JobsGate(),
-        description="The pods of proofs, audits and of what a kill asks.",
+        description="The pods of proofs, of audits and of the Jobs of a kill.",
     )
     max_age: Duration = Field(
-        default="24h", description="Age from which on a proof counts no more, such as 24h."
+        default="24h", description="Age at which a proof expires, such as 24h."
     )
 
 
@@ -749,19 +749,17 @@ class Rehearsal(Model):
     """The rehearsal of the kill-switch that must have taken place before the cut-over."""
 
     required: StrictBool = Field(
-        default=True, description="Whether the rollout stops before cut-over without a rehearsal."
+        default=True, description="Whether the cut-over requires a rehearsal."
     )
     mode: Literal["Attested"] = Field(
         default="Attested",
-        description="Who rehearses. Attested: a person, who says so with kubectl xbr attest.",
+        description="Who rehearses. Attested: a person, who attests it with kubectl xbr attest.",
     )
-    max_age: Duration = Field(
-        default="720h", description="Longest validity that an attestation may claim."
-    )
+    max_age: Duration = Field(default="720h", description="Longest validity of an attestation.")
 
 
 class KillSwitch(Model):
-    """The way back."""
+    """The kill-switch, which reverts the rollout."""
 
     engaged: StrictBool = Field(
         default=False,
@@ -771,25 +769,26 @@ class KillSwitch(Model):
     strategy: Literal["Retrigger", "Drain", "Rehydrate", "Immediate"] = Field(
         default="Retrigger",
         description="How in-flight runs with offloaded values are healed. Retrigger: each is "
-        "stopped and run again from its start. Drain: they are left to end, no run is touched. "
-        "Rehydrate: their values are copied back into the database, no run is touched. With these "
-        "three every process can read offloaded values until no run in flight needs it. "
-        "Immediate: for a backend that cannot even be read, the database backend is delivered "
-        "first, and a task that starts meanwhile may be handed a path. xbr kill --strategy "
-        "overrides it.",
+        "stopped and run again from its start. Drain: they run to their end, no run "
+        "is touched. Rehydrate: their values are copied back into the database, no "
+        "run is touched. With these three, every process can read offloaded values "
+        "until no run in flight needs that. Immediate: for a backend that cannot even "
+        "be read, the database backend is delivered first, and a task that starts in "
+        "the meantime may get a path. xbr kill --strategy overrides it.",
     )
     finished_runs: Literal["Rehydrate", "Hold", "Accept"] = Field(
         default="Rehydrate",
-        description="What becomes of offloaded values of finished runs, which other runs may still "
-        "read (include_prior_dates, pulls across DAGs), before the database backend is delivered. "
-        "Rehydrate: they are copied back into the database. Hold: the kill stays at threshold -1, "
-        "where they can be read. Accept: whoever reads one is handed a path.",
+        description="What happens to offloaded values of finished runs, which other runs may "
+        "still read (include_prior_dates, pulls across DAGs), before the database "
+        "backend is delivered. Rehydrate: they are copied back into the database. "
+        "Hold: the kill stays at threshold -1, where they can be read. Accept: a task "
+        "that reads one gets a path.",
     )
     stop_tasks_after: Duration | None = Field(
         default=None,
         description="How long a task that started before the kill, in a run that holds no "
-        "offloaded value, may go on before its run is healed as well. No limit when absent: the "
-        "database backend is delivered when it has ended.",
+        "offloaded value, may continue before its run is also healed. No limit when "
+        "absent: the database backend is delivered when it has ended.",
     )
 
 
@@ -797,10 +796,11 @@ class HelmChart(Model):
     """The chart of the Airflow release. It stays pinned: a flip never upgrades it."""
 
     repository: RepositoryAddress = Field(
-        description="Address of the chart repository: http(s)://... or oci://... Asked once, "
-        "before the first delivery, and only if the chart has enabled dependencies: all else is in "
-        "Helm's record of the release. Where it does not have the chart, as one that is in Git "
-        "alone, these come from the repositories that Chart.yaml names.",
+        description="Address of the chart repository: http(s)://... or oci://... Used once, "
+        "before the first delivery, and only if the chart has enabled dependencies: "
+        "everything else is in Helm's record of the release. If it does not contain "
+        "the chart, such as one that is only in Git, the dependencies come from the "
+        "repositories that Chart.yaml names.",
     )
     name: ChartName = Field(description="Name of the chart in the repository.")
     version: ChartVersion = Field(
@@ -814,10 +814,10 @@ class HelmDelivery(Model):
     chart: HelmChart = Field(description="The chart of the release.")
     values_path: ValuesPath | None = Field(
         default=None,
-        description="Where Airflow's chart is a dependency of the chart of the release: the key of "
-        "its values there, such as airflow, with a dot between two. Left out, it is found by the "
-        "template that the ConfigMap with airflow.cfg was made of. The settings are written below "
-        "it and nowhere else.",
+        description="If Airflow's chart is a dependency of the chart of the release: the key of "
+        "its values there, such as airflow, with nested keys separated by a dot. When "
+        "absent, it is found from the template of the ConfigMap with airflow.cfg. The "
+        "settings are written only below this key.",
     )
 
 
@@ -833,8 +833,9 @@ class Census(Model):
 
     interval: Duration = Field(
         default="15m",
-        description="How often runs are counted while the rollout is live: for the status and for "
-        "estimates, and to see that a kill can count. A kill counts for itself, at once.",
+        description="How often runs are counted while the rollout is live: for the status, for "
+        "estimates, and to verify that a kill can count. A kill takes its own census "
+        "at once.",
     )
 
 
@@ -843,15 +844,19 @@ class RolloutSpec(Model):
 
     airflow: Airflow = Field(description="The Airflow instance.")
     backend: Backend = Field(description="The desired XCom backend.")
-    threshold: Threshold = Field(description="From which size on values are offloaded.")
+    threshold: Threshold = Field(description="The size at or above which values are offloaded.")
     gates: Gates = Field(default=Gates(), description="What must be proven first.")
-    rehearsal: Rehearsal = Field(default=Rehearsal(), description="The rehearsed way back.")
-    kill_switch: KillSwitch = Field(default=KillSwitch(), description="The way back.")
+    rehearsal: Rehearsal = Field(
+        default=Rehearsal(), description="The rehearsal of the kill-switch."
+    )
+    kill_switch: KillSwitch = Field(
+        default=KillSwitch(), description="The kill-switch, which reverts the rollout."
+    )
     delivery: Delivery = Field(description="How settings reach Airflow.")
     census: Census = Field(default=Census(), description="Tracking of offloaded runs.")
     suspend: StrictBool = Field(
         default=False,
-        description="Stop all steps but the kill-switch until set to false again.",
+        description="Stop all steps except the kill-switch until set to false again.",
     )
 
     @field_validator("threshold")

@@ -48,7 +48,7 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
     [
         pytest.param(
             lambda s: s["backend"].update(type="Redis"),
-            *("spec.backend.type", '"Redis"', 'write "ObjectStorage"'),
+            *("spec.backend.type", '"Redis"', 'use "ObjectStorage"'),
             id="unknown backend type",
         ),
         pytest.param(
@@ -72,7 +72,7 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["backend"]["objectStorage"].update(path="S3://bucket/x"),
-            *("spec.backend.objectStorage.path", '"S3://bucket/x"', "a scheme in small letters"),
+            *("spec.backend.objectStorage.path", '"S3://bucket/x"', "a lower-case scheme"),
             id="path with a scheme in capitals",
         ),
         pytest.param(
@@ -80,18 +80,26 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             *(
                 "spec.backend.objectStorage.path",
                 '"s3://user:***@bucket/x"',
-                "may hold no user and",
+                "must not contain a user and",
             ),
             id="path with a password",
         ),
         pytest.param(
             lambda s: s["backend"]["objectStorage"].update(path="s3://KEY:sec/ret+x@bucket/x"),
-            *("spec.backend.objectStorage.path", '"s3://KEY:***@bucket/x"', "may hold no user and"),
+            *(
+                "spec.backend.objectStorage.path",
+                '"s3://KEY:***@bucket/x"',
+                "must not contain a user and",
+            ),
             id="path with a password that has a slash",
         ),
         pytest.param(
             lambda s: s["backend"]["objectStorage"].update(path="S3://user:secret@bucket"),
-            *("spec.backend.objectStorage.path", '"S3://user:***@bucket"', "may hold no user and"),
+            *(
+                "spec.backend.objectStorage.path",
+                '"S3://user:***@bucket"',
+                "must not contain a user and",
+            ),
             id="path with a password and another fault",
         ),
         pytest.param(
@@ -104,7 +112,7 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             *(
                 "spec.gates.provenance.expectedBuild",
                 '"main"',
-                "is no commit; write 7 to 64 lower-case hexadecimal digits in quotes",
+                "is not a commit; write 7 to 64 lower-case hexadecimal digits in quotes",
             ),
             id="a branch as the expected build",
         ),
@@ -120,26 +128,26 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["gates"].update(provenance={"expectedBuild": "0123456", "legs": []}),
-            *("spec.gates.provenance.legs", "[]", "must name stamp, image or tags"),
+            *("spec.gates.provenance.legs", "[]", "must contain stamp, image or tags"),
             id="a provenance gate that judges nothing",
         ),
         pytest.param(
             lambda s: s["gates"].update(
                 provenance={"expectedBuild": "0123456", "imageEnv": [], "imageLabels": []}
             ),
-            *("spec.gates.provenance.imageEnv", "[]", "must name a variable"),
+            *("spec.gates.provenance.imageEnv", "[]", "must contain a variable"),
             id="no place for the commit of an image",
         ),
         pytest.param(
             lambda s: s["gates"].update(
                 provenance={"expectedBuild": "0123456", "legs": ["stamp"], "dags": ["etl"]}
             ),
-            *("spec.gates.provenance.dags", '["etl"]', "must be left out unless tags is among"),
+            *("spec.gates.provenance.dags", '["etl"]', "must be omitted unless legs contains"),
             id="DAGs without their tags",
         ),
         pytest.param(
             lambda s: s["gates"].update(provenance={"expectedBuild": "0123456", "maxAge": "20s"}),
-            *("spec.gates.provenance.maxAge", '"20s"', "is less than a minute: write 1m or more"),
+            *("spec.gates.provenance.maxAge", '"20s"', "is less than a minute: use 1m or more"),
             id="a look that is too old at once",
         ),
         pytest.param(
@@ -154,12 +162,16 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["gates"]["roundTrip"].update(acceptedDrift=["json-strings", "floats"]),
-            *("spec.gates.roundTrip.acceptedDrift[1]", '"floats"', 'write "json-strings", "tuple'),
+            *("spec.gates.roundTrip.acceptedDrift[1]", '"floats"', 'use "json-strings", "tuple'),
             id="unknown member of a list",
         ),
         pytest.param(
             lambda s: s["gates"].update(audit={}),
-            *("spec.gates.audit", "{}", "asks for no audit: add static: {}, dynamic: {} or both"),
+            *(
+                "spec.gates.audit",
+                "{}",
+                "must contain an audit: add static: {}, dynamic: {} or both",
+            ),
             id="an audit of nothing",
         ),
         pytest.param(
@@ -169,7 +181,7 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["gates"].update(audit={"static": {"failOn": "high"}}),
-            *("spec.gates.audit.static.failOn", '"high"', 'write "High", "Medium" or "Low"'),
+            *("spec.gates.audit.static.failOn", '"high"', 'use "High", "Medium" or "Low"'),
             id="unknown confidence",
         ),
         pytest.param(
@@ -184,22 +196,22 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["threshold"].update(calibrate={"quantile": "99.9"}),
-            *("spec.threshold.calibrate.quantile", '"99.9"', "is no share between 0 and 1"),
+            *("spec.threshold.calibrate.quantile", '"99.9"', "is not a share between 0 and 1"),
             id="quantile in per cent",
         ),
         pytest.param(
             lambda s: s["threshold"].update(calibrate={"margin": "0.5"}),
-            *("spec.threshold.calibrate.margin", '"0.5"', "is no factor of 1 or more"),
+            *("spec.threshold.calibrate.margin", '"0.5"', "is not a factor of 1 or more"),
             id="margin that shrinks",
         ),
         pytest.param(
             lambda s: s["gates"].update(maxAge="999999999999h"),
-            *("spec.gates.maxAge", '"999999999999h"', "is not a duration; write it like 90s"),
+            *("spec.gates.maxAge", '"999999999999h"', "is not a duration; use a form such as 90s"),
             id="duration beyond every calendar",
         ),
         pytest.param(
             lambda s: s["gates"].update(maxAge="1h\n"),
-            *("spec.gates.maxAge", '"1h\\n"', "is not a duration; write it like 90s"),
+            *("spec.gates.maxAge", '"1h\\n"', "is not a duration; use a form such as 90s"),
             id="duration with a line feed",
         ),
         pytest.param(
@@ -224,7 +236,7 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["gates"].update(maxAge="3 days"),
-            *("spec.gates.maxAge", '"3 days"', "is not a duration; write it like 90s"),
+            *("spec.gates.maxAge", '"3 days"', "is not a duration; use a form such as 90s"),
             id="duration in words",
         ),
         pytest.param(
@@ -244,17 +256,21 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["gates"].update(jobs={"labels": {"a.b/c": "-x"}}),
-            *("spec.gates.jobs.labels.a.b/c", '"-x"', "is not the value of a label; write at most"),
+            *("spec.gates.jobs.labels.a.b/c", '"-x"', "is not the value of a label; use at most"),
             id="no value of a label",
         ),
         pytest.param(
             lambda s: s["gates"].update(jobs={"labels": {"component": "worker"}}),
-            *("spec.gates.jobs.labels", '{"component": "worker"}', "none of tier, release, compon"),
+            *(
+                "spec.gates.jobs.labels",
+                '{"component": "worker"}',
+                "must not contain the labels tier, release, compon",
+            ),
             id="a label that makes a Job a reader",
         ),
         pytest.param(
             lambda s: s["gates"].update(jobs={"annotations": {"a/b/c": "x"}}),
-            *("spec.gates.jobs.annotations", '{"a/b/c": "x"}', "each key must be one of a label"),
+            *("spec.gates.jobs.annotations", '{"a/b/c": "x"}', "each key must be that of a label"),
             id="no key of an annotation",
         ),
     ],
@@ -274,7 +290,7 @@ def test_no_password_is_told_however_its_path_ends(spec: Spec) -> None:
     spec["backend"]["objectStorage"]["path"] = "s3://user:t0psecret@b/p\nq"
     (problem,) = problems(spec)
     assert "t0psecret" not in str(problem)
-    assert problem.remedy.startswith("may hold no user and password")
+    assert problem.remedy.startswith("must not contain a user and password")
 
 
 def test_every_bad_field_is_told_at_once(spec: Spec) -> None:
@@ -303,30 +319,38 @@ def _at(spec: Spec, path: str) -> tuple[dict[str, Any], str]:
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("airflow.api.service", "evil.example.org/?", "is not the name of a Service; write the"),
-        ("airflow.api.service", "web.other", "is not the name of a Service; write the bare name"),
-        ("airflow.api.service", "web\n", "is not the name of a Service; write the bare name"),
-        ("airflow.api.service", "", "is not the name of a Service; write the bare name"),
+        ("airflow.api.service", "evil.example.org/?", "is not the name of a Service; use the"),
+        ("airflow.api.service", "web.other", "is not the name of a Service; use the name"),
+        ("airflow.api.service", "web\n", "is not the name of a Service; use the name"),
+        ("airflow.api.service", "", "is not the name of a Service; use the name"),
         ("airflow.api.service", "w" * 64, "must have at most 63 characters"),
         (
             "airflow.api.credentialsSecretRef.name",
             "../../other/secrets/db",
-            "is not the name of a Secret; write the bare name of an object in the namespace",
+            "is not the name of a Secret; use the name of an object in the namespace",
         ),
-        ("gates.roundTrip.samplesRef.name", "a/b", "is not the name of a ConfigMap; write the"),
-        ("airflow.release", "rel,x!=y", "is not the name of a Helm release; write it as helm"),
-        ("airflow.release", "--post-renderer=x", "is not the name of a Helm release; write it"),
-        ("delivery.helm.chart.name", "../airflow", "is not the name of a chart; write it as"),
-        ("delivery.helm.chart.name", "--ca-file=x", "is not the name of a chart; write it as"),
-        ("delivery.helm.chart.version", ">=1", "is not one exact version; write it as helm"),
+        ("gates.roundTrip.samplesRef.name", "a/b", "is not the name of a ConfigMap; use the"),
+        (
+            "airflow.release",
+            "rel,x!=y",
+            "is not the name of a Helm release; use the name that helm",
+        ),
+        ("airflow.release", "--post-renderer=x", "is not the name of a Helm release; use"),
+        ("delivery.helm.chart.name", "../airflow", "is not the name of a chart; use"),
+        ("delivery.helm.chart.name", "--ca-file=x", "is not the name of a chart; use"),
+        (
+            "delivery.helm.chart.version",
+            ">=1",
+            "is not one exact version; use the version that helm",
+        ),
         ("delivery.helm.valuesPath", "airflow.", "is not a path of keys in the values of the"),
         ("delivery.helm.valuesPath", "a[0]", "is not a path of keys in the values of the"),
-        ("airflow.api.path", "/airflow/", "is not a path; write it as [webserver] base_url"),
-        ("airflow.api.path", "airflow", "is not a path; write it as [webserver] base_url"),
-        ("airflow.api.path", "/a?b", "is not a path; write it as [webserver] base_url"),
-        ("airflow.api.path", "/a/../b", "is not a path; write it as [webserver] base_url"),
+        ("airflow.api.path", "/airflow/", "is not a path; use the path of [webserver] base_url"),
+        ("airflow.api.path", "airflow", "is not a path; use the path of [webserver] base_url"),
+        ("airflow.api.path", "/a?b", "is not a path; use the path of [webserver] base_url"),
+        ("airflow.api.path", "/a/../b", "is not a path; use the path of [webserver] base_url"),
         *(
-            ("backend.objectStorage.path", path, "is not an object storage path; write scheme:")
+            ("backend.objectStorage.path", path, "is not an object storage path; use scheme:")
             for path in (
                 's3://c@b/{{ (lookup "v1" "Secret" "other" "db").data }}',
                 's3://c@{{ include "x" . }}/p',
@@ -348,7 +372,7 @@ def _at(spec: Spec, path: str) -> tuple[dict[str, Any], str]:
             )
         ),
         ("airflow.api.caRef", {"kind": "Secret", "name": "ca"}, "unless scheme is https"),
-        ("airflow.api.login", {"type": "OAuth"}, 'write "Basic", "Session", "Token" or "Bearer"'),
+        ("airflow.api.login", {"type": "OAuth"}, 'use "Basic", "Session", "Token" or "Bearer"'),
     ],
 )
 def test_a_name_that_leads_elsewhere_is_refused_without_the_api_server(

@@ -137,7 +137,7 @@ def test_without_the_release_no_rollout_can_be_written() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("No_Name",), "as helm list prints it"),
+        (("No_Name",), "that helm list prints"),
         (("airflow", "--values-path", "a b"), "--values-path: 'a b' is not a path of keys"),
         (("airflow", "--force"), "--force requires --write FILE"),
         (("airflow", "--write", "x" * 300), "File name too long"),
