@@ -159,7 +159,7 @@ def test_a_release_that_is_not_there_is_told_so(server: ApiServer, namespace: st
     assert "there is no Helm release 'nothing'" in answer.err
     blind = reader(server, namespace, f"blind-{namespace}", "configmaps")("check", "nothing")
     assert blind.code == 4
-    assert "you are not allowed to look whether there is one in ConfigMaps" in blind.err
+    assert "you are not allowed to list ConfigMaps" in blind.err
 
 
 def test_shapes_of_charts(server: ApiServer, bench: Bench) -> None:

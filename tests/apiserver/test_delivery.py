@@ -176,8 +176,8 @@ def test_a_place_that_no_chart_reads_is_refused_and_no_delivery_is_believed(
     assert current is not None
     assert current.settings.is_database is not bool(values), "read from airflow.cfg all the same"
     says = (
-        r"airflow\.cfg would not hold what is written to airflow\.config\.core\.xcom_backend "
-        r"\(airflow\.providers.*below base\.airflow: write that into "
+        r"airflow\.cfg would not contain what is written to airflow\.config\.core\.xcom_backend "
+        r"\(airflow\.providers.*below base\.airflow: set "
         r"spec\.delivery\.helm\.valuesPath"
     )
     assert any(re.search(says, words) for words in wrong.forecast(TARGET))
@@ -202,7 +202,7 @@ def test_a_post_renderer_that_drops_comments_leaves_the_place_to_be_named(
     program.chmod(0o755)
     bench.install(None, "--post-renderer", str(program), chart="umbrella")
     (words,) = bench.delivery(chart="umbrella").forecast(TARGET)
-    assert "below airflow: write that into spec.delivery.helm.valuesPath" in words
+    assert "below airflow: set spec.delivery.helm.valuesPath" in words
     named = bench.delivery(chart="umbrella", values_path="airflow")
     assert named.forecast(TARGET) == ()
     named.apply(TARGET, 1)
@@ -257,7 +257,7 @@ def test_hooks_do_not_run(bench: Bench) -> None:
 
 def test_a_release_that_moved_on_is_left_alone(bench: Bench) -> None:
     bench.install()
-    with pytest.raises(Conflict, match="at revision 1, and this was decided on revision 4"):
+    with pytest.raises(Conflict, match="at revision 1, but the decision was made for revision 4"):
         bench.delivery().apply(TARGET, 4)
     current = bench.delivery().current()
     assert current is not None
@@ -296,7 +296,7 @@ def test_an_upgrade_that_somebody_makes_while_a_delivery_is_compared_is_not_undo
 ) -> None:
     bench.install()
     upgrade_at(bench, monkeypatch, "_expect_still", before=True)
-    with pytest.raises(Conflict, match="at revision 2, and this was decided on revision 1"):
+    with pytest.raises(Conflict, match="at revision 2, but the decision was made for revision 1"):
         bench.delivery().apply(TARGET, 1, way_back=way_back)
     assert bench.values() == {"size": 7}
     assert max(bench.revisions()) == 2
@@ -307,7 +307,7 @@ def test_nor_is_one_while_a_way_back_that_changes_a_key_is_looked_at_more_closel
 ) -> None:
     bench.install({"jwtSecret": ""})
     upgrade_at(bench, monkeypatch, "_arriving")
-    with pytest.raises(Conflict, match="was decided on revision 1"):
+    with pytest.raises(Conflict, match="was made for revision 1"):
         bench.delivery().apply(TARGET, 1, way_back=True)
     assert bench.values() == {"size": 7}
 
@@ -403,7 +403,7 @@ def test_a_way_back_without_the_chart_of_the_release_says_what_to_write(bench: B
     """Helm's record of a chart that depends on others is not complete."""
     bench.install(chart="parent")
     other = bench.delivery("1.0.1", chart="parent")
-    says = r"parent 1\.0\.1 is not the chart.*parent 1\.0\.0.*not kept.*write that one, and"
+    says = r"parent 1\.0\.1 is not the chart.*parent 1\.0\.0.*not kept.*set spec"
     with pytest.raises(ActionFailed, match=says):
         other.apply(TARGET, 1, way_back=True)
     assert bench.revisions() == {1: "deployed"}
@@ -414,7 +414,7 @@ def test_a_way_back_without_the_chart_of_the_release_says_what_to_write(bench: B
 
 def test_a_missing_release_is_named(bench: Bench) -> None:
     assert bench.delivery().current() is None
-    with pytest.raises(ActionFailed, match=r"no Helm release 'rel'.*HELM_DRIVER is sql"):
+    with pytest.raises(ActionFailed, match=r"no Helm release 'rel'.*HELM_DRIVER=sql"):
         bench.delivery().apply(TARGET, 1)
 
 
@@ -580,8 +580,8 @@ def test_an_umbrella_that_cannot_be_put_together_is_told_with_what_to_do(
     delivery = in_house(bench, tmp_path, lock=False, alias="airflow")
     (words,) = delivery.forecast(TARGET)
     assert "inhouse 0.1.0 depends on other charts" in words
-    assert "which chart its dependency airflow is cannot be told from its Chart.lock" in words
-    assert "Package it whole (helm dependency build, helm package)" in words
+    assert "its Chart.lock does not identify its dependency airflow" in words
+    assert "Package it with its dependencies (helm dependency build, helm package)" in words
 
 
 # -- what a delivery may change ----------------------------------------------------------------
@@ -599,7 +599,7 @@ def test_what_a_post_renderer_did_is_not_destroyed(bench: Bench, tmp_path: Path)
     says = r"more than the XCom options: ConfigMap rel-config data.size changed"
     with pytest.raises(ActionFailed, match=says):
         bench.delivery().apply(TARGET, 1)
-    with pytest.raises(ActionFailed, match=rf"{says}.*last resort failed too"):
+    with pytest.raises(ActionFailed, match=rf"{says}.*fallback also failed"):
         bench.delivery().apply(TARGET, 1, way_back=True)
     with pytest.raises(ActionFailed, match=says):
         bench.delivery().render(TARGET)
@@ -615,7 +615,7 @@ def test_a_key_made_at_each_upgrade_stops_a_flip_and_no_kill(bench: Bench) -> No
     assert bench.delivery().render(TARGET), "a proof may be made"
     before = key_of(bench)
     said = bench.delivery().apply(TARGET, 1, way_back=True)
-    assert "was written into the values of the release (jwtSecret)" in said
+    assert "wrote the present value into the values of the release (jwtSecret)" in said
     assert bench.revisions() == {1: "superseded", 2: "deployed"}
     assert key_of(bench) == before, "no running task of Airflow 3 ends with a kill"
     assert bench.delivery().apply(DATABASE, 2, way_back=True) == ""
@@ -634,7 +634,7 @@ def test_a_key_that_no_value_keeps_stops_no_kill_and_is_reported(
     install_chart(bench, tmp_path, CONFIG.replace(".Values.jwtSecret | default", ""))
     before = key_of(bench)
     said = bench.delivery().apply(TARGET, 1, way_back=True)
-    assert "on Airflow 3 each running task fails" in said
+    assert "on Airflow 3 every running task fails" in said
     assert bench.revisions() == {1: "superseded", 2: "deployed"}
     assert key_of(bench) != before
 
@@ -695,7 +695,7 @@ def test_a_label_that_is_another_at_each_render_is_named_with_its_cause(
     install_chart(bench, tmp_path, CONFIG + DEPLOYMENT % (made, "x"))
     time.sleep(1)  # the time has another second by then
     (said,) = bench.delivery().forecast(TARGET)
-    assert "Deployment rel-scheduler metadata.labels.made anew at each render" in said
+    assert "Deployment rel-scheduler metadata.labels.made at each render" in said
     assert "post-renderer" not in said
     assert bench.revisions() == {1: "deployed"}
 
@@ -770,7 +770,7 @@ def test_an_upgrade_that_somebody_makes_while_a_revision_is_looked_for_is_not_ro
     bench.install()
     bench.delivery().apply(TARGET, 1)
     upgrade_at(bench, monkeypatch, "to_roll_back_to", of=Revisions)
-    with pytest.raises(Conflict, match="at revision 3, and this was decided on revision 2"):
+    with pytest.raises(Conflict, match="at revision 3, but the decision was made for revision 2"):
         bench.delivery().roll_back(DATABASE, 2)
     assert bench.data()["size"] == "7"
     assert max(bench.revisions()) == 3
@@ -831,7 +831,7 @@ def test_a_rollback_to_another_key_says_so_and_keeps_its_reason_apart(bench: Ben
     said = bench.delivery().apply(DATABASE, 3, way_back=True)
     assert "rolled back to revision 1" in said
     assert "secrets than now (Secret rel-jwt-secret data.jwt-secret changed), because:" in said
-    assert said.endswith("each running task fails and the API answers 403")
+    assert said.endswith("every running task fails and the API answers 403")
     assert bench.data()["airflow.cfg"] == "[core]\ndags_folder = /dags\n"
 
 

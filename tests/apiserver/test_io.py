@@ -91,7 +91,7 @@ def test_a_pod_is_deleted_only_if_it_is_the_one_that_was_meant(bench: Bench) -> 
 def test_a_missing_right_and_a_rule_are_told_apart(bench: Bench) -> None:
     pods = f"api/v1/namespaces/{bench.namespace}/pods"
     alice = from_kubeconfig(str(bench.server.user_kubeconfig("alice")))
-    with pytest.raises(Forbidden, match="grant it the right"):
+    with pytest.raises(Forbidden, match="grant the permission"):
         KubeApi(alice).list(pods)
     bench.server.kubectl(
         "label", "namespace", bench.namespace, "pod-security.kubernetes.io/enforce=restricted"
@@ -121,7 +121,7 @@ def test_a_kubelet_that_is_away_for_a_moment_is_asked_again(
 
 def test_a_missing_right_to_run_a_command_is_named(bench: Bench) -> None:
     api = KubeApi(from_kubeconfig(str(bench.server.user_kubeconfig("alice"))))
-    with pytest.raises(Forbidden, match="grant it the right"):
+    with pytest.raises(Forbidden, match="grant the permission"):
         api.run(bench.namespace, "runs", "a", ["true"], b"", timeout=10)
 
 

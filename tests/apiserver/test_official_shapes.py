@@ -73,7 +73,9 @@ def test_a_kill_keeps_every_key_that_is_there_and_so_does_what_follows(bench: Be
     delivery = install(bench, {})
     before = keys(bench)
     said = delivery.apply(READERS, 1, way_back=True)
-    assert "was written into the values of the release (apiSecretKey, jwtSecret)" in said
+    assert (
+        "wrote the present value into the values of the release (apiSecretKey, jwtSecret)" in said
+    )
     assert keys(bench) == before, "no token of a running task is refused"
     assert delivery.apply(DATABASE, 2, way_back=True) == ""
     assert keys(bench) == before

@@ -149,14 +149,15 @@ def test_a_right_that_helm_would_miss_half_way_is_named_before_the_first_deliver
     before, operator = bench.data(), as_operator(bench, tmp_path)
     priority, quota = sorted(operator.delivery().forecast(TARGET))
     assert quota == (
-        f"the operator may not get or patch resourcequotas in the namespace {bench.namespace}, "
-        "which helm upgrade does to ResourceQuota rel-quota: add to rbac.helmDelivery.extraRules "
+        "the operator is not allowed to get or patch resourcequotas in the namespace "
+        f"{bench.namespace}, "
+        "as helm upgrade does for ResourceQuota rel-quota: add to rbac.helmDelivery.extraRules "
         'of the operator\'s chart: {apiGroups: [""], resources: [resourcequotas], verbs: [get, '
         "patch]}"
     )
     assert "priorityclasses.scheduling.k8s.io in the cluster" in priority
     assert "rbac.helmDelivery.clusterRules" in priority
-    with pytest.raises(ActionFailed, match=r"not touched.*resourcequotas"):
+    with pytest.raises(ActionFailed, match=r"not changed.*resourcequotas"):
         operator.delivery().apply(TARGET, 1)
     assert (bench.data(), bench.revisions()) == (before, {1: "deployed"})
 
@@ -166,7 +167,7 @@ def test_the_way_back_is_tried_all_the_same_and_says_which_right_it_missed(
 ) -> None:
     install(bench, tmp_path)
     operator = as_operator(bench, tmp_path, *rules(clusterRules=[CLASSES]))
-    with pytest.raises(WorldError, match=r"resourcequotas.*Missing rights: .*extraRules"):
+    with pytest.raises(WorldError, match=r"resourcequotas.*Missing permissions: .*extraRules"):
         operator.delivery().apply(TARGET, 1, way_back=True)
     assert 2 in bench.revisions(), "Helm was asked"
 

@@ -209,7 +209,10 @@ def test_an_image_that_does_not_tell_its_commit_holds(story: Story) -> None:
     driver = story.declare(story.first, legs=["image"], imageEnv=["NOBODY_SETS_THIS"])
     driver.until("what is untold to hold", lambda status: reason(status) == "BuildUnknown")
     assert threshold(place) is None
-    assert "is not told (by org.opencontainers.image.revision or NOBODY_SETS_THIS)" in place.said()
+    assert (
+        "is not known (checked: org.opencontainers.image.revision or NOBODY_SETS_THIS)"
+        in place.said()
+    )
     place.change({"gates": {"provenance": {"imageEnv": [VARIABLE]}}})
     driver.until("the first delivery", lambda status: status.get("phase") == "ReadersFirst")
     assert place.conditions()["BuildConfirmed"] == "True (BuildConfirmed)"

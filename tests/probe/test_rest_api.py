@@ -280,7 +280,7 @@ def test_airflow_2_is_asked_by_a_session_of_its_login_form(
     assert RUN in {run.key for run in client.in_flight()}
     client.set_paused(DAG_ID, True)
     client.set_paused(DAG_ID, False)
-    with pytest.raises(AirflowError, match="refuses the login"):
+    with pytest.raises(AirflowError, match="rejects the login"):
         asked.opened("nobody", login={"type": "Session"}).in_flight()
 
 

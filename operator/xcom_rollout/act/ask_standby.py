@@ -56,7 +56,7 @@ def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
             # Each question would wait for it in vain.
             world.memo.put(("standby is dumb", pod.uid), True)
         _LOG.warning(
-            "the pod that waits for questions did not answer, so a Job is sent: %s",
+            "the standby pod did not answer, so a Job is created: %s",
             error.message,
             extra={"rollout": f"{rollout.namespace}/{rollout.name}", "kind": str(action.kind)},
         )

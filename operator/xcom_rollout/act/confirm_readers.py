@@ -53,7 +53,7 @@ def confirm_readers(world: World, observed: Observed, action: ConfirmReaders) ->
     targets = [before[pod.uid] for pod in action.pods if pod.uid in before]
     if not targets:
         raise ActionFailed(
-            f"none of the pods {', '.join(pod.name for pod in action.pods)} runs any more",
+            f"none of the pods {', '.join(pod.name for pod in action.pods)} is still running",
             retry_after=2.0,
         )
     readers = in_parallel(_looker(world), targets, workers=CONCURRENCY)

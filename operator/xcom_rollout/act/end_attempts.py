@@ -58,14 +58,14 @@ def _ender(world: World, namespace: str) -> Callable[[Sequence[Attempt]], dict[R
             why = refused(ask_worker(world, namespace, worker, end=named))
         except (KubeError, Malformed) as error:
             told = error.reworded(
-                f"no task in the worker {first.pod} could be ended: {error.message}"
+                f"no task in the worker {first.pod} could be stopped: {error.message}"
             )
             return {attempt.run: told for attempt in attempts if attempt.run is not None}
         return {
             attempt.run: ActionFailed(
-                f"process {attempt.pid} in the worker {attempt.pod} could not be ended: "
-                f"{why[attempt.pid, attempt.started]}. A task with run_as_user is that user's; "
-                "wait for it, or end it as root"
+                f"process {attempt.pid} in the worker {attempt.pod} could not be stopped: "
+                f"{why[attempt.pid, attempt.started]}. A task with run_as_user belongs to that "
+                "user; wait for it, or stop it as root"
             )
             for attempt in attempts
             if attempt.run is not None and (attempt.pid, attempt.started) in why

@@ -17,7 +17,7 @@ WORKERS: Final = 2
 """Runs at a time: a web server with one worker answers them one after the other anyway."""
 PATIENCE: Final = 8.0
 """Seconds after which no further run is begun with: other steps have their turn, then these."""
-_LATER: Final = WorldError("not begun with")
+_LATER: Final = WorldError("not started")
 
 
 def _is_transient(error: WorldError) -> bool:

@@ -69,9 +69,10 @@ def _of_pods(world: World, observed: Observed) -> Iterator[str]:
             yield error.message
             continue
         yield (
-            f"the operator may not delete pods in the namespace {place}, where Airflow runs: a "
-            "kill ends task pods of the old environment. Add the namespace to watchNamespaces of "
-            "the operator's chart, or bind its ServiceAccount to a Role with that right there"
+            f"the operator is not allowed to delete pods in the namespace {place}, where Airflow "
+            "runs: a kill deletes task pods with the earlier configuration. Add the namespace to "
+            "watchNamespaces of the operator's chart, or bind its ServiceAccount to a Role with "
+            "that permission there"
         )
 
 
@@ -89,9 +90,9 @@ def _of_workers(world: World, observed: Observed) -> Iterator[str]:
             yield error.message
             continue
         yield (
-            f"the operator may not {verb} pods/exec in the namespace {namespace}: a kill looks "
-            "into workers for the tasks in them. Bind its ServiceAccount to a Role with that right "
-            "there, as the operator's chart does"
+            f"the operator is not allowed to {verb} pods/exec in the namespace {namespace}: a "
+            "kill inspects the tasks in workers. Bind its ServiceAccount to a Role with that "
+            "permission there, as the operator's chart does"
         )
 
 

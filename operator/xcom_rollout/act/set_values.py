@@ -39,7 +39,7 @@ def _send(world: World, rollout: Rollout, job: RunJob) -> None:
         run_job(world, rollout, job)
     except WorldError as error:
         log.warning(
-            "no %s pod is there to be asked, so Jobs will be sent: %s",
+            "no %s pod is available as standby, so Jobs are created: %s",
             job.kind,
             error.message,
             extra={"rollout": rollout.name, "namespace": rollout.namespace},

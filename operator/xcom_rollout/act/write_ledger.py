@@ -48,7 +48,7 @@ def write_ledger(
     answer: Json | None = None
     if ledger.resource_version is None:
         if not world.api.create(config_map_path(rollout.namespace), body):
-            raise Conflict(f"ConfigMap {rollout.namespace}/{name} was made by somebody else")
+            raise Conflict(f"ConfigMap {rollout.namespace}/{name} was not created by the operator")
     else:
         body["metadata"]["resourceVersion"] = ledger.resource_version
         answer = world.api.replace(config_map_path(rollout.namespace, name), body)

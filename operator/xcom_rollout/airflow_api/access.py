@@ -79,8 +79,8 @@ def address(template: str, namespace: str, api: ApiSpec) -> str:
     for field, (pattern, value) in parts.items():
         if not re.fullmatch(pattern, value):
             raise AirflowError(
-                f"{field}: {value!r} is nothing that the credentials are sent to; write the bare "
-                "name or path, see docs/reference/crd.md",
+                f"{field}: {value!r} is not a target for the credentials; use only a name or "
+                "path, see docs/reference/crd.md",
                 fault=AirflowFault.UNREACHABLE,
             )
     root = template.format(
@@ -111,7 +111,7 @@ def _trusting(pem: str, reference: CaReference | None) -> httpx2.Client:
     except (ssl.SSLError, ValueError) as error:
         name = "" if reference is None else f" {reference.kind} {reference.name!r}"
         raise AirflowError(
-            f"{FIELD}.caRef: the{name} holds no certificates in PEM: {error}",
+            f"{FIELD}.caRef: the{name} contains no certificates in PEM: {error}",
             fault=AirflowFault.UNREACHABLE,
         ) from error
     return airflow_http(context)
@@ -150,8 +150,8 @@ def login_type(api: ApiSpec, version: tuple[int, int]) -> str:
     if api.login.type in known:
         return api.login.type
     raise AirflowError(
-        f"{FIELD}.login.type: Airflow {version[0]}.{version[1]} does not know the login "
-        f"{api.login.type}; write {', '.join(known[:-1])} or {known[-1]}",
+        f"{FIELD}.login.type: Airflow {version[0]}.{version[1]} does not support the login "
+        f"{api.login.type}; use {', '.join(known[:-1])} or {known[-1]}",
         fault=AirflowFault.UNAUTHORIZED,
     )
 
@@ -189,11 +189,14 @@ def credentials(
     )
     words = "keys username and password" if keys == _USER_KEYS else "key token"
     if kind == "Bearer":
-        hint = "that the token is still good"
+        hint = "that the token is still valid"
         return Credentials(BearerAuth(values["token"]), secret, words, hint)
     user, password = values["username"], values["password"]
     if kind == "Basic":
-        hint = f"that [api] auth_backends holds basic_auth (else write {FIELD}.login.type: Session)"
+        hint = (
+            "that [api] auth_backends contains basic_auth (otherwise set "
+            f"{FIELD}.login.type: Session)"
+        )
         basic = httpx2.BasicAuth(user.encode(), password.encode())
         return Credentials(basic, secret, words, hint)
     # The password itself is no key: keys may be shown.
@@ -202,9 +205,9 @@ def credentials(
     made: type[LoginAuth] = TokenAuth if kind == "Token" else SessionAuth
     auth = memo.get(key, lambda: made(base, user, password, secret))
     hint = (
-        f"that [core] auth_manager lets it log in with POST {base}/auth/token"
+        f"that [core] auth_manager supports a login with POST {base}/auth/token"
         if kind == "Token"
-        else "that [api] auth_backends holds session"
+        else "that [api] auth_backends contains session"
     )
     return Credentials(auth, secret, words, hint)
 
@@ -216,7 +219,7 @@ def _secret_values(
     wanted = " and ".join(keys)
     if found is None:
         raise AirflowError(
-            f"{_SECRET_FIELD}: there is no Secret {name!r} in the namespace {namespace!r}; make "
+            f"{_SECRET_FIELD}: there is no Secret {name!r} in the namespace {namespace!r}; create "
             f"it with the key{'s' * (len(keys) > 1)} {wanted}, for login {login}",
             fault=AirflowFault.UNAUTHORIZED,
         )
@@ -232,9 +235,9 @@ def _secret_values(
         # As text: httpx's own error of such a header shows the token.
         if value.endswith("\n") or (key in _TOKEN_KEYS and not _IN_A_HEADER.fullmatch(value)):
             raise AirflowError(
-                f"{_SECRET_FIELD}: in the Secret {name!r} the key {key} ends with a line feed, or "
-                "holds what no token does; make it anew, with echo -n or kubectl create secret "
-                "--from-literal",
+                f"{_SECRET_FIELD}: in the Secret {name!r} the key {key} ends with a line feed or "
+                "contains characters that a token cannot; create it again, with echo -n or "
+                "kubectl create secret --from-literal",
                 fault=AirflowFault.UNAUTHORIZED,
             )
     return values

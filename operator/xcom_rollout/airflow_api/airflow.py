@@ -192,7 +192,7 @@ class AirflowApi:
         answer = self._change(key, "POST", "/clear", {**self._rest.dialect.clear, "dry_run": True})
         if answer is None:
             raise AirflowError(
-                f"Airflow has no run {key} any more: there is nothing to clear",
+                f"Airflow no longer has the run {key}: there is nothing to clear",
                 fault=AirflowFault.RUN_NOT_FOUND,
                 status=404,
             )
@@ -255,14 +255,14 @@ def airflow_version(http: httpx2.Client, base: str) -> tuple[int, int]:
         if response.status_code == httpx2.codes.NOT_FOUND:
             if _ELSEWHERE in response.text:
                 hint = (
-                    "; it says that Airflow is below another path: write the path of its "
-                    "[webserver] base_url in spec.airflow.api.path"
+                    "; the answer says that Airflow is below another path: set "
+                    "spec.airflow.api.path to the path of its [webserver] base_url"
                 )
             continue
         if response.is_error:
             raise AirflowError(
                 f"{base} answered {response.status_code} to GET {path}, so the version of Airflow "
-                f"is not known and nothing is asked of it: {said(response)}",
+                f"is not known and no further request is sent: {said(response)}",
                 fault=AirflowFault.UNREACHABLE,
                 status=response.status_code,
             )
@@ -271,15 +271,15 @@ def airflow_version(http: httpx2.Client, base: str) -> tuple[int, int]:
         if version is not None and is_known(version):
             return version
         raise AirflowError(
-            f"{base} says it is Airflow {text!r}; how to pause, stop and clear runs is known for "
-            f"{KNOWN} only"
+            f"{base} reports Airflow {text!r}; pausing, stopping and clearing runs is supported "
+            f"for {KNOWN} only"
         )
     raise AirflowError(
-        f"there is no Airflow API at {base}: it has neither /api/v1/version nor /api/v2/version"
+        f"there is no Airflow API at {base}: neither /api/v1/version nor /api/v2/version exists"
         + (
             hint
-            or "; check that spec.airflow.api.service and port name Airflow's web server "
-            "(Airflow 3: its API server), and path the path that it is below"
+            or "; check that spec.airflow.api.service and port name Airflow's web server (Airflow "
+            "3: its API server), and that path is the path that it is below"
         ),
         fault=AirflowFault.UNREACHABLE,
         status=404,
@@ -313,8 +313,8 @@ def open_airflow(
 
 def _dag_is_gone(key: RunKey) -> AirflowError:
     return AirflowError(
-        f"Airflow has the run {key} and does not know the DAG {key.dag_id} any more: its file is "
-        "gone, so the run can be neither stopped nor queued again; bring the file back, or delete "
+        f"Airflow has the run {key} but no longer knows the DAG {key.dag_id}: its file is "
+        "missing, so the run can be neither stopped nor queued again; restore the file, or delete "
         "the run",
         fault=AirflowFault.DAG_NOT_FOUND,
         status=404,
@@ -326,7 +326,7 @@ def _segment(name: str) -> str:
     # before they choose a route, and answer 404 as if there were no such run.
     if name in ("", ".", "..") or "/" in name:
         raise AirflowError(
-            f"a DAG or run named {name!r} cannot be asked for by the REST API; heal its runs "
+            f"a DAG or run named {name!r} cannot be addressed through the REST API; heal its runs "
             "without it: strategy Rehydrate"
         )
     return quote(name, safe="")

@@ -52,7 +52,7 @@ class _Bounded(httpx2.SyncByteStream):
                 )
             if time.monotonic() > end:
                 raise httpx2.ReadTimeout(
-                    f"the answer was not over after {LONGEST:g} s", request=self._request
+                    f"the answer was not complete after {LONGEST:g} s", request=self._request
                 )
             yield part
 

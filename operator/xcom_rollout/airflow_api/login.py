@@ -108,7 +108,7 @@ class LoginAuth(httpx2.Auth):
 
     def _refused(self, status: int) -> AirflowError:
         return AirflowError(
-            f"Airflow's API at {self._base} refuses the login of the user of the Secret "
+            f"Airflow's API at {self._base} rejects the login of the user of the Secret "
             f"{self._secret} ({status}): check its keys username and password",
             fault=AirflowFault.UNAUTHORIZED,
             status=status,
@@ -146,9 +146,9 @@ class TokenAuth(LoginAuth):
         if status == httpx2.codes.NOT_FOUND:
             raise AirflowError(
                 f"Airflow's API at {self._base} has no {request} (404): its [core] auth_manager "
-                "gives no tokens for a user's name and password, as FabAuthManager and "
-                "SimpleAuthManager do; write spec.airflow.api.login.type: Bearer, and a token in "
-                f"the key token of the Secret {self._secret}",
+                "does not issue tokens for a user name and password, as FabAuthManager and "
+                "SimpleAuthManager do; set spec.airflow.api.login.type: Bearer, and store a token "
+                f"in the key token of the Secret {self._secret}",
                 fault=AirflowFault.UNAUTHORIZED,
                 status=status,
             )
@@ -199,8 +199,8 @@ class SessionAuth(LoginAuth):
         cookies |= _cookies(response)
         if not cookies:
             raise AirflowError(
-                f"Airflow's API at {self._base} answered {request} without a cookie; log in with "
-                "another spec.airflow.api.login.type",
+                f"Airflow's API at {self._base} answered {request} without a cookie; use another "
+                "spec.airflow.api.login.type",
                 status=response.status_code,
             )
         return _header(cookies)

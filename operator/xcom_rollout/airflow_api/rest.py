@@ -154,7 +154,7 @@ class Rest:
             or not isinstance(total, int | None)
         ):
             raise AirflowError(
-                f"{self._base} answered {self.dialect.prefix}{path} with something else than a "
+                f"{self._base} answered {self.dialect.prefix}{path} with something other than a "
                 f"list of {member}; check that spec.airflow.api names Airflow's web server",
                 fault=AirflowFault.UNREACHABLE,
                 status=httpx2.codes.OK,
@@ -196,9 +196,10 @@ class Rest:
         answer = _json(response)
         if not isinstance(answer, dict) or "detail" not in answer:
             raise AirflowError(
-                f"{self._base} answered 404 to {method} {self.dialect.prefix}{path}, and that is "
-                f"not Airflow's: {said(response) or 'it is empty'}. Nothing is taken for gone; "
-                "check that spec.airflow.api names Airflow's web server and what is before it",
+                f"{self._base} answered 404 to {method} {self.dialect.prefix}{path}, but that "
+                f"answer is not from Airflow: {said(response) or 'it is empty'}. The operator "
+                "does not treat the object as deleted; check that spec.airflow.api names "
+                "Airflow's web server, and check the proxies before it",
                 status=response.status_code,
             )
 
@@ -231,7 +232,10 @@ class Rest:
     def _forbidden_hint(self) -> str:
         if not self.dialect.hides_login:
             return ""
-        return f"; or the Secret's {self._credentials.keys} are wrong, which Airflow 2 answers so"
+        return (
+            f"; or the Secret's {self._credentials.keys} are wrong, which Airflow 2 "
+            "reports in the same way"
+        )
 
     def _refusal(self, method: str, path: str, response: httpx2.Response) -> AirflowError:
         status = response.status_code
@@ -245,13 +249,13 @@ class Rest:
         where, who = f"Airflow's API at {self._base}", self._credentials
         if response.status_code == httpx2.codes.UNAUTHORIZED:
             return (
-                f"{where} refuses the user of the Secret {who.secret} (401): check its "
+                f"{where} rejects the user of the Secret {who.secret} (401): check its "
                 f"{who.keys}, and {who.hint}"
             )
         if response.status_code == httpx2.codes.FORBIDDEN:
             return (
                 f"{where} forbids {method} {path} to the user of the Secret {who.secret} (403): "
-                "it needs the rights to read DAGs and runs, pause DAGs, edit and clear runs "
+                "it needs the permissions to read DAGs and runs, pause DAGs, edit and clear runs "
                 f"(role Op){self._forbidden_hint()}"
             )
         return f"{where} answered {response.status_code} to {method} {path}: {said(response)}"
@@ -283,11 +287,11 @@ def _json(response: httpx2.Response) -> object:
 
 def unreachable(base: str, error: httpx2.HTTPError) -> AirflowError:
     """Return the error of a request that got no answer."""
-    hint = "spec.airflow.api.service, port and scheme, and that the web server runs"
+    hint = "spec.airflow.api.service, port and scheme, and that the web server is running"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        hint = "that spec.airflow.api.caRef names the authority of the web server's certificate"
+        hint = "that spec.airflow.api.caRef names the certificate authority of the web server"
     elif "SSL" in str(error):
-        hint = "spec.airflow.api.scheme: does this port speak TLS?"
+        hint = "spec.airflow.api.scheme: whether this port uses TLS"
     return AirflowError(
         f"Airflow's API at {base} cannot be reached ({type(error).__name__}: {error}); check "
         f"{hint}",
@@ -312,22 +316,22 @@ def redirected(base: str, request: str, target: str, response: httpx2.Response) 
     within = httpx2.URL(base).path.rstrip("/")
     if there.host != here.host:
         remedy = (
-            "another host gets no credentials: name Airflow's own Service, or for a proxy that "
-            "wants a token, login type Bearer"
+            "credentials are not sent to another host: set Airflow's own Service, or for a proxy "
+            "that requires a token, login type Bearer"
         )
     elif there.scheme != here.scheme:
         remedy = (
-            f"write spec.airflow.api.scheme: {there.scheme}, and the port that speaks it in "
-            "spec.airflow.api.port"
+            f"set spec.airflow.api.scheme: {there.scheme}, and spec.airflow.api.port to the port "
+            "that serves it"
         )
     elif prefix not in (there.path, within):
-        remedy = f'write spec.airflow.api.path: "{prefix}"'
+        remedy = f'set spec.airflow.api.path: "{prefix}"'
     else:
         remedy = "check spec.airflow.api.service, scheme and path"
     # Without its query, which may hold what is nobody's business.
     place = f"{there.scheme}://{there.netloc.decode('ascii')}{there.path}"
     return AirflowError(
-        f"Airflow's API at {base} answered {response.status_code} to {request} and points to "
+        f"Airflow's API at {base} answered {response.status_code} to {request} and redirects to "
         f"{place}, which is not followed; {remedy}",
         fault=AirflowFault.UNREACHABLE,
         status=response.status_code,

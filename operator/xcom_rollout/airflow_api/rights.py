@@ -49,7 +49,7 @@ class MissingRight:
 
     def __str__(self) -> str:
         which = f" (asked about the DAG {self.dag_id})" if self.dag_id else ""
-        return f"{self.field}: the user may not {self.right}{which}; {self.remedy}"
+        return f"{self.field}: the user is not allowed to {self.right}{which}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ def missing_rights(airflow: AirflowApi, dag_ids: Collection[str] = ()) -> tuple[
     nothing = all(len(rights) == len(_QUESTIONS) for rights in found)
     if nothing and not airflow.rest.allows("GET", "/dags", {"limit": 1}):
         raise AirflowError(
-            f"{FIELD}: Airflow allows nothing at all to the user of the Secret "
+            f"{FIELD}: Airflow denies every request of the user of the Secret "
             f"{airflow.rest.secret} (403): its username or password is wrong, which Airflow 2 "
-            "answers so, or the user has no role; give it the role Op",
+            "reports in this way, or the user has no role; give it the role Op",
             fault=AirflowFault.UNAUTHORIZED,
             status=403,
         )
@@ -158,7 +158,8 @@ def _of_dags(rights: Sequence[MissingRight]) -> str:
     more = f" and {len(rights) - _NAMED} more" if len(rights) > _NAMED else ""
     which = f"(asked about the DAGs {', '.join(dag_ids[:_NAMED])}{more})"
     return (
-        f"{first.field}: the user may not {first.right} {which}; {first.remedy}, and of the others"
+        f"{first.field}: the user is not allowed to {first.right} {which}; {first.remedy}, and "
+        "for the others"
     )
 
 

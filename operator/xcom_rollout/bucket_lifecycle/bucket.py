@@ -95,20 +95,19 @@ class Bucket:
         """
         if self.read() != planned_on:
             raise ChangedMeanwhileError(
-                f"the lifecycle configuration of {self.name} has changed since the plan was made; "
-                "plan again"
+                f"the lifecycle configuration of {self.name} has changed since the plan; plan again"
             )
         self.write(merged(planned_on, own))
         after = self.read()
         missing = [rule.id or rule.prefix for rule in lost(planned_on, after, own)]
         if missing:
-            trouble = f"did not keep the rules {', '.join(missing)} as they were"
+            trouble = f"did not keep the rules {', '.join(missing)} unchanged"
         elif not is_there(after, own):
             trouble = f"did not keep the rule {own_id(own.prefix)}"
         else:
             return after
         self.write(planned_on)
-        raise BucketError(f"the store {trouble}; the configuration from before is back")
+        raise BucketError(f"the store {trouble}; the earlier configuration is restored")
 
     def _request(self, method: str, body: bytes = b"") -> tuple[int, bytes]:
         from botocore.auth import S3SigV4Auth

@@ -60,7 +60,7 @@ def expiry_rule(prefix: str, days: int) -> Rule:
             end, less than a day, or the ID would be too long.
     """
     if not prefix.strip("/") or not prefix.endswith("/") or prefix.startswith("/"):
-        raise ValueError(f"prefix {prefix!r}: write it with a slash at its end only, as in 'xcom/'")
+        raise ValueError(f"prefix {prefix!r}: use it with a slash only at the end, as in 'xcom/'")
     if days < 1:
         raise ValueError(f"expiry of {days} days: S3 counts whole days, from 1")
     if len(own_id(prefix)) > _LONGEST_ID:
@@ -101,7 +101,7 @@ def merged(document: bytes, own: Rule) -> bytes:
         if found.id == own.id:
             return document if same(found, own) else document[:start] + own.raw + document[end:]
     if len(spans) >= MOST_RULES:
-        raise ValueError(f"the bucket has {len(spans)} rules, and S3 takes {MOST_RULES} at most")
+        raise ValueError(f"the bucket has {len(spans)} rules, and S3 allows at most {MOST_RULES}")
     if spans:
         place = spans[-1][1]
         return document[:place] + own.raw + document[place:]
@@ -147,7 +147,7 @@ def _spans(document: bytes) -> Sequence[tuple[int, int]]:
     def start(name: str, _: object) -> None:
         stack.append((name, parser.CurrentByteIndex))
         if len(stack) == 1 and name.rpartition(":")[2] != "LifecycleConfiguration":
-            raise DocumentError(f"the store gave <{name}> in place of a lifecycle configuration")
+            raise DocumentError(f"the store returned <{name}> instead of a lifecycle configuration")
 
     def end(name: str) -> None:
         _, begin = stack.pop()
@@ -158,7 +158,7 @@ def _spans(document: bytes) -> Sequence[tuple[int, int]]:
             found.append((begin, document.index(b">", at) + 1 if closing else at))
 
     def refuse(*_: object) -> None:
-        raise DocumentError("the lifecycle configuration declares entities, which S3 never does")
+        raise DocumentError("the lifecycle configuration declares entities, which S3 does not do")
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
@@ -166,7 +166,7 @@ def _spans(document: bytes) -> Sequence[tuple[int, int]]:
     try:
         parser.Parse(document, True)
     except xml.parsers.expat.ExpatError as problem:
-        raise DocumentError(f"the lifecycle configuration is no XML: {problem}") from problem
+        raise DocumentError(f"the lifecycle configuration is not valid XML: {problem}") from problem
     return found
 
 

@@ -92,7 +92,7 @@ class Reflector:
             except WorldError as error:
                 self._failed(error)
             except Exception as error:
-                log.exception("a watch failed; it is begun again", extra={"watch": self.name})
+                log.exception("a watch failed; restarting it", extra={"watch": self.name})
                 self._failed(error)
 
     def _list(self) -> bool:
@@ -118,7 +118,7 @@ class Reflector:
                 return
         if not heard:
             # A proxy that cannot stream, or a server that goes away: a bookmark comes each minute.
-            raise KubeError("the watch ended without a word")
+            raise KubeError("the watch ended without a message")
 
     def _take(self, kind: str, item: Json) -> None:
         version = version_of(item)
@@ -133,7 +133,7 @@ class Reflector:
 
     def _heard(self) -> None:
         if self._failures:
-            log.info("watched again", extra={"watch": self.name})
+            log.info("watch restored", extra={"watch": self.name})
         self._failures, self.trouble = 0, ""
 
     def _failed(self, error: Exception) -> None:

@@ -99,7 +99,7 @@ class Connection:
             self._client = ApiClient(configuration)
         except (urllib3.exceptions.HTTPError, ImportError, ValueError) as error:
             raise KubeconfigError(
-                "the proxy to the Kubernetes API server cannot be used; see proxy-url of the "
+                "the proxy to the Kubernetes API server cannot be used; check proxy-url of the "
                 f"kubeconfig, and HTTPS_PROXY: {words(error)}"
             ) from error
         self._renewing = threading.Lock()
@@ -256,7 +256,7 @@ def words(error: BaseException) -> str:
 def unreachable(method: str, path: str, error: Exception) -> KubeError:
     """Return the error of a request that had no answer."""
     return KubeError(
-        f"the Kubernetes API server cannot be asked ({method} {path}): {words(error)}", RETRY_SOON
+        f"the Kubernetes API server cannot be reached ({method} {path}): {words(error)}", RETRY_SOON
     )
 
 

@@ -101,7 +101,7 @@ class HelmRunner:
                     process.kill()
                     _, errors = process.communicate()
                 raise HelmError(
-                    f"{shown} took more than {TIMEOUT:.0f} s and was ended: {_trimmed(errors)}"
+                    f"{shown} took more than {TIMEOUT:.0f} s and was stopped: {_trimmed(errors)}"
                 ) from error
         if process.returncode != 0:
             raise HelmError(f"{shown} failed: {_trimmed(errors) or f'exit {process.returncode}'}")

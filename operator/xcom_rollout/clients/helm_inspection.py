@@ -25,7 +25,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as judge:
     judge.sendall(manifest)
     judge.shutdown(socket.SHUT_WR)
     if judge.recv(1) != {_ALLOWED!r}:
-        sys.exit("the manifest was refused")
+        sys.exit("the manifest was rejected")
 sys.stdout.buffer.write(manifest)
 """
 

@@ -392,7 +392,8 @@ def _refused(answer: Answer) -> KubeError:
     }
     if _lacks_right(answer):
         return Forbidden(
-            f"the operator may not {request}: {said}; grant it the right in the Role of its chart",
+            f"the operator is not allowed to {request}: {said}; grant the permission in the Role "
+            "of its chart",
             **told,
         )
     return KubeError(

@@ -52,7 +52,9 @@ def checked(path: str) -> str:
     """
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or _ESCAPED.search(path):
-        raise KubeError(f"{path!r} is not asked of the Kubernetes API server: it leaves its place")
+        raise KubeError(
+            f"{path!r} is not sent to the Kubernetes API server: it leaves its parent path"
+        )
     if any(character in path for character in "?#\\"):
-        raise KubeError(f"{path!r} is not asked of the Kubernetes API server: it hides its end")
+        raise KubeError(f"{path!r} is not sent to the Kubernetes API server: it contains ? or #")
     return path

@@ -48,7 +48,7 @@ def as_kubectl(context: str | None = None) -> Connection:
         return in_pod()
     path = Path(DEFAULT).expanduser()
     if not path.is_file():
-        raise KubeconfigError(f"no KUBECONFIG is set and there is no {path}")
+        raise KubeconfigError(f"KUBECONFIG is not set and {path} does not exist")
     return from_kubeconfig(str(path), context)
 
 
@@ -64,7 +64,7 @@ def in_pod() -> Connection:
         namespace = NAMESPACE.read_text().strip()
     except (ConfigException, OSError) as error:
         raise KubeconfigError(
-            f"the pod's service account cannot be used: {error}; see automountServiceAccountToken"
+            f"the pod's service account cannot be used: {error}; check automountServiceAccountToken"
         ) from error
     return Connection(configuration, namespace=namespace)
 
@@ -86,7 +86,7 @@ def from_kubeconfig(files: str, context: str | None = None) -> Connection:
     try:
         merged = KubeConfigMerger(files).config
         if merged is None:
-            raise KubeconfigError(f"there is no kubeconfig {files}")
+            raise KubeconfigError(f"the kubeconfig {files} does not exist")
         name = context or merged.safe_get("current-context")
         if not name:
             raise KubeconfigError(
@@ -103,8 +103,8 @@ def from_kubeconfig(files: str, context: str | None = None) -> Connection:
     if not configuration.api_key and not configuration.cert_file and _is_asked_for(user):
         way = "exec" if "exec" in user else "auth-provider"
         raise KubeconfigError(
-            f"{way} of the user {told['user']!r} in {files} gave no credentials: "
-            f"{_program(user)}; see what it printed, and try: kubectl auth whoami"
+            f"{way} of the user {told['user']!r} in {files} returned no credentials: "
+            f"{_program(user)}; check its output, and try: kubectl auth whoami"
         )
     return Connection(
         configuration,
@@ -125,13 +125,15 @@ def _user(merged: Any, told: Mapping[str, Any], files: str) -> Mapping[str, Any]
         return {}
     found = merged["users"].get_with_name(name, safe=True)
     if found is None:
-        raise KubeconfigError(f"the kubeconfig {files} has no user {name!r}, as its context says")
+        raise KubeconfigError(
+            f"the kubeconfig {files} has no user {name!r}, which its context names"
+        )
     user: Mapping[str, Any] = found.value.get("user") or {}
     for key in _IMPERSONATION:
         if user.get(key):
             raise KubeconfigError(
-                f"the user {name!r} of {files} acts as another ({key}), which is not supported: "
-                "use a user of its own"
+                f"the user {name!r} of {files} impersonates another user ({key}), which is not "
+                "supported: use a user without impersonation"
             )
     return user
 

@@ -36,5 +36,5 @@ def _joined(errors: Sequence[WorldError], total: int) -> WorldError:
     if len(errors) == 1:
         return first
     return first.reworded(
-        f"{len(errors)} of {total} requests failed, the first so: {first.message}"
+        f"{len(errors)} of {total} requests failed, the first with: {first.message}"
     )

@@ -176,8 +176,8 @@ def _through(proxy: Proxy | None) -> dict[str, Any]:
         return {"http_no_proxy": ["*"]}
     if proxy.scheme == "https":
         raise KubeError(
-            "processes in pods are not run through a proxy that is spoken to by TLS "
-            "(https://); name one with http:// in HTTPS_PROXY or in proxy-url of the kubeconfig"
+            "processes in pods cannot be run through a TLS proxy (https://); use one with http:// "
+            "in HTTPS_PROXY or in proxy-url of the kubeconfig"
         )
     return {
         "http_proxy_host": proxy.host,

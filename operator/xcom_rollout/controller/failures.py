@@ -112,13 +112,14 @@ def of_lasting(message: str, rollout: Rollout, patience: timedelta, action: Acti
     """Return what a person is told of a failure that lasts: the failure, and what helps."""
     lines = [
         message,
-        f"Each try of the last {format_duration(patience)} or more has failed; it is tried on",
+        f"Each try of the last {format_duration(patience)} or more has failed; the operator keeps "
+        "retrying",
     ]
     if isinstance(action, SetValues):
         release = rollout.spec.airflow.release
         lines.append(f"What Helm did: helm history {release} -n {rollout.namespace}")
         if action.way_back:
             lines.append(
-                "If Helm cannot deliver, do this step by hand: docs/runbooks/kill-switch.md"
+                "If Helm cannot deliver, do this step manually: docs/runbooks/kill-switch.md"
             )
     return ". ".join(lines)

@@ -253,7 +253,7 @@ def listing(
                 except Exception as problem:  # noqa: BLE001 - the others are listed all the same
                     if told.get(namespace) != str(problem):
                         log.warning(
-                            "cannot list rollouts; it is tried again",
+                            "cannot list rollouts; retrying",
                             extra={"namespace": namespace, "error": str(problem)},
                         )
                     told[namespace] = str(problem)

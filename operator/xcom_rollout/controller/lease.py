@@ -142,14 +142,14 @@ class Leases:
                 self._unleased.add(namespace)
                 raise Unleased(
                     f"no Lease is held in the namespace {namespace!r}, so a second operator there "
-                    f"would not be kept from acting: {refused.message}. Give the operator's Role "
-                    "get, create and update of leases.coordination.k8s.io, and restart it"
+                    f"could also act: {refused.message}. Grant get, create and update of "
+                    "leases.coordination.k8s.io in the operator's Role, and restart the operator"
                 ) from refused
             except WorldError as error:
                 if old is None or old >= DURATION - MARGIN:
                     raise
                 log.warning(
-                    "the Lease could not be renewed; it is tried again",
+                    "the Lease could not be renewed; retrying",
                     extra={"namespace": namespace, "error": error.message},
                 )
 
@@ -179,9 +179,10 @@ class Leases:
         lease = self.api.find(_path(namespace, NAME))
         if lease is not None and (other := self._other(lease)):
             raise StandsBy(
-                f"another operator acts in the namespace {namespace!r}: {other} holds the Lease "
-                f"{NAME!r}. This one stands by, and takes over when that one ends. Let one "
-                "installation watch a namespace: see the value `watchNamespaces` of each",
+                f"another operator is active in the namespace {namespace!r}: {other} holds the "
+                f"Lease {NAME!r}. This operator stands by and takes over when that one stops. "
+                "Only one installation should watch a namespace: check the value "
+                "`watchNamespaces` of each",
                 LOOK_AGAIN.total_seconds(),
             )
         if lease is not None and _holder(lease) == self.me.identity:

@@ -328,7 +328,7 @@ class Reconciler:
             return False
         message = f"could not {action.describe()}: {error}"
         self.failures.put_off(key, current.step, message, self.now())
-        log.warning("put off", extra={"rollout": str(key), "step": current.step, "why": message})
+        log.warning("postponed", extra={"rollout": str(key), "step": current.step, "why": message})
         return True
 
     def _publish(
@@ -343,7 +343,7 @@ class Reconciler:
             raw = self.rollouts.write_status(raw, wanted)
             if differs(raw.get("status"), wanted):
                 log.error(
-                    "the installed CRD drops parts of the status: install the CRD of this version",
+                    "the installed CRD drops parts of the status; install the CRD of this version",
                     extra={"rollout": str(key)},
                 )
         for change in worth_telling(changes):
@@ -374,7 +374,7 @@ class Reconciler:
             log.warning("no Lease", extra={"rollout": str(key), "why": unleased.message})
             self.recorder.record(raw, (Note(Severity.WARNING, NO_LEASE, unleased.message),))
         if self.standing_by.pop(key, None) is not None:
-            log.info("stands by no longer", extra={"rollout": str(key)})
+            log.info("no longer standing by", extra={"rollout": str(key)})
 
     def _may_tell(self, key: Key, raw: Raw) -> None:
         """Raise where another operator acts, and tells how it stands.
@@ -386,7 +386,7 @@ class Reconciler:
         except (Conflict, StandsBy):
             raise
         except WorldError as error:
-            log.warning("the Lease is not known", extra={"rollout": str(key), "why": error.message})
+            log.warning("the Lease is unknown", extra={"rollout": str(key), "why": error.message})
 
     def _tell_standing_by(self, key: Key, why: str) -> None:
         """Tell that another operator acts: once, in the log and as an Event."""
@@ -394,7 +394,7 @@ class Reconciler:
         if self.standing_by.get(key) == why:
             return
         self.standing_by[key] = why
-        log.warning("stands by", extra={"rollout": str(key), "why": why})
+        log.warning("standing by", extra={"rollout": str(key), "why": why})
         raw = self.rollouts.get(key.namespace, key.name, glance=True)
         if raw is not None:
             self.recorder.record(raw, (Note(Severity.WARNING, STANDING_BY, why),))
@@ -443,7 +443,7 @@ class Reconciler:
             return  # whoever acts tells how it stands
         except Exception as second:
             log.exception(
-                "a failure could not be told in the status",
+                "a failure could not be written to the status",
                 extra={"rollout": str(key), "failure": message, "error": str(second)},
             )
 

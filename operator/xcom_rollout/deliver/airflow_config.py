@@ -97,7 +97,7 @@ def _read(found: _Found, path: ValuesPath | None) -> AirflowConfig:
     where = f"ConfigMap {found.name}, key {CONFIG_KEY}"
     sections = parsed_options(found.text)
     if isinstance(sections, str):
-        return AirflowConfig(at, problem=f"{where}: it cannot be parsed, so nothing can read it")
+        return AirflowConfig(at, problem=f"{where}: cannot be parsed")
     options: dict[str, str] = {}
     for section, option in OWNED_OPTIONS:
         # Airflow keeps the case: XCOM_BACKEND is another option, that nothing reads. One without a
@@ -139,10 +139,10 @@ def _parsed(text: str) -> Json:
 
 def _none(manifest: str) -> str:
     foreign = _FOREIGN.search(manifest)
-    seen = f"; it sets {foreign.group(0)} and the like as variables" if foreign else ""
+    seen = f"; it sets environment variables such as {foreign.group(0)}" if foreign else ""
     return (
-        f"the chart makes no ConfigMap with the key {CONFIG_KEY}{seen}. The operator delivers to "
-        "charts that are laid out as Apache Airflow's own, which makes that file of "
+        f"the chart renders no ConfigMap with the key {CONFIG_KEY}{seen}. The operator supports "
+        "charts with the layout of Apache Airflow's own, which renders that file from "
         "config.<section>.<option>; others, such as the community chart with its airflow.config, "
         "are not supported"
     )
@@ -154,12 +154,12 @@ def _several(found: Sequence[_Found]) -> str:
         for one in found
     )
     remedy = (
-        "name the key of the chart that Airflow runs in spec.delivery.helm.valuesPath"
+        "set spec.delivery.helm.valuesPath to the key of the chart that Airflow runs"
         if len({one.path for one in found}) > 1
-        else "one chart makes them, so spec.delivery.helm.valuesPath cannot tell them apart: let "
-        "them hold the same, or let the scheduler mount one of them alone"
+        else "one chart renders them, so spec.delivery.helm.valuesPath cannot distinguish them: "
+        "give them the same content, or mount only one of them in the scheduler"
     )
     return (
-        f"{', '.join(where)} each hold another {CONFIG_KEY}, so Airflow's own cannot be told; "
-        f"{remedy}"
+        f"{', '.join(where)} contain different {CONFIG_KEY} files, so the one that Airflow uses "
+        f"cannot be determined; {remedy}"
     )

@@ -68,9 +68,7 @@ def dependency_sources(chart: Json) -> tuple[Dependency, ...]:
         key, alias = str(item.get("name")), item.get("alias")
         repository = str(item.get("repository") or "")
         if not repository.startswith(_ADDRESSES):
-            raise Malformed(
-                f"its dependency {key} comes from no repository, but from its own files"
-            )
+            raise Malformed(f"its dependency {key} comes from its own files, not from a repository")
         fitting = {
             (str(one.get("name")), str(one.get("version")))
             for one in locked
@@ -80,9 +78,7 @@ def dependency_sources(chart: Json) -> tuple[Dependency, ...]:
         if not locked and not alias:
             fitting = {(key, str(item.get("version")))}
         if len(fitting) != 1:
-            raise Malformed(
-                f"which chart its dependency {key} is cannot be told from its Chart.lock"
-            )
+            raise Malformed(f"its Chart.lock does not identify its dependency {key}")
         ((name, version),) = fitting
         entry = {word: value for word, value in item.items() if word != "enabled"}
         found.append(Dependency(key, name, version, repository, {**entry, "name": name}))
@@ -146,7 +142,7 @@ def archive_of(chart: Json, packed: Sequence[Packed] = ()) -> bytes:
         return _pack(str(metadata["name"]), members)
     except (KeyError, TypeError, ValueError, AttributeError, tarfile.TarError) as error:
         raise Malformed(
-            f"Helm's record of the release holds no chart ({type(error).__name__}: {error})"
+            f"Helm's record of the release contains no chart ({type(error).__name__}: {error})"
         ) from error
 
 

@@ -78,7 +78,7 @@ class Revisions:
             except KubeError as error:
                 if at_hand is None:
                     raise
-                log.warning("no other revision is looked at: %s", error.message)
+                log.warning("no other revision is considered: %s", error.message)
                 break
             if candidate.airflow.problem:
                 continue  # what the values alone say is no ground to apply it
@@ -102,11 +102,11 @@ class Revisions:
                 at_hand = candidate, changed
         if at_hand is not None:
             return at_hand
-        why = "; ".join(obstacles) or "none has these settings and this chart"
+        why = "; ".join(obstacles) or "no revision has these settings and this chart"
         raise ActionFailed(
             f"release {stored.name} has no revision to roll back to for the "
-            f"{settings.describe()}: {why}. If one will do, take it with: helm rollback "
-            f"{stored.name} REVISION -n {namespace} --no-hooks"
+            f"{settings.describe()}: {why}. To use another revision: helm rollback {stored.name} "
+            f"REVISION -n {namespace} --no-hooks"
         )
 
 

@@ -84,8 +84,8 @@ INTERRUPTED: Final = ("pending-upgrade", "pending-rollback")
 """States in which a Helm process of the operator leaves a revision when it is killed."""
 _BUSY: Final = "another operation (install/upgrade/rollback) is in progress"
 _NEW_KEY: Final = (
-    "A new key refuses what the old one signed: on Airflow 3 each running task fails and the API "
-    "answers 403"
+    "A new key invalidates what the old one signed: on Airflow 3 every running task fails and the "
+    "API answers 403"
 )
 _TEMPLATE_SAYS: Final = re.compile(r"(execution error at \([^)]*\)).*", re.DOTALL)
 
@@ -150,17 +150,17 @@ class HelmDelivery:
         )
         if records:
             return (
-                f"spec.airflow.release: Helm keeps the release {name!r} in ConfigMaps of the "
-                f"namespace {namespace!r} (HELM_DRIVER=configmap), and the operator reads and "
+                f"spec.airflow.release: Helm stores the release {name!r} in ConfigMaps of the "
+                f"namespace {namespace!r} (HELM_DRIVER=configmap), but the operator reads and "
                 "writes Secrets, Helm's default. Copy each ConfigMap into a Secret of the same "
                 "name, labels and key `release`, of the type helm.sh/release.v1, and run helm "
                 "without HELM_DRIVER from then on"
             )
         return (
             f"spec.airflow.release: there is no Helm release {name!r} in the namespace "
-            f"{namespace!r}; list them with: helm list -n {namespace}. If HELM_DRIVER is sql where "
-            "you run helm, its records are in a database: the operator needs them in Secrets, "
-            "Helm's default"
+            f"{namespace!r}; list the releases with: helm list -n {namespace}. If you run helm "
+            "with HELM_DRIVER=sql, its records are in a database: the operator needs them in "
+            "Secrets, Helm's default"
         )
 
     def foreign_owner(self) -> str:
@@ -179,7 +179,7 @@ class HelmDelivery:
         """
         stored = self.stored()
         if stored is None:
-            return ChartState(kept=False, digest="", why="there is no release")
+            return ChartState(kept=False, digest="", why="the release does not exist")
         return self._shelf.state(stored)
 
     def keep_chart(self) -> str:
@@ -262,7 +262,7 @@ class HelmDelivery:
             if not way_back:
                 raise
             error = error.reworded(error.message + self._lacking(stored))
-            log.warning("helm upgrade cannot deliver the way back: %s", error.message)
+            log.warning("helm upgrade cannot deliver the revert: %s", error.message)
             return self._roll_back_after(error, settings, from_revision)
 
     def roll_back(self, settings: BackendSettings, from_revision: int, because: str = "") -> str:
@@ -323,7 +323,7 @@ class HelmDelivery:
             or stored.status not in INTERRUPTED
             or maker_of(stored, self.world.instance) is Maker.OTHER
         ):
-            raise Conflict(f"revision {revision} is no interrupted delivery of the operator's")
+            raise Conflict(f"revision {revision} is not an interrupted delivery of the operator")
         path = secrets_path(self.rollout.namespace, stored.secret)
         self.world.api.delete(path, uid=stored.uid, grace_seconds=0)
 
@@ -357,12 +357,12 @@ class HelmDelivery:
             raise ActionFailed(self.missing())
         if stored.status.startswith("pending"):
             raise ActionFailed(
-                f"release {release} is {stored.status}: a Helm operation goes on, or was "
-                "interrupted; it is never forced. If none is running, end it with: helm rollback "
-                f"{release} -n {namespace}"
+                f"release {release} is {stored.status}: a Helm operation is in progress or was "
+                "interrupted; the operator does not override it. If none is running, recover "
+                f"with: helm rollback {release} -n {namespace}"
             )
         if not way_back and (other := self._other_chart(stored)):
-            raise ActionFailed(f"{other}; a flip never changes the chart")
+            raise ActionFailed(f"{other}; a flip does not change the chart")
         return stored
 
     def _other_chart(self, stored: StoredRelease) -> str:
@@ -384,8 +384,8 @@ class HelmDelivery:
     def _expect(self, stored: StoredRelease, revision: int) -> None:
         if stored.revision != revision:
             raise Conflict(
-                f"release {stored.name} is at revision {stored.revision}, and this was decided on "
-                f"revision {revision}"
+                f"release {stored.name} is at revision {stored.revision}, but the decision was "
+                f"made for revision {revision}"
             )
 
     def _expect_still(self, stored: StoredRelease) -> None:
@@ -406,7 +406,7 @@ class HelmDelivery:
             self._keep(stored)
             file = self._shelf.file(stored)
         if file is None:
-            raise Conflict("the kept chart was removed while it was read")
+            raise Conflict("the kept chart was removed while it was being read")
         return file
 
     def _fitting_archive(self, stored: StoredRelease) -> bytes:
@@ -424,8 +424,8 @@ class HelmDelivery:
             problems.append(ActionFailed(unlike))
         if other := self._other_chart(stored):
             raise ActionFailed(
-                f"{other}, which is not kept in the cluster, and {problems[0].message}: write that "
-                "one, and its repository, into spec.delivery.helm.chart"
+                f"{other}, which is not kept in the cluster, and {problems[0].message}: set "
+                "spec.delivery.helm.chart to that chart and its repository"
             )
         first, *more = problems
         if stored.dependencies and more:
@@ -436,14 +436,14 @@ class HelmDelivery:
         """Yield where the chart of the release can come from, the likeliest first."""
         helm, folder, record = self.world.helm, self.world.work / "charts", self._record(stored)
         if not stored.dependencies:
-            yield "made from Helm's record of the release", lambda: archive_of(record["chart"])
+            yield "built from Helm's record of the release", lambda: archive_of(record["chart"])
         # A chart may hold others that its Chart.yaml does not name.
         if not self._other_chart(stored):
             repository = self._chart.repository
             yield f"pulled from {repository}", lambda: pull_whole(helm, self._chart, folder)
         if stored.dependencies:
             yield (
-                "made from Helm's record of the release and the charts that it depends on",
+                "built from Helm's record of the release and the charts that it depends on",
                 lambda: compose(helm, record["chart"], folder),
             )
 
@@ -460,9 +460,9 @@ class HelmDelivery:
                 return f"spec.delivery.helm.chart: {chart} cannot be rendered: {error.message}"
         if rendered.chart_digest != stored.chart_digest:
             return (
-                f"spec.delivery.helm.chart: {chart} has other content than the chart that the "
-                f"release was made of ({rendered.chart_digest[:12]}, {stored.chart_digest[:12]}): "
-                "name the repository that the release came from"
+                f"spec.delivery.helm.chart: {chart} differs in content from the chart of the "
+                f"release ({rendered.chart_digest[:12]}, {stored.chart_digest[:12]}): set "
+                "spec.delivery.helm.chart.repository to the repository that the release came from"
             )
         return not_ours(stored, stopped) if stopped else ""
 
@@ -483,7 +483,7 @@ class HelmDelivery:
     def _record(self, stored: StoredRelease) -> Json:
         secret = self.world.api.find(secrets_path(self.rollout.namespace, stored.secret))
         if secret is None:
-            raise Conflict(f"revision {stored.revision} of {stored.name} is gone")
+            raise Conflict(f"revision {stored.revision} of {stored.name} no longer exists")
         return decode_record(secret)
 
     def _manifest(self, stored: StoredRelease) -> str:
@@ -573,9 +573,10 @@ class HelmDelivery:
         return (
             keeping,
             after,
-            f"release {stored.name}: its chart makes {name_some(rotated(found))} at each upgrade, "
-            "which on Airflow 3 ends running tasks. What is there now was written into the values "
-            f"of the release ({', '.join(sorted(keys))}), so it stays; keep it in yours, too",
+            f"release {stored.name}: its chart generates {name_some(rotated(found))} at each "
+            "upgrade, which on Airflow 3 ends running tasks. The operator wrote the present value "
+            f"into the values of the release ({', '.join(sorted(keys))}), so it is kept; add it "
+            "to your own values too",
         )
 
     def _check(self, stored: StoredRelease, found: Sequence[Difference], *, way_back: bool) -> str:
@@ -592,14 +593,15 @@ class HelmDelivery:
             return ""
         values = sorted({one.values_key for one in changed if one.values_key})
         remedy = (
-            f"set {', '.join(values)} in the values of the release to what is in the Secret now "
-            "(another value ends running tasks once; or give the names of Secrets of your own that "
-            "hold it) and upgrade it once yourself"
+            f"set {', '.join(values)} in the values of the release to the present value in the "
+            "Secret (another value ends running tasks once; or set the names of your own Secrets "
+            "that contain it) and upgrade the release once yourself"
             if values
-            else "give the chart a fixed value for it and upgrade the release once yourself"
+            else "set a fixed value for it in the chart's values and upgrade the release once "
+            "yourself"
         )
         text = (
-            f"release {stored.name}: the chart makes {name_some(changed)} at each upgrade. "
+            f"release {stored.name}: the chart generates {name_some(changed)} at each upgrade. "
             f"{_NEW_KEY}. Remedy: {remedy}"
         )
         if not way_back:
@@ -622,7 +624,7 @@ class HelmDelivery:
         found = self._missing_rights(stored)
         if found:
             raise ActionFailed(
-                f"release {stored.name} was not touched, for Helm would stop half-way: "
+                f"release {stored.name} was not changed, because Helm would stop halfway: "
                 f"{rights.describe(found)}"
             )
 
@@ -632,7 +634,7 @@ class HelmDelivery:
             found = self._missing_rights(stored)
         except WorldError:
             return ""
-        return f". Missing rights: {rights.describe(found)}" if found else ""
+        return f". Missing permissions: {rights.describe(found)}" if found else ""
 
     # -- helm ----------------------------------------------------------------------------------
 
@@ -652,16 +654,18 @@ class HelmDelivery:
             self._deliver(stored, settings, expect_plain)
             return ""
         except _NotPlainError:
-            log.info("a delivery changes more than the options; it is looked at more closely")
+            log.info("a delivery changes more than the options; checking in detail")
         except NotInspected as error:
-            log.warning("helm cannot show what it applies, so it is rendered: %s", error.message)
+            log.warning(
+                "helm cannot show what it applies, so the manifest is rendered: %s", error.message
+            )
         settings, found = self._difference(stored, settings)
         kept = ""
         if way_back and rotated(found) and not blocking(found):
             stored, found, kept = self._with_present_keys(stored, settings, found)
         said = self._check(stored, found, way_back=way_back)
         if said:
-            log.warning("delivered all the same, for it is the way back: %s", said)
+            log.warning("delivered anyway, because it is the revert: %s", said)
         self._expect_still(stored)
         self._deliver(stored, settings)
         return ". ".join(filter(None, (kept, said)))
@@ -766,7 +770,7 @@ class HelmDelivery:
             )
         except (ActionFailed, HelmError, Malformed) as second:
             raise type(error)(
-                f"{error.message}. The last resort failed too: {second.message}"
+                f"{error.message}. The fallback also failed: {second.message}"
             ) from error
 
 

@@ -75,7 +75,7 @@ class ChartShelf:
             return ChartState(kept=True, digest=digest)
         chart = f"{stored.chart_name} {stored.chart_version}"
         return ChartState(
-            kept=False, digest=digest, why=f"the chart {chart} is not kept in the cluster yet"
+            kept=False, digest=digest, why=f"the chart {chart} is not yet kept in the cluster"
         )
 
     def put(self, stored: StoredRelease, archive: bytes) -> None:
@@ -98,8 +98,9 @@ class ChartShelf:
             present = self.world.api.find(f"{self._path}/{name}") or {}
             if present.get("data") != body["data"]:
                 raise ActionFailed(
-                    f"Secret {self.rollout.namespace}/{name} holds another archive of this chart; "
-                    f"remove it with: kubectl delete secret {name} -n {self.rollout.namespace}"
+                    f"Secret {self.rollout.namespace}/{name} contains another archive of this "
+                    f"chart; remove it with: kubectl delete secret {name} -n "
+                    f"{self.rollout.namespace}"
                 )
         # One with dependencies cannot be made again from Helm's record, so it stays.
         if not stored.dependencies:
@@ -132,8 +133,8 @@ class ChartShelf:
         archive = b"".join(self._read(name) for name in kept.secrets)
         if _digest(archive) != kept.archive:
             raise ActionFailed(
-                f"the kept chart in {', '.join(kept.secrets)} is damaged; remove it, and it is "
-                f"kept again, with: kubectl delete secret {' '.join(kept.secrets)} "
+                f"the kept chart in {', '.join(kept.secrets)} is damaged; remove it, so that the "
+                f"operator stores it again, with: kubectl delete secret {' '.join(kept.secrets)} "
                 f"-n {self.rollout.namespace}"
             )
         write_whole(file, archive)

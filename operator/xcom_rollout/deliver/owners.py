@@ -38,20 +38,19 @@ def foreign_owner(
         argo = _argo(metadata, of_item)
         if argo:
             return (
-                f"spec.airflow.release: {release!r} is delivered by Argo CD ({where} belongs to "
-                f"the application {argo!r}), which takes back what anybody else changes. Turn its "
-                f"automatic sync off for as long as the rollout lasts: argocd app set {argo} "
-                "--sync-policy none; and let it leave the settings alone afterwards "
-                f"({settings})"
+                f"spec.airflow.release: {release!r} is managed by Argo CD ({where} belongs to the "
+                f"application {argo!r}), which reverts changes that others make. Disable its "
+                f"automatic sync while the rollout lasts: argocd app set {argo} --sync-policy "
+                f"none; and make it ignore the settings afterwards ({settings})"
             )
     if flux:
         where, name = flux
         place = labels.get(f"{_FLUX[0]}/namespace") or namespace
         return (
-            f"spec.airflow.release: {release!r} is delivered by Flux ({where} names {name!r}), "
-            "which takes back what anybody else changes. Suspend it for as long as the rollout "
-            f"lasts: flux suspend helmrelease {name} -n {place}"
-            f"; and write the settings into its values before you resume it ({settings})"
+            f"spec.airflow.release: {release!r} is managed by Flux ({where} names {name!r}), "
+            "which reverts changes that others make. Suspend it while the rollout lasts: flux "
+            f"suspend helmrelease {name} -n {place}; and add the settings to its values before "
+            f"you resume it ({settings})"
         )
     return ""
 

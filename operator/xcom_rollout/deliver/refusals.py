@@ -16,19 +16,20 @@ def not_ours(stored: StoredRelease, stopped: Sequence[Difference]) -> str:
     if others:
         why.append(
             f"a helm upgrade with the chart and the values of revision {stored.revision} would "
-            f"change more than the XCom options: {name_some(others)}. The release was made "
-            "with something else on top (a post-renderer, a changed chart, another Helm "
-            "operation), or a template reads the date or the cluster; put that into the "
-            "chart's values, upgrade the release once yourself, and it goes on"
+            f"change more than the XCom options: {name_some(others)}. The release was created "
+            "with something in addition (a post-renderer, a changed chart, another Helm "
+            "operation), or a template reads the date or the cluster; move that into the chart's "
+            "values and upgrade the release once yourself; the rollout then continues"
         )
     if anew:
         why.append(
-            f"the chart makes {name_some(anew, how='anew at each render')} (a random text, or "
-            "the time, in a template), so each delivery would change more than the XCom "
-            "options. Give it a fixed value in the chart's values and upgrade the release once "
-            "yourself, or make it an annotation of a pod template, where it stops nothing"
+            f"the chart generates {name_some(anew, how='at each render')} (a random text or "
+            "the time in a template), so each delivery would change more than the XCom options. "
+            "Set a fixed value for it in the chart's values and upgrade the release once "
+            "yourself, or make it an annotation of a pod template, where it does not block a "
+            "delivery"
         )
-    return f"release {stored.name}: {'. Besides, '.join(why)}"
+    return f"release {stored.name}: {'. In addition, '.join(why)}"
 
 
 def not_taken(
@@ -42,18 +43,20 @@ def not_taken(
     if made.made_by is not None and made.made_by != path:
         named = ".".join(made.made_by)
         remedy = (
-            f"airflow.cfg is made by the chart whose values are below {named}: write that into "
-            "spec.delivery.helm.valuesPath"
+            f"airflow.cfg is rendered by the chart whose values are below {named}: set "
+            "spec.delivery.helm.valuesPath to that key"
             if named
-            else "airflow.cfg is made by that chart itself: take spec.delivery.helm.valuesPath out"
+            else "airflow.cfg is rendered by that chart itself: remove "
+            "spec.delivery.helm.valuesPath"
         )
     else:
         remedy = (
-            "if a template or another value decides, let it take config.<section>.<option>, as "
-            "Airflow's own chart does; if Airflow's chart is another one below it, name the key of "
-            "its values in spec.delivery.helm.valuesPath (such as airflow)"
+            "if a template or another value sets the option, make it use "
+            "config.<section>.<option>, as Airflow's own chart does; if Airflow's chart is a "
+            "dependency, set spec.delivery.helm.valuesPath to the key of its values (such as "
+            "airflow)"
         )
     return (
-        f"release {stored.name}: airflow.cfg would not hold what is written to {places} in the "
+        f"release {stored.name}: airflow.cfg would not contain what is written to {places} in the "
         f"values of the chart {stored.chart_name} {stored.chart_version}; {remedy}"
     )

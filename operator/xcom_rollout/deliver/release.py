@@ -194,6 +194,6 @@ def _options(chart: Json, path: ValuesPath) -> dict[str, tuple[str, ...]]:
 
 def _malformed(secret: Json, error: Exception) -> Malformed:
     return Malformed(
-        f"Secret {secret['metadata']['name']} holds no Helm release that can be read "
-        f"({type(error).__name__}: {error}); look at it with: helm status"
+        f"Secret {secret['metadata']['name']} contains no readable Helm release "
+        f"({type(error).__name__}: {error}); inspect it with: helm status"
     )

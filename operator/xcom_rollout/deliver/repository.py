@@ -20,8 +20,8 @@ _NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 _VERSION: Final = re.compile("[v0-9][A-Za-z0-9.+-]*")
 _USER: Final = re.compile(r"//[^/@]*@")
 _PACKAGE_IT: Final = (
-    "Package it whole (helm dependency build, helm package) and put it into the repository that "
-    "spec.delivery.helm.chart names"
+    "Package it with its dependencies (helm dependency build, helm package) and publish it in the "
+    "repository in spec.delivery.helm.chart"
 )
 
 
@@ -35,8 +35,8 @@ def pull_whole(helm: HelmRunner, chart: HelmChart, folder: Path) -> bytes:
         return pull(helm, chart.repository, chart.name, chart.version, folder)
     except HelmError as error:
         raise HelmError(
-            f"spec.delivery.helm.chart: {chart.name} {chart.version} depends on other charts, "
-            "so Helm's record of the release is not complete, and it cannot be pulled from "
+            f"spec.delivery.helm.chart: {chart.name} {chart.version} depends on other charts, so "
+            "Helm's record of the release is incomplete, and it cannot be pulled from "
             f"{chart.repository}: {error.message}"
         ) from error
 
@@ -68,7 +68,7 @@ def pull(helm: HelmRunner, repository: str, name: str, version: str, folder: Pat
     """
     if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
         # It goes to the command line, and Chart.yaml may be anybody's.
-        raise HelmError(f"the chart {name!r} of version {version!r} cannot be asked for by name")
+        raise HelmError(f"the chart {name!r} of version {version!r} cannot be requested by name")
     folder.mkdir(parents=True, exist_ok=True)
     oci = repository.startswith("oci://")
     source: Sequence[str] = (
@@ -81,7 +81,7 @@ def pull(helm: HelmRunner, repository: str, name: str, version: str, folder: Pat
             # Helm takes a version such as 1.16 for a range.
             found = ", ".join(sorted(path.name for path in Path(target).iterdir())) or "nothing"
             raise HelmError(
-                f"{version!r} must be one exact version of the chart {name}; the repository gave "
-                f"{found}"
+                f"{version!r} must be one exact version of the chart {name}; the repository "
+                f"returned {found}"
             )
         return got.read_bytes()

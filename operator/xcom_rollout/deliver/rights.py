@@ -90,8 +90,8 @@ class MissingRight:
     def __str__(self) -> str:
         where = f" in the namespace {self.namespace}" if self.namespace else " in the cluster"
         return (
-            f"the operator may not {' or '.join(self.verbs)} {self.resource}{where}, which helm "
-            f"upgrade does to {self.named}: {self.remedy}"
+            f"the operator is not allowed to {' or '.join(self.verbs)} {self.resource}{where}, as "
+            f"helm upgrade does for {self.named}: {self.remedy}"
         )
 
     @property

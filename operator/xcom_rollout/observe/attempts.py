@@ -97,8 +97,8 @@ def attempts_in_workers(
     seen, refused = _ask_all(world, rollout, sorted(workers, key=lambda worker: worker.pod))
     since = _since(world, rollout, refused)
     strange = [
-        f"the tasks in the worker {pod['metadata']['name']} cannot be seen: none of its containers "
-        "is known as the one that runs Airflow (name it worker)"
+        f"the tasks in the worker {pod['metadata']['name']} cannot be seen: none of its "
+        "containers is known to run Airflow (name that container worker)"
         for pod in living
         if _is_strange(pod)
     ]
@@ -180,11 +180,11 @@ def _asker(world: World, namespace: str) -> Callable[[Worker], tuple[InWorker, .
 
 def _words(error: WorldError) -> str:
     if isinstance(error, Forbidden):
-        remedy = "Let the operator's account get and create pods/exec there, as its chart does"
+        remedy = "Allow the operator's account to get and create pods/exec there, as its chart does"
     else:
         remedy = (
-            "It is asked again. Where its node is lost, see that the node is down, then delete the "
-            "pod by force"
+            "The operator keeps retrying. If its node is lost, make sure that the node is down, "
+            "then force-delete the pod"
         )
     return f"{error.message.rstrip('.')}. {remedy}"
 
@@ -197,7 +197,7 @@ def _is_strange(pod: Json) -> bool:
 
 
 def _more(unseen: Sequence[str]) -> list[str]:
-    return [f"and so in {len(unseen) - _SHOWN} more"] if len(unseen) > _SHOWN else []
+    return [f"and likewise in {len(unseen) - _SHOWN} more"] if len(unseen) > _SHOWN else []
 
 
 def _runs_of(
@@ -221,8 +221,8 @@ def _runs_of(
         told = runs_of_instances(airflow, unknown, stopped)
     except WorldError as error:
         return runs, (
-            f"{len(unknown)} tasks in workers are known by the ID of their task instance only, and "
-            f"Airflow does not tell of which runs they are: {error.message}"
+            f"{len(unknown)} tasks in workers are known only by the ID of their task instance, "
+            f"and Airflow does not return which runs they belong to: {error.message}"
         )
     for instance, run in told.items():
         world.memo.put(_instance_key(rollout, instance), run)

@@ -168,8 +168,8 @@ class _Look:
     def _missing(self, delivery: HelmDelivery) -> str:
         return self._ask(Part.CONFIG_MAPS, delivery.missing) or (
             f"there is no Helm release {self._release!r} in Secrets of the namespace "
-            f"{self._namespace!r}, and you may not look whether there is one in ConfigMaps; list "
-            f"them with: helm list -n {self._namespace}"
+            f"{self._namespace!r}, and you are not allowed to list ConfigMaps, which may contain "
+            f"it; list the releases with: helm list -n {self._namespace}"
         )
 
     def _rollout(self, current: Release | None) -> Rollout:
@@ -179,7 +179,7 @@ class _Look:
         try:
             spec = parse_spec(manifest(start)["spec"])
         except SpecInvalidError as error:
-            raise Malformed(f"no rollout can name this release: {error}") from error
+            raise Malformed(f"a rollout cannot name this release: {error}") from error
         made = datetime.now(UTC)
         return Rollout(self._namespace, rollout_name(self._release), "", 1, made, spec)
 
@@ -227,7 +227,9 @@ class _Look:
             return Record()
         secret = self._api.find(secrets_path(self._namespace, stored.secret))
         if secret is None:
-            raise Conflict(f"revision {stored.revision} of {stored.name} is gone; ask again")
+            raise Conflict(
+                f"revision {stored.revision} of {stored.name} no longer exists; try again"
+            )
         record, text = read_record(secret, stored.airflow.path)
         beyond = self._ask(
             Part.DISCOVERY,

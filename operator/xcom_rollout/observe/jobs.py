@@ -101,7 +101,7 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
     result: ProbeResult | None = None
     message = ""
     if not ended and kind is JobKind.STANDBY and _is_ending(api, namespace, item):
-        state, message = JobState.BROKEN, "its pod is being ended"
+        state, message = JobState.BROKEN, "its pod is terminating"
     elif ended and kind is JobKind.STANDBY:
         state, message = JobState.BROKEN, "its pod has ended"  # and has nothing to say
     elif not ended:
@@ -146,7 +146,7 @@ def _outcome(
         ended = (
             f"it did not end within {overdue} s"
             if reason == "DeadlineExceeded"
-            else (f"it left no log ({reason or 'its pod is gone'})")
+            else (f"there is no log of it ({reason or 'its pod is gone'})")
         )
         return JobState.BROKEN, None, f"{ended}: {why}" if why else ended
     try:

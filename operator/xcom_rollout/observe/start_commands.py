@@ -42,8 +42,9 @@ def _of(template: PodTemplate) -> Iterator[str]:
             where = f"{field} of the container {container['name']} of the {template.component} pod"
             for name in dict.fromkeys(_OWNED.findall(text)):
                 yield (
-                    f"{where} names {name}: what is set there beats airflow.cfg in this process, "
-                    "and the operator delivers that option. Take it out of the start command"
+                    f"{where} names {name}: the value set there overrides airflow.cfg in this "
+                    "process, and the operator delivers that option. Remove it from the start "
+                    "command"
                 )
             files = [("AIRFLOW_CONFIG", path, path) for path in _CONFIG.findall(text)]
             if not files:
@@ -54,9 +55,9 @@ def _of(template: PodTemplate) -> Iterator[str]:
                     PurePosixPath(path).is_relative_to(m) for m in mounted
                 ):
                     yield (
-                        f"{where} sets {variable}={value}: the process reads {path}, not the "
-                        "file that the chart mounts and the operator changes. Take it out of the "
-                        "start command"
+                        f"{where} sets {variable}={value}: the process reads {path}, not the file "
+                        "that the chart mounts and the operator changes. Remove it from the start "
+                        "command"
                     )
 
 

@@ -15,9 +15,9 @@ from xcom_rollout.release.pods import list_task_pods
 _TRUE: Final = ("true", "t", "1")
 """What Airflow takes for true, in any case."""
 _KEPT_ELSEWHERE: Final = (
-    "it is not known in which namespaces tasks run: the value for the scheduler is kept elsewhere "
-    "(valueFrom, or a variable in it: $NAME), and no proof saw it. Write the value itself in its "
-    "place"
+    "it is not known in which namespaces tasks run: the value for the scheduler is defined "
+    "elsewhere (valueFrom, or a variable in it: $NAME), and no proof saw it. Set the value itself "
+    "instead"
 )
 _FACTS: Final = (
     "taskNamespaces.namespace",
@@ -95,7 +95,7 @@ def task_pods(
                 continue
             unseen = (
                 f"[kubernetes_executor] lets tasks run in the namespace {each!r}, whose pods the "
-                f"operator may not list and delete: {refused.message} (watchNamespaces)"
+                f"operator is not allowed to list and delete: {refused.message} (watchNamespaces)"
             )
     return found, unseen
 
@@ -137,7 +137,7 @@ def _unreadable(written: Written) -> str:
         return ""
     return (
         f"the airflow.cfg in the ConfigMap {', '.join(written.unreadable)} cannot be parsed, so "
-        "the namespaces in which it lets tasks run are not known. Mend it by helm upgrade"
+        "it is not known in which namespaces tasks run. Fix it with helm upgrade"
     )
 
 
@@ -153,6 +153,6 @@ def _namespaces(
     return TaskNamespaces(
         names,
         unknown="[kubernetes_executor] multi_namespace_mode is on without "
-        "multi_namespace_mode_namespace_list: tasks may run in any namespace. Name the "
+        "multi_namespace_mode_namespace_list: tasks may run in any namespace. List the "
         "namespaces there",
     )

@@ -95,10 +95,13 @@ def _wont_roll(kind: str, spec: Json) -> str:
         return "it is paused: kubectl rollout resume" if spec.get("paused") else ""
     strategy = spec.get("updateStrategy") or {}
     if strategy.get("type") == "OnDelete":
-        return "its updateStrategy is OnDelete: a pod is replaced when somebody deletes it"
+        return "its updateStrategy is OnDelete: a pod is replaced only when somebody deletes it"
     partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
     if partition:
-        return f"its updateStrategy.rollingUpdate.partition is {partition}: pods below keep theirs"
+        return (
+            f"its updateStrategy.rollingUpdate.partition is {partition}: pods with a lower "
+            "ordinal are not replaced"
+        )
     return ""
 
 
@@ -133,7 +136,7 @@ def _on_the_way_since(pod: Json) -> datetime:
 
 def _waits(metadata: Json, replicas: int, status: Json, alive: Sequence[Json]) -> list[str]:
     if int(status.get("observedGeneration", 0)) < int(metadata.get("generation", 0)):
-        return ["its change has not been taken up yet"]
+        return ["its change has not been observed yet"]
     waits = []
     updated = int(status.get("updatedReplicas", 0))
     ready = int(status.get("readyReplicas", 0))
@@ -153,8 +156,8 @@ def _waits(metadata: Json, replicas: int, status: Json, alive: Sequence[Json]) -
     unavailable = int(status.get("unavailableReplicas", 0))
     if not waits and ({staying, counted} != {replicas} or unavailable):
         waits.append(
-            f"{replicas} pods are wanted, {staying} are there, {counted} are counted, "
-            f"{unavailable} are unavailable"
+            f"{replicas} pods are desired, {staying} exist, {counted} are counted, {unavailable} "
+            "are unavailable"
         )
     return waits
 

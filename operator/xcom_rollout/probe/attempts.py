@@ -129,7 +129,7 @@ def refused(document: Mapping[str, Any]) -> dict[Named, str]:
 def _has_looked(document: Mapping[str, Any]) -> None:
     if verdict(document) is Verdict.ERROR:
         why = "; ".join(check.observed for check in checks(document, "error"))
-        raise Malformed(why or "the probe could not look and does not say why")
+        raise Malformed(why or "the probe failed without a reason")
 
 
 def _in_worker(entry: Mapping[str, Any]) -> InWorker:

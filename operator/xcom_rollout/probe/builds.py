@@ -231,12 +231,12 @@ def _seen(pod: _Pod, names: Names) -> PodSeen:
     component = component_of(pod.item)
     run = run_of(pod.item)
     if run is not None:
-        note = f"runs a task of {run}; keeps what it began with"
+        note = f"runs a task of {run}; keeps the build that it started with"
         return PodSeen(pod.name, component, image, digest, (), note)
     where = f"the pod {pod.name}"
     metadata = pod.item["metadata"]
     if not pod.runs or "provenance" not in pod.document:
-        why = pod.error or trouble(pod.item) or "it does not run yet"
+        why = pod.error or trouble(pod.item) or "it is not running yet"
         if pod.document:
             why = _trouble_of(pod.document)
         blind = Reading(Leg.STAMP, where, None, f"cannot be read: {why}")
@@ -261,8 +261,8 @@ def _image_readings(
         if environment.get(name) is not None
     ]
     if not claims:
-        sought = " or ".join((*names.labels, *names.variables)) or "no name was given for it"
-        return (Reading(Leg.IMAGE, where, None, f"is not told (by {sought})"),)
+        sought = " or ".join((*names.labels, *names.variables)) or "no name is configured"
+        return (Reading(Leg.IMAGE, where, None, f"is not known (checked: {sought})"),)
     return tuple(
         reading(Leg.IMAGE, f"{where} ({name})", str(value), "is empty") for name, value in claims
     )
@@ -292,7 +292,7 @@ def _of_template(
             return ()
         main = template.main
     except ActionFailed as problem:
-        return (Reading(Leg.IMAGE, where, None, f"is not told: {problem.message}"),)
+        return (Reading(Leg.IMAGE, where, None, f"is not known: {problem.message}"),)
     variables = {item["name"]: item.get("value") for item in main.get("env") or []}
     own = _image_readings(where, template.metadata, variables, names)
     if any(seen.build is not None for seen in own):
@@ -305,4 +305,4 @@ def _of_template(
                 Reading(Leg.IMAGE, f"{where}, which has the image of {pod.name},", seen.build)
                 for seen in inherited
             )
-    return (Reading(Leg.IMAGE, where, None, f"is not told: no pod that runs has {image}"),)
+    return (Reading(Leg.IMAGE, where, None, f"is not known: no running pod has {image}"),)

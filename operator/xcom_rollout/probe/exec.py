@@ -47,7 +47,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as waiting:
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)]
     waiting.sendmsg([json.dumps(words).encode()], rights)
     code = waiting.recv(1)
-sys.exit(code[0] if code else "xcom_probe: the process that waits gave no answer")
+sys.exit(code[0] if code else "xcom_probe: the standby process did not answer")
 """
 """Puts the command to the process that waits in this container (`xcom_probe.waiting`), which writes
 to this one's standard output. Where none waits yet, the zipapp is run."""

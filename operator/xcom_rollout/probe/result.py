@@ -276,7 +276,7 @@ def _problems(document: Mapping[str, Any]) -> str:
     found = "; ".join(
         f"{check.name}: {check.observed}" for check in checks(document, "fail", "error")
     )
-    return found or "the probe does not say why"
+    return found or "the probe gives no reason"
 
 
 def _drift(document: Mapping[str, Any]) -> Iterator[Drift]:

@@ -76,7 +76,8 @@ def main_container(containers: Sequence[Json], component: str) -> Json:
         return likely[0]
     raise ActionFailed(
         f"none of the containers {', '.join(sorted(by_name)) or '(none)'} of the {component} pod "
-        f"is named {component} or {TASK_CONTAINER}, so the one that runs Airflow cannot be told"
+        f"is named {component} or {TASK_CONTAINER}, so the one that runs Airflow cannot be "
+        "determined"
     )
 
 
@@ -134,9 +135,9 @@ def task_template(config_map: Json) -> PodTemplate | None:
     try:
         pod = parse_yaml(text)
     except ValueError as error:
-        raise ActionFailed(f"{where}: it is not YAML: {error}") from error
+        raise ActionFailed(f"{where}: not valid YAML: {error}") from error
     if not isinstance(pod, Mapping) or not isinstance(pod.get("spec"), Mapping):
-        raise ActionFailed(f"{where}: it is no pod template")
+        raise ActionFailed(f"{where}: not a pod template")
     return PodTemplate(Component.WORKER, dict(pod.get("metadata") or {}), dict(pod["spec"]))
 
 

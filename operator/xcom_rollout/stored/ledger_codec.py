@@ -41,15 +41,15 @@ def decode(text: str) -> Ledger:
         schema = document.get("schema") if isinstance(document, Mapping) else None
         if schema not in _READABLE:
             raise Malformed(
-                f"its schema is {schema!r} and this operator knows {' and '.join(_READABLE)}; run "
-                "the operator version that wrote it"
+                f"its schema is {schema!r}, and this operator supports {' and '.join(_READABLE)}; "
+                "run the operator version that wrote it"
             )
         ledger = _ADAPTER.validate_python(document["ledger"])
         unknown = sorted(_unknown(document["ledger"], _ADAPTER.dump_python(ledger, mode="json")))
         if unknown:
             raise Malformed(
                 f"it has the fields {', '.join(unknown[:5])}, which this operator does not know "
-                "and would lose; run the operator version that wrote it"
+                "and would drop; run the operator version that wrote it"
             )
         return ledger if schema == SCHEMA else _from_first_version(ledger)
     except ValidationError as error:

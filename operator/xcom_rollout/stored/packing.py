@@ -30,7 +30,8 @@ def pack(key: str, text: str, *, plain_limit: int = PLAIN_LIMIT) -> Json:
     packed = gzip.compress(raw, LEVEL, mtime=0)
     if len(packed) > LIMIT:
         raise ActionFailed(
-            f"{key} has {len(packed)} bytes after compression, and a ConfigMap holds {LIMIT}"
+            f"{key} has {len(packed)} bytes after compression, and a ConfigMap holds at most "
+            f"{LIMIT}"
         )
     return {"data": {}, "binaryData": {f"{key}.gz": base64.b64encode(packed).decode()}}
 

@@ -119,7 +119,7 @@ def test_one_that_does_not_answer_is_not_asked_again(
     cluster = Cluster(answer)
     world = world_of(cluster)
     assert not ask_standby(world, ROLLOUT, CENSUS)
-    assert "a Job is sent" in caplog.text
+    assert "a Job is created" in caplog.text
     assert list_jobs(world.api, world.memo, ROLLOUT, Ledger()) == ()
     assert not ask_standby(world, ROLLOUT, CENSUS)
     assert len(cluster.commands) == 1

@@ -117,7 +117,9 @@ def test_each_worker_is_asked_once_and_what_it_refuses_is_told_of_the_run(
     end(tmp_path, monkeypatch, cluster, attempt(40), attempt(41, OTHER), attempt(42, None))
     assert cluster.asked == [("w1", ("attempts", "--markers", "--end", "40:7", "41:7"))]
     assert told[RUN] == ""
-    assert "process 41 in the worker w1 could not be ended: Operation not permitted" in told[OTHER]
+    assert (
+        "process 41 in the worker w1 could not be stopped: Operation not permitted" in told[OTHER]
+    )
 
 
 def test_a_worker_that_cannot_be_asked_is_told_of_its_runs_and_of_no_others(
@@ -126,7 +128,7 @@ def test_a_worker_that_cannot_be_asked_is_told_of_its_runs_and_of_no_others(
     fine = {"verdict": "pass", "ended": {"refused": []}, "attempts": [], "checks": []}
     cluster = Cluster({"w1": KubeError("no answer"), "w2": fine})
     end(tmp_path, monkeypatch, cluster, attempt(40), attempt(40, OTHER, "w2"))
-    assert told == {RUN: "no task in the worker w1 could be ended: no answer", OTHER: ""}
+    assert told == {RUN: "no task in the worker w1 could be stopped: no answer", OTHER: ""}
 
 
 def test_another_pod_of_its_name_is_not_asked(

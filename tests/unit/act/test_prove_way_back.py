@@ -129,7 +129,7 @@ def test_where_task_pods_cannot_be_ended_is_known_before_a_kill(
         return asked.problems
 
     (said,) = problems(refused)
-    assert f"may not delete pods in the namespace {refused}" in said
+    assert f"is not allowed to delete pods in the namespace {refused}" in said
     assert "watchNamespaces" in said
     assert problems() == ()
 
@@ -139,6 +139,6 @@ def test_where_workers_cannot_be_asked_is_known_before_a_kill(
     monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     (said,) = Asked(monkeypatch, None, worker=True, no_exec=verb).problems
-    assert f"may not {verb} pods/exec in the namespace airflow" in said
+    assert f"is not allowed to {verb} pods/exec in the namespace airflow" in said
     assert Asked(monkeypatch, None, worker=True).problems == ()
     assert Asked(monkeypatch, None, no_exec=verb).problems == (), "without workers nobody is asked"

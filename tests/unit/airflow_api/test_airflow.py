@@ -168,7 +168,7 @@ def test_airflow_is_asked_which_version_it_is(
 @pytest.mark.parametrize("said", ["2.8.4", "4.0.0", "nonsense"])
 def test_a_version_that_is_not_known_is_asked_nothing(server: Server, said: str) -> None:
     server.airflow(said)
-    with pytest.raises(AirflowError, match=f"says it is Airflow '{said}'.*2.9 to 3.x only"):
+    with pytest.raises(AirflowError, match=f"reports Airflow '{said}'.*2.9 to 3.x only"):
         airflow(server.url)
     assert server.asked() == []
 
@@ -284,7 +284,7 @@ def test_a_run_that_cannot_be_cleared_for_its_dag_is_gone_is_no_success(server: 
     server.airflow("3.3.2")
     run = {"dag_id": KEY.dag_id, "dag_run_id": KEY.run_id, "state": "failed", "start_date": None}
     server.answers[f"/api/v2{RUN_PATH}"] = (200, json.dumps(run))
-    with pytest.raises(AirflowError, match="does not know the DAG dag any more"):
+    with pytest.raises(AirflowError, match="no longer knows the DAG dag"):
         airflow(server.url).clear(KEY)
 
 
@@ -310,7 +310,7 @@ def test_a_token_that_is_refused_is_replaced_once(server: Server) -> None:
 
 def test_a_user_who_may_not_log_in_is_named(server: Server) -> None:
     server.airflow("3.3.2")
-    with pytest.raises(AirflowError, match=r"refuses the login.*Secret airflow-api .401"):
+    with pytest.raises(AirflowError, match=r"rejects the login.*Secret airflow-api .401"):
         airflow(server.url, password="wrong").in_flight()
 
 
@@ -319,14 +319,14 @@ def test_a_changed_password_is_not_hidden_by_a_token_that_is_kept(server: Server
     server.answers["/api/v2/dags/~/dagRuns"] = NO_RUNS
     memo = Memo()
     airflow(server.url, memo).in_flight()
-    with pytest.raises(AirflowError, match="refuses the login"):
+    with pytest.raises(AirflowError, match="rejects the login"):
         airflow(server.url, memo, password="changed").in_flight()
 
 
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        (404, "{}", "auth_manager gives no tokens"),
+        (404, "{}", "auth_manager does not issue tokens"),
         (422, '{"detail": "what"}', "answered 422 to POST /auth/token: .*what"),
         (201, "{}", "without an access_token"),
         (200, "<html>", "not a JSON object"),
@@ -351,7 +351,7 @@ def test_in_parallel_does_all_and_tells_of_the_first_failure() -> None:
         return number
 
     assert in_parallel(act, [0, 2, 4]) == [0, 2, 4]
-    with pytest.raises(AirflowError, match="2 of 4 requests failed, the first so: number 1"):
+    with pytest.raises(AirflowError, match="2 of 4 requests failed, the first with: number 1"):
         in_parallel(act, [1, 6, 3, 8])
     assert {6, 8} <= set(done)
 

@@ -134,7 +134,7 @@ def test_a_session_that_ended_is_opened_again(server: NastyServer) -> None:
 def test_a_wrong_password_in_the_form_is_named(server: NastyServer) -> None:
     server.answer("/login/", FORM, method="GET")
     server.answer("/login/", AGAIN, method="POST")
-    with pytest.raises(AirflowError, match=r"refuses the login.*Secret airflow-api") as refused:
+    with pytest.raises(AirflowError, match=r"rejects the login.*Secret airflow-api") as refused:
         session(server).in_flight()
     assert refused.value.fault is AirflowFault.UNAUTHORIZED
     assert server.asked(V1_RUNS) == []
@@ -179,16 +179,18 @@ def test_a_secret_without_a_key_that_the_login_needs_is_named(
 @pytest.mark.parametrize(
     ("version", "login", "instead"),
     [
-        ("2.11.2", "Token", "write Basic, Session or Bearer"),
-        ("3.3.2", "Basic", "write Token or Bearer"),
-        ("3.3.2", "Session", "write Token or Bearer"),
+        ("2.11.2", "Token", "use Basic, Session or Bearer"),
+        ("3.3.2", "Basic", "use Token or Bearer"),
+        ("3.3.2", "Session", "use Token or Bearer"),
     ],
 )
 def test_a_login_that_this_airflow_does_not_know_is_refused(
     server: NastyServer, version: str, login: str, instead: str
 ) -> None:
     is_airflow(server, version)
-    with pytest.raises(AirflowError, match=rf"login.type: .* does not know the login.*{instead}"):
+    with pytest.raises(
+        AirflowError, match=rf"login.type: .* does not support the login.*{instead}"
+    ):
         opened(server, login={"type": login})
     assert server.asked() == []
 

@@ -74,8 +74,8 @@ def test_a_failure_is_of_a_kind(server: NastyServer, reply: Reply, fault: Airflo
 
 def test_a_joined_error_keeps_its_kind() -> None:
     error = AirflowError("no", 7.0, fault=AirflowFault.FORBIDDEN, status=403)
-    other = error.reworded("2 failed, the first so: no")
-    assert (other.message, str(other)) == ("2 failed, the first so: no",) * 2
+    other = error.reworded("2 failed, the first with: no")
+    assert (other.message, str(other)) == ("2 failed, the first with: no",) * 2
     assert (other.fault, other.status, other.retry_after) == (AirflowFault.FORBIDDEN, 403, 7.0)
     assert error.message == "no"
 
@@ -95,7 +95,7 @@ def test_a_run_whose_dag_is_gone_cannot_be_stopped_in_silence(server: NastyServe
     is_airflow(server, "2.11.2")
     server.answer(at(KEY, api="v1"), run(KEY, "queued"))
     server.answer("/api/v1/dags/d", Reply(body={"is_paused": False, "is_active": False}))
-    with pytest.raises(AirflowError, match=r"file is gone.*bring the file back") as failed:
+    with pytest.raises(AirflowError, match=r"file is missing.*restore the file") as failed:
         opened(server).fail(KEY)
     assert failed.value.fault is AirflowFault.DAG_NOT_FOUND
 
@@ -152,7 +152,7 @@ def test_a_dag_says_whether_it_is_there_and_paused(server: NastyServer) -> None:
 @pytest.mark.parametrize("name", ["..", ".", ""])
 def test_an_id_that_is_a_path_is_asked_of_nobody(server: NastyServer, name: str) -> None:
     api = airflow_3(server)
-    with pytest.raises(AirflowError, match="cannot be asked for"):
+    with pytest.raises(AirflowError, match="cannot be addressed"):
         api.run(RunKey("d", name))
     assert server.asked() == []
 
@@ -183,8 +183,8 @@ def test_each_missing_right_is_named_with_its_remedy(server: NastyServer) -> Non
         "clear DAG runs",
     ]
     assert str(missing[0]) == (
-        "spec.airflow.api.credentialsSecretRef: the user may not pause DAGs (asked about the "
-        "DAG d); give it the role Op, or one with the permission can edit on DAGs, or "
+        "spec.airflow.api.credentialsSecretRef: the user is not allowed to pause DAGs (asked "
+        "about the DAG d); give it the role Op, or one with the permission can edit on DAGs, or "
         "access_control of the DAG d"
     )
     asked = [request for request in server.asked("/api/v2/dags/d") if request.method == "PATCH"][-1]
@@ -204,8 +204,8 @@ def test_a_dag_that_leaves_the_user_out_is_named_before_a_kill_meets_it(
     server.answer(at(RunKey("g", NO_RUN)), FORBIDDEN, method="PATCH")
     assert describe_missing(api, fresh()) == ()
     clear, fail = describe_missing(api, fresh(), list("gfedcba"))
-    assert "may not clear DAG runs (asked about the DAGs a, b, c, e, f and 1 more)" in clear
-    assert "may not set DAG runs to failed (asked about the DAG g)" in fail
+    assert "is not allowed to clear DAG runs (asked about the DAGs a, b, c, e, f and 1 more)" in clear
+    assert "is not allowed to set DAG runs to failed (asked about the DAG g)" in fail
 
 
 def test_a_single_dag_is_asked_about_once_an_hour_but_for_what_was_refused(
@@ -263,7 +263,7 @@ def test_a_user_who_may_do_nothing_is_one_who_is_not_known(server: NastyServer) 
         server.answer(path, FORBIDDEN)
     for tail in ("", "/clear", "/taskInstances"):
         server.answer(at(RunKey(NO_DAG, NO_RUN), tail, "v1"), FORBIDDEN)
-    with pytest.raises(AirflowError, match=r"allows nothing at all.*password is wrong") as refused:
+    with pytest.raises(AirflowError, match=r"denies every request.*password is wrong") as refused:
         missing_rights(opened(server))
     assert refused.value.fault is AirflowFault.UNAUTHORIZED
     with pytest.raises(AirflowError, match="username and password are wrong"):

@@ -100,7 +100,7 @@ def test_after_a_watch_that_broke_all_is_listed_again_and_it_is_reported_once(
     assert len(pauses) == 3
     assert [record.message.split(";")[0] for record in caplog.records] == [
         "a watch was lost",
-        "watched again",
+        "watch restored",
     ]
 
 
@@ -120,7 +120,7 @@ def test_a_watch_that_ends_without_a_word_is_lost_and_begun_more_and_more_rarely
     told(script, pauses)
     assert len(pauses) == rounds
     assert pauses[-1] > 20, "seconds"
-    assert "ended without a word" in caplog.records[0].__dict__["error"]
+    assert "ended without a message" in caplog.records[0].__dict__["error"]
 
 
 def test_a_server_that_has_always_forgotten_is_not_listed_without_a_pause() -> None:

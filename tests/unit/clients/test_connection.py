@@ -33,7 +33,7 @@ def test_a_request_whose_answer_is_lost_is_not_sent_again(
     server: NastyServer, api: KubeApi, method: str
 ) -> None:
     server.answer(f"/{PODS}", Reply(cut=True, body=""))
-    with pytest.raises(KubeError, match=f"cannot be asked .{method} {PODS}") as caught:
+    with pytest.raises(KubeError, match=f"cannot be reached .{method} {PODS}") as caught:
         api.create(PODS, {}) if method == "POST" else api.find(PODS)
     assert len(server.received) == 1
     assert caught.value.status == 0
@@ -41,7 +41,7 @@ def test_a_request_whose_answer_is_lost_is_not_sent_again(
 
 def test_an_answer_that_breaks_off_is_none(server: NastyServer, api: KubeApi) -> None:
     server.answer(f"/{PODS}", Reply(body={"items": ["x"] * 1000}, cut=True))
-    with pytest.raises(KubeError, match="cannot be asked"):
+    with pytest.raises(KubeError, match="cannot be reached"):
         api.list(PODS)
     assert len(server.received) == 1
 

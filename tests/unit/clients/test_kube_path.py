@@ -74,6 +74,6 @@ def test_a_name_stays_one_segment(name: str) -> None:
 def test_a_path_made_by_hand_is_checked_before_it_is_sent(server: NastyServer, path: str) -> None:
     server.answer("/" + path, Reply(body={}))
     api = KubeApi(Connection(Configuration(host=server.url)))
-    with pytest.raises(KubeError, match="is not asked of the Kubernetes API server"):
+    with pytest.raises(KubeError, match="is not sent to the Kubernetes API server"):
         api.find(path)
     assert server.received == []

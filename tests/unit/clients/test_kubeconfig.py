@@ -133,7 +133,9 @@ def test_a_program_that_gives_nothing_is_named_and_nobody_is_asked(
     tmp_path: Path, server: NastyServer
 ) -> None:
     failing = program(tmp_path / "failing", "", 1)
-    with pytest.raises(KubeconfigError, match=r"exec of the user 'one'.*gave no credentials.*fail"):
+    with pytest.raises(
+        KubeconfigError, match=r"exec of the user 'one'.*returned no credentials.*fail"
+    ):
         from_kubeconfig(written(tmp_path / "config", server.url, exec=failing))
     assert server.received == []
 
@@ -143,8 +145,8 @@ def test_a_program_that_gives_nothing_is_named_and_nobody_is_asked(
     [
         ("del it['current-context']", "no current context: choose one with --context"),
         ("it['current-context'] = 'x'", "x in .*contexts"),
-        ("it['users'] = []", "no user 'one', as its context says"),
-        ("it['users'][0]['user']['as'] = 'admin'", r"acts as another \(as\)"),
+        ("it['users'] = []", "no user 'one', which its context names"),
+        ("it['users'][0]['user']['as'] = 'admin'", r"impersonates another user \(as\)"),
         ("it['clusters'][0]['cluster'] = {'a': 1}", "the cluster 'one' of .* has no server"),
         ("it['clusters'] = []", "one in .*clusters"),
         ("it.pop('contexts')", "x|contexts|one"),
@@ -170,12 +172,12 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
 def test_where_there_is_none_the_place_of_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(KubeconfigError, match=f"no KUBECONFIG.*{tmp_path}/.kube/config"):
+    with pytest.raises(KubeconfigError, match=f"KUBECONFIG is not set.*{tmp_path}/.kube/config"):
         as_kubectl()
     with pytest.raises(KubeconfigError, match=f"{tmp_path}/.kube/config"):
         as_operator()
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
-    with pytest.raises(KubeconfigError, match="there is no kubeconfig /nowhere"):
+    with pytest.raises(KubeconfigError, match="the kubeconfig /nowhere"):
         as_kubectl()
 
 

@@ -187,7 +187,7 @@ def test_one_that_stands_by_writes_nothing_tells_it_once_and_goes_on_when_it_may
     loop: Loop,
 ) -> None:
     def stand_by(namespace: str) -> None:
-        raise StandsBy(f"another operator acts in {namespace}", 30)
+        raise StandsBy(f"another operator is active in {namespace}", 30)
 
     reconciler = loop.reconciler
     loop.reconciler = replace(reconciler, hold=stand_by)
@@ -195,7 +195,7 @@ def test_one_that_stands_by_writes_nothing_tells_it_once_and_goes_on_when_it_may
         assert loop() == timedelta(seconds=30)
     assert (loop.done, loop.status) == ([], {})
     assert [(note.reason, note.message) for note in loop.notebook.notes] == [
-        ("StandingBy", "another operator acts in airflow")
+        ("StandingBy", "another operator is active in airflow")
     ]
     loop.reconciler = replace(loop.reconciler, hold=lambda _: None)
     loop.run_until("Live")
@@ -241,7 +241,7 @@ def test_what_is_wrong_is_not_told_by_one_that_stands_by(
     with pytest.raises(KubeError):
         loop()
     assert loop.status == {}
-    assert "could not be told" not in caplog.text
+    assert "could not be written" not in caplog.text
 
 
 def test_what_a_cache_shows_is_never_acted_on(loop: Loop) -> None:

@@ -110,21 +110,21 @@ def test_for_two_files_of_one_chart_no_key_is_asked_for() -> None:
         for name in ("api", "scheduler")
     )
     problem = airflow_config(both).problem
-    assert "name the key" not in problem
-    assert "let them hold the same, or let the scheduler mount one of them alone" in problem
+    assert "set spec.delivery.helm.valuesPath" not in problem
+    assert "give them the same content, or mount only one of them in the scheduler" in problem
 
 
 def test_a_file_that_cannot_be_parsed_is_named() -> None:
     problem = airflow_config(
         config_map("a/templates/c.yaml", "= = [", section="core\n    x")
     ).problem
-    assert problem.startswith("ConfigMap c, key airflow.cfg: it cannot be parsed")
+    assert problem.startswith("ConfigMap c, key airflow.cfg: cannot be parsed")
 
 
 def test_a_chart_of_another_layout_is_refused_with_what_it_does() -> None:
     variables = "---\nkind: Secret\nstringData: {AIRFLOW__CORE__FERNET_KEY: s3cr3t}\n"
     problem = airflow_config(variables).problem
-    assert "no ConfigMap with the key airflow.cfg; it sets AIRFLOW__CORE__FERNET_KEY" in problem
+    assert "no ConfigMap with the key airflow.cfg; it sets environment variables such as AIRFLOW__CORE__FERNET_KEY" in problem
     assert "community chart with its airflow.config, are not supported" in problem
     assert "s3cr3t" not in problem
 

@@ -88,7 +88,7 @@ def test_dependencies_count_and_their_merged_values_do_not() -> None:
 
 
 def test_a_record_without_a_chart_is_named() -> None:
-    with pytest.raises(Malformed, match="holds no chart"):
+    with pytest.raises(Malformed, match="contains no chart"):
         archive_of({"metadata": None})
 
 
@@ -135,10 +135,10 @@ def test_dependencies_are_found_by_the_lock(chart: Json, found: list[tuple[str, 
 @pytest.mark.parametrize(
     ("chart", "says"),
     [
-        (umbrella(ALIASED), "which chart its dependency af is cannot be told"),
-        (umbrella(ALIASED, lock=[AIRFLOW, REDIS]), "which chart its dependency af is"),
-        (umbrella({**AIRFLOW, "repository": "file://../airflow"}), "airflow comes from no repo"),
-        (umbrella({**AIRFLOW, "repository": ""}), "airflow comes from no repository"),
+        (umbrella(ALIASED), "its Chart.lock does not identify its dependency af"),
+        (umbrella(ALIASED, lock=[AIRFLOW, REDIS]), "does not identify its dependency af"),
+        (umbrella({**AIRFLOW, "repository": "file://../airflow"}), "airflow comes from its own"),
+        (umbrella({**AIRFLOW, "repository": ""}), "airflow comes from its own files"),
     ],
     ids=["an alias without a lock", "two that fit", "a folder", "vendored"],
 )

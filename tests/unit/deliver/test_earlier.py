@@ -101,7 +101,7 @@ def test_a_revision_that_cannot_be_read_keeps_no_other_from_being_the_last_resor
     assert (target.revision, changed) == (2, ["jwt"])
     target, _, _ = last_resort(keyed(1, "b"), unreadable(2), keyed(3, "b", backend="my.Y"))
     assert target.revision == 1
-    with pytest.raises(ActionFailed, match="Secret r1 holds no Helm release that can be read"):
+    with pytest.raises(ActionFailed, match="Secret r1 contains no readable Helm release"):
         last_resort(unreadable(1), keyed(2, "b", backend="my.Y"))
 
 

@@ -87,7 +87,7 @@ def test_where_dependencies_come_from() -> None:
     own = {"name": "postgresql", "version": "1", "repository": "file://charts/postgresql"}
     found = read(chart={"metadata": {"dependencies": [own]}})
     assert found.dependencies == ("postgresql",)
-    assert "comes from no repository" in found.dependencies_problem
+    assert "comes from its own files" in found.dependencies_problem
     known = {**own, "repository": "https://example.org"}
     assert read(chart={"metadata": {"dependencies": [known]}}).dependencies_problem == ""
 

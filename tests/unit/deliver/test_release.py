@@ -52,7 +52,9 @@ def test_a_release_without_values_has_none() -> None:
     ],
 )
 def test_what_is_no_release_is_named(broken: Json) -> None:
-    with pytest.raises(Malformed, match=r"Secret sh.helm.release.v1.airflow.v7 holds no Helm"):
+    with pytest.raises(
+        Malformed, match=r"Secret sh.helm.release.v1.airflow.v7 contains no readable Helm"
+    ):
         decode_release(broken)
 
 

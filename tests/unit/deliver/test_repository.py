@@ -34,7 +34,7 @@ def helm(folder: Path, text: str) -> HelmRunner:
 )
 def test_a_chart_yaml_gives_helm_no_option(tmp_path: Path, changes: dict[str, str]) -> None:
     ran = tmp_path / "ran"
-    with pytest.raises(HelmError, match="cannot be asked for by name"):
+    with pytest.raises(HelmError, match="cannot be requested by name"):
         compose(helm(tmp_path, f"touch {ran}"), umbrella(**changes), tmp_path)
     assert not ran.exists()
 
@@ -44,4 +44,4 @@ def test_a_password_in_the_address_of_a_repository_is_not_told(tmp_path: Path) -
     with pytest.raises(HelmError, match=r"https://charts\.x/index\.yaml: 404") as caught:
         compose(helm(tmp_path, says), umbrella(), tmp_path)
     assert "s3cr3t" not in caught.value.message
-    assert "Package it whole" in caught.value.message
+    assert "Package it with its dependencies" in caught.value.message

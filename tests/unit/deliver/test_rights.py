@@ -124,7 +124,7 @@ def test_what_is_refused_is_named_and_nothing_else(refused: set[Right]) -> None:
             '{apiGroups: ["apps"], resources: [deployments], verbs: [get]} in the namespace other',
         ),
         (("", "secrets", "ns", "create"), "the records of its releases"),
-        (("batch", "jobs", "ns", "create"), "create jobs.batch in the namespace ns, which helm"),
+        (("batch", "jobs", "ns", "create"), "create jobs.batch in the namespace ns, as helm"),
     ],
 )
 def test_the_words_say_where_the_rule_goes(right: Right, says: str) -> None:

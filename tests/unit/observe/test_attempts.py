@@ -181,9 +181,9 @@ def test_a_worker_that_cannot_be_asked_is_told_with_the_remedy(place_of: Any) ->
     place = place_of(w1=[process()], w2=Forbidden("pods/exec is forbidden."), w3=KubeError("no"))
     found, unseen = place.look()
     assert found == {("w1", 40): RUN}
-    assert "the worker w2 cannot be seen: pods/exec is forbidden. Let the operator's" in unseen
+    assert "the worker w2 cannot be seen: pods/exec is forbidden. Allow the operator's" in unseen
     assert "create pods/exec" in unseen
-    assert "the worker w3 cannot be seen: no. It is asked again" in unseen
+    assert "the worker w3 cannot be seen: no. The operator keeps retrying" in unseen
 
 
 def test_since_when_a_worker_gives_no_answer_is_told_where_that_may_pass(place_of: Any) -> None:
@@ -277,7 +277,7 @@ def test_where_airflow_does_not_tell_of_runs_that_is_told(place_of: Any) -> None
     place.airflow = AirflowError("forbids GET taskInstances")
     found, unseen = place.look()
     assert found == {("w1", 40): None}
-    assert "1 tasks in workers are known by the ID" in unseen
+    assert "1 tasks in workers are known only by the ID" in unseen
     assert "forbids GET taskInstances" in unseen
 
 

@@ -38,7 +38,7 @@ def template(**fields: object) -> PodTemplate:
 def test_an_owned_variable_in_a_start_command_is_named(variable: str, script: str) -> None:
     (told,) = options_set_at_start([template(args=["bash", "-c", script.format(variable)])])
     assert f"args of the container scheduler of the scheduler pod names {variable}:" in told
-    assert "Take it out" in told
+    assert "Remove it" in told
 
 
 def test_every_field_that_starts_something_is_looked_at() -> None:

@@ -265,7 +265,7 @@ def test_what_a_proof_can_tell_of_now() -> None:
         (look(seen=proof(namespace="", multiNamespaceMode="1")), "tasks may run in any namespace"),
         (look("[core]\n", var("NAMESPACE", None)), "valueFrom"),
         (look("[core]\n", var("NAMESPACE", None), seen=proof()), "valueFrom"),
-        (look(SINGLE, shut=["tasks"]), "'tasks', whose pods the operator may not list"),
+        (look(SINGLE, shut=["tasks"]), "'tasks', whose pods the operator is not allowed to list"),
         (look(seen=proof(namespace="tasks"), shut=["tasks"]), "'tasks', whose pods"),
     ],
 )

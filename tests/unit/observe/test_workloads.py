@@ -63,14 +63,14 @@ def test_rolled(item: Json, pods: list[Json]) -> None:
 @pytest.mark.parametrize(
     ("item", "pods", "expected"),
     [
-        (workload(generation=3), [pod()], "has not been taken up yet"),
+        (workload(generation=3), [pod()], "has not been observed yet"),
         (workload(2, updatedReplicas=1), [pod("a"), pod("b")], "1 of 2 pods replaced"),
         (workload(readyReplicas=0), [pod(ready=False)], "0 of 1 new pods ready; a is not ready"),
         (workload(), [pod("a"), pod("b", deletionTimestamp=LATELY)], "b is terminating"),
-        (workload(), [pod("a"), pod("b")], "1 pods are wanted, 2 are there"),
-        (workload(), [], "0 are there, 1 are counted"),
+        (workload(), [pod("a"), pod("b")], "1 pods are desired, 2 exist"),
+        (workload(), [], "0 exist, 1 are counted"),
         (workload(unavailableReplicas=1), [pod()], "1 are unavailable"),
-        (workload(replicas=1) | {"status": {}}, [], "has not been taken up yet"),
+        (workload(replicas=1) | {"status": {}}, [], "has not been observed yet"),
     ],
 )
 def test_not_rolled(item: Json, pods: list[Json], expected: str) -> None:

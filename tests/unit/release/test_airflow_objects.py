@@ -77,5 +77,5 @@ def test_the_main_container_is_told_by_its_name(names: list[str], expected: str)
 
 @pytest.mark.parametrize("names", [[], ["one", "two"]])
 def test_a_pod_whose_main_container_cannot_be_told_is_refused(names: list[str]) -> None:
-    with pytest.raises(ActionFailed, match="the one that runs Airflow cannot be told"):
+    with pytest.raises(ActionFailed, match="the one that runs Airflow cannot be determined"):
         main_container([{"name": name} for name in names], "scheduler")

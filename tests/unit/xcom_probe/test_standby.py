@@ -116,7 +116,7 @@ def test_only_questions_of_a_kill_are_answered() -> None:
     with waiting():
         code, said, errors = answer(ask("rehydrate", "--json"))
         assert (code, said) == (1, b"")
-        assert b"gave no answer" in errors
+        assert b"did not answer" in errors
         assert answer(ask("census", "--base", "s3://c@b/p", "--json"))[0] == EXIT_ERROR
 
 
