@@ -59,7 +59,7 @@ def configured(
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise CannotLook(f"[{LIST[0]}] {LIST[1]} cannot be read: {problem!r}") from problem
     if not found:
-        raise CannotLook(f"[{LIST[0]}] {LIST[1]} names no bundle, so that Airflow has no DAGs")
+        raise CannotLook(f"[{LIST[0]}] {LIST[1]} contains no bundle, so Airflow has no DAGs")
     return [
         Bundle(
             name,

@@ -1,6 +1,6 @@
 """The command line: picks the command, keeps stdout clean, prints the result, sets the exit code.
 
-Exit codes: 0 yes, 1 no (a check failed), 2 wrong usage, 3 could not look.
+Exit codes: 0 passed, 1 a check failed, 2 invalid usage, 3 could not be checked.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(
         prog="xcom_probe",
-        description="Looks at the XCom backend from inside an Airflow pod; only forget and "
+        description="Checks the XCom backend from inside an Airflow pod; only forget and "
         "rehydrate change anything.",
-        epilog="Exit codes: 0 yes, 1 no (a check failed), 2 wrong usage, 3 could not look.",
+        epilog="Exit codes: 0 passed, 1 a check failed, 2 invalid usage, 3 could not be checked.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -123,7 +123,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             dest="output",
             action="store_const",
             const=_MARKERS,
-            help="print it on one line between two marker lines, to be found in a log",
+            help="print it on one line between two marker lines, so that it can be found in a log",
         )
         subparser.set_defaults(output=_HUMAN)
     args = parser.parse_args(arguments)
@@ -149,7 +149,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     except CannotLook as problem:
         report.findings.append(_trouble("look", redact.text(problem)))
     except Interrupted:
-        report.findings.append(_trouble("finish", "ended by SIGTERM before it was done"))
+        report.findings.append(_trouble("finish", "stopped by SIGTERM before it was finished"))
     except Exception as problem:  # noqa: BLE001 - the caller gets a document in every case
         report.findings.append(_trouble("look", redact.error(problem)))
     report.facts["peakMemoryMiB"] = place.peak_memory_mib()
@@ -186,6 +186,6 @@ def _trouble(name: str, observed: str) -> Finding:
         ERROR,
         observed,
         "the command runs to its end",
-        "What could not be looked at is neither a yes nor a no.",
-        "Remove the cause and run the probe again.",
+        "What could not be checked is neither passed nor failed.",
+        "Fix the cause and run the probe again.",
     )

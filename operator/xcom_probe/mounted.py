@@ -23,11 +23,11 @@ _SWAPPED = re.compile(r"\.\.\d{4}_\d\d_\d\d_.*")
 _LINK = "..data"
 _TOLERANCE = 0.1
 """Seconds: a clock tick, and what a file system's time is behind, several times over."""
-_EXPECTED = "airflow.cfg was there before the container's first process"
-_WHY = "A process keeps what it has read at its start; what is there now says nothing of it."
+_EXPECTED = "airflow.cfg is older than the container's first process"
+_WHY = "A process keeps what it read at its start, which may differ from the present file."
 _REMEDY = (
-    "Delete the pod, so that another one begins with what is there now. Mounted by subPath, as in "
-    "the official chart, the file would not change beneath its processes."
+    "Delete the pod, so that a new one starts with the present file. Mounted with subPath, as in "
+    "the official chart, the file does not change while its processes run."
 )
 
 
@@ -54,16 +54,16 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
     if root in started.ancestors(os.getpid(), every):
         return None
     if root is None or root not in every:
-        return _wrong("when the container's first process began is not known")
+        return _wrong("the start time of the container's first process is not known")
     wall, boot = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
     try:
         unchanged = wall - os.lstat(link).st_mtime
     except OSError as problem:
-        return _wrong(f"when {path} was changed is not known: {problem}")
+        return _wrong(f"the time of the last change of {path} is not known: {problem}")
     runs = boot - every[root].started / os.sysconf("SC_CLK_TCK")
     if unchanged < runs + _TOLERANCE:
         return _wrong(
-            f"{path} was changed {unchanged:.1f} s ago, after process {root} had begun "
+            f"{path} was changed {unchanged:.1f} s ago, after process {root} had started "
             f"({runs:.1f} s ago)"
         )
     return Finding(

@@ -70,7 +70,7 @@ def stamps(environ: Mapping[str, str], cfg: options.ConfigFile, airflow_3: bool)
 def _of_bundle(bundle: bundles.Bundle, field: str) -> Stamp:
     if bundle.folder is not None:
         return read(bundle.folder, field)
-    why = f"the bundle {bundle.name} is a {bundle.classpath}, whose trees are not known here"
+    why = f"the bundle {bundle.name} is a {bundle.classpath}, whose files are not known here"
     return Stamp("", "", None, None, why)
 
 
@@ -109,7 +109,7 @@ def _is_empty(folder: str) -> bool:
 def _checked(folder: str, resolved: str, field: str, name: str, found: Any) -> Stamp:
     sha = found.get(field) if isinstance(found, dict) else None
     if not isinstance(sha, str) or not sha:
-        why = f"{name} has no field {field} (XCOM_DAGS_SHA_FIELD gives it another name)"
+        why = f"{name} has no field {field} (XCOM_DAGS_SHA_FIELD sets another name)"
         return Stamp(folder, resolved, None, None, why)
     synced = found.get(_SYNCED)
     return Stamp(folder, resolved, sha, synced if isinstance(synced, str) else None, "")

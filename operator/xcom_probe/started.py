@@ -30,15 +30,17 @@ _PYTHON = re.compile(r"(python|pypy)[\d.]*")
 _STATE = re.compile(r"^\[\w+\] ")
 _EXPECTED = "every process of Airflow here has the container's own options"
 _WHY = (
-    "Such a variable beats airflow.cfg, and neither a fresh process nor the operator sees it: what "
-    "is delivered does not reach this process."
+    "Such a variable overrides airflow.cfg, and neither a new process nor the operator sees it: a "
+    "delivery does not reach this process."
 )
 _REMEDY = (
-    "Take it out of the start command, the image's entrypoint or the file that one of them "
+    "Remove it from the start command, the image's entrypoint or the file that one of them "
     "sources; the operator delivers these options."
 )
-_WHY_UNKNOWN = "What its start command exports cannot be seen; a fresh process need not have it."
-_REMEDY_UNKNOWN = "See that neither the start command nor the image's entrypoint sets the options."
+_WHY_UNKNOWN = "What its start command exports cannot be seen, and a new process may not have it."
+_REMEDY_UNKNOWN = (
+    "Check that neither the start command nor the image's entrypoint sets the options."
+)
 _INIT = 1
 _SHOWN = 3
 
@@ -91,7 +93,7 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
     processes = [process for process in everything if process.airflow]
     if not processes:
         named = _some([f"process {item.pid} ({item.command})" for item in everything])
-        return _unknown(f"none of the processes is known as Airflow's: {named}")
+        return _unknown(f"none of the processes is known to be Airflow's: {named}")
     wrong = [words for process in processes for words in [_wrong(process, environ)] if words]
     if wrong:
         return Finding(CHECK, FAIL, _some(wrong), _EXPECTED, _WHY, _REMEDY)
@@ -102,7 +104,7 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
             WARN,
             _some([_was_started(process, (_MODULES,), environ) for process in modules]),
             _EXPECTED,
-            "It may import other modules than a fresh process does.",
+            "It may import other modules than a new process.",
             "Set PYTHONPATH in the pod template or the image rather than in a start command.",
         )
     read = sum(process.known for process in processes)

@@ -76,7 +76,7 @@ def _answer(caller: socket.socket, server: socket.socket) -> bool:
     try:
         question = _question(caller)
     except (OSError, ValueError) as problem:
-        sys.stderr.write(f"xcom_probe: a question was not understood: {problem}\n")
+        sys.stderr.write(f"xcom_probe: a question could not be read: {problem}\n")
         return False
     if question is None:
         return False

@@ -149,7 +149,7 @@ def test_exactly_the_right_check_speaks_up(broken: SetUp, version: str, ask: Ask
     if broken.status != "warn":
         # The round trip is not tried on such a set-up, and says why.
         assert answer.checks("skip")["roundtrip"]["observed"] == (
-            f"not looked at: {broken.check} did not pass"
+            f"not checked: {broken.check} did not pass"
         )
 
 
@@ -187,7 +187,7 @@ def test_what_depends_on_a_failure_is_skipped(ask: Ask) -> None:
         "s3-get",
         "roundtrip",
     }
-    assert skipped["s3-put"]["observed"] == "not looked at: s3-delete did not pass"
+    assert skipped["s3-put"]["observed"] == "not checked: s3-delete did not pass"
 
 
 def test_the_catalogue_is_as_large_as_promised() -> None:

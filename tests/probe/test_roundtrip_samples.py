@@ -83,4 +83,4 @@ def test_wrong_arguments_are_told(pod: Pod, tmp_path: Path) -> None:
     for wrong in ("0", "-1", "soon", "nan", "1e9"):
         answer = probed(pod, tmp_path, "--samples-timeout", wrong)
         assert answer.code == 2
-        assert "no number of seconds" in answer.stderr
+        assert "not a number of seconds" in answer.stderr

@@ -224,5 +224,5 @@ def test_a_container_where_the_connection_belongs_is_named(elsewhere: Place) -> 
     path = "abfs://xcom@account.dfs.core.windows.net/xcom"
     pod = elsewhere.pod.with_env({"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": path})
     check = pod.probe("preflight").checks("fail")["connection-resolves"]
-    assert "'xcom' is in no secrets backend" in check["observed"]
+    assert "'xcom' is not in a secrets backend" in check["observed"]
     assert "abfs://CONNECTION@xcom/PREFIX" in check["remedy"]

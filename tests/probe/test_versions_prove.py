@@ -169,7 +169,7 @@ def test_connection_of_the_database_is_the_one_used(
     seen = answer.checks()["connection-resolves"]["observed"]
     assert seen.startswith("'in_database', type 'aws', from metadata database")
     unseen_by_others = pod.version.startswith("3.") and not pod.version.startswith("3.0.")
-    assert ("a process outside of a task would not see it" in seen) == unseen_by_others
+    assert ("a process outside a task would not see it" in seen) == unseen_by_others
     assert SECRET_KEY not in answer.stdout + answer.stderr
     nothing_left(database, store)
 

@@ -22,8 +22,8 @@ class Unreadable(Exception):
 # The first version on which only processes with a supervisor see connections of the database.
 _UNSEEN_SINCE = (3, 1)
 _UNSEEN = (
-    "; tasks get it through the execution API, and a process outside of a task would not see it "
-    "and use default credentials"
+    "; tasks get it through the execution API, and a process outside a task would not see it and "
+    "would use default credentials"
 )
 
 
@@ -74,7 +74,7 @@ def find_connection(conn_id: str) -> FoundConnection | None:
     if unreadable:
         raise Unreadable(unreadable)
     if problems:
-        raise CannotLook("could not ask {}".format("; ".join(problems)))
+        raise CannotLook("could not query {}".format("; ".join(problems)))
     return None
 
 

@@ -49,7 +49,7 @@ class InlineStrings:
         try:
             found = self._backend.deserialize_value(Row(value))
         except Exception as problem:  # noqa: BLE001 - whatever it is, a task would get it
-            return "", f"the object storage backend here fails at it: {redact.error(problem)}"
+            return "", f"the object storage backend here fails on it: {redact.error(problem)}"
         if found == text and isinstance(found, str):
             return None
         version = place.version(place.PROVIDERS["common.io"])

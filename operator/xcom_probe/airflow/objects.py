@@ -92,7 +92,7 @@ class Objects:
             with self._files.open(key, "rb") as file:
                 stored = file.read(LARGEST + 1)
         except FileNotFoundError:
-            return Content(b"", "there is no such object")
+            return Content(b"", "the object does not exist")
         except Exception as problem:  # noqa: BLE001 - no right, no connection: said in the result
             return Content(b"", f"the store: {redact.error(problem)}", is_store=True)
         return _decompressed(key, stored)

@@ -28,14 +28,14 @@ def threshold(value: int) -> Iterator[None]:
     """
     cached: Any = getattr(importlib.import_module(_MODULE), "_get_threshold", None)
     if not hasattr(cached, "cache_clear"):
-        raise CannotLook("this version of the provider keeps its threshold in another place")
+        raise CannotLook("this version of the provider stores its threshold in another place")
     name = options.env_name(*options.THRESHOLD)
     before = os.environ.get(name)
     os.environ[name] = str(value)
     try:
         cached.cache_clear()
         if cached() != value:
-            raise CannotLook(f"the backend does not take {name}={value}")
+            raise CannotLook(f"the backend does not accept {name}={value}")
         yield
     finally:
         if before is None:

@@ -50,8 +50,8 @@ def current() -> Supervisor:
     """
     if not _installed:
         raise CannotLook(
-            f"Airflow {place.airflow_version()} talks to its tasks in a way that is not known; "
-            "3.0.3 is the first version that is"
+            f"Airflow {place.airflow_version()} communicates with its tasks in an unknown way; "
+            "3.0.3 is the first supported version"
         )
     return _installed[0]
 

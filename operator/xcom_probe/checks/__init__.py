@@ -7,7 +7,7 @@ from typing import Any, Callable, Iterable, NamedTuple
 from xcom_probe import redact
 from xcom_probe.model import ERROR, FAIL, PASS, SKIP, WARN, CannotLook, Finding
 
-_AN_ANSWER = "an answer, whatever it is"
+_AN_ANSWER = "any answer"
 
 
 class Outcome(NamedTuple):
@@ -70,15 +70,15 @@ def run(table: Iterable[Check], context: Any, findings: list[Finding]) -> None:
 def _outcome(check: Check, context: Any, done: dict[str, str]) -> Outcome:
     blocked = [name for name in check.needs if done.get(name) not in (PASS, WARN)]
     if blocked:
-        return Outcome(SKIP, "not looked at: {} did not pass".format(", ".join(blocked)))
+        return Outcome(SKIP, "not checked: {} did not pass".format(", ".join(blocked)))
     try:
         return check.run(context)
     except Skip as reason:
-        return Outcome(SKIP, f"not looked at: {reason}")
+        return Outcome(SKIP, f"not checked: {reason}")
     except CannotLook as reason:
         return Outcome(ERROR, str(reason), _AN_ANSWER)
     except Exception as problem:  # noqa: BLE001 - one broken check must not hide the others
-        return Outcome(ERROR, f"could not look: {redact.error(problem)}", _AN_ANSWER)
+        return Outcome(ERROR, f"could not be checked: {redact.error(problem)}", _AN_ANSWER)
 
 
 def _finding(check: Check, outcome: Outcome) -> Finding:

@@ -20,13 +20,13 @@ def path_scheme(loaded: Loaded) -> Outcome:
     option = loaded.options[options.PATH]
     if not option.value:
         if loaded.expected.path:
-            raise Skip("no path is set: option-path says more")
+            raise Skip("no path is set: see option-path")
         return failed(str(option), _EXAMPLE)
     if option.value.strip()[:1] in _QUOTES:
         return failed(
             f"{option} begins with a quote",
             _EXAMPLE,
-            "Remove the quotes inside the value: YAML and Helm values need one pair, not two.",
+            "Remove the quotes inside the value: YAML and Helm values need only one pair.",
         )
     location = Location.parse(option.value)
     if not location.scheme:
@@ -48,14 +48,16 @@ def path_form(loaded: Loaded) -> Outcome:
     value = loaded.path()
     if not value:
         raise Skip("no path is set")
-    expected = "no spaces around, no //, no . or .., no ?, no #, no password, nothing unexpanded"
+    expected = (
+        "no surrounding spaces, no //, no . or .., no ?, no #, no password, nothing unexpanded"
+    )
     problems = strange(value)
     if problems:
         return failed("{}: {}".format(option, "; ".join(problems)), expected)
     written = loaded.written(options.PATH)
     if written is not None and written != value:
         return warned(
-            f"{option} was written {written!r}",
+            f"{option} was written as {written!r}",
             expected,
             "Write the path out, unless the variables in it are the same in every Airflow pod.",
         )
@@ -66,7 +68,7 @@ def strange(value: str) -> list[str]:
     """What in a path its readers would understand in different ways."""
     problems = []
     if value != value.strip() or any(ord(character) < ord(" ") for character in value):
-        problems.append("spaces or line feeds around or in it")
+        problems.append("it contains or is surrounded by spaces or line feeds")
     scheme, _, rest = value.strip().partition("://")
     if scheme != scheme.lower():
         problems.append(f"{scheme!r} is upper case: the backend cannot join it with its own paths")
@@ -74,13 +76,15 @@ def strange(value: str) -> list[str]:
     user = netloc.rpartition("@")[0]
     if ":" in user:
         redact.secret(user.partition(":")[2])
-        problems.append("a password is in it, where the name of a connection belongs")
+        problems.append("it contains a password where the name of a connection belongs")
     segments = prefix.strip("/").split("/")
     if prefix.startswith("/") or prefix.endswith("//") or "" in segments[1:]:
         problems.append("an empty folder name (//)")
     if "." in segments or ".." in segments:
         problems.append("a folder . or .., which S3 does not resolve")
-    problems += [f"{character!r} cuts off what follows" for character in "?#" if character in rest]
+    problems += [
+        f"{character!r} truncates the path after it" for character in "?#" if character in rest
+    ]
     left = _UNEXPANDED.search(value)
     if left:
         problems.append(f"{left.group()} was not expanded")
@@ -106,15 +110,15 @@ TABLE: tuple[Check, ...] = (
         "path-scheme",
         path_scheme,
         "Without a scheme the backend writes to the pod's local disk, and other pods read the "
-        "text of the path instead of the value, with no error.",
-        "Write the whole URL: s3://CONNECTION@BUCKET/PREFIX.",
+        "text of the path instead of the value, without an error.",
+        "Use the full URL: s3://CONNECTION@BUCKET/PREFIX.",
     ),
     Check(
         "path-form",
         path_form,
-        "The backend, the store, lifecycle rules and the census would take such a path for "
-        "different places, and a value that is not found is read as the text of its path.",
-        "Write the plain URL: s3://CONNECTION@BUCKET/PREFIX.",
+        "The backend, the store, lifecycle rules and the census would interpret such a path "
+        "differently, and a value that is not found is read as the text of its path.",
+        "Use the plain URL: s3://CONNECTION@BUCKET/PREFIX.",
         needs=("path-scheme",),
     ),
     Check(

@@ -11,9 +11,9 @@ from xcom_probe.checks.endpoint import ALL_FAIL
 from xcom_probe.checks.s3 import Look, Storage, status_of
 
 _RIGHTS = (
-    "Allow s3:PutObject, s3:GetObject and s3:DeleteObject on the objects below the prefix and "
-    "s3:ListBucket on the bucket to the identity of the connection, and look for a bucket policy "
-    "that denies them."
+    "Grant the identity of the connection s3:PutObject, s3:GetObject and s3:DeleteObject on the "
+    "objects below the prefix and s3:ListBucket on the bucket, and check for a bucket policy that "
+    "denies them."
 )
 
 
@@ -28,7 +28,7 @@ def bucket_exists(storage: Storage) -> Outcome:
     if look.code == "NoSuchBucket":
         return failed(f"bucket {bucket!r} does not exist", expected)
     if _forbidden(look):
-        raise Skip(f"HTTP {look.status} {look.code} for bucket {bucket!r}: s3-list says more")
+        raise Skip(f"HTTP {look.status} {look.code} for bucket {bucket!r}: see s3-list")
     return failed(
         f"HTTP {look.status} {look.code} for bucket {bucket!r}",
         expected,
@@ -49,18 +49,18 @@ def s3_list(storage: Storage) -> Outcome:
         return passed(f"LIST {where} is allowed", expected)
     if _forbidden(look):
         return failed(
-            f"LIST {where}: HTTP {look.status} {look.code}; the store does not say whether the "
-            "bucket is there",
+            f"LIST {where}: HTTP {look.status} {look.code}; the store does not report whether the "
+            "bucket exists",
             expected,
             "Check the name of the bucket first. If it is right: " + _RIGHTS,
         )
-    raise Skip("bucket-exists says more")
+    raise Skip("see bucket-exists")
 
 
 def bucket_through_airflow(storage: Storage) -> Outcome:
     """Does Airflow's own file system see the bucket? It asks in its own way, which differs."""
     bucket = storage.location.bucket
-    expected = f"s3fs {place.version(place.PROVIDERS['s3fs'])} sees bucket {bucket!r}"
+    expected = f"s3fs {place.version(place.PROVIDERS['s3fs'])} can see bucket {bucket!r}"
     try:
         seen = storage_path(storage.path).fs.exists(bucket)
     except Exception as problem:  # noqa: BLE001 - of s3fs or anything below it
@@ -68,11 +68,11 @@ def bucket_through_airflow(storage: Storage) -> Outcome:
     if seen:
         return passed(expected, expected)
     return failed(
-        f"it does not: HEAD is answered with HTTP {storage.look().status}, so it would try to "
-        "create the bucket at every push",
+        f"it cannot: HEAD returns HTTP {storage.look().status}, so it would try to create the "
+        "bucket at every push",
         expected,
-        "Allow s3:ListBucket on the bucket without a condition on the prefix to the identity of "
-        "the connection: HEAD of a bucket names no prefix.",
+        "Grant the identity of the connection s3:ListBucket on the bucket without a condition on "
+        "the prefix: HEAD of a bucket contains no prefix.",
     )
 
 
@@ -87,7 +87,7 @@ def bucket_versioning(storage: Storage) -> Outcome:
         raise Skip(f"GetBucketVersioning: {_answered(refused)}") from refused
     state = answer.get("Status", "")
     if state != "Enabled":
-        return passed(f"versioning {state.lower() or 'was never on'}", expected)
+        return passed("versioning {state.lower() or 'was never enabled'}", expected)
     return warned(f"versioning of {storage.location.bucket!r} is on{_lock(storage)}", expected)
 
 
@@ -161,9 +161,10 @@ TABLE: tuple[Check, ...] = (
     Check(
         "bucket-exists",
         bucket_exists,
-        "s3fs would try to create a missing bucket at the first push: a bucket that nobody set "
-        "up, without encryption, policy or lifecycle.",
-        "Create the bucket with its policy, or correct the path. The probe creates none.",
+        "s3fs would try to create a missing bucket at the first push, without encryption, policy "
+        "or lifecycle.",
+        "Create the bucket with its policy, or correct the path. The probe does not create a "
+        "bucket.",
         needs=("s3-credentials",),
     ),
     Check(
@@ -177,14 +178,14 @@ TABLE: tuple[Check, ...] = (
         "bucket-through-airflow",
         bucket_through_airflow,
         ALL_FAIL,
-        "Install an s3fs that belongs to the installed aiobotocore: "
-        "apache-airflow-providers-amazon[s3fs], in a version of this Airflow's constraints.",
+        "Install an s3fs that matches the installed aiobotocore: "
+        "apache-airflow-providers-amazon[s3fs], in a version from this Airflow's constraints.",
         needs=("bucket-exists", "s3-list"),
     ),
     Check(
         "bucket-versioning",
         bucket_versioning,
-        "Airflow removes values without naming a version, so the bucket keeps them all, and grows.",
+        "Airflow deletes values without a version, so the bucket keeps every version and grows.",
         "Add a lifecycle rule with NoncurrentVersionExpiration for the prefix, or use a bucket "
         "without versioning.",
         needs=("bucket-exists",),
@@ -192,8 +193,8 @@ TABLE: tuple[Check, ...] = (
     Check(
         "s3-delete",
         s3_delete,
-        "A task that runs again first removes its old values; without the right it would fail. "
-        "Without it nothing is written here either, because it would stay.",
+        "A task that runs again first removes its old values; without the permission it would "
+        "fail. The probe also writes nothing without it, because it could not remove the object.",
         _RIGHTS,
         needs=("bucket-through-airflow",),
     ),

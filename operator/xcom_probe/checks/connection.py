@@ -37,12 +37,12 @@ def connection_resolves(store: Storage) -> Outcome:
         return failed(
             f"{problem}, so the default credentials of the pod are used",
             "a JSON object or a URI that Airflow can read",
-            f"Write {variable} as a JSON object (conn_type, login, password, extra), or as a URI "
-            "in which every part is percent-encoded.",
+            f"Set {variable} to a JSON object (conn_type, login, password, extra), or to a URI in "
+            "which every part is percent-encoded.",
         )
     if found is None:
         return failed(
-            f"{conn_id!r} is in no secrets backend, in no variable {variable} and not in "
+            f"{conn_id!r} is not in a secrets backend, not in a variable {variable} and not in "
             "the metadata database",
             expected,
             f"Create connection {conn_id!r} (airflow connections add {conn_id} ..., or the "
@@ -63,15 +63,16 @@ def _container(store: Storage) -> str:
     if place.scheme not in AZURE_SCHEMES or "." not in place.bucket:
         return ""
     return (
-        f" Airflow takes what stands before @ for a connection, not for a container: write "
-        f"{place.scheme}://CONNECTION@{place.conn_id}/PREFIX, and the account into the connection."
+        " Airflow takes the part before @ as a connection, not as a container: use "
+        f"{place.scheme}://CONNECTION@{place.conn_id}/PREFIX, and set the account in the "
+        "connection."
     )
 
 
 def connection_settings(store: Storage) -> Outcome:
     """Does the provider understand what the connection holds?"""
     if store.location.scheme not in S3_SCHEMES:
-        return passed(f"not looked into for {store.location.scheme}://", "")
+        return passed(f"not checked for {store.location.scheme}://", "")
     expected = "a connection of type aws, of which the amazon provider reads every setting"
     doubts: list[str] = []
     if store.connection is not None:
@@ -81,7 +82,7 @@ def connection_settings(store: Storage) -> Outcome:
     try:
         endpoint = store.endpoint()
     except Exception as problem:  # noqa: BLE001 - of the provider, of boto3 or of botocore
-        return failed(f"no client can be made of it: {redact.error(problem)}", expected)
+        return failed(f"no client can be created from it: {redact.error(problem)}", expected)
     if doubts:
         return warned("; ".join(doubts), expected)
     return passed(f"a client for {endpoint}", expected)
@@ -95,7 +96,7 @@ def _problems(connection: Any) -> tuple[list[str], list[str]]:
     except ValueError:
         return ["extra is not JSON, so Airflow ignores all of it"], []
     if not isinstance(extra, dict):
-        return ["extra is JSON, but no object, so Airflow ignores all of it"], []
+        return ["extra is JSON but not an object, so Airflow ignores all of it"], []
     _remember_secrets(extra)
     provider = versions.version_numbers(place.version(place.PROVIDERS["amazon"]) or "")
     for name, meant in aws_connection.ignored_extras(extra, provider).items():
@@ -105,17 +106,17 @@ def _problems(connection: Any) -> tuple[list[str], list[str]]:
             doubts.append(f"extra {name!r} is ignored")
     url = extra.get("endpoint_url")
     if url and not (isinstance(url, str) and _URL.match(url)):
-        problems.append(f"endpoint_url {url!r} is no URL with http:// or https://")
+        problems.append(f"endpoint_url {url!r} is not a URL with http:// or https://")
     if bool(connection.login) != bool(connection.password):
         given, missing = ("login", "password") if connection.login else ("password", "login")
-        half = f"{given} is there and {missing} is not, so both are ignored"
+        half = f"{given} is set and {missing} is not, so both are ignored"
         if any(extra.get(name) for name in _OTHER_CREDENTIALS):
             doubts.append(half)
         else:
             problems.append(f"{half} and the default credentials of the pod are used")
     kind = connection.conn_type
     if kind and kind != aws_connection.CONN_TYPE:
-        doubts.append(f"type {kind!r}: the provider warns, and takes it for one of type 'aws'")
+        doubts.append(f"type {kind!r}: the provider warns, and treats it as type 'aws'")
     if "verify" in extra:
         doubts.append(
             "extra 'verify' is not used for XCom: only hooks use it, the file system does not"
@@ -147,14 +148,14 @@ def store_answers(store: Storage) -> Outcome:
     """Does a store that has no checks of its own answer, and is the bucket there?"""
     scheme = store.location.scheme
     if scheme in S3_SCHEMES:
-        return passed("left to the s3- checks, which say more", "")
+        return passed("see the s3- checks", "")
     if scheme == "file":
-        return passed("a folder, no store", "")
+        return passed("a folder, not a store", "")
     expected = f"bucket {store.location.bucket!r} can be listed within {_ANSWER_SECONDS} s"
     try:
         storage.ask_bucket(store.path, _ANSWER_SECONDS)
     except FileNotFoundError as problem:
-        return failed(f"there is no such bucket: {redact.error(problem)}", expected)
+        return failed(f"the bucket does not exist: {redact.error(problem)}", expected)
     except Exception as problem:  # noqa: BLE001 - no right, no way there: said as it is
         return failed(redact.error(problem), expected)
     return passed(f"bucket {store.location.bucket!r} was listed", expected)
@@ -166,15 +167,15 @@ TABLE: tuple[Check, ...] = (
         connection_resolves,
         "With a connection that does not exist Airflow silently uses the default credentials of "
         "the pod: another account, another endpoint, and paths that other pods cannot read.",
-        "Make the secrets backend or the metadata database reachable from this pod, then look "
-        "again.",
+        "Make the secrets backend or the metadata database reachable from this pod, then run the "
+        "probe again.",
         needs=("provider-installed", "path-form", "option-path"),
     ),
     Check(
         "connection-settings",
         connection_settings,
-        "A setting that is ignored sends requests to another endpoint, or signs them with other "
-        "credentials, without a word.",
+        "An ignored setting sends requests to another endpoint, or signs them with other "
+        "credentials, without a warning.",
         "Correct the connection: conn_type aws, login and password for keys, and in extra the "
         "names that the amazon provider documents (endpoint_url, region_name, role_arn, "
         "config_kwargs, ...). For a private CA set AWS_CA_BUNDLE in every Airflow pod.",
@@ -184,7 +185,7 @@ TABLE: tuple[Check, ...] = (
         "store-filesystem",
         store_filesystem,
         "Every push above the threshold and every pull of such a value would fail.",
-        "Install the provider of this store with its extra, in a version of this Airflow's "
+        "Install the provider of this store with its extra, in a version from this Airflow's "
         "constraints: for S3 apache-airflow-providers-amazon[s3fs], for gs:// "
         "apache-airflow-providers-google, for abfs:// apache-airflow-providers-microsoft-azure.",
         needs=("connection-settings",),
@@ -194,8 +195,8 @@ TABLE: tuple[Check, ...] = (
         store_answers,
         "Every push above the threshold and every pull of such a value would fail, some of them "
         "only after minutes.",
-        "Make the bucket (on Azure the container), correct its name in the path or the address and "
-        "credentials in the connection, and allow the identity to list it.",
+        "Create the bucket (on Azure the container), or correct its name in the path or the "
+        "address and credentials in the connection, and allow the identity to list it.",
         needs=("store-filesystem",),
     ),
 )

@@ -35,7 +35,7 @@ def tls(storage: Storage) -> Outcome:
     look = storage.look()
     endpoint = storage.endpoint()
     _need_request(look)
-    expected = "TLS on both ends with a certificate that this pod trusts, or on none"
+    expected = "TLS on both ends with a certificate that this pod trusts, or on neither"
     if look.came == s3.TLS:
         return failed(f"{endpoint}: {look.problem}", expected, _tls_remedy(endpoint, look.problem))
     if endpoint.startswith("https:"):
@@ -45,14 +45,16 @@ def tls(storage: Storage) -> Outcome:
 
 def _tls_remedy(endpoint: str, problem: str) -> str:
     if endpoint.startswith("http:"):
-        return "Write https:// in endpoint_url of the connection."
+        return "Use https:// in endpoint_url of the connection."
     text = problem.lower()
     if "wrong_version_number" in text or "record layer" in text:
-        return "The port does not speak TLS: write http:// in endpoint_url, or another port."
+        return "The port does not use TLS: use http:// in endpoint_url, or another port."
     if "expired" in text or "not yet valid" in text:
-        return "Renew the certificate of the store (and look at the clock of this pod)."
+        return "Renew the certificate of the store, and check the clock of this pod."
     if "mismatch" in text or "doesn't match" in text or "not valid for" in text:
-        return "Write a name that the certificate has in endpoint_url, or add this one to it."
+        return (
+            "Use a name from the certificate in endpoint_url, or add this name to the certificate."
+        )
     return (
         "Mount the CA's certificate into every Airflow pod and set AWS_CA_BUNDLE to its path. "
         "The connection's extra 'verify' is not used for XCom."
@@ -65,7 +67,7 @@ def speaks_s3(storage: Storage) -> Outcome:
     _need_request(look)
     expected = f"answers of S3 from {storage.endpoint()}"
     if look.came == s3.NOT_S3:
-        seen = look.problem or f"HTTP {look.status} without what S3 would say"
+        seen = look.problem or f"HTTP {look.status} without an S3 response"
         return failed(f"{storage.endpoint()}: {seen}", expected)
     return passed(expected, expected)
 
@@ -79,13 +81,13 @@ def clock_skew(storage: Storage) -> Outcome:
     """Do the clocks of this pod and of the store agree?"""
     look = storage.look()
     expected = (
-        f"at most {_MUCH_SKEW} s between the clocks (S3 refuses requests from {_MOST_SKEW} s)"
+        f"at most {_MUCH_SKEW} s between the clocks (S3 rejects requests from {_MOST_SKEW} s)"
     )
     _need_request(look)
     if look.skew is None and look.code != _TOO_SKEWED:
-        raise Skip("the store does not say its time")
+        raise Skip("the store does not report its time")
     seen = (
-        "the store does not say its time"
+        "the store does not report its time"
         if look.skew is None
         else "the store's clock is {:.0f} s {} the one here".format(
             abs(look.skew), "ahead of" if look.skew > 0 else "behind"
@@ -105,9 +107,9 @@ def credentials_accepted(storage: Storage) -> Outcome:
     """Does the store know the credentials that the connection gives?"""
     look = storage.look()
     if look.came in (s3.TLS, s3.NOT_S3):
-        raise Skip("s3-tls and s3-protocol say more")
+        raise Skip("see s3-tls and s3-protocol")
     if look.code == _TOO_SKEWED:
-        raise Skip("clock-skew says more")
+        raise Skip("see clock-skew")
     expected = "credentials that the store accepts"
     if look.came == s3.NO_CREDENTIALS:
         return failed(look.problem or "no credentials found", expected)
@@ -140,15 +142,15 @@ TABLE: tuple[Check, ...] = (
     Check(
         "s3-protocol",
         speaks_s3,
-        ALL_FAIL + " A server that answers everything with 200 would even seem to work.",
-        "Correct endpoint_url of the connection: it has to be the address of the S3 API, not that "
+        ALL_FAIL + " A server that answers every request with 200 would appear to work.",
+        "Correct endpoint_url of the connection: it must be the address of the S3 API, not that "
         "of a console, a login page or another service.",
         needs=("s3-tls",),
     ),
     Check(
         "clock-skew",
         clock_skew,
-        "A request is signed with the time, and refused when that is 15 minutes off: every push "
+        "Requests are signed with the time, and rejected when it is 15 minutes off: every push "
         "above the threshold would fail.",
         "Synchronize the clocks of this node and of the store (chrony or systemd-timesyncd).",
         needs=("s3-protocol",),

@@ -32,7 +32,7 @@ def provider_installed(loaded: Loaded) -> Outcome:
     old = common_io < versions.FIRST_COMMON_IO
     if not missing and not old and not _findable("airflow.providers.common.io.xcom"):
         missing.append(place.PROVIDERS["common.io"])
-        seen.append("its module airflow.providers.common.io.xcom is not there")
+        seen.append("its module airflow.providers.common.io.xcom is missing")
     observed = ", ".join(seen)
     if not missing:
         return passed(observed, "all installed")
@@ -44,18 +44,18 @@ def provider_installed(loaded: Loaded) -> Outcome:
         if name != options.BACKEND and option.source not in (options.DEFAULT, options.ABSENT)
     ]
     if still:
-        observed += "; the configuration still answers {}".format(", ".join(still))
+        observed += "; the configuration still returns {}".format(", ".join(still))
     at_start = loaded.environ.get(_AT_START)
     if at_start:
         observed += (
-            f"; this pod installs {_names(at_start)} when it starts ({_AT_START}), and the proof "
-            "does not start it"
+            f"; this pod installs {_names(at_start)} at startup ({_AT_START}), which the proof "
+            "does not run"
         )
     return failed(
         observed,
         "{} installed".format(", ".join(missing)),
-        "Add {} to the Airflow image. What is installed when a pod starts does not count: each "
-        "task pod would install it anew, and a proof runs neither the entrypoint nor a pip install "
+        "Add {} to the Airflow image. Packages installed at pod startup do not count: each task "
+        "pod would install them again, and a proof runs neither the entrypoint nor a pip install "
         "in a start command or an init container.".format(" and ".join(add)),
     )
 
@@ -90,7 +90,7 @@ def provider_version(_: Loaded) -> Outcome:
     version = place.version(place.PROVIDERS["common.io"]) or ""
     airflow = place.airflow_version() or "unknown"
     observed = f"common-io {version} with Airflow {airflow}"
-    expected = "common-io {} or newer, and no combination known to be broken".format(
+    expected = "common-io {} or newer, and not a combination known to be broken".format(
         ".".join(str(number) for number in versions.FIRST_COMMON_IO)
     )
     series = ".".join(str(number) for number in versions.airflow_series())
@@ -178,7 +178,7 @@ TABLE: tuple[Check, ...] = (
         "backend-loaded",
         backend_loaded,
         "A process that runs another backend writes values where the others do not look, and "
-        "reads an offloaded value as the text of its path, with no error.",
+        "reads an offloaded value as the text of its path, without an error.",
         "Set AIRFLOW__CORE__XCOM_BACKEND to the expected class in this pod and restart it.",
         needs=("provider-installed", "provider-version"),
     ),
@@ -194,8 +194,7 @@ TABLE: tuple[Check, ...] = (
         "pickling-off",
         pickling_off,
         "Paths would be pickled: the census cannot find them, so a kill-switch would miss runs.",
-        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False, and let runs with pickled values end "
-        "first.",
+        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False after runs with pickled values have ended.",
     ),
 )
 

@@ -87,7 +87,7 @@ class Storage:
             scheme = self.location.scheme
             raise Skip(
                 f"the path has scheme {scheme!r}, not s3; the round trip (`prove`, `roundtrip`) "
-                "asks this store"
+                "checks this store"
             )
 
     def client(self) -> Any:
@@ -154,7 +154,7 @@ class Storage:
         """A TLS server answers plain HTTP with 400 or hangs up: that is neither dead nor not S3."""
         odd = look.status and look.came in (NOT_S3, UNREACHABLE)
         if odd and self.endpoint().startswith("http:") and self._speaks_tls():
-            return Look(TLS, look.status, problem="the port speaks TLS")
+            return Look(TLS, look.status, problem="the port uses TLS")
         return look
 
     def _at_bucket(self) -> Look:

@@ -13,19 +13,21 @@ from xcom_probe.options import Misspelt
 _PLAIN_NUMBER = re.compile(r"-?[0-9]+")
 # Codecs that fsspec registers only where their package is installed.
 _CODEC_PACKAGES = {"snappy": "python-snappy", "lz4": "lz4", "zstd": "zstandard"}
-OPTION_WHY = "The pod would write to another place, or at another size, than the other pods."
+OPTION_WHY = "The pod would write to another place, or with another threshold, than the other pods."
 
 
 def env_misspelt(loaded: Loaded) -> Outcome:
     """Is there a variable that somebody meant for one of the options and that Airflow ignores?"""
-    return _misspelt(loaded.misspelt_env, "no look-alike of the variables that Airflow reads", True)
+    return _misspelt(
+        loaded.misspelt_env, "no misspelling of the variables that Airflow reads", True
+    )
 
 
 def file_misspelt(loaded: Loaded) -> Outcome:
     """Is there such an option in airflow.cfg?"""
     if loaded.file.problem:
         return warned(f"{loaded.file.path}: {loaded.file.problem}", "a file that can be read")
-    return _misspelt(loaded.misspelt_file, "no look-alike of the options in airflow.cfg", False)
+    return _misspelt(loaded.misspelt_file, "no misspelling of the options in airflow.cfg", False)
 
 
 def _misspelt(found: list[Misspelt], expected: str, in_env: bool) -> Outcome:
@@ -43,20 +45,20 @@ def _misspelt(found: list[Misspelt], expected: str, in_env: bool) -> Outcome:
         return warned(
             "; ".join(seen),
             expected,
-            "Write {}, if the option is meant: Airflow reads no name without its prefix. A "
-            "variable of your own may stay.".format(", ".join(names)),
+            "Use {} if you mean the option: Airflow reads no name without its prefix. A variable "
+            "of your own can stay.".format(", ".join(names)),
         )
     return failed(
         "; ".join(seen),
         expected,
-        "Write {}, or remove it. Airflow reads neither another spelling nor _CMD or _SECRET for "
+        "Use {}, or remove it. Airflow reads neither another spelling nor _CMD or _SECRET for "
         "these options.".format(", ".join(names)),
     )
 
 
 def env_over_file(loaded: Loaded) -> Outcome:
     """Does a variable hide another value in airflow.cfg?"""
-    expected = "each option in one place, or the same in both"
+    expected = "each option in one place, or the same value in both"
     hidden, same = [], []
     for option in options.OPTIONS:
         name = options.env_name(*option)
@@ -72,14 +74,14 @@ def env_over_file(loaded: Loaded) -> Outcome:
     if hidden:
         return warned("; ".join(hidden), expected)
     if same:
-        return passed("{} in both, and the same".format(", ".join(same)), expected)
+        return passed("{} in both, with the same value".format(", ".join(same)), expected)
     return passed("no option is in both", expected)
 
 
 def threshold_integer(loaded: Loaded) -> Outcome:
     """Is the threshold a number as Airflow reads it, and as people do?"""
     option = loaded.options[options.THRESHOLD]
-    expected = "a whole number of bytes, as in 1048576; -1 for never"
+    expected = "a whole number of bytes, such as 1048576; -1 for never"
     number = loaded.threshold()
     if number is None:
         return failed(str(option), expected)
@@ -110,7 +112,7 @@ def option_compression(loaded: Loaded) -> Outcome:
         if option.value not in known:
             return _no_codec(option, known)
     if loaded.expected.compression is None:
-        return passed(str(option) if option.value else "none", "none, or a codec that is here")
+        return passed(str(option) if option.value else "none", "none, or an installed codec")
     return compare(loaded, options.COMPRESSION, loaded.expected.compression)
 
 
@@ -126,7 +128,7 @@ def _no_codec(option: options.Option, known: set[str]) -> Outcome:
     return failed(
         f"{option}: no such codec",
         expected,
-        "Write the name of the codec, not the end of a file name: gzip, not gz.",
+        "Use the name of the codec, not a file extension: gzip, not gz.",
     )
 
 
@@ -138,7 +140,7 @@ def compare(loaded: Loaded, name: tuple[str, str], wanted: str | None) -> Outcom
     """
     option = loaded.options[name]
     if wanted is None:
-        return passed(str(option), "no value is expected: see what it is")
+        return passed(str(option), "no value is expected: for information only")
     if option.value == wanted:
         return passed(str(option), repr(wanted))
     loaded.skip_if_meant(name)
@@ -154,7 +156,7 @@ def compare(loaded: Loaded, name: tuple[str, str], wanted: str | None) -> Outcom
     return failed(
         str(option),
         repr(wanted),
-        f"Set {variable}={wanted} in this pod, where {option.source} wins now.",
+        f"Set {variable}={wanted} in this pod, where {option.source} currently takes precedence.",
     )
 
 
@@ -162,28 +164,28 @@ TABLE: tuple[Check, ...] = (
     Check(
         "env-misspelt",
         env_misspelt,
-        "Airflow ignores such a variable without a word, and the default stays in force.",
+        "Airflow ignores such a variable without a warning, and the default applies.",
         "Correct the name.",
     ),
     Check(
         "file-misspelt",
         file_misspelt,
-        "Airflow ignores such an option without a word, and the default stays in force.",
+        "Airflow ignores such an option without a warning, and the default applies.",
         "Correct airflow.cfg.",
     ),
     Check(
         "env-over-file",
         env_over_file,
-        "The variable wins. Whoever changes airflow.cfg, or a pod without the variable, would "
-        "have another value.",
-        "Remove the option from airflow.cfg, or make both the same.",
+        "The variable takes precedence. A change of airflow.cfg has no effect, and a pod without "
+        "the variable has another value.",
+        "Remove the option from airflow.cfg, or set both to the same value.",
     ),
     Check(
         "threshold-integer",
         threshold_integer,
         "Airflow fails on such a threshold at every push. Helm renders a large unquoted number as "
         "1.048576e+06.",
-        'Write the number of bytes with digits only, and quote it in Helm values: "1048576".',
+        'Set the number of bytes with digits only, and quote it in Helm values: "1048576".',
     ),
     Check(
         "option-threshold",
@@ -195,7 +197,7 @@ TABLE: tuple[Check, ...] = (
     Check(
         "option-compression",
         option_compression,
-        "A codec that is not here makes every push fail, small values too.",
+        "With a codec that is not installed every push fails, also of small values.",
         "Set AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION.",
         needs=("provider-installed",),
     ),

@@ -17,7 +17,7 @@ from xcom_probe.processes.attempts import Attempt, Seen
 from xcom_probe.processes.kill import Named, Outcome
 from xcom_probe.report import Report
 
-HELP = "list the processes here that run tasks; with --end, end some of them"
+HELP = "list the processes here that run tasks; with --end, kill some of them"
 _PROC = "/proc"
 _PATIENCE = 3.0
 """Seconds for what was killed to be gone: Airflow and Celery take notice within one."""
@@ -30,8 +30,8 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="PID:STARTED",
         nargs="+",
         default=[],
-        help="end these by SIGKILL, each if it began then and still runs a task; a process of "
-        "Celery's pool, and one that watches a living task, are left to end by themselves",
+        help="kill these with SIGKILL, each if it started then and still runs a task; a process "
+        "of Celery's pool, and one that supervises a running task, are left to end",
     )
 
 
@@ -58,7 +58,7 @@ def _named(text: str) -> Named:
     pid, _, started = text.partition(":")
     if not (pid.isdecimal() and started.isdecimal() and int(pid) > 1):
         raise UsageError(
-            f"--end {text!r}: write PID:STARTED, as `attempts` lists them; never process 1"
+            f"--end {text!r}: use PID:STARTED, as `attempts` lists them; process 1 is not allowed"
         )
     return Named(int(pid), int(started))
 
@@ -103,8 +103,8 @@ def _ended(outcome: Outcome) -> Finding:
         FAIL,
         named,
         expected,
-        "An attempt that outlives the clear of its run spoils the re-run.",
-        "A task with run_as_user belongs to that user: wait for it, or end it as root.",
+        "A task that still runs after the clear of its run corrupts the re-run.",
+        "A task with run_as_user belongs to that user: wait for it, or kill it as root.",
     )
 
 

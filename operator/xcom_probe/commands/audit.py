@@ -12,7 +12,7 @@ from xcom_probe.commands import audit_table as table
 from xcom_probe.model import ERROR, FAIL, PASS, WARN, CannotLook, Finding, UsageError
 from xcom_probe.report import Report
 
-HELP = "name the tasks whose values the object storage backend fails on or changes"
+HELP = "list the tasks whose values the object storage backend fails on or changes"
 
 if TYPE_CHECKING:
     from xcom_static.source.files import Source
@@ -31,22 +31,25 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dags",
         metavar="FOLDER",
-        help="static: look here; by default in Airflow's dags_folder and local bundles",
+        help="static: the folder to audit; by default Airflow's dags_folder and local bundles",
     )
     parser.add_argument(
         "--airflow",
         metavar="VERSION",
         default="auto",
-        help="static: judge for this version, such as 2.11; auto (default): the installed one",
+        help="static: the Airflow version to audit for, such as 2.11; auto (default): the "
+        "installed one",
     )
     parser.add_argument(
-        "--common-io", metavar="VERSION", help="static: with --airflow VERSION, the provider's"
+        "--common-io",
+        metavar="VERSION",
+        help="static: with --airflow VERSION, the version of the provider",
     )
     parser.add_argument(
         "--fail-on",
         choices=_CONFIDENCES,
         default="medium",
-        help="static: the least confidence of a finding that makes the answer no",
+        help="static: the lowest confidence at which a finding fails the audit",
     )
     table.arguments(parser)
 
@@ -126,14 +129,14 @@ def _check(found: list[Any], fail_on: str, looked_at: str) -> Finding:
     places = ", ".join(f"{item.file}:{item.line} ({item.rule})" for item in worst[:_SHOWN])
     more = f" and {len(worst) - _SHOWN} more" if len(worst) > _SHOWN else ""
     told = f"{len(worst)} in {looked_at}: {places}{more}" if worst else ""
-    rest = f"{others} others, less sure or without harm" if others else ""
+    rest = f"{others} others, less certain or harmless" if others else ""
     return Finding(
         "audit-static",
         FAIL if worst else WARN,
         "; ".join(part for part in (told, rest) if part),
         expected,
-        "Such a task fails when it pushes, or the next one reads something else.",
-        "Read each finding; it says what to write instead. docs/audit.md explains the rules.",
+        "Such a task fails when it pushes, or the next task reads another value.",
+        "Each finding says what to use instead. docs/audit.md explains the rules.",
     )
 
 
@@ -144,8 +147,8 @@ def _unreadable(found: list[Any]) -> Finding:
         "audit-static-files",
         ERROR,
         f"{len(found)} files or bundles could not be read: {names}{more}",
-        "every file of every bundle is looked at",
-        "What the tasks in it push is not known.",
-        "Mend the file, or name it in .airflowignore if it is no DAG file. Look into a checkout of "
-        "the bundle: xbr audit FOLDER, or --dags FOLDER where it is mounted.",
+        "every file of every bundle is audited",
+        "It is not known what the tasks in it push.",
+        "Fix the file, or add it to .airflowignore if it is not a DAG file. Audit a checkout of a "
+        "bundle with xbr audit FOLDER, or with --dags FOLDER where it is mounted.",
     )

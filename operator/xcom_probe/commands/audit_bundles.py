@@ -33,7 +33,7 @@ def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
     local = [bundle for bundle in bundles if bundle.folder is not None]
     for bundle in bundles:
         if bundle.folder is None:
-            yield Source(label(bundle), b"", f"a {bundle.what}, whose files are not here")
+            yield Source(label(bundle), b"", f"a {bundle.what}, whose files are not in this pod")
         elif len(bundles) == 1:
             yield from files.sources(bundle.folder, syntax)
         else:

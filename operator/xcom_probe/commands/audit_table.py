@@ -28,16 +28,16 @@ def arguments(parser: ArgumentParser) -> None:
         "--threshold",
         metavar="BYTES",
         type=_threshold,
-        help="dynamic: the threshold to judge for (default: the configured one, if there is one)",
+        help="dynamic: the threshold to audit for (default: the configured one, if there is one)",
     )
     parser.add_argument(
         "--base",
         metavar="URL",
-        help="dynamic: the base path; what is below it is offloaded already "
-        "(default: the configured one)",
+        help="dynamic: the base path; what is below it is already offloaded (default: the "
+        "configured one)",
     )
     parser.add_argument(
-        "--tasks", metavar="N", type=int, default=1000, help="dynamic: tasks to name"
+        "--tasks", metavar="N", type=int, default=1000, help="dynamic: number of tasks to list"
     )
     parser.add_argument(
         "--show-values",
@@ -110,7 +110,7 @@ def _member(audit: Any, args: Namespace, base: str | None, threshold: int | None
 
 
 def _findings(audit: Any) -> list[Finding]:
-    expected = "values that every backend reads as what they are"
+    expected = "values that every backend reads unchanged"
     worst = [item for item in audit.tally.worst(1000) if _is_new(item)]
     found = [_verdict(audit, worst, expected)]
     if audit.tally.unreadable():
@@ -120,8 +120,8 @@ def _findings(audit: Any) -> list[Finding]:
                 WARN,
                 f"{audit.tally.unreadable()} rows that no task can read today either",
                 "every row can be decoded",
-                "The change of backend makes it neither better nor worse.",
-                "Look at `not-json`, `not-decodable` and `pickled` in the list.",
+                "The change of backend does not affect them.",
+                "See `not-json`, `not-decodable` and `pickled` in the list.",
             )
         )
     if audit.too_large:
@@ -129,10 +129,10 @@ def _findings(audit: Any) -> list[Finding]:
             Finding(
                 "rows-looked-into",
                 WARN,
-                f"{audit.too_large} values of more than 16 MiB were not looked into",
-                "every value that has to be is looked into",
-                "They would take several times their size in memory.",
-                "Look at the tasks that push them; such values belong into storage of their own.",
+                f"{audit.too_large} values of more than 16 MiB were not decoded",
+                "every value that must be decoded is decoded",
+                "Decoding them would take several times their size in memory.",
+                "Check the tasks that push them; such values belong in separate storage.",
             )
         )
     return found
@@ -157,7 +157,8 @@ def _verdict(audit: Any, worst: list[dict[str, Any]], expected: str) -> Finding:
         f"in {audit.rows} rows: {names}{more}",
         expected,
         "With the object storage backend these values cannot be read, or come back changed.",
-        "Change what these tasks return (docs/probe.md says how for each kind), or accept it.",
+        "Change what these tasks return (docs/probe.md says how for each kind), or accept the "
+        "change.",
     )
 
 
@@ -177,4 +178,4 @@ def _threshold(text: str) -> int:
     try:
         return max(-1, int(text))
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no number of bytes; -1 never offloads") from None
+        raise ArgumentTypeError(f"{text!r} is not a number of bytes; -1 never offloads") from None

@@ -26,7 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="Q,...",
         type=_quantiles,
         default=_quantiles(_QUANTILES),
-        help="shares of the values to give sizes for; the largest is the one that shall stay "
+        help="shares of the values to report sizes for; the largest is the share that should stay "
         f"inline (default: {_QUANTILES})",
     )
     parser.add_argument(
@@ -34,16 +34,16 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="FACTOR",
         type=_margin,
         default=2.0,
-        help="how far above that size the threshold shall be (default: 2)",
+        help="factor between that size and the threshold (default: 2)",
     )
     parser.add_argument(
-        "--tasks", metavar="N", type=int, default=20, help="tasks to name (default: 20)"
+        "--tasks", metavar="N", type=int, default=20, help="number of tasks to list (default: 20)"
     )
     parser.add_argument(
         "--base",
         metavar="URL",
-        help="the base path: rows that hold a path below it are counted apart "
-        "(default: the configured one)",
+        help="the base path: rows that hold a path below it are counted separately (default: the "
+        "configured one)",
     )
     scan.arguments(parser)
 
@@ -96,13 +96,13 @@ def _finding(sizes: calibrate.Sizes, member: dict[str, Any]) -> Finding:
             "the table holds no inline values",
             _EXPECTED,
             "There is nothing to measure.",
-            "Calibrate again when DAGs have run, or choose a threshold by hand.",
+            "Calibrate again after DAGs have run, or choose a threshold manually.",
         )
     highest, size = list(member["quantiles"].items())[-1]
     return Finding(
         "threshold-recommended",
         PASS,
-        'write "{}": {} of {} inline values are of up to {} bytes, times {:g}; larger: {}'.format(
+        'set "{}": {} of {} inline values have up to {} bytes, times {:g}; larger: {}'.format(
             member["recommendedThreshold"],
             highest,
             sizes.rows,
@@ -123,7 +123,7 @@ def _quantiles(text: str) -> list[str]:
         except ValueError:
             share = -1.0
         if not 0 < share <= 1:
-            raise ArgumentTypeError(f"{part!r} is no share above 0 and up to 1, such as 0.999")
+            raise ArgumentTypeError(f"{part!r} is not a share above 0 and up to 1, such as 0.999")
         shares[share] = part.strip()
     return [shares[share] for share in sorted(shares)]
 
@@ -134,5 +134,5 @@ def _margin(text: str) -> float:
     except ValueError:
         margin = 0.0
     if not 1 <= margin < 1000:
-        raise ArgumentTypeError(f"{text!r} is no factor of 1 or more, such as 2")
+        raise ArgumentTypeError(f"{text!r} is not a factor of 1 or more, such as 2")
     return margin

@@ -28,24 +28,24 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--runs-file",
         metavar="FILE",
-        help=f"look at exactly these runs, in any state: {RUNS_FILE}",
+        help=f"check exactly these runs, in any state: {RUNS_FILE}",
     )
     parser.add_argument(
         "--verify-objects",
         action="store_true",
-        help="ask the store for the objects, and leave out strings that only look like a path",
+        help="check the objects in the store, and leave out strings that only look like a path",
     )
     parser.add_argument(
         "--verify-limit",
         metavar="N",
         type=positive,
         default=10_000,
-        help="objects to ask for; further rows are counted unasked (default: 10000)",
+        help="most objects to check; further rows are counted unchecked (default: 10000)",
     )
     parser.add_argument(
         "--finished",
         action="store_true",
-        help="count the rows of runs that are not in flight too; this goes over the whole table",
+        help="also count the rows of runs that are not in flight; this reads the whole table",
     )
 
 
@@ -95,5 +95,5 @@ def _readable(pickled: int) -> Finding:
         f"{pickled} pickled values in runs in flight",
         expected,
         "A pickled path is not found by the census: such a run is not listed.",
-        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False and look at these runs by hand.",
+        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False and check these runs manually.",
     )

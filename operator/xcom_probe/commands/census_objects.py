@@ -86,18 +86,18 @@ def _without(runs: list[Run], rows: list[Row], alike: list[Row], keep_empty: boo
 
 
 def _finding(missing: list[Row], counts: dict[str, Any]) -> Finding:
-    seen = "{rows} objects asked for, {lookAlikes} strings only look like a path".format(**counts)
-    expected = "the object of every path is there"
+    seen = "{rows} objects checked, {lookAlikes} strings only look like a path".format(**counts)
+    expected = "the object of every path exists"
     if not missing and not counts["unknown"]:
         return Finding("objects-there", PASS, seen, expected)
     if not missing:
         return Finding(
             "objects-there",
             WARN,
-            "{}; not known of {unknown}".format(seen, **counts),
+            "{}; unknown for {unknown}".format(seen, **counts),
             expected,
-            "Rows that nothing is known of are counted as offloaded.",
-            "Raise --verify-limit, or look at the rights and the reach of the store.",
+            "Unchecked rows are counted as offloaded.",
+            "Raise --verify-limit, or check the permissions for the store and its reachability.",
         )
     names = ", ".join(f"{row.dag_id} {row.run_id} {row.task_id}" for row in missing[:_SHOWN])
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
@@ -106,8 +106,8 @@ def _finding(missing: list[Row], counts: dict[str, Any]) -> Finding:
         WARN,
         f"{seen}; no object for {len(missing)}: {names}{more}",
         expected,
-        "Such an object was removed or never finished: its task's readers get the path, or fail.",
-        "Re-run these tasks, and look at the lifecycle rules of the bucket.",
+        "Such an object was removed or never completed: tasks that read it get the path, or fail.",
+        "Re-run these tasks, and check the lifecycle rules of the bucket.",
     )
 
 
@@ -115,8 +115,8 @@ def _unasked(problem: str) -> Finding:
     return Finding(
         "objects-there",
         WARN,
-        f"the store could not be asked: {problem}",
-        "the object of every path is there",
-        "Every row that holds a path is counted, also one that only looks like it.",
-        "`prove` says what is wrong, on S3 `preflight --functional-s3`.",
+        f"the store could not be reached: {problem}",
+        "the object of every path exists",
+        "Every row that holds a path is counted, including one that only looks like a path.",
+        "Find the cause with `prove`, on S3 with `preflight --functional-s3`.",
     )

@@ -13,7 +13,7 @@ from xcom_probe import mounted, options, place, started
 from xcom_probe.model import PASS, CannotLook, Finding
 from xcom_probe.report import Report
 
-HELP = "say which XCom backend airflow.cfg and the environment name here, without Airflow"
+HELP = "report which XCom backend airflow.cfg and the environment set here, without Airflow"
 _DEFAULT = "airflow.models.xcom.BaseXCom"
 """Of every Airflow; 3.x has it at another place, and knows it by this one too."""
 
@@ -32,7 +32,7 @@ def run(_: Namespace, report: Report) -> None:
     file = options.read_config(os.environ)
     named = options.env_name(*options.BACKEND) in os.environ
     if file.problem or not (file.sections or named):
-        raise CannotLook(f"{file.path}: {file.problem or 'it is not there, or is empty'}")
+        raise CannotLook(f"{file.path}: {file.problem or 'it is missing or empty'}")
     for look in (started.check, mounted.check):
         finding = look(os.environ)
         if finding is not None:
@@ -51,6 +51,4 @@ def run(_: Namespace, report: Report) -> None:
             ("compression", options.COMPRESSION),
         )
     }
-    report.findings.append(
-        Finding("configuration-read", PASS, file.path, "an airflow.cfg that can be read")
-    )
+    report.findings.append(Finding("configuration-read", PASS, file.path, "a readable airflow.cfg"))

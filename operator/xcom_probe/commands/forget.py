@@ -29,7 +29,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--runs-file",
         metavar="FILE",
         required=True,
-        help=f"the runs: {RUNS_FILE}. A run that is queued or running is refused",
+        help=f"the runs: {RUNS_FILE}. A run that is queued or running is rejected",
     )
     parser.add_argument("--dry-run", action="store_true", help="count, and delete nothing")
 
@@ -72,7 +72,7 @@ def _counts(done: list[Forgotten]) -> dict[str, int]:
 
 
 def _forgotten(done: list[Forgotten]) -> Finding:
-    expected = "no such row is left in the runs given"
+    expected = "no such row remains in the given runs"
     left = [item for item in done if item.skipped or item.left]
     if not left:
         return Finding("rows-forgotten", PASS, expected, expected)
@@ -92,14 +92,14 @@ def _forgotten(done: list[Forgotten]) -> Finding:
 
 
 def _readable(pickled: int) -> Finding:
-    expected = "no pickled value in the runs given"
+    expected = "no pickled value in the given runs"
     if not pickled:
         return Finding("rows-readable", PASS, expected, expected)
     return Finding(
         "rows-readable",
         WARN,
-        f"{pickled} pickled values in the runs given",
+        f"{pickled} pickled values in the given runs",
         expected,
-        "A pickled path is not seen, and stays.",
-        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False and look at these runs by hand.",
+        "A pickled path is not found, and stays.",
+        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False and check these runs manually.",
     )

@@ -12,7 +12,7 @@ from xcom_probe.airflow.backend import ImportFailed
 from xcom_probe.model import CannotLook
 from xcom_probe.report import Report
 
-HELP = "say which XCom backend a fresh process loads here, its options and their sources"
+HELP = "report which XCom backend a new process loads here, its options and their sources"
 
 
 def arguments(parser: ArgumentParser) -> None:

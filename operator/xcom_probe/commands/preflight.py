@@ -17,14 +17,16 @@ HELP = "check backend, options, provider, connection and bucket; creates nothing
 def arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `preflight`."""
     parser.add_argument(
-        "--expect-path", metavar="URL", help="what the pod should have; else what it has is taken"
+        "--expect-path", metavar="URL", help="the expected path; default: what the pod has"
     )
-    parser.add_argument("--expect-threshold", metavar="BYTES", type=int, help="the same")
-    parser.add_argument("--expect-compression", metavar="CODEC", help="the same")
+    parser.add_argument(
+        "--expect-threshold", metavar="BYTES", type=int, help="the expected threshold"
+    )
+    parser.add_argument("--expect-compression", metavar="CODEC", help="the expected compression")
     parser.add_argument(
         "--functional-s3",
         action="store_true",
-        help="also put, get, list and delete one object of a unique name under the prefix",
+        help="also put, get, list and delete one object with a unique name under the prefix",
     )
 
 
@@ -53,9 +55,9 @@ def run(args: Namespace, report: Report) -> Any:
                     "s3-cleanup",
                     ERROR,
                     f"the probe object {store.key} could not be removed: {problem}",
-                    "the probe object is gone",
+                    "the probe object is removed",
                     "It stays in the bucket.",
-                    "Remove it by hand.",
+                    "Remove it manually.",
                 )
             )
     return loaded

@@ -27,7 +27,7 @@ def run(args: Namespace, report: Report) -> None:
     if verdict(report.findings) != PASS:
         blocked = [item.name for item in report.findings if item.status in ("fail", "error")]
         report.findings.append(
-            Finding("roundtrip", SKIP, "not looked at: {} did not pass".format(", ".join(blocked)))
+            Finding("roundtrip", SKIP, "not checked: {} did not pass".format(", ".join(blocked)))
         )
         return
     started = time.monotonic()

@@ -16,7 +16,7 @@ from xcom_probe.report import Report
 from xcom_probe.stamp import STAMP, Stamp
 from xcom_probe.stamp import stamps as read_stamps
 
-HELP = "say which build of the DAGs is here, and with --tags which one Airflow has parsed"
+HELP = "report which build of the DAGs is here, and with --tags which one Airflow has parsed"
 
 # Airflow 3 turned the column's name and its meaning round.
 _TAGS = """
@@ -39,7 +39,8 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="say the value of this variable, in which the image keeps its commit; repeatable",
+        help="report the value of this variable, which contains the commit of the image; "
+        "repeatable",
     )
 
 
@@ -78,7 +79,7 @@ def _check(stamp: Stamp) -> Finding:
         WARN,
         f"{stamp.problem} {where}" if stamp.resolved else stamp.problem,
         f"{STAMP} with the commit that the DAGs were copied from",
-        "Which build of the DAGs runs here cannot be told.",
+        "It is not known which build of the DAGs runs here.",
         "Let the workflow that copies the DAGs write it: xbr stamp --sha SHA --dags DIR.",
     )
 

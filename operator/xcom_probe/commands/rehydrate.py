@@ -40,19 +40,19 @@ def arguments(parser: ArgumentParser) -> None:
     which.add_argument(
         "--finished",
         action="store_true",
-        help="all runs that are not in flight; this goes over the whole table",
+        help="all runs that are not in flight; this reads the whole table",
     )
     which.add_argument(
         "--all",
         action="store_true",
-        help="all runs, in flight or not; only where no process offloads any more",
+        help="all runs, in flight or not; only where no process offloads any longer",
     )
     parser.add_argument(
         "--limit-seconds",
         metavar="N",
         type=positive,
-        help="end after the batch that this time is over in; start it again to go on "
-        "(default: until all is done)",
+        help="stop after the batch in which this time ends; start it again to continue (default: "
+        "until everything is copied)",
     )
     parser.add_argument(
         "--batch",
@@ -67,8 +67,9 @@ def arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         choices=[JSON_STRINGS],
-        help="json-strings: copy strings that parse as JSON too, although the object storage "
-        "backend here reads them from a row as what they say (Airflow's own class does not)",
+        help="json-strings: also copy strings that parse as JSON, although the object storage "
+        "backend here reads them from a row as the parsed value (Airflow's own class does "
+        "not)",
     )
 
 
@@ -145,12 +146,12 @@ def _numbered(connection: Writer, bases: list[str], asked: list[RunKey]) -> list
 
 
 def _readable(connection: Writer, bases: list[str], runs: list[Wanted] | None) -> Finding:
-    expected = "no pickled value in the runs given"
+    expected = "no pickled value in the given runs"
     statement = changes(connection).pickled
     if statement is None:
         return Finding("rows-readable", PASS, "Airflow 3 pickles nothing", expected)
     if runs is None:
-        return Finding("rows-readable", SKIP, "not looked for in all finished runs", expected)
+        return Finding("rows-readable", SKIP, "not checked in all finished runs", expected)
     longest = max(parameters(base, as_json=False)["longest"] for base in bases)
     with connection.transaction():
         pickled = sum(
@@ -162,10 +163,10 @@ def _readable(connection: Writer, bases: list[str], runs: list[Wanted] | None) -
     return Finding(
         "rows-readable",
         WARN,
-        f"{pickled} pickled values in the runs given",
+        f"{pickled} pickled values in the given runs",
         expected,
-        "A pickled path is not seen, and stays.",
-        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False and look at these runs by hand.",
+        "A pickled path is not found, and stays.",
+        "Set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=False and check these runs manually.",
     )
 
 
@@ -176,10 +177,11 @@ def _findings(totals: Totals) -> list[Finding]:
             Finding(
                 "numbers-kept",
                 WARN,
-                f"{totals.other_numbers} rows whose numbers the database writes in another form",
+                f"{totals.other_numbers} rows whose numbers the database stores in another form",
                 "numbers as in the objects",
                 "A JSON column keeps 1e16 as an integer, as it does for Airflow's own class.",
-                "None, if readers do not care whether such a number is an int or a float.",
+                "No action is needed if readers do not depend on whether such a number is an int "
+                "or a float.",
             )
         )
     return found
@@ -189,10 +191,8 @@ def _copied(totals: Totals) -> Finding:
     counts = totals.as_json()
     expected = "every value is in its row"
     seen = (
-        "{copied} copied, {failed} failed, {changed} changed meanwhile, {remaining} remain".format(
-            **counts
-        )
-    )
+        "{copied} copied, {failed} failed, {changed} changed in the meantime, {remaining} remain"
+    ).format(**counts)
     if counts["failed"]:
         names = "; ".join(
             "{dagId} {runId} {taskId}: {why}".format(**row) for row in totals.failures[:_SHOWN]
@@ -203,9 +203,9 @@ def _copied(totals: Totals) -> Finding:
             FAIL,
             f"{seen}: {names}" + (f"; and {more} more" if more > 0 else ""),
             expected,
-            "Such a row is left as it is: Airflow's own class reads the path from it.",
-            "Run these runs again, or delete their rows with `forget`, before the backend is "
-            "changed back.",
+            "Such a row is left unchanged: Airflow's own class reads the path from it.",
+            "Run these runs again, or delete their rows with `forget`, before you change the "
+            "backend back.",
         )
     if counts["remaining"]:
         return Finding(
@@ -213,7 +213,7 @@ def _copied(totals: Totals) -> Finding:
             WARN,
             seen,
             expected,
-            "The time was over. What is left still holds a path.",
-            "Run it again: it goes on where it ended.",
+            "The time limit was reached. The remaining rows still hold a path.",
+            "Run it again: it continues where it stopped.",
         )
     return Finding("rows-rehydrated", PASS, seen, expected)

@@ -36,8 +36,8 @@ def arguments(parser: ArgumentParser) -> None:
         "--expect-threshold",
         metavar="BYTES",
         type=int,
-        help="the threshold that should be in force, by default the pod's own; values below, at "
-        "and above it are tried",
+        help="the expected threshold, by default the pod's own; values below, at and above it are "
+        "tested",
     )
     trip_arguments(parser)
 
@@ -50,25 +50,26 @@ def trip_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         choices=sorted(drift.CLASSES),
-        help="accept that values change in this way with the backend; may be repeated. One of "
+        help="accept that values change in this way with the backend; repeatable. One of "
         + ", ".join(sorted(drift.CLASSES)),
     )
     parser.add_argument(
         "--samples",
         metavar="DIR",
-        help="also try the values of this folder: NAME.json holds one, NAME.py a dict of them",
+        help="also test the values of this folder: NAME.json holds one, NAME.py a dict of them",
     )
     parser.add_argument(
         "--samples-timeout",
         metavar="SECONDS",
         type=_seconds,
         default=10.0,
-        help="that one Python file of samples may take (default: 10)",
+        help="longest time for one Python file of samples (default: 10)",
     )
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="values that change with the backend in a way not accepted fail instead of warn",
+        help="values that change with the backend in a way that is not accepted fail instead of "
+        "warn",
     )
 
 
@@ -79,7 +80,7 @@ def _seconds(text: str) -> float:
         seconds = 0.0
     if not 0 < seconds <= _LONGEST_SAMPLES:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of seconds above 0 and up to {_LONGEST_SAMPLES}"
+            f"{text!r} is not a number of seconds above 0 and up to {_LONGEST_SAMPLES}"
         )
     return seconds
 
@@ -119,7 +120,7 @@ def trip(loaded: Any, args: Namespace, given: SampleFolder | None, report: Repor
         threshold = loaded.threshold()
     if threshold is None:
         raise CannotLook(
-            f"Airflow cannot read the threshold {loaded.options[options.THRESHOLD]}; write digits"
+            f"Airflow cannot read the threshold {loaded.options[options.THRESHOLD]}; use digits"
         )
     policy = findings.Policy(args.accept_drift, args.strict, _REMEDIES)
     now = datetime.now(timezone.utc)
@@ -168,7 +169,7 @@ def _samples(
         skipped.append(
             findings.not_looked_at(
                 sized.ABOVE,
-                f"values of {threshold} bytes and more are too large to try in a pod (limit "
+                f"values of {threshold} bytes or more are too large to test in a pod (limit "
                 f"{sized.LARGEST})",
             )
         )

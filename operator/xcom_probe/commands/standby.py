@@ -24,7 +24,7 @@ _DAY = 86400
 
 def arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `standby`."""
-    parser.add_argument("--seconds", type=float, default=_DAY, help="end after that time by itself")
+    parser.add_argument("--seconds", type=float, default=_DAY, help="stop after this time")
 
 
 def run(args: Namespace, report: Report) -> None:
@@ -44,7 +44,9 @@ def run(args: Namespace, report: Report) -> None:
         # In a sandbox without such sockets or such a /proc. Other commands run beside it then.
         report.findings.append(Finding("standby", WARN, str(problem), "questions are answered"))
         time.sleep(max(0.0, end - time.monotonic()))
-    report.findings.append(Finding("standby", PASS, "its time is over", "nothing is done"))
+    report.findings.append(
+        Finding("standby", PASS, "its time limit was reached", "nothing is done")
+    )
 
 
 def _import_ahead() -> None:

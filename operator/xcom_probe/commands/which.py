@@ -25,8 +25,8 @@ def base_argument(parser: ArgumentParser) -> None:
         metavar="URL",
         action="append",
         default=[],
-        help="a base path, connection included: s3://conn@bucket/prefix; may be repeated, and "
-        "what is below any of them counts; by default the one that is configured here",
+        help="a base path, connection included: s3://conn@bucket/prefix; repeatable, and paths "
+        "below any of them count; default: the one configured here",
     )
 
 

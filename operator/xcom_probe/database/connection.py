@@ -90,9 +90,10 @@ def connection(environ: Mapping[str, str], cfg: ConfigFile) -> Iterator[Opened]:
     engine = _engine(found)
     redact.secret(engine.url.password)
     if engine.dialect.name not in DIALECTS:
+        supported = " and ".join(sorted(DIALECTS))
         raise CannotLook(
-            f"the metadata database ({source}) is {engine.dialect.name}; "
-            "the probe knows {}".format(" and ".join(sorted(DIALECTS)))
+            f"the metadata database ({source}) is {engine.dialect.name}; the probe supports "
+            f"{supported}"
         )
     sqlalchemy: Any = importlib.import_module("sqlalchemy")
     try:

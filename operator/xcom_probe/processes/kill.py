@@ -91,7 +91,7 @@ def _kill(each: Named, proc: str, outcome: Outcome) -> None:
     except ProcessLookupError:
         outcome.gone.append(each)
     except PermissionError as problem:
-        outcome.refused[each] = f"{problem.strerror}: it is another user's"
+        outcome.refused[each] = f"{problem.strerror}: it belongs to another user"
     else:
         outcome.ended.append(each)
 

@@ -112,7 +112,7 @@ def _see_all(proc: str, mine: int) -> None:
         raise CannotLook(f"the processes here cannot be listed: {problem}") from problem
     if itself != str(mine):
         raise CannotLook(
-            f"{proc} is not that of this container: it shows process {mine} as {itself}"
+            f"{proc} does not belong to this container: it shows process {mine} as {itself}"
         )
     for line in _mounts(proc):
         words = line.split()
@@ -122,7 +122,7 @@ def _see_all(proc: str, mine: int) -> None:
         if hidden and hidden.group(1) not in _SHOWS_ALL:
             raise CannotLook(
                 f"{proc} is mounted with {hidden.group()}, which hides other users' processes; "
-                "mount it without"
+                "mount it without that option"
             )
 
 
@@ -131,7 +131,7 @@ def _mounts(proc: str) -> list[str]:
         with open(f"{proc}/self/mounts", encoding="utf-8", errors="replace") as file:
             return file.read().splitlines()
     except OSError as problem:
-        raise CannotLook(f"how {proc} is mounted cannot be read: {problem}") from problem
+        raise CannotLook(f"the mount options of {proc} cannot be read: {problem}") from problem
 
 
 def _pids(proc: str) -> Iterator[int]:
@@ -151,5 +151,5 @@ def _read(proc: str, pid: int, name: str) -> bytes:
         return b""
     except OSError as problem:
         raise CannotLook(
-            f"process {pid} cannot be read, so whether it runs a task is not known: {problem}"
+            f"process {pid} cannot be read, so it is not known whether it runs a task: {problem}"
         ) from problem

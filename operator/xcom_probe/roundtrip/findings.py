@@ -8,7 +8,7 @@ from xcom_probe.model import FAIL, PASS, SKIP, WARN, Finding
 from xcom_probe.roundtrip.judge import BETTER, DRIFT, EQUAL, NONE, WORSE, Outcome, Trip
 from xcom_probe.values import drift
 
-_WHY = "A task that pulls such a value would get another one, or none, with or without an error."
+_WHY = "A task that pulls such a value would get another value or none, with or without an error."
 _REMEDY = "Do not switch the backend in this image; try another version of the provider."
 _DRIFT_REMEDY = (
     "Change the tasks that push such values, or accept the change with --accept-drift {}."
@@ -60,7 +60,7 @@ def findings(outcomes: list[Outcome], policy: Policy) -> list[Finding]:
 
 def not_looked_at(kind: str, reason: str) -> Finding:
     """The finding of a kind whose values were not tried."""
-    return Finding(f"roundtrip-{kind}", SKIP, f"not looked at: {reason}")
+    return Finding(f"roundtrip-{kind}", SKIP, f"not checked: {reason}")
 
 
 def drift_members(found: dict[str, list[str]], policy: Policy) -> list[dict[str, Any]]:
@@ -109,13 +109,13 @@ def _summary(outcomes: list[Outcome], tried: list[Outcome]) -> str:
         ("the same with BaseXCom", [one for one in rest if one.change == NONE]),
         ("better than with BaseXCom", [one for one in rest if one.change == BETTER]),
         ("accepted", [one for one in rest if one.change == WORSE and not one.known]),
-        ("so in every version", [one for one in rest if one.change == WORSE and one.known]),
+        ("the same in every version", [one for one in rest if one.change == WORSE and one.known]),
     ):
         if items:
             parts.append("{}: {}".format(text, ", ".join(_short(one) for one in items)))
     skipped = [one.name for one in outcomes if one.skipped]
     if skipped:
-        parts.append("not looked at: {}".format(", ".join(skipped)))
+        parts.append("not checked: {}".format(", ".join(skipped)))
     return "; ".join(parts)
 
 

@@ -25,7 +25,7 @@ _TIME = "%Y-%m-%dT%H:%M:%S.%f+00:00"
 _RUN_ID = re.compile(
     r"xcom_probe__(?P<began>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00)_[0-9a-f]{32}\Z"
 )
-_WHY = "An object without a row stays in the bucket for good."
+_WHY = "An object without a row stays in the bucket permanently."
 
 
 def new_run_id(now: datetime) -> str:
@@ -61,9 +61,9 @@ def sweep(base: str, now: datetime) -> Finding:
     return _finding(
         "roundtrip-leftovers",
         removed,
-        f"nothing left below {folder} by a probe that was killed",
-        "Remove what is older than an hour there.",
-        "a probe that was killed left {} objects, now removed: {}",
+        f"no leftovers of a killed probe below {folder}",
+        "Remove the objects there that are older than an hour.",
+        "a killed probe left {} objects, now removed: {}",
     )
 
 
@@ -82,7 +82,7 @@ def clean(base: str, run_id: str) -> Finding:
         "roundtrip-clean",
         removed,
         f"no object below {folder}",
-        "Allow the identity of the connection to list and delete there (on S3 s3:ListBucket and "
+        "Allow the identity of the connection to list and delete there (on S3: s3:ListBucket and "
         "s3:DeleteObject).",
         "the backend did not remove {} objects: {}",
     )
@@ -101,7 +101,7 @@ def _finding(
         urls = removed()
     except Exception as problem:  # noqa: BLE001 - whatever it is, somebody has to look
         return Finding(
-            name, ERROR, f"could not look: {redact.error(problem)}", expected, _WHY, remedy
+            name, ERROR, f"could not be checked: {redact.error(problem)}", expected, _WHY, remedy
         )
     if urls:
         observed = seen.format(len(urls), ", ".join(urls[:5]))

@@ -56,7 +56,7 @@ class Traveller:
         try:
             value = sample.make()
         except Exception as problem:  # noqa: BLE001 - its package, or the zone, is not here
-            skipped = f"cannot be made here: {redact.error(problem)}"
+            skipped = f"cannot be created here: {redact.error(problem)}"
             return Outcome(sample.name, sample.kind, None, {}, "", sample.known, skipped)
         size = encoding.encoded_size(value)
         configured, others = self._ways(size, sample.sized)

@@ -33,7 +33,9 @@ class SampleFolder:
             UsageError: there is no such folder.
         """
         if not os.path.isdir(path):
-            raise UsageError(f"--samples: {path!r} is no folder; give one that holds the samples")
+            raise UsageError(
+                f"--samples: {path!r} is not a folder; use one that contains the samples"
+            )
         self._path = path
         self._seconds = seconds
         self._problems: list[str] = []
@@ -51,7 +53,7 @@ class SampleFolder:
             stem, extension = os.path.splitext(name)
             path = os.path.join(self._path, name)
             if extension not in (".json", ".py") or not os.path.isfile(path):
-                self._problem(name, "is neither a file NAME.json nor NAME.py: rename or remove it")
+                self._problem(name, "is neither NAME.json nor NAME.py: rename or remove it")
             elif not _NAME.match(stem):
                 self._problem(name, f"its name may have {_NAMES}")
             elif extension == ".json":
@@ -62,7 +64,7 @@ class SampleFolder:
     def finding(self) -> Finding:
         """The check `samples-read`; after the last sample."""
         expected = "every sample can be read"
-        why = "A sample that is not tried says nothing about the tasks that it stands for."
+        why = "A sample that is not tested proves nothing about the tasks that it represents."
         if self._problems:
             return Finding(
                 "samples-read",
@@ -76,7 +78,7 @@ class SampleFolder:
             return Finding(
                 "samples-read",
                 ERROR,
-                f"{self._path} holds no sample",
+                f"{self._path} contains no sample",
                 expected,
                 why,
                 "Put NAME.json (one value) or NAME.py (SAMPLES = {name: value}) there.",
@@ -90,7 +92,7 @@ class SampleFolder:
     def _counted(self, name: str, samples: Iterator[Sample]) -> Iterator[Sample]:
         for sample in samples:
             if self._given == MOST:
-                self._problem(name, f"there are more than {MOST} samples; the rest is not tried")
+                self._problem(name, f"there are more than {MOST} samples; the rest is not tested")
                 return
             self._given += 1
             yield sample

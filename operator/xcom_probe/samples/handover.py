@@ -36,9 +36,9 @@ def describe(value: Any) -> Any:
         description = _describe(value)
         found = differences(value, rebuild(description))
     except RecursionError as problem:
-        raise CannotHandOver("it is nested too deeply, or holds itself") from problem
+        raise CannotHandOver("it is nested too deeply, or contains itself") from problem
     if found:
-        raise CannotHandOver(f"it cannot be handed over as it is: {found[0].text}")
+        raise CannotHandOver(f"it cannot be transferred unchanged: {found[0].text}")
     return description
 
 
@@ -69,7 +69,7 @@ def _describe(value: Any) -> Any:
         return _describe_array(value)
     if package == "pandas":
         return _describe_pandas(value)
-    raise CannotHandOver(f"the type {kind.__module__}.{kind.__qualname__} is not handed over")
+    raise CannotHandOver(f"the type {kind.__module__}.{kind.__qualname__} cannot be transferred")
 
 
 def _listed(values: Any) -> list[Any]:
@@ -99,7 +99,7 @@ def _describe_zone(zone: tzinfo | None) -> Any:
     key = getattr(zone, "key", None)
     if type(zone).__name__ == "ZoneInfo" and isinstance(key, str):
         return key
-    raise CannotHandOver(f"the time zone {zone!r} is not handed over")
+    raise CannotHandOver(f"the time zone {zone!r} cannot be transferred")
 
 
 def _zone(description: Any) -> tzinfo | None:
@@ -136,13 +136,13 @@ def _describe_array(value: Any) -> Any:
     np = importlib.import_module("numpy")
     scalar = isinstance(value, np.generic)
     if not scalar and type(value) is not np.ndarray:
-        raise CannotHandOver(f"the type numpy {type(value).__name__} is not handed over")
+        raise CannotHandOver(f"the type numpy {type(value).__name__} cannot be transferred")
     array = np.asarray(value)
     shape = list(array.shape)
     if array.dtype.kind == "O":
         return ["objects", shape, _listed(array.ravel().tolist())]
     if array.dtype.kind not in _PLAIN_DTYPES:
-        raise CannotHandOver(f"the dtype {array.dtype} is not handed over")
+        raise CannotHandOver(f"the dtype {array.dtype} cannot be transferred")
     return ["array", array.dtype.str, shape, _text(array.tobytes()), scalar]
 
 
@@ -168,7 +168,7 @@ def _describe_pandas(value: Any) -> Any:
     if type(value) is pd.DataFrame:
         columns = [_describe_column(value.iloc[:, number]) for number in range(value.shape[1])]
         return ["frame", columns, _index(value.columns), _index(value.index)]
-    raise CannotHandOver(f"the type pandas {type(value).__name__} is not handed over")
+    raise CannotHandOver(f"the type pandas {type(value).__name__} cannot be transferred")
 
 
 def _describe_column(column: Any) -> list[Any]:
@@ -187,7 +187,7 @@ def _index(index: Any) -> Any:
     if type(index) is pd.RangeIndex:
         return ["range", index.start, index.stop, index.step, _describe(index.name)]
     if type(index) is pd.MultiIndex:
-        raise CannotHandOver("a pandas MultiIndex is not handed over")
+        raise CannotHandOver("a pandas MultiIndex cannot be transferred")
     return ["index", *_describe_column(index), _describe(index.name)]
 
 

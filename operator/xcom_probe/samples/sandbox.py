@@ -119,7 +119,7 @@ def _line(pipe: int, rest: bytearray, seconds: float) -> tuple[bytes | None, byt
         left = until - time.monotonic()
         if left <= 0 or not select.select([pipe], [], [], left)[0]:
             raise Trouble(
-                f"it was not done after {seconds:g} seconds (--samples-timeout) and was ended"
+                f"it was not finished after {seconds:g} seconds (--samples-timeout) and was killed"
             )
         chunk = os.read(pipe, _CHUNK)
         if not chunk:
@@ -130,13 +130,13 @@ def _line(pipe: int, rest: bytearray, seconds: float) -> tuple[bytes | None, byt
 def _ended(process: subprocess.Popen[bytes]) -> str:
     code = process.wait()
     if code == -signal.SIGXCPU:
-        return "it used more CPU time than --samples-timeout allows and was ended"
+        return "it used more CPU time than --samples-timeout allows and was killed"
     if code < 0:
         return (
-            f"its process was ended by {signal.Signals(-code).name}; it may use {MEMORY} bytes of "
-            "memory, or less if the container has less"
+            f"its process was killed by {signal.Signals(-code).name}; it may use {MEMORY} bytes "
+            "of memory, or less if the container has less"
         )
-    return f"its process ended with exit code {code} before it was done"
+    return f"its process ended with exit code {code} before it was finished"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -230,7 +230,7 @@ class Rehydration:
                 found = ask(self._writer, self._changes.stored, names).scalar()
                 stored = found.encode("utf-8") if self._is_json else bytes(found)
                 if not is_same(stored, data, self._is_json):
-                    raise Unfit("the database gives back another value than was written")
+                    raise Unfit("the database returns another value than was written")
         except Unfit as problem:
             return Outcome(row, why=str(problem))
         except sqlalchemy.exc.DBAPIError as problem:

@@ -52,20 +52,20 @@ def arguments(parser: ArgumentParser) -> None:
         "--limit-rows",
         metavar="N",
         type=positive,
-        help="look at the newest N rows, to the end of a run (default: all)",
+        help="read the newest N rows, to the end of a run (default: all)",
     )
     parser.add_argument(
         "--since",
         metavar="WHEN",
         type=moment,
-        help="look at runs queued since then: 24h, 7d, or 2026-01-31T00:00:00Z (default: all)",
+        help="read runs queued since then: 24h, 7d, or 2026-01-31T00:00:00Z (default: all)",
     )
     parser.add_argument(
         "--statement-timeout",
         metavar="SECONDS",
         type=positive,
         default=60,
-        help="end a statement that takes longer (default: 60)",
+        help="cancel a statement that takes longer (default: 60)",
     )
 
 
@@ -136,7 +136,7 @@ def positive(text: str) -> int:
         ArgumentTypeError: it is none.
     """
     if not text.isdigit() or int(text) == 0:
-        raise ArgumentTypeError(f"{text!r} is no whole number above 0")
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 

@@ -20,21 +20,21 @@ TYPE = "type"
 VALUE = "value"
 
 CLASSES = {
-    JSON_STRINGS: "a string that parses as JSON comes back as what it says",
+    JSON_STRINGS: "a string that parses as JSON comes back as the parsed value",
     TUPLE_TO_LIST: "a tuple comes back as a list",
     SET_TYPE: "a set or frozenset comes back as another collection",
     KEY_TO_STR: "keys of a dict come back as strings",
-    KEYS_REFUSED: "a dict whose keys are tuples or the like cannot be pushed any more, an error; "
-    "Airflow's own class turns such keys into strings",
+    KEYS_REFUSED: "a dict whose keys are tuples or similar can no longer be pushed, an error; "
+    "Airflow's own class converts such keys to strings",
     KEY_ORDER: "keys of a dict come back in another order",
     NUMBER_TYPE: "a number comes back equal, as another type of number (2.0 as 2)",
     PRECISION: "a decimal number comes back equal, with other digits (1.10 as 1.1)",
-    NUMPY_TO_PYTHON: "a numpy value comes back as one of Python",
+    NUMPY_TO_PYTHON: "a numpy value comes back as a Python value",
     DTYPE: "an array, series or frame comes back with another dtype or index",
     ENUM_TO_VALUE: "a member of an enum comes back as its value",
     OBJECT_TO_PLAIN: "an object (dataclass, model, named tuple) comes back as a dict or tuple",
     TIME_ZONE: "a date and time comes back with another time zone, or without one",
     TIME_TYPE: "a date, time or duration comes back as another type",
-    TYPE: "another type comes back, in none of these ways",
+    TYPE: "another type comes back, in some other way",
     VALUE: "another value of the same type comes back",
 }

@@ -10,7 +10,7 @@ from xcom_probe.values.sample import Sample, of
 PATH_STRINGS = "path-strings"
 _DEEP = 100
 _BELOW_THE_BASE = (
-    "the backend takes a string below its own path for the path of an object; it comes back as the "
+    "the backend takes a string below its own path as the path of an object; it comes back as the "
     "content of that object, or fails"
 )
 

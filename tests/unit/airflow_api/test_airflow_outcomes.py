@@ -204,7 +204,9 @@ def test_a_dag_that_leaves_the_user_out_is_named_before_a_kill_meets_it(
     server.answer(at(RunKey("g", NO_RUN)), FORBIDDEN, method="PATCH")
     assert describe_missing(api, fresh()) == ()
     clear, fail = describe_missing(api, fresh(), list("gfedcba"))
-    assert "is not allowed to clear DAG runs (asked about the DAGs a, b, c, e, f and 1 more)" in clear
+    assert (
+        "is not allowed to clear DAG runs (asked about the DAGs a, b, c, e, f and 1 more)" in clear
+    )
     assert "is not allowed to set DAG runs to failed (asked about the DAG g)" in fail
 
 

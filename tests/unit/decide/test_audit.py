@@ -242,11 +242,15 @@ def test_a_file_that_could_not_be_read_holds_until_it_is_accepted() -> None:
 
 
 def test_a_bundle_that_is_not_here_is_told_with_the_reason_and_the_entry_that_accepts_it() -> None:
-    bundle = replace(UNSEEN, file='bundle "g"', why="a GitDagBundle, whose files are not here")
+    bundle = replace(
+        UNSEEN, file='bundle "g"', why="a GitDagBundle, whose files are not in this pod"
+    )
     sim = world({"static": {}})
     sim.audits[STATIC] = found(NUMPY, bundle)
     message = sim.go(60).current.finding.message
-    assert 'bundle "g": could not be read (a GitDagBundle, whose files are not here)' in message
+    assert (
+        'bundle "g": could not be read (a GitDagBundle, whose files are not in this pod)' in message
+    )
     assert "Change these tasks" in message
     _, _, rest = message.partition("add an entry to spec.gates.audit.accepted: ")
     entry = yaml.safe_load(rest.partition(". To request")[0])

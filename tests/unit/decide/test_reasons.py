@@ -432,7 +432,7 @@ case(
     proven,
     before(**proof(Verdict.FAIL, failed=(CHECK,))),
 )
-DRIFT = (Drift("json-strings", "a string comes back as what it says", ("digits",)),)
+DRIFT = (Drift("json-strings", "a string comes back as the parsed value", ("digits",)),)
 case(
     "hold",
     "DriftNotAccepted",

@@ -17,7 +17,7 @@ from xcom_rollout.decide.summarize import summarize
 
 TASK = st.tuples(st.integers(1, 15), st.sampled_from([10, 5000]))
 BAD = NamedCheck("bucket-exists", "404 for bucket 'x'", "bucket 'x'", "Create the bucket.")
-JSON_STRINGS = Drift("json-strings", "a string comes back as what it says", ("digits", "null"))
+JSON_STRINGS = Drift("json-strings", "a string comes back as the parsed value", ("digits", "null"))
 TUPLES = Drift("tuple-to-list", "a tuple comes back as a list", ("nested",))
 
 

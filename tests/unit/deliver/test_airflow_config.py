@@ -124,7 +124,11 @@ def test_a_file_that_cannot_be_parsed_is_named() -> None:
 def test_a_chart_of_another_layout_is_refused_with_what_it_does() -> None:
     variables = "---\nkind: Secret\nstringData: {AIRFLOW__CORE__FERNET_KEY: s3cr3t}\n"
     problem = airflow_config(variables).problem
-    assert "no ConfigMap with the key airflow.cfg; it sets environment variables such as AIRFLOW__CORE__FERNET_KEY" in problem
+    assert (
+        "no ConfigMap with the key airflow.cfg; it sets environment variables such as "
+        "AIRFLOW__CORE__FERNET_KEY"
+        in problem
+    )
     assert "community chart with its airflow.config, are not supported" in problem
     assert "s3cr3t" not in problem
 

@@ -253,7 +253,7 @@ def test_where_processes_may_be_hidden_nothing_is_told(proc: Proc, options: str)
 
 
 def test_a_proc_of_another_namespace_is_not_believed(proc: Proc) -> None:
-    with pytest.raises(CannotLook, match="not that of this container"):
+    with pytest.raises(CannotLook, match="does not belong to this container"):
         table.read(str(proc.folder), MINE + 1)
     with pytest.raises(CannotLook, match="cannot be listed"):
         table.read(str(proc.folder / "none"), MINE)
@@ -375,12 +375,14 @@ def test_what_belongs_to_another_user_is_told(proc: Proc, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "kill", forbidden)
     proc.add(40, 1, TASK_3)
     outcome = kill.end([Named(40, 4000)], str(proc.folder), MINE, 0.0)
-    assert outcome.refused == {Named(40, 4000): "Operation not permitted: it is another user's"}
+    assert outcome.refused == {
+        Named(40, 4000): "Operation not permitted: it belongs to another user"
+    }
 
 
 @pytest.mark.parametrize("text", ["", "12", "a:1", "1:5", "12:", "-3:4", "12:3:4"])
 def test_a_process_is_named_by_two_numbers(text: str) -> None:
-    with pytest.raises(UsageError, match="write PID:STARTED"):
+    with pytest.raises(UsageError, match="use PID:STARTED"):
         command._named(text)
 
 

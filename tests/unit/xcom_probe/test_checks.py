@@ -80,7 +80,7 @@ def test_without_it_the_remedy_says_what_does_not_count(monkeypatch: pytest.Monk
         outcome = installed(monkeypatch, environ, "common.io", "amazon")
         assert "not installed" in outcome.observed
         assert PIP not in outcome.observed
-        assert "when a pod starts" in outcome.remedy
+        assert "at pod startup" in outcome.remedy
 
 
 def test_packages_that_are_there_pass_whatever_else_a_start_installs(

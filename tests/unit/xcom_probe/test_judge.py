@@ -116,7 +116,7 @@ def test_a_known_case_is_told_and_passes() -> None:
     one = outcome(FINE, BROKEN, known="the backend takes it for a path")
     (finding,) = findings.findings([one], findings.Policy((), strict=True))
     assert finding.status == PASS
-    assert "so in every version: name (failure)" in finding.observed
+    assert "the same in every version: name (failure)" in finding.observed
 
 
 def test_a_bad_kind_names_value_way_and_class_and_how_to_accept() -> None:
@@ -127,7 +127,7 @@ def test_a_bad_kind_names_value_way_and_class_and_how_to_accept() -> None:
 
 
 def test_values_that_cannot_be_made_are_skipped_with_the_reason() -> None:
-    one = Outcome("name", "kind", None, {}, "", "", "cannot be made here: no pydantic")
+    one = Outcome("name", "kind", None, {}, "", "", "cannot be created here: no pydantic")
     (finding,) = findings.findings([one], LENIENT)
     assert finding.status == SKIP
     assert "no pydantic" in finding.observed

@@ -1,4 +1,4 @@
-"""Whether airflow.cfg was changed in its place after the container's processes had begun."""
+"""Whether airflow.cfg was changed in its place after the container's processes had started."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_file_that_the_kubelet_changed_after_the_process_had_begun_is_told(
     finding = found(volume.environ, process)
     assert finding.status == FAIL
     assert "airflow.cfg was changed" in finding.observed
-    assert f"after process {process} had begun" in finding.observed
+    assert f"after process {process} had started" in finding.observed
     assert "subPath" in str(finding.remedy)
 
 

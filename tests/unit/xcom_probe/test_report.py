@@ -63,8 +63,8 @@ def test_a_dependent_check_is_skipped_and_never_passes() -> None:
         "after-error": "skip",
     }
     said = {finding.name: finding for finding in found()}
-    assert said["after-bad"].observed == "not looked at: bad did not pass"
-    assert said["broken"].observed == "could not look: ValueError: oops"
+    assert said["after-bad"].observed == "not checked: bad did not pass"
+    assert said["broken"].observed == "could not be checked: ValueError: oops"
     assert (said["bad"].remedy, said["odd"].remedy) == ("remedy", "another remedy")
     assert said["good"].remedy == ""
 

@@ -67,7 +67,7 @@ def test_a_function_gives_samples_too(tmp_path: Path) -> None:
         ("a.json", "{'single': 1}", "a.json: is not JSON: Expecting property name"),
         ("a.json", b"\xff", "a.json: is not JSON: 'utf-8' codec"),
         ("a.json", "[" * 100_000, "a.json: cannot be read: maximum recursion"),
-        ("notes.txt", "", "notes.txt: is neither a file NAME.json nor NAME.py"),
+        ("notes.txt", "", "notes.txt: is neither NAME.json nor NAME.py"),
         ("white space.json", "1", "white space.json: its name may have letters"),
         ("a.py", "x = (\n", "a.py, line 1: SyntaxError"),
         ("a.py", "\n\n1 / 0\n", "a.py, line 3: ZeroDivisionError: division by zero"),
@@ -80,7 +80,7 @@ def test_a_function_gives_samples_too(tmp_path: Path) -> None:
         ("a.py", "SAMPLES = {'a': object()}\n", "a.py, sample 'a': the type builtins.object"),
         ("a.py", "raise SystemExit(0)\n", "a.py, line 1: SystemExit: 0"),
         ("a.py", "import os; os._exit(7)\n", "a.py: its process ended with exit code 7"),
-        ("a.py", "import os; os.kill(os.getpid(), 9)\n", "a.py: its process was ended by SIGKILL"),
+        ("a.py", "import os; os.kill(os.getpid(), 9)\n", "a.py: its process was killed by SIGKILL"),
         ("a.py", "SAMPLES = {str(n): n for n in range(1001)}", "1001 samples; the limit"),
         ("a.py", "SAMPLES = {'a': 'x' * (32 * 1024 * 1024)}", "'a': it is larger than 33554432"),
     ],
@@ -118,7 +118,7 @@ def test_samples_beyond_the_limit_of_all_files_are_not_tried(
 def test_an_empty_folder_and_a_missing_one_are_told(tmp_path: Path) -> None:
     _, finding = read(tmp_path)
     assert finding.status == ERROR
-    assert "holds no sample" in finding.observed
+    assert "contains no sample" in finding.observed
     with pytest.raises(UsageError, match="--samples"):
         SampleFolder(str(tmp_path / "nobody-made-this"), SECONDS)
 

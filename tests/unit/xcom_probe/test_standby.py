@@ -88,7 +88,7 @@ def test_it_waits_until_it_is_ended_and_then_ends_at_once() -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == EXIT_ERROR
         assert process.stdout is not None
-        assert b"ended by SIGTERM" in process.stdout.read()
+        assert b"stopped by SIGTERM" in process.stdout.read()
 
 
 def test_a_process_that_waits_answers_in_a_process_of_its_own() -> None:

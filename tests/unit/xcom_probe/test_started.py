@@ -146,7 +146,7 @@ def test_a_container_without_a_process_that_is_airflows_is_not_known() -> None:
     with container(f'export {BACKEND}=x.Y; exec {sys.executable} -c "{_AIRFLOW}"') as first:
         finding = found(first)
     assert finding.status == WARN
-    assert "none of the processes is known as Airflow's" in finding.observed
+    assert "none of the processes is known to be Airflow's" in finding.observed
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_moment_that_is_none_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "many"])
 def test_a_number_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match="is no whole number"):
+    with pytest.raises(ArgumentTypeError, match="is not a whole number"):
         positive(text)
 
 
