@@ -52,12 +52,12 @@ def _read(path: Path) -> Counter[tuple[str, str, str]]:
         return Counter((item["code"], item["file"], item["hash"]) for item in content["findings"])
     except FileNotFoundError as problem:
         raise ConfigError(
-            f"baseline {path} is not there; write it with: xbr lint --write-baseline"
+            f"baseline {path} does not exist; create it with: xbr lint --write-baseline"
         ) from problem
     except (OSError, ValueError, KeyError, TypeError) as problem:
         if isinstance(problem, ConfigError):
             raise
-        raise ConfigError(f"baseline {path} is no baseline: {problem!r}") from problem
+        raise ConfigError(f"{path} is not a baseline: {problem!r}") from problem
 
 
 def _entry(finding: Finding) -> tuple[str, str, str]:

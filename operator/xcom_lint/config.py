@@ -78,12 +78,12 @@ def read(path: Path) -> Settings | None:
     if table is None:
         return None
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {TABLE} = {table!r}: write it as a table, [{TABLE}]")
+        raise ConfigError(f"{path}: {TABLE} = {table!r}: use a table, [{TABLE}]")
     given: dict[str, Any] = {}
     for key, value in table.items():
         if key not in _KEYS:
             raise ConfigError(
-                f"{path}: [{TABLE}] {key} is unknown; there are {', '.join(sorted(_KEYS))}"
+                f"{path}: [{TABLE}] {key} is unknown; the keys are {', '.join(sorted(_KEYS))}"
             )
         try:
             given[_KEYS[key]] = _READERS[_KEYS[key]](value)
@@ -98,28 +98,28 @@ class _WrongError(ValueError):
 
 def _levels(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise _WrongError(f" = {value!r}: write a table of rules and levels, [{TABLE}.levels]")
+        raise _WrongError(f" = {value!r}: use a table of rules and levels, [{TABLE}.levels]")
     for code, level in value.items():
         if level not in LEVELS:
-            raise _WrongError(f".{code} = {level!r}: write one of {', '.join(LEVELS)}")
+            raise _WrongError(f".{code} = {level!r}: use one of {', '.join(LEVELS)}")
     return value
 
 
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _WrongError(f' = {value!r}: write a list of texts, such as ["one", "other"]')
+        raise _WrongError(f' = {value!r}: use a list of strings, such as ["one", "other"]')
     return tuple(value)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise _WrongError(f" = {value!r}: write a text")
+        raise _WrongError(f" = {value!r}: use a string")
     return value
 
 
 def _size(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise _WrongError(f" = {value!r}: write a whole number of bytes, at least 1")
+        raise _WrongError(f" = {value!r}: use a whole number of bytes, at least 1")
     return value
 
 

@@ -66,7 +66,7 @@ def _text(result: Result) -> Iterator[str]:
         yield f"{place}: {finding.code} {finding.level}: {finding.message}"
         yield f"    {finding.fix}"
     for item in result.unreadable:
-        yield f"{item.file}: not looked at: {item.why}"
+        yield f"{item.file}: not checked: {item.why}"
     blocked = sum(1 for finding in result.findings if finding.level is Level.BLOCK)
     told = f"{result.files} files: {blocked} block, {len(result.findings) - blocked} warn"
     yield f"{told}, {len(result.unreadable)} unreadable" if result.unreadable else told
@@ -80,7 +80,7 @@ def _github(result: Result) -> Iterator[str]:
             f"title={_property(finding.code)}::{_data(f'{finding.message}. {finding.fix}')}"
         )
     for item in result.unreadable:
-        yield f"::error file={_property(item.file)}::{_data(f'not looked at: {item.why}')}"
+        yield f"::error file={_property(item.file)}::{_data(f'not checked: {item.why}')}"
 
 
 def _data(text: str) -> str:

@@ -111,7 +111,7 @@ def _covers(item: Suppression, finding: Finding) -> bool:
 
 def _about(file: DagFile, item: Suppression, code: str, message: str, text: str) -> Finding:
     fix = (
-        "Write why it is right here: # xcl: ignore[XCL004] the reason"
+        "Add the reason: # xcl: ignore[XCL004] the reason"
         if code == WITHOUT_REASON
         else "Remove it."
     )
@@ -141,7 +141,7 @@ def _levels(settings: Settings) -> dict[str, Level]:
     for code in settings.levels:
         if code not in BY_CODE:
             raise ConfigError(
-                f"[tool.xcom-lint] levels.{code}: there is no such rule; there are "
+                f"[tool.xcom-lint] levels.{code}: the rule does not exist; the rules are "
                 f"{', '.join(BY_CODE)}"
             )
     return {rule.code: Level(settings.levels.get(rule.code, rule.level)) for rule in RULES}

@@ -114,7 +114,7 @@ def _handed_on(
     file: DagFile, access: Access, task: Task, found: list[tuple[Task, list[Access]]]
 ) -> str:
     if _hands_over(file, access, task.function):
-        return "and hands its path to other tasks"
+        return "and passes its path to other tasks"
     texts = _constants(access)
     for other, theirs in found:
         if other.function is not task.function and any(

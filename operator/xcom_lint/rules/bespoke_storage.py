@@ -20,9 +20,10 @@ RULE = Rule(
     code="XCL004",
     name="bespoke-storage",
     level=Level.BLOCK,
-    why="Tasks run in different pods: a local path is not there, and a hand-made store has "
-    "nobody who verifies, expires or retries it. A result is then empty, or of another run.",
-    fix="Return the value, or put it with xcom_dags.blobs and return the reference.",
+    why="Tasks run in different pods: a local path does not exist in the next pod, and nothing "
+    "verifies, expires or retries a hand-made store. A result is then empty, or from another "
+    "run.",
+    fix="Return the value, or store it with xcom_dags.blobs and return the reference.",
     bad="""\
 import numpy as np
 from airflow.decorators import dag, task

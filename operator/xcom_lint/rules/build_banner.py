@@ -42,8 +42,8 @@ RULE = Rule(
     code="XCL001",
     name="build-banner",
     level=Level.BLOCK,
-    why="Nobody can see before a trigger which build of the DAG Airflow has loaded.",
-    fix='Write doc_md=dag_version_banner("...") with xcom_dags.provenance.',
+    why="Before a trigger it is not visible which build of the DAG Airflow has loaded.",
+    fix='Set doc_md=dag_version_banner("...") with xcom_dags.provenance.',
     bad="""\
 from airflow.decorators import dag
 

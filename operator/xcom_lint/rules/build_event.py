@@ -33,7 +33,7 @@ RULE = Rule(
     code="XCL002",
     name="build-event",
     level=Level.BLOCK,
-    why="Afterwards nobody can tell from the log which build a run had.",
+    why="The log does not show which build a run had.",
     fix="Call dag_loaded_event(logger, dag_id) at the start of the first Python task.",
     bad="""\
 from airflow.decorators import dag, task

@@ -36,8 +36,8 @@ RULE = Rule(
     code="XCL003",
     name="build-tag",
     level=Level.WARN,
-    why="The build shows on each DAG's own page only, not in the list.",
-    fix='Write tags=make_tags(..., build=dag_build_info()["champollion_sha_short"]).',
+    why="The build is shown only on the page of each DAG, not in the list.",
+    fix='Set tags=make_tags(..., build=dag_build_info()["champollion_sha_short"]).',
     bad="""\
 from airflow.decorators import dag
 

@@ -22,8 +22,8 @@ def check(file: DagFile, settings: Settings) -> Iterator[Problem]:
                 if size >= settings.large_literal_bytes:
                     yield Problem(
                         value,
-                        f"{task.function.name} gives a literal of {size} bytes to XCom "
-                        f"(limit {settings.large_literal_bytes})",
+                        f"{task.function.name} passes a literal of {size} bytes to XCom (limit "
+                        f"{settings.large_literal_bytes})",
                     )
 
 
@@ -31,7 +31,7 @@ RULE = Rule(
     code="XCL008",
     name="large-literal",
     level=Level.WARN,
-    why="It is in the code already, and is now stored again with every run.",
+    why="It is already in the code, and is stored again with every run.",
     fix="Import it where it is needed; return a key or a name.",
     bad="""\
 from airflow.decorators import dag, task

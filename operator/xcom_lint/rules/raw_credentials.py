@@ -42,7 +42,7 @@ def check(file: DagFile, _: Settings) -> Iterator[Problem]:
                 continue
             what = _secret_in(node.value)
             if what:
-                yield Problem(node, f"{what} stands in the code")
+                yield Problem(node, f"{what} is in the code")
         elif isinstance(node, ast.keyword) and node.arg in _SECRET_NAMES:
             value = node.value
             if (
@@ -50,7 +50,7 @@ def check(file: DagFile, _: Settings) -> Iterator[Problem]:
                 and isinstance(value.value, str)
                 and not _PLACEHOLDER.search(value.value)
             ):
-                yield Problem(value, f"a secret stands in the code as the argument {node.arg}")
+                yield Problem(value, f"a secret is in the code as the argument {node.arg}")
 
 
 def _secret_in(text: str) -> str:
@@ -87,7 +87,7 @@ RULE = Rule(
     code="XCL007",
     name="raw-credentials",
     level=Level.BLOCK,
-    why="Whoever can read the repository, the DAG's code view or the log can use them.",
+    why="Everyone who can read the repository, the DAG's code view or the log can use them.",
     fix="Use an Airflow connection, by its ID.",
     bad="""\
 from airflow.decorators import dag, task

@@ -15,8 +15,8 @@ def check(file: DagFile, _: Settings) -> Iterator[Problem]:
         if not write.handed_on and looks_shared(access) and not is_temporary(file, access):
             yield Problem(
                 access.call,
-                f"{write.task.function.name} writes to a fixed path; if another task reads it, "
-                "it is not there in that task's pod",
+                f"{write.task.function.name} writes to a fixed path; in the pod of another task "
+                "that reads it, the file does not exist",
             )
 
 
@@ -24,9 +24,9 @@ RULE = Rule(
     code="XCL005",
     name="shared-path",
     level=Level.WARN,
-    why="The path is the same in every run and every pod, and the file is in one of them.",
-    fix="Use tempfile for what stays within the task; return, or put with xcom_dags.blobs, what "
-    "another task needs.",
+    why="The path is the same in every run and every pod, but the file exists in only one of them.",
+    fix="Use tempfile for files that stay within the task; return what another task needs, or "
+    "store it with xcom_dags.blobs.",
     bad="""\
 from airflow.decorators import dag, task
 

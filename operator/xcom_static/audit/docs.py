@@ -13,7 +13,7 @@ PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "audit.md"
 _BEGIN: Final = "<!-- rules: written by python -m xcom_static.audit.docs -->"
 _IN_WORDS: Final = {
     "XCA022": ("offloads it", "keeps it"),
-    "XCA024": ("is not what is delivered, nor taken back by a kill", "the same"),
+    "XCA024": ("is neither delivered nor reverted by a kill", "the same"),
     "XCA025": ("runs where no proof has looked", "the same"),
 }
 _END: Final = "<!-- end of rules -->"

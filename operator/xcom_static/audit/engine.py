@@ -182,7 +182,7 @@ def _of_code(module: Module, found: Found, target: Target) -> Finding:
         where="",
         confidence=CONFIDENCE[found.sure],
         evidence=found.what,
-        message=f"{does}: {found.what}. The operator does not deliver it; no proof covers it.",
+        message=f"{does}: {found.what}. The operator does not deliver it, and no proof covers it.",
         fix=rule.fix,
     )
 

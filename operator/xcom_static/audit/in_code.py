@@ -248,7 +248,7 @@ class _Looker:
         if isinstance(node, ast.Constant):
             return
         if not isinstance(node, ast.Dict):
-            self.found.append(Found(POD, value, LOW, f"an {_EXECUTOR_CONFIG} made elsewhere"))
+            self.found.append(Found(POD, value, LOW, f"an {_EXECUTOR_CONFIG} created elsewhere"))
             return
         fields = sorted(set(self._fields(node, 0)))
         if fields:

@@ -54,12 +54,12 @@ RULES: tuple[Rule, ...] = (
     Rule("XCA007", "bytes", ("bytes", "bytearray"), "bytes",
          f"{_BY_REFERENCE}; a short text: .decode(), other short bytes: base64 and .decode()."),
     Rule("XCA008", "nested-tuple", ("nested-tuple",), "a tuple within a list or dict",
-         "Make it a list where it is made, so that it is one on both sides."),
+         "Make it a list where it is created, so that it is a list on both sides."),
     Rule("XCA009", "dict-keys-become-text", ("int-keys",),
          "a dict with numbers (or None) as keys",
-         "Use text as keys: {str(key): value ...}, as the reader gets it anyway."),
+         "Use text as keys: {str(key): value ...}, which is what the reader gets anyway."),
     Rule("XCA010", "dict-keys-refused", ("tuple-keys",),
-         "a dict with keys that JSON does not have", "Use text as keys, or a list of pairs."),
+         "a dict with keys that JSON does not support", "Use text as keys, or a list of pairs."),
     Rule("XCA011", "uuid", ("uuid",), "a UUID", "Return str(uuid)."),
     Rule("XCA012", "not-a-number", ("nan",), "NaN or an infinity", "Return None for it."),
     Rule("XCA013", "datetime-fixed-offset", ("datetime-fixed",),
@@ -80,9 +80,9 @@ RULES: tuple[Rule, ...] = (
           "process", "completed", "completed-text", "logger", "lock", "hash", "image", "tensor",
           "model", "spark-frame", "environ", "ti", "dag-run", "airflow-object",
           "airflow-connection", "context"),
-         "a live object", "Return what the next task needs of it, or an ID to find it again."),
+         "a live object", "Return what the next task needs from it, or an ID to find it again."),
     Rule("XCA018", "code", ("function", "class", "module"), "a function, class or module",
-         "Return what it gives; import it again where it is needed."),
+         "Return its result; import it again where it is needed."),
     Rule("XCA019", "plain-object", ("object",), "an instance of a class without serialize()",
          "Return a dict, make the class a dataclass, or give it serialize() and deserialize()."),
     Rule("XCA020", "no-serializer",
@@ -98,11 +98,12 @@ RULES: tuple[Rule, ...] = (
          "Use text as keys, or switch multiple_outputs off."),
     Rule("XCA024", "backend-set-in-code", ("backend-option", "xcom-class", "env-file"),
          "code that sets the backend or its options",
-         "Take it out: the operator delivers the same options to every pod, and takes them back."),
+         "Remove it: the operator delivers the same options to every pod, and reverts them."),
     Rule("XCA025", "task-pod-changed", ("pod-override", "pod-mutation-hook"),
          "code that changes the pod of a task",
          "Leave image, namespace, environment, command and service account as the worker's "
-         "template has them, for that is what is proven; or prove a pod with the same changes."),
+         "template has them, because that template is what is proven; or prove a pod with the "
+         "same changes."),
 )  # fmt: skip
 ABOUT_CODE = frozenset({"XCA024", "XCA025"})
 """Rules about what the code does, in place of a value that it puts into XCom."""

@@ -52,7 +52,7 @@ def document(
     notifications = [
         {
             "level": "error",
-            "message": {"text": f"not looked at: {why}"},
+            "message": {"text": f"not checked: {why}"},
             "locations": [location(file)],
         }
         for file, why in unreadable

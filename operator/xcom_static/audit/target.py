@@ -37,7 +37,7 @@ def ignore_syntax(given: str | None, where: Target) -> str | None:
     if given:
         if given not in SYNTAXES:
             raise InvalidArgumentError(
-                f"dag_ignore_file_syntax {given!r} is unknown; write {' or '.join(SYNTAXES)}"
+                f"dag_ignore_file_syntax {given!r} is unknown; use {' or '.join(SYNTAXES)}"
             )
         return given
     if where.airflow is None:
@@ -48,7 +48,7 @@ def ignore_syntax(given: str | None, where: Target) -> str | None:
 def _installed() -> Target:
     found = _distribution("apache-airflow") or _distribution("apache-airflow-core")
     if found is None:
-        raise UnavailableError("no Airflow is installed here; name a version: --airflow 2.11")
+        raise UnavailableError("Airflow is not installed here; give a version: --airflow 2.11")
     common_io = _distribution("apache-airflow-providers-common-io")
     pandas = _distribution("pandas")
     return Target(
@@ -73,7 +73,7 @@ def _series(text: str) -> tuple[int, int]:
     if len(numbers) < 2 or numbers < SERIES[0]:
         oldest = ".".join(str(part) for part in SERIES[0])
         raise InvalidArgumentError(
-            f"--airflow {text!r}: give {oldest} or newer, such as 2.11, or {AUTO}"
+            f"--airflow {text!r}: use {oldest} or newer, such as 2.11, or {AUTO}"
         )
     return numbers[0], numbers[1]
 
@@ -82,6 +82,6 @@ def _numbers(option: str, text: str) -> tuple[int, ...]:
     numbers = version(text)
     if not numbers:
         raise InvalidArgumentError(
-            f"{option} {text!r} is no version; write one such as 2.11 or 1.7.2"
+            f"{option} {text!r} is not a version; use one such as 2.11 or 1.7.2"
         )
     return numbers

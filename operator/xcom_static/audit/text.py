@@ -22,7 +22,7 @@ def lines(static: Mapping[str, Any]) -> Iterator[str]:
         yield "{}do: {}".format(_INDENT, item["fix"])
     for item in static["unreadable"]:
         place = "{}:{}".format(item["file"], item["line"]) if item["line"] else item["file"]
-        yield "{}: not looked at: {}".format(place, item["why"])
+        yield "{}: not checked: {}".format(place, item["why"])
 
 
 def summary(static: Mapping[str, Any]) -> str:
@@ -36,7 +36,7 @@ def summary(static: Mapping[str, Any]) -> str:
         static["files"],
         static["tasks"],
         found or "nothing found",
-        f"; {unread} files not looked at" if unread else "",
+        f"; {unread} files not checked" if unread else "",
     )
 
 

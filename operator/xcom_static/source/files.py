@@ -56,7 +56,7 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
         yield from _file(folder, os.path.basename(folder))
         return
     if not os.path.isdir(folder):
-        raise NoFilesError(f"the DAG folder {folder!r} is not there; give a folder or a file")
+        raise NoFilesError(f"the DAG folder {folder!r} does not exist; use a folder or a file")
     seen: set[str] = set()
     empty = True
     for source in _folder(folder, folder, syntax, [], seen):
@@ -65,7 +65,7 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
     if empty:
         # Nothing to complain of would look like nothing wrong.
         raise NoFilesError(
-            f"the DAG folder {folder!r} holds no Python file that Airflow would look at; give the "
+            f"the DAG folder {folder!r} contains no Python file that Airflow would read; use the "
             "folder that the DAGs are synced to"
         )
 
@@ -121,7 +121,7 @@ def _rules(root: str, folder: str, syntax: str | None) -> list[_Rule]:
     path = os.path.join(folder, IGNORE_FILE)
     if syntax is None:
         raise InvalidArgumentError(
-            f"{path} can be read in two ways: say --ignore-syntax glob (Airflow 3) or regexp "
+            f"{path} can be read in two ways: set --ignore-syntax glob (Airflow 3) or regexp "
             "(Airflow 2, unless it is configured), or the version of Airflow"
         )
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -150,7 +150,7 @@ def _glob(line: str, root: str, folder: str) -> _Rule | None:
         import pathspec
     except ImportError as problem:
         raise UnavailableError(
-            f"{IGNORE_FILE} is in glob syntax, and the package pathspec is not installed"
+            f"{IGNORE_FILE} is in glob syntax, but the package pathspec is not installed"
         ) from problem
     with warnings.catch_warnings():
         # Deprecated since pathspec 1.0; the pattern that every Airflow uses, and 0.x has no other.

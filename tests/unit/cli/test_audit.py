@@ -55,7 +55,7 @@ def test_a_file_that_cannot_be_read_is_neither(dags: Path) -> None:
     (dags / "etl.py").write_text("import airflow\ndef f(:\n")
     answer = audit(dags, "--airflow", "3.1")
     assert answer.exit_code == 3
-    assert "etl.py:2: not looked at" in answer.output
+    assert "etl.py:2: not checked" in answer.output
 
 
 def test_what_fails_today_as_well_can_be_left_out(dags: Path) -> None:

@@ -51,7 +51,7 @@ def codes(result: Result) -> list[str]:
 def test_findings_block_and_say_where_and_what_to_do(dags: Path) -> None:
     done = xbr(dags)
     assert done.exit_code == 1
-    assert "dags/d.py:8:9: XCL004 block: a writes a file or object and hands" in done.output
+    assert "dags/d.py:8:9: XCL004 block: a writes a file or object and passes" in done.output
     assert "1 files: 3 block, 1 warn" in done.output
     assert codes(xbr(dags, "--format", "json")) == ["XCL001", "XCL003", "XCL002", "XCL004"]
 
@@ -66,16 +66,16 @@ def test_levels_can_be_configured(dags: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("colour = 1", "[tool.xcom-lint] colour is unknown; there are banner-helpers"),
+        ("colour = 1", "[tool.xcom-lint] colour is unknown; the keys are banner-helpers"),
         ("large_literal_bytes = 1", "large_literal_bytes is unknown"),
         ('large-literal-bytes = "much"', "large-literal-bytes = 'much'"),
-        ("large-literal-bytes = 0", "large-literal-bytes = 0: write a whole number of bytes"),
+        ("large-literal-bytes = 0", "large-literal-bytes = 0: use a whole number of bytes"),
         ("large-literal-bytes = true", "large-literal-bytes = True"),
-        ('exclude = "dags/*"', "exclude = 'dags/*': write a list of texts"),
+        ('exclude = "dags/*"', "exclude = 'dags/*': use a list of strings"),
         ("banner-helpers = [1]", "banner-helpers = [1]"),
-        ("baseline = 1", "baseline = 1: write a text"),
-        ("levels = 1", "levels = 1: write a table"),
-        ('[tool.xcom-lint.levels]\nXCL999 = "warn"', "levels.XCL999: there is no such rule"),
+        ("baseline = 1", "baseline = 1: use a string"),
+        ("levels = 1", "levels = 1: use a table"),
+        ('[tool.xcom-lint.levels]\nXCL999 = "warn"', "levels.XCL999: the rule does not exist"),
         ('[tool.xcom-lint.levels]\nXCL001 = "loud"', "levels.XCL001 = 'loud'"),
         ("= nonsense", "pyproject.toml"),
     ],
@@ -125,9 +125,9 @@ def test_a_baseline_goes_with_its_lines_and_ends_with_them(dags: Path) -> None:
 def test_a_baseline_that_is_not_there_says_how_to_make_it(dags: Path) -> None:
     done = xbr(dags, "--baseline", "nowhere.json")
     assert done.exit_code == 2
-    assert "write it with: xbr lint --write-baseline" in done.output
+    assert "create it with: xbr lint --write-baseline" in done.output
     (dags / "b.json").write_text("[]")
-    assert "is no baseline" in xbr(dags, "--baseline", dags / "b.json").output
+    assert "is not a baseline" in xbr(dags, "--baseline", dags / "b.json").output
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -192,7 +192,7 @@ def test_a_table_that_is_none_is_told(dags: Path) -> None:
     (dags.parent / "pyproject.toml").write_text("[tool]\nxcom-lint = 1\n")
     done = xbr(dags)
     assert done.exit_code == 2
-    assert "tool.xcom-lint = 1: write it as a table" in done.output
+    assert "tool.xcom-lint = 1: use a table" in done.output
 
 
 @pytest.mark.parametrize("module", ["pydantic", "kubernetes", "kopf"])

@@ -43,7 +43,7 @@ def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
 def test_a_folder_without_a_file_to_look_at_is_no_clean_one(tmp_path: Path, lines: str) -> None:
     tree(tmp_path, "notes.txt", *(["left_out.py"] if lines else []))
     (tmp_path / ".airflowignore").write_text(lines)
-    with pytest.raises(InvalidArgumentError, match="holds no Python file"):
+    with pytest.raises(InvalidArgumentError, match="contains no Python file"):
         names(tmp_path, GLOB)
 
 
