@@ -24,7 +24,7 @@ def path_scheme(loaded: Loaded) -> Outcome:
         return failed(str(option), _EXAMPLE)
     if option.value.strip()[:1] in _QUOTES:
         return failed(
-            f"{option} begins with a quote",
+            f"{option} starts with a quote",
             _EXAMPLE,
             "Remove the quotes inside the value: YAML and Helm values need only one pair.",
         )

@@ -26,7 +26,7 @@ def below(base: str) -> str:
     """
     parts = urlsplit(base)
     if not parts.scheme or not (parts.netloc or parts.path):
-        raise UsageError(f"--base {base!r} is no URL; write scheme://connection@bucket/prefix")
+        raise UsageError(f"--base {base!r} is not a URL; use scheme://connection@bucket/prefix")
     return base.rstrip("/") + "/"
 
 

@@ -112,7 +112,7 @@ def _look(session: Session, release: str, values_path: str | None) -> Installed:
     from xcom_rollout.observe.installed import look_at_release
 
     installed = session.look(
-        f"look at the release {release}",
+        f"read the release {release}",
         lambda world: look_at_release(world, session.namespace, release, values_path),
     )
     if installed.observed.release_missing:

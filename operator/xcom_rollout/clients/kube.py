@@ -227,7 +227,7 @@ class KubeApi:
         """
         answer = self._send("PUT", path, body=body)
         if answer.status in (_CONFLICT, _NOT_FOUND):
-            raise Conflict(f"{path} was changed by somebody else: {_message(answer)}")
+            raise Conflict(f"{path} was changed by another client: {_message(answer)}")
         return self._noted(path.removesuffix("/status").rpartition("/")[0], _json(answer))
 
     def as_applied(self, path: str, body: Json) -> Json:
@@ -249,7 +249,7 @@ class KubeApi:
         """
         answer = self._send("PATCH", path, body=body, headers={"Content-Type": _MERGE_PATCH})
         if answer.status in (_CONFLICT, _NOT_FOUND):
-            raise Conflict(f"{path} was changed by somebody else: {_message(answer)}")
+            raise Conflict(f"{path} was changed by another client: {_message(answer)}")
         self._noted(path.rpartition("/")[0], _json(answer))
 
     def delete(self, path: str, *, uid: str, grace_seconds: int | None) -> None:

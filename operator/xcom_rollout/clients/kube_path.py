@@ -53,8 +53,10 @@ def checked(path: str) -> str:
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or _ESCAPED.search(path):
         raise KubeError(
-            f"{path!r} is not sent to the Kubernetes API server: it leaves its parent path"
+            f"{path!r} is not sent to the Kubernetes API server: an empty, escaped or dot segment"
         )
     if any(character in path for character in "?#\\"):
-        raise KubeError(f"{path!r} is not sent to the Kubernetes API server: it contains ? or #")
+        raise KubeError(
+            f"{path!r} is not sent to the Kubernetes API server: it contains ?, # or a backslash"
+        )
     return path

@@ -104,7 +104,7 @@ class ConfirmReaders:
     pods: tuple[Pod, ...]
 
     def describe(self) -> str:
-        return f"look into the pods {', '.join(pod.name for pod in self.pods)}"
+        return f"inspect the pods {', '.join(pod.name for pod in self.pods)}"
 
 
 @dataclass(frozen=True)

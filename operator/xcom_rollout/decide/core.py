@@ -69,7 +69,7 @@ def _engaged_again(s: Situation) -> Finding:
     return act(
         "KillSwitchEngaged",
         f"kill {kill.attempt}: {why}",
-        WriteLedger(replace(s.ledger, kill=kill, past_kills=past), f"the beginning of {why}"),
+        WriteLedger(replace(s.ledger, kill=kill, past_kills=past), f"the start of {why}"),
     )
 
 

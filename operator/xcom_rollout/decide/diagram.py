@@ -21,9 +21,9 @@ def render() -> str:
             "`python -m xcom_rollout.decide.diagram > docs/reference/states.md`; a test holds it "
             "equal.",
             "",
-            "A pass of the loop looks at the steps from the top and stops at the first that is not "
-            "done. A step marked with `*` does not block: the later ones are looked at too. The "
-            "phase is a word for people; nothing reads it back.",
+            "Each pass of the loop evaluates the steps from the top and stops at the first that "
+            "is not done. A step marked with `*` does not block: the later steps are evaluated "
+            "too. The phase is for people; nothing reads it back.",
             "",
             "## The way to the object storage backend",
             "",

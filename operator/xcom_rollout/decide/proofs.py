@@ -142,7 +142,7 @@ def _red(s: Situation, proof: Proof | None) -> Finding | None:
     again = proof.observed_at + PROOF_RETRY
     if s.now >= again:
         return None
-    retry = f"The next attempt begins at {again:%H:%M:%SZ}."
+    retry = f"The next attempt starts at {again:%H:%M:%SZ}."
     after = min(again - s.now, timedelta(seconds=15))
     if proof.verdict is Verdict.ERROR and not proof.failed:
         return hold(

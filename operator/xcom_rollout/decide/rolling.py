@@ -65,7 +65,7 @@ def tasks_cut_off(s: Situation) -> str:
         return ""
     each = some([f"{load.name}: {load.grace_seconds} s" for load in workers])
     return (
-        "each delivery replaces the workers: two on the way there, two on the way back. A "
+        "each delivery replaces the workers: twice in a rollout and twice in a revert. A "
         "terminating worker takes no new tasks and finishes those that it has within its grace "
         f"period ({each}); a task that takes longer is killed, and fails or is retried"
     )

@@ -126,8 +126,7 @@ def test_a_chart_of_another_layout_is_refused_with_what_it_does() -> None:
     problem = airflow_config(variables).problem
     assert (
         "no ConfigMap with the key airflow.cfg; it sets environment variables such as "
-        "AIRFLOW__CORE__FERNET_KEY"
-        in problem
+        "AIRFLOW__CORE__FERNET_KEY" in problem
     )
     assert "community chart with its airflow.config, are not supported" in problem
     assert "s3cr3t" not in problem

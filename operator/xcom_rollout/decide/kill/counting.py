@@ -61,7 +61,7 @@ def found_counted(s: Situation) -> Finding:
 
 
 def frozen_counted(s: Situation) -> Finding:
-    """They were counted again when no process was left that could offload."""
+    """The runs were counted again after the last process that could offload had ended."""
     kill = kill_of(s)
     if nothing_delivered(s) or FROZEN in kill.counted:
         return done("CensusTaken", f"{len(kill.runs)} runs are healed; no more runs can be added")

@@ -96,7 +96,7 @@ def all_safe(s: Situation) -> Finding:
 
 
 def finished_values(s: Situation) -> Finding:
-    """What becomes of offloaded values of finished runs is settled, as the spec says.
+    """What happens to offloaded values of finished runs is settled, as the spec says.
 
     A run that ended and that a person has cleared meanwhile is in flight and holds paths, and
     nobody can write a new one by now: Rehydrate copies those back, too; the others count.

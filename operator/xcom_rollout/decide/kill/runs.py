@@ -256,7 +256,7 @@ def attempts_ended(s: Situation) -> Finding:
         return act(
             "RunsChosen",
             some(again, words=lambda run: f"{run.key}: it was cleared; {run.stage}"),
-            record(s, kill.with_runs(tuple(again)), f"{len(again)} runs cleared meanwhile"),
+            record(s, kill.with_runs(tuple(again)), f"{len(again)} runs cleared in the meantime"),
         )
     pods = [pod for run in seen_now for pod in s.task_pods_of(run.key)]
     put_off = {run.key for run in halted} - {run.key for run in due(s, halted)}
@@ -324,8 +324,8 @@ def _attempts_in_workers(s: Situation, halted: Sequence[RecoveringRun]) -> Findi
             "AttemptsUnknown",
             f"the processes {some(unknown, words=_process)} run tasks of unknown runs: Airflow "
             f"does not return which. {len(halted)} stopped runs are not cleared while they run, "
-            "because a process may belong to one of these runs. To stop a process that is not "
-            f"needed: kubectl exec {first.pod} -- kill -9 {first.pid}",
+            "because a process may belong to one of these runs. If you know that a process is "
+            f"not needed, stop it: kubectl exec {first.pod} -- kill -9 {first.pid}",
             after=timedelta(seconds=5),
         )
     return wait(

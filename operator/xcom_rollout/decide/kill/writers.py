@@ -121,7 +121,7 @@ def writers_stopped(s: Situation) -> Finding:
         return noted
     wanted = _readers(s)
     if current.is_database and kill.writers_stopped_at is not None:
-        return _next_round(s, kill, "somebody delivered the database backend meanwhile")
+        return _next_round(s, kill, "somebody delivered the database backend in the meantime")
     if not (current.reads_offloaded or current.is_database):
         return hold(
             "ForeignBackend",
