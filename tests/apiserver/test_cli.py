@@ -181,7 +181,7 @@ def test_another_strategy_changes_the_standing_request(
 
     same = xbr("kill", rollout, "--reason", "x", "--strategy", "Drain")
     assert same.code == 3
-    assert "Kill 1 goes on" in same.out
+    assert "Kill 1 is in progress" in same.out
     assert annotation(server, namespace, ANNOTATION_KILL) == first
 
     words = ("kill", rollout, "--reason", "too slow", "--strategy", "Rehydrate")

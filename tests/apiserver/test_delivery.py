@@ -352,7 +352,9 @@ def test_a_pending_release_is_never_forced(bench: Bench) -> None:
     current = delivery.current()
     assert current is not None
     assert current.status == "pending-upgrade"
-    with pytest.raises(ActionFailed, match=r"pending-upgrade.*never forced.*helm rollback rel"):
+    with pytest.raises(
+        ActionFailed, match=r"pending-upgrade.*does not override it.*helm rollback rel"
+    ):
         delivery.apply(TARGET, 1)
     assert "pending-upgrade" in delivery.forecast()[0]
     assert len(bench.api.list(secrets, labels="owner=helm")) == 1

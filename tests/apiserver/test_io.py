@@ -142,7 +142,7 @@ def test_long_lists_come_whole(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_api_server_that_is_gone_is_named() -> None:
     away = Configuration(host="https://127.0.0.1:9")
-    with pytest.raises(KubeError, match=r"API server cannot be asked .GET api/v1/pods."):
+    with pytest.raises(KubeError, match=r"API server cannot be reached .GET api/v1/pods."):
         KubeApi(Connection(away)).find("api/v1/pods")
 
 

@@ -201,5 +201,5 @@ def test_without_the_rights_of_a_delivery_the_records_are_named_too(
     # The chart is kept already, or keeping it would be refused first.
     bench.delivery().keep_chart()
     said = "; ".join(operator.delivery().forecast(TARGET))
-    assert "may not patch or create or update or delete secrets in the namespace" in said
+    assert "not allowed to patch or create or update or delete secrets in the namespace" in said
     assert "the records of its releases" in said

@@ -160,7 +160,7 @@ def _damage(store: ObjectStore, paths: dict[str, Any]) -> None:
 
 
 def _check_reasons(why: dict[str, str], place: Place) -> None:
-    assert why["missing"] == "there is no such object"
+    assert why["missing"] == "the object does not exist"
     assert "corrupt" in why["corrupt"]
     assert "empty" in why["empty"]
     assert "not JSON" in why["not JSON"]

@@ -332,10 +332,10 @@ def test_a_run_whose_dag_is_gone_is_named_and_not_queued_for_ever(
         for statement in statements:
             connection.execute(statement, [GONE])
     assert asked.client.dag(GONE) == DagInfo(GONE, paused=True, active=False)
-    with pytest.raises(AirflowError, match="file is gone") as refused:
+    with pytest.raises(AirflowError, match="file is missing") as refused:
         asked.client.can_clear(run)
     assert refused.value.fault is AirflowFault.DAG_NOT_FOUND
     if not airflow.is_3:
         for change in (asked.client.fail, asked.client.clear):
-            with pytest.raises(AirflowError, match="file is gone"):
+            with pytest.raises(AirflowError, match="file is missing"):
                 change(run)

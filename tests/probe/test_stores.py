@@ -167,7 +167,7 @@ def test_an_object_that_is_gone_is_told_and_forget_takes_its_row(
         copied = place.pod.probe("rehydrate", *given)
         assert copied.code == 1
         assert [(row["key"], row["why"]) for row in copied.result["failed"]] == [
-            ("lost", "there is no such object")
+            ("lost", "the object does not exist")
         ]
         forgotten = place.pod.probe("forget", *given)
         assert forgotten.code == 0
@@ -201,7 +201,7 @@ def test_s3_that_is_away_is_told_by_each_command(elsewhere: Place, tmp_path: Pat
             assert proof.failing() == {"s3-endpoint-reachable"}
             census = place.pod.probe("census", "--verify-objects", *given)
             assert census.checks("warn")["objects-there"]["observed"].startswith(
-                "the store could not be asked"
+                "the store could not be reached"
             )
             assert [run["rows"] for run in census.result["runs"]] == [1], "not known is counted"
             copied = place.pod.probe("rehydrate", *given)

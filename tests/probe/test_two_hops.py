@@ -329,7 +329,7 @@ def test_the_next_task_is_judged_by_its_template_and_a_running_one_is_not(
     deliver({})
     code, answer = cluster.ask(first, *asked)
     assert (code, answer["verdict"]) == (4, "unknown"), answer
-    assert "no pod template" in answer["reason"]
+    assert "not a pod template" in answer["reason"]
 
     deliver({"spec": base})
     code, answer = cluster.ask(first, *asked)
@@ -353,7 +353,7 @@ def test_a_release_without_pods_is_unknown(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--expect", "main"], "'main' is no commit"),
+        (["--expect", "main"], "'main' is not a commit"),
         (["--wait"], "--wait requires --expect"),
         (["--without", "tags", "--without", "image", "--without", "stamp"], "nothing to check"),
     ],
