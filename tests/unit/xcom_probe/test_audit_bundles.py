@@ -120,7 +120,7 @@ def test_of_several_bundles_one_without_files_is_named_and_the_others_are_looked
 
 
 def test_the_only_bundle_without_files_is_an_error_as_a_dag_folder_is(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="does not exist"):
         look(tmp_path, [local("gone", tmp_path / "gone")])
 
 

@@ -48,7 +48,7 @@ def test_every_row_below_the_base_has_the_prefix_and_no_sibling(name: str, rest:
 
 @pytest.mark.parametrize("base", ["", "bucket/xcom", "s3://", "/mnt/xcom"])
 def test_a_base_that_is_no_url_is_refused(base: str) -> None:
-    with pytest.raises(UsageError, match="is no URL"):
+    with pytest.raises(UsageError, match="is not a URL"):
         row_prefix(base)
 
 
@@ -71,7 +71,7 @@ def test_the_configured_base_counts_only_where_none_is_given() -> None:
     assert asked_bases(["s3://c@b/x"], environ, NO_FILE) == ["s3://c@b/x"]
     with pytest.raises(UsageError, match="no base path is configured"):
         asked_bases([], {}, NO_FILE)
-    with pytest.raises(UsageError, match="'/mnt/xcom' is no URL"):
+    with pytest.raises(UsageError, match="'/mnt/xcom' is not a URL"):
         asked_bases(["s3://c@b/x", "/mnt/xcom"], environ, NO_FILE)
 
 
