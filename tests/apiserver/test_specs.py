@@ -142,8 +142,8 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         ),
         pytest.param(
             "    audit:\n",
-            '    provenance: {expectedBuild: "0123456", legs: []}\n    audit:\n',
-            ["spec.gates.provenance", "legs: must name stamp, image or tags"],
+            '    provenance: {expectedBuild: "0123456", sources: []}\n    audit:\n',
+            ["spec.gates.provenance", "sources: must name stamp, image or tags"],
             id="a provenance gate that judges nothing",
         ),
         pytest.param(
@@ -155,8 +155,9 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         ),
         pytest.param(
             "    audit:\n",
-            '    provenance: {expectedBuild: "0123456", legs: [stamp], dags: [etl]}\n    audit:\n',
-            ["spec.gates.provenance", "dags: must be left out unless tags is among the legs"],
+            "    provenance:\n"
+            "      {expectedBuild: '0123456', sources: [stamp], dags: [etl]}\n    audit:\n",
+            ["spec.gates.provenance", "dags: must be left out unless tags is among the sources"],
             id="DAGs without their tags",
         ),
         pytest.param(

@@ -119,8 +119,8 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             id="no expected build",
         ),
         pytest.param(
-            lambda s: s["gates"].update(provenance={"expectedBuild": "0123456", "legs": []}),
-            *("spec.gates.provenance.legs", "[]", "must name stamp, image or tags"),
+            lambda s: s["gates"].update(provenance={"expectedBuild": "0123456", "sources": []}),
+            *("spec.gates.provenance.sources", "[]", "must name stamp, image or tags"),
             id="a provenance gate that judges nothing",
         ),
         pytest.param(
@@ -132,7 +132,7 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["gates"].update(
-                provenance={"expectedBuild": "0123456", "legs": ["stamp"], "dags": ["etl"]}
+                provenance={"expectedBuild": "0123456", "sources": ["stamp"], "dags": ["etl"]}
             ),
             *("spec.gates.provenance.dags", '["etl"]', "must be left out unless tags is among"),
             id="DAGs without their tags",

@@ -298,7 +298,7 @@ def runs_recovered(s: Situation) -> Finding:
     )
 
 
-def nothing_lost(s: Situation) -> Finding:
+def no_run_lost(s: Situation) -> Finding:
     """A run that did not recover is named, and keeps the rollout stalled."""
     failed = staged(kill_of(s), RunStage.FAILED)
     if failed:
@@ -307,7 +307,7 @@ def nothing_lost(s: Situation) -> Finding:
             f"{some([f'{run.key} ({run.message})' for run in failed])}. Repair the cause and clear "
             "the run in Airflow; it is seen when it succeeds. Objects are kept until then",
         )
-    return done("NothingLost", "every run that was re-triggered recovered")
+    return done("NoRunLost", "every run that was re-triggered recovered")
 
 
 def finished(s: Situation) -> Finding:
