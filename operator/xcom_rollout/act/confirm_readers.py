@@ -17,7 +17,7 @@ from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.probe import result as probe_output
 from xcom_rollout.probe.exec import CONCURRENCY, TIMEOUT, ask_probe
 from xcom_rollout.probe.parts import needed_part
-from xcom_rollout.release.pods import container_status, list_pods, list_task_pods, run_of
+from xcom_rollout.release.pods import container_status, list_pods, list_task_pods, runs_task
 from xcom_rollout.world import World
 
 LIVE: Final = ("inspect", "--markers")
@@ -131,5 +131,5 @@ def _target(item: Json) -> Target | None:
         metadata["uid"],
         status["name"],
         parse_time(started),
-        runs_task=run_of(item) is not None,
+        runs_task=runs_task(item),
     )

@@ -27,6 +27,7 @@ from xcom_rollout.release.pods import (
     is_terminating,
     list_pods,
     run_of,
+    runs_task,
     trouble,
 )
 
@@ -133,7 +134,7 @@ def look(
     """
     items = list_pods(api, namespace, release)
     pods = [_pod(item) for item in items if not has_ended(item) and not is_terminating(item)]
-    lasting = [pod for pod in pods if run_of(pod.item) is None]
+    lasting = [pod for pod in pods if not runs_task(pod.item)]
     asked = [pod for pod in lasting if pod.runs]
     teller = min(
         (pod for pod in asked if tags and component_of(pod.item) in _TAGS_FROM),
@@ -229,9 +230,8 @@ def _asker(
 def _seen(pod: _Pod, names: Names) -> PodSeen:
     image, digest = str(pod.spec.get("image", "")), str(pod.status.get("imageID", ""))
     component = component_of(pod.item)
-    run = run_of(pod.item)
-    if run is not None:
-        note = f"runs a task of {run}; keeps what it began with"
+    if runs_task(pod.item):
+        note = f"runs a task of {run_of(pod.item) or 'an unknown run'}; keeps what it began with"
         return PodSeen(pod.name, component, image, digest, (), note)
     where = f"the pod {pod.name}"
     metadata = pod.item["metadata"]
