@@ -25,6 +25,8 @@ OF_TASK: Final = ("configured", "--markers")
 """Without Airflow: the memory of another one could be what ends the task."""
 TASK_TIMEOUT: Final = 15.0
 """Seconds for the pod of a task: a look takes some tenths."""
+TASK_CONCURRENCY: Final = 8
+"""Pods of tasks to look into at a time: no Airflow is imported in them."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ def confirm_readers(world: World, observed: Observed, action: ConfirmReaders) ->
             f"none of the pods {', '.join(pod.name for pod in action.pods)} runs any more",
             retry_after=2.0,
         )
-    readers = in_parallel(_looker(world), targets, workers=CONCURRENCY)
+    light = all(target.runs_task for target in targets)
+    readers = in_parallel(
+        _looker(world), targets, workers=TASK_CONCURRENCY if light else CONCURRENCY
+    )
     after = _running(world.api, observed)
     write_ledger(
         world,
