@@ -68,6 +68,18 @@ format: venv ## Format the code and apply ruff's safe fixes
 unit: venv ## Unit and property tests (seconds; Python only)
 	@$(call pytest,tests/unit $(side-by-side),unit)
 
+.PHONY: coverage
+coverage: venv ## Which lines and branches tests run (SUITES="tests/unit"; by default also tests/apiserver)
+	@mkdir -p build/coverage
+	$(PY) -m coverage erase
+	failed=0
+	$(PY) -m coverage run -m pytest $(or $(SUITES),tests/unit tests/apiserver) -m 'not long' -q --timeout=1200 $(ARGS) || failed=$$?
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage html --quiet
+	$(PY) -m coverage report
+	echo "line by line: build/coverage/html/index.html"
+	exit $$failed
+
 .PHONY: test-long
 test-long: venv ## 100,000 simulated kills (WORLDS=...), and one with every kind of run on a cluster
 	@export XCOM_ROLLOUT_WORLDS=$(or $(WORLDS),100000)

@@ -142,8 +142,8 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         ),
         pytest.param(
             "    audit:\n",
-            '    provenance: {expectedBuild: "0123456", legs: []}\n    audit:\n',
-            ["spec.gates.provenance", "legs: must contain stamp, image or tags"],
+            '    provenance: {expectedBuild: "0123456", sources: []}\n    audit:\n',
+            ["spec.gates.provenance", "sources: must contain stamp, image or tags"],
             id="a provenance gate that judges nothing",
         ),
         pytest.param(
@@ -155,8 +155,9 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
         ),
         pytest.param(
             "    audit:\n",
-            '    provenance: {expectedBuild: "0123456", legs: [stamp], dags: [etl]}\n    audit:\n',
-            ["spec.gates.provenance", "dags: must be omitted unless legs contains tags"],
+            "    provenance:\n"
+            "      {expectedBuild: '0123456', sources: [stamp], dags: [etl]}\n    audit:\n",
+            ["spec.gates.provenance", "dags: must be omitted unless sources contains tags"],
             id="DAGs without their tags",
         ),
         pytest.param(

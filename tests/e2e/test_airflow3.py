@@ -148,15 +148,15 @@ def live(held: RolloutOnCluster, chain: Chain) -> RolloutOnCluster:
     return held
 
 
-def _second_build(*legs: str) -> Callable[[Manifest], None]:
-    """Change a manifest so that it wants the second build, seen on these legs."""
+def _second_build(*sources: str) -> Callable[[Manifest], None]:
+    """Change a manifest so that it wants the second build, seen on these sources."""
 
     def change(manifest: Manifest) -> None:
         gates = manifest["spec"]["gates"]
         gates["roundTrip"]["acceptedDrift"] = DRIFT
         gates["provenance"] = {
             "expectedBuild": SECOND,
-            "legs": legs,
+            "sources": sources,
             "dags": ["stamped"],
             "interval": "2s",
         }

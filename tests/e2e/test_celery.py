@@ -217,7 +217,6 @@ def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
     rollout.prepare()
     rollout.delete()
     rollout.apply(accepting)
-    rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
     clock = Clock()
     flights = Flights(airflow, time.time() + 2 * STAY.total_seconds())
     across = flights.go_live(rollout)

@@ -207,10 +207,9 @@ def test_a_kill_waits_for_the_copy_of_the_configuration_and_no_task_is_handed_a_
     rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
     held = rollout.wait_condition("Armed", "False", reason="NotArmed", deadline=400)["message"]
     assert "clusterroles" in held, held
-    OperatorInstall(cluster).install(CLUSTER_RULES)
 
     flights = Flights(stack, time.time() + 2 * STAY.total_seconds())
-    across = flights.go_live(rollout)
+    across = flights.go_live(rollout, lambda: OperatorInstall(cluster).install(CLUSTER_RULES))
     assert rollout.thresholds_delivered() == ["database", "-1", "1048576"]
     assert rollout.status()["delivery"]["valuesPath"] == PLATFORM.under
     kinds = cluster.kubectl("-n", HOME, "get", "statefulset", "-o", "name")

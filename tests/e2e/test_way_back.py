@@ -173,7 +173,6 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     rollout.prepare()
     rollout.delete()
     rollout.apply(accepting)
-    rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
     # Twice as long, for the way there comes first.
     flights = Flights(airflow, time.time() + 2 * STAY.total_seconds())
     across = flights.go_live(

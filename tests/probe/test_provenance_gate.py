@@ -150,7 +150,7 @@ def reason(status: Json) -> str:
     return str(found[0]["reason"]) if found else ""
 
 
-def legs(status: Json) -> set[str]:
+def sources(status: Json) -> set[str]:
     """What the newest look saw to be of another build, or could not see."""
     return {reading.partition(" ")[0] for reading in status["provenance"]["readings"]}
 
@@ -166,20 +166,20 @@ def test_a_rollout_waits_for_both_hops_and_then_goes_on_by_itself(story: Story) 
     place, second = story.place, story.second
     driver = story.declare(second, dags=[DAG_ID])
     driver.until("the old build to hold", lambda status: reason(status) == "BuildDiffers")
-    assert legs(place.status()) >= {"stamp", "image"}
+    assert sources(place.status()) >= {"stamp", "image"}
     assert threshold(place) is None, "nothing was delivered"
     for part in (f"are not {second[:7]}", "(APP_SHA)", "Let git-sync pull", "every 1s"):
         assert part in place.said()
 
     story.sources.sync()
     story.pull()
-    driver.until("the first hop", lambda status: "stamp" not in legs(status))
+    driver.until("the first hop", lambda status: "stamp" not in sources(status))
     assert reason(place.status()) == "BuildDiffers", "the image is of the old build"
     assert threshold(place) is None
 
     story.deploy(second)
-    driver.until("the second hop", lambda status: "image" not in legs(status))
-    assert legs(place.status()) == {"tags"}
+    driver.until("the second hop", lambda status: "image" not in sources(status))
+    assert sources(place.status()) == {"tags"}
     assert threshold(place) is None, "pulled is not parsed"
 
     story.parse(second)
@@ -192,13 +192,13 @@ def test_a_build_that_comes_between_the_deliveries_holds_and_a_kill_does_not_wai
     story: Story,
 ) -> None:
     place = story.place
-    driver = story.declare(story.first, legs=["stamp", "image"])
+    driver = story.declare(story.first, sources=["stamp", "image"])
     driver.until("the first delivery", lambda status: status.get("phase") == "ReadersFirst")
     story.sources.sync()
     story.pull()
     driver.until("the newer DAGs to hold", lambda status: reason(status) == "BuildDiffers")
     assert threshold(place) == "-1", "readers are delivered, and nothing is offloaded"
-    assert legs(place.status()) == {"stamp"}
+    assert sources(place.status()) == {"stamp"}
     place.kill()
     driver.until("the way back", lambda status: status.get("phase") == "Reverted")
     assert threshold(place) is None
@@ -206,7 +206,7 @@ def test_a_build_that_comes_between_the_deliveries_holds_and_a_kill_does_not_wai
 
 def test_an_image_that_does_not_tell_its_commit_holds(story: Story) -> None:
     place = story.place
-    driver = story.declare(story.first, legs=["image"], imageEnv=["NOBODY_SETS_THIS"])
+    driver = story.declare(story.first, sources=["image"], imageEnv=["NOBODY_SETS_THIS"])
     driver.until("what is untold to hold", lambda status: reason(status) == "BuildUnknown")
     assert threshold(place) is None
     assert (

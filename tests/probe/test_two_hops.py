@@ -192,8 +192,8 @@ def story(cluster: Cluster) -> Story:
 
 
 def places(answer: dict[str, Any]) -> set[tuple[str, str]]:
-    """Leg and build of each reading that is not of the commit expected."""
-    return {(seen["leg"], seen["build"]) for seen in answer["other"]}
+    """BuildSource and build of each reading that is not of the commit expected."""
+    return {(seen["source"], seen["build"]) for seen in answer["other"]}
 
 
 @pytest.mark.every_airflow
@@ -242,7 +242,7 @@ def test_git_sync_behind_in_one_pod_is_told_apart(story: Story) -> None:
     cluster.parse()
     code, answer = cluster.ask(second, "--dag", DAG_ID)
     assert (code, answer["verdict"]) == (1, "mixed"), answer["reason"]
-    assert [(seen["leg"], seen["where"], seen["build"]) for seen in answer["other"]] == [
+    assert [(seen["source"], seen["where"], seen["build"]) for seen in answer["other"]] == [
         ("stamp", "the pod airflow-triggerer-0", first)
     ]
 
@@ -252,7 +252,7 @@ def test_an_image_that_does_not_tell_its_commit_is_unknown_not_fresh(story: Stor
     cluster.deploy(None)
     code, answer = cluster.ask(first, "--dag", DAG_ID)
     assert (code, answer["verdict"]) == (4, "unknown"), answer
-    assert {seen["leg"] for seen in answer["unknown"]} == {"image"}
+    assert {seen["source"] for seen in answer["unknown"]} == {"image"}
     code, answer = cluster.ask(first, "--dag", DAG_ID, "--without", "image")
     assert (code, answer["verdict"]) == (0, "fresh"), answer["reason"]
 

@@ -17,7 +17,7 @@ from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.probe import result as probe_output
 from xcom_rollout.probe.exec import CONCURRENCY, TIMEOUT, ask_probe
 from xcom_rollout.probe.parts import needed_part
-from xcom_rollout.release.pods import container_status, list_pods, list_task_pods, run_of
+from xcom_rollout.release.pods import container_status, list_pods, list_task_pods, runs_task
 from xcom_rollout.world import World
 
 LIVE: Final = ("inspect", "--markers")
@@ -25,6 +25,8 @@ OF_TASK: Final = ("configured", "--markers")
 """Without Airflow: the memory of another one could be what ends the task."""
 TASK_TIMEOUT: Final = 15.0
 """Seconds for the pod of a task: a look takes some tenths."""
+TASK_CONCURRENCY: Final = 8
+"""Pods of tasks to look into at a time: no Airflow is imported in them."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ def confirm_readers(world: World, observed: Observed, action: ConfirmReaders) ->
             f"none of the pods {', '.join(pod.name for pod in action.pods)} is still running",
             retry_after=2.0,
         )
-    readers = in_parallel(_looker(world), targets, workers=CONCURRENCY)
+    light = all(target.runs_task for target in targets)
+    readers = in_parallel(
+        _looker(world), targets, workers=TASK_CONCURRENCY if light else CONCURRENCY
+    )
     after = _running(world.api, observed)
     write_ledger(
         world,
@@ -131,5 +136,5 @@ def _target(item: Json) -> Target | None:
         metadata["uid"],
         status["name"],
         parse_time(started),
-        runs_task=run_of(item) is not None,
+        runs_task=runs_task(item),
     )

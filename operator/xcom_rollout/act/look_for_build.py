@@ -8,7 +8,7 @@ from typing import Final
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.decide.actions import LookForBuild
 from xcom_rollout.decide.build_verdict import Reading, verdict
-from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, Leg
+from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, BuildSource
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.probe.builds import Names, Sight, look
 from xcom_rollout.world import World
@@ -35,7 +35,7 @@ def look_for_build(world: World, observed: Observed, action: LookForBuild) -> No
         rollout.spec.airflow.release,
         Names(asked.labels, asked.variables),
         asked.dags,
-        tags=Leg.TAGS in asked.legs,
+        tags=BuildSource.TAGS in asked.sources,
     )
     seen = answer(asked, sight, datetime.now(UTC))
     write_ledger(world, rollout, replace(observed.ledger, build=seen))
@@ -43,20 +43,20 @@ def look_for_build(world: World, observed: Observed, action: LookForBuild) -> No
 
 def answer(asked: BuildQuestion, sight: Sight, now: datetime) -> BuildSeen:
     """Return what the ledger keeps of what was seen."""
-    found = verdict(sight.readings, asked.expected, asked.legs)
+    found = verdict(sight.readings, asked.expected, asked.sources)
     said = [str(reading) for reading in (*found.other, *found.unknown)]
     return BuildSeen(
         question=asked,
         verdict=found.kind,
         reason=found.reason,
         observed_at=now,
-        differing=_legs(found.other),
-        unseen=_legs(found.unknown),
+        differing=_sources(found.other),
+        unseen=_sources(found.unknown),
         readings=tuple(said[:MOST_READINGS]),
         left_out=len(said[MOST_READINGS:]),
     )
 
 
-def _legs(readings: Iterable[Reading]) -> tuple[Leg, ...]:
-    concerned = {reading.leg for reading in readings}
-    return tuple(leg for leg in Leg if leg in concerned)
+def _sources(readings: Iterable[Reading]) -> tuple[BuildSource, ...]:
+    concerned = {reading.source for reading in readings}
+    return tuple(source for source in BuildSource if source in concerned)

@@ -122,23 +122,23 @@ _MINUTE_RULE = _all_of(
     ),
 )
 _NOTHING_JUDGED: Final = (
-    "legs: must contain stamp, image or tags, or nothing would be checked; to check nothing, "
+    "sources: must contain stamp, image or tags, or nothing would be checked; to check nothing, "
     "remove the whole gate"
 )
 _NO_PLACE_NAMED: Final = (
     "imageEnv: must contain a variable, or imageLabels a label, or the commit of an image could "
-    "not be read; otherwise remove image from legs"
+    "not be read; otherwise remove image from sources"
 )
 _DAGS_WITHOUT_TAGS: Final = (
-    "dags: must be omitted unless legs contains tags: DAGs are checked by their tags"
+    "dags: must be omitted unless sources contains tags: DAGs are checked by their tags"
 )
 _PROVENANCE_RULE = _all_of(
-    cel("size(self.legs) > 0", _NOTHING_JUDGED),
+    cel("size(self.sources) > 0", _NOTHING_JUDGED),
     cel(
-        "!('image' in self.legs) || size(self.imageLabels) + size(self.imageEnv) > 0",
+        "!('image' in self.sources) || size(self.imageLabels) + size(self.imageEnv) > 0",
         _NO_PLACE_NAMED,
     ),
-    cel("size(self.dags) == 0 || 'tags' in self.legs", _DAGS_WITHOUT_TAGS),
+    cel("size(self.dags) == 0 || 'tags' in self.sources", _DAGS_WITHOUT_TAGS),
 )
 _NO_AUDIT: Final = "must contain an audit: add static: {}, dynamic: {} or both, or remove it"
 _ACCEPTS_EVERYTHING: Final = (
@@ -598,7 +598,7 @@ class ProvenanceGate(Model):
         "digits.",
         json_schema_extra=_COMMIT_RULE,
     )
-    legs: Annotated[tuple[Literal["stamp", "image", "tags"], ...], Field(max_length=3)] = Field(
+    sources: Annotated[tuple[Literal["stamp", "image", "tags"], ...], Field(max_length=3)] = Field(
         default=("stamp", "image", "tags"),
         description="What is checked: the stamp of the DAGs and the commit of the image in every "
         "pod, and the tags of the DAGs that Airflow has parsed. What cannot be seen "
@@ -648,11 +648,11 @@ class ProvenanceGate(Model):
 
     @model_validator(mode="after")
     def _judges_something(self) -> "ProvenanceGate":
-        if not self.legs:
+        if not self.sources:
             raise ValueError(_NOTHING_JUDGED)
-        if "image" in self.legs and not self.image_labels and not self.image_env:
+        if "image" in self.sources and not self.image_labels and not self.image_env:
             raise ValueError(_NO_PLACE_NAMED)
-        if self.dags and "tags" not in self.legs:
+        if self.dags and "tags" not in self.sources:
             raise ValueError(_DAGS_WITHOUT_TAGS)
         return self
 

@@ -25,7 +25,7 @@ from xcom_rollout.cli.session import Session, Unreachable, open_session
 from xcom_rollout.clients.errors import Forbidden, WorldError
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.decide.build_verdict import COMMIT, Verdict, short, verdict
-from xcom_rollout.decide.ledger import Freshness, Leg
+from xcom_rollout.decide.ledger import BuildSource, Freshness
 from xcom_rollout.probe.builds import Names, Sight, look
 
 _EXIT: Final = {
@@ -73,7 +73,7 @@ def _commit(ctx: click.Context, option: click.Parameter, value: str | None) -> s
 @click.option(
     "--without",
     multiple=True,
-    type=click.Choice([str(leg) for leg in Leg]),
+    type=click.Choice([str(source) for source in BuildSource]),
     help="What this release does not have, and is not checked; repeatable.",
 )
 @click.option("--wait", is_flag=True, help="Repeat until the release is fresh.")
@@ -121,15 +121,15 @@ def command(
     """
     if wait and expect is None:
         raise click.UsageError("--wait requires --expect: the commit to wait for")
-    legs = tuple(leg for leg in Leg if str(leg) not in without)
-    if not legs:
+    sources = tuple(source for source in BuildSource if str(source) not in without)
+    if not sources:
         raise click.UsageError("--without leaves nothing to check")
     session = open_session(target)
     probe = _probe()
     deadline = time.monotonic() + timeout
     while True:
         sight, trouble = _look(session, probe, release, Names(labels, variables), dags)
-        found = verdict(sight.readings, expect, legs) if sight else None
+        found = verdict(sight.readings, expect, sources) if sight else None
         done = not wait or (found is not None and found.kind is Freshness.FRESH)
         if done or time.monotonic() + interval >= deadline:
             break
@@ -139,7 +139,7 @@ def command(
     if sight is None or found is None:
         raise Unreachable(trouble)
     if target.as_json:
-        print_json(as_data(sight, found, expect, legs))
+        print_json(as_data(sight, found, expect, sources))
     else:
         echo_lines(tell(sight, found, expect))
     late = wait and found.kind in (Freshness.STALE, Freshness.MIXED)
@@ -154,14 +154,14 @@ def tell(sight: Sight, found: Verdict, expect: str | None) -> list[str]:
         (
             pod.name,
             pod.component,
-            _builds(pod.readings, Leg.STAMP),
-            _builds(pod.readings, Leg.IMAGE),
+            _builds(pod.readings, BuildSource.STAMP),
+            _builds(pod.readings, BuildSource.IMAGE),
             pod.note or pod.digest.rpartition("@")[2][:19] or "-",
         )
         for pod in sight.pods
     ]
     if sight.template:
-        rows.append(("(next task)", "worker", "-", _builds(sight.template, Leg.IMAGE), ""))
+        rows.append(("(next task)", "worker", "-", _builds(sight.template, BuildSource.IMAGE), ""))
     tagged: dict[str, int] = {}
     for seen in sight.tags:
         build = short(seen.build) if seen.build else "unknown"
@@ -180,14 +180,14 @@ def tell(sight: Sight, found: Verdict, expect: str | None) -> list[str]:
 
 
 def as_data(
-    sight: Sight, found: Verdict, expect: str | None, legs: tuple[Leg, ...]
+    sight: Sight, found: Verdict, expect: str | None, sources: tuple[BuildSource, ...]
 ) -> dict[str, Any]:
     """Return the same as plain JSON data."""
     return {
         "verdict": str(found.kind),
         "reason": found.reason,
         "expected": expect,
-        "judged": [str(leg) for leg in legs],
+        "judged": [str(source) for source in sources],
         "pods": [
             {
                 "name": pod.name,
@@ -208,14 +208,14 @@ def as_data(
 
 def _data(readings: Any) -> list[dict[str, Any]]:
     return [
-        {"leg": str(seen.leg), "where": seen.where, "build": seen.build, "why": seen.why}
+        {"source": str(seen.source), "where": seen.where, "build": seen.build, "why": seen.why}
         for seen in readings
     ]
 
 
-def _builds(readings: Any, leg: Leg) -> str:
+def _builds(readings: Any, source: BuildSource) -> str:
     builds = {
-        short(seen.build) if seen.build else "unknown" for seen in readings if seen.leg is leg
+        short(seen.build) if seen.build else "unknown" for seen in readings if seen.source is source
     }
     return "/".join(sorted(builds)) or "-"
 

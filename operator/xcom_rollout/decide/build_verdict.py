@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from xcom_rollout.api.v1alpha1 import COMMIT_PATTERN
-from xcom_rollout.decide.ledger import Freshness, Leg
+from xcom_rollout.decide.ledger import BuildSource, Freshness
 
 COMMIT: Final = re.compile(COMMIT_PATTERN)
 SHORT: Final = 7
@@ -20,19 +20,21 @@ class Reading:
     """One look at one place.
 
     Attributes:
-        leg: what was looked at.
+        source: what was looked at.
         where: the place, in words.
         build: the commit, whole or short; None where it cannot be told.
         why: why it cannot be told, in words; else empty.
     """
 
-    leg: Leg
+    source: BuildSource
     where: str
     build: str | None
     why: str = ""
 
     def __str__(self) -> str:
-        return f"{self.leg} of {self.where} {f'is {short(self.build)}' if self.build else self.why}"
+        return (
+            f"{self.source} of {self.where} {f'is {short(self.build)}' if self.build else self.why}"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,17 @@ class Verdict:
     unknown: tuple[Reading, ...] = ()
 
 
-def reading(leg: Leg, where: str, text: str | None, absent: str) -> Reading:
+def reading(source: BuildSource, where: str, text: str | None, absent: str) -> Reading:
     """Return the reading of `text`, which may be absent or no commit at all.
 
     Args:
         absent: why there is no build where `text` is None or empty.
     """
     if not text:
-        return Reading(leg, where, None, absent)
+        return Reading(source, where, None, absent)
     if not COMMIT.fullmatch(text):
-        return Reading(leg, where, None, f"is {text!r}, which is no commit")
-    return Reading(leg, where, text)
+        return Reading(source, where, None, f"is {text!r}, which is no commit")
+    return Reading(source, where, text)
 
 
 def same_build(one: str, other: str) -> bool:
@@ -74,21 +76,27 @@ def short(build: str) -> str:
 
 
 def verdict(
-    readings: Iterable[Reading], expected: str | None, legs: Collection[Leg] = tuple(Leg)
+    readings: Iterable[Reading],
+    expected: str | None,
+    sources: Collection[BuildSource] = tuple(BuildSource),
 ) -> Verdict:
-    """Judge what was seen on the `legs`.
+    """Judge what was seen on the `sources`.
 
-    Fresh is only said where a commit is expected, every leg was seen, nothing is unknown, and all
-    is of that commit. What is known to differ outweighs what is unknown.
+    Fresh is only said where a commit is expected, every source was seen, nothing is unknown, and
+    all is of that commit. What is known to differ outweighs what is unknown.
 
     Args:
         expected: the commit that should be there, of the form of `COMMIT`; None where nobody says.
     """
-    judged = [seen for seen in readings if seen.leg in legs]
-    unseen = [leg for leg in Leg if leg in legs and all(seen.leg is not leg for seen in judged)]
+    judged = [seen for seen in readings if seen.source in sources]
+    unseen = [
+        source
+        for source in BuildSource
+        if source in sources and all(seen.source is not source for seen in judged)
+    ]
     unknown = (
         *(seen for seen in judged if seen.build is None),
-        *(Reading(leg, "the release", None, "was not seen anywhere") for leg in unseen),
+        *(Reading(source, "the release", None, "was not seen anywhere") for source in unseen),
     )
     known = [seen for seen in judged if seen.build is not None]
     builds = sorted({seen.build for seen in known if seen.build is not None})

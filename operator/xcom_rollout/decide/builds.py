@@ -10,19 +10,19 @@ from xcom_rollout.api.durations import format_duration, parse_duration
 from xcom_rollout.api.v1alpha1 import ProvenanceGate
 from xcom_rollout.decide.actions import LookForBuild
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, Freshness, Leg
+from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, BuildSource, Freshness
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import act, done, hold
 
 _CATCH_UP: Final = {
-    Leg.STAMP: "let git-sync pull the DAGs of that commit",
-    Leg.IMAGE: "deploy the image of that commit",
-    Leg.TAGS: "let Airflow parse the DAGs of that commit",
+    BuildSource.STAMP: "let git-sync pull the DAGs of that commit",
+    BuildSource.IMAGE: "deploy the image of that commit",
+    BuildSource.TAGS: "let Airflow parse the DAGs of that commit",
 }
 _SHOW: Final = {
-    Leg.STAMP: "have the DAGs stamped where they are copied (xbr stamp)",
-    Leg.IMAGE: "bake the commit into the image and say by imageEnv or imageLabels where",
-    Leg.TAGS: "tag the DAGs with their build (xcom_dags.provenance.make_tags)",
+    BuildSource.STAMP: "have the DAGs stamped where they are copied (xbr stamp)",
+    BuildSource.IMAGE: "bake the commit into the image and say by imageEnv or imageLabels where",
+    BuildSource.TAGS: "tag the DAGs with their build (xcom_dags.provenance.make_tags)",
 }
 
 
@@ -45,7 +45,7 @@ def question(s: Situation, gate: ProvenanceGate) -> BuildQuestion:
     pods = (pod for pod in s.long_lived if not pod.terminating)
     return BuildQuestion(
         expected=gate.expected_build,
-        legs=tuple(Leg(leg) for leg in gate.legs),
+        sources=tuple(BuildSource(source) for source in gate.sources),
         labels=gate.image_labels,
         variables=gate.image_env,
         dags=gate.dags,
@@ -79,21 +79,21 @@ def _confirmed(s: Situation) -> Finding:
 def _look(gate: ProvenanceGate, look: LookForBuild) -> Finding:
     return act(
         "LookingForBuild",
-        f"looking into {len(look.question.pods)} pods whether {' and '.join(gate.legs)} are of "
+        f"looking into {len(look.question.pods)} pods whether {' and '.join(gate.sources)} are of "
         f"{gate.expected_build}",
         look,
     )
 
 
 def _remedy(gate: ProvenanceGate, seen: BuildSeen) -> str:
-    ways = [_CATCH_UP[leg] for leg in seen.differing]
+    ways = [_CATCH_UP[source] for source in seen.differing]
     if seen.differing:
         ways.append("if another commit is meant, write it to spec.gates.provenance.expectedBuild")
-    ways += [_SHOW[leg] for leg in seen.unseen]
-    if seen.unseen and len(gate.legs) > 1:
+    ways += [_SHOW[source] for source in seen.unseen]
+    if seen.unseen and len(gate.sources) > 1:
         named = " and ".join(seen.unseen)
         ways.append(
-            f"leave {named} out of spec.gates.provenance.legs if the release does not have it"
+            f"leave {named} out of spec.gates.provenance.sources if the release does not have it"
         )
     told = "; ".join(ways)
     every = format_duration(parse_duration(gate.interval))

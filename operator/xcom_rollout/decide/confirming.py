@@ -19,8 +19,8 @@ from xcom_rollout.decide.table import act, done, hold, wait
 LOOK_RETRY: Final = timedelta(seconds=10)
 WRITERS: Final = (Component.WORKER, "triggerer")
 """Components whose pods write values: those of tasks, and of a deferred one that a trigger ends."""
-LOOKS: Final = 50
-"""Task pods to look into at a time."""
+LOOKS: Final = 16
+"""Task pods to look into at a time: where nothing answers, that takes half a minute."""
 POD_PATIENCE: Final = timedelta(seconds=60)
 """How long after its grace period a terminating pod is taken for one that ends."""
 

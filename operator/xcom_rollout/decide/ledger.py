@@ -162,7 +162,7 @@ class Calibration:
     facts: tuple[tuple[str, str], ...] = ()
 
 
-class Leg(StrEnum):
+class BuildSource(StrEnum):
     """A way on which a build comes to Airflow, and where it shows."""
 
     STAMP = "stamp"
@@ -185,7 +185,7 @@ class BuildQuestion:
 
     expected: str
     """The commit, whole or short."""
-    legs: tuple[Leg, ...]
+    sources: tuple[BuildSource, ...]
     labels: tuple[str, ...]
     """Annotations or labels of pods that tell an image's commit."""
     variables: tuple[str, ...]
@@ -207,10 +207,10 @@ class BuildSeen:
     reason: str
     observed_at: datetime
     """When the look ended."""
-    differing: tuple[Leg, ...] = ()
-    """Legs on which something is of another build."""
-    unseen: tuple[Leg, ...] = ()
-    """Legs on which something could not be seen."""
+    differing: tuple[BuildSource, ...] = ()
+    """Sources in which something is of another build."""
+    unseen: tuple[BuildSource, ...] = ()
+    """Sources of which something could not be seen."""
     readings: tuple[str, ...] = ()
     """Both in words."""
     left_out: int = 0

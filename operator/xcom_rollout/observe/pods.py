@@ -12,12 +12,17 @@ from xcom_rollout.release.pods import (
     is_ready,
     is_terminating,
     run_of,
+    runs_task,
 )
 
 
 def pods_of(items: Iterable[Json]) -> tuple[Pod, ...]:
-    """Return the pods in the words of `decide`, each once: some are listed in two ways."""
-    found = {pod.uid: pod for pod in map(_pod, items)}
+    """Return the pods in the words of `decide`, each once: some are listed in two ways.
+
+    Without those of tasks whose run is not known (`task_pods`): they are no long-lived ones.
+    """
+    known = (item for item in items if run_of(item) is not None or not runs_task(item))
+    found = {pod.uid: pod for pod in map(_pod, known)}
     return tuple(sorted(found.values(), key=lambda pod: pod.name))
 
 

@@ -10,7 +10,7 @@ from xcom_rollout.decide.ledger import Component, Ledger, Proof
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.decide.requests import kill_request
 from xcom_rollout.observe.written import MULTI_NAMESPACE, NAMESPACE_LIST, POD_NAMESPACE, Written
-from xcom_rollout.release.pods import list_task_pods
+from xcom_rollout.release.pods import has_ended, list_task_pods, run_of
 
 _TRUE: Final = ("true", "t", "1")
 """What Airflow takes for true, in any case."""
@@ -97,6 +97,19 @@ def task_pods(
                 f"[kubernetes_executor] lets tasks run in the namespace {each!r}, whose pods the "
                 f"operator is not allowed to list and delete: {refused.message} (watchNamespaces)"
             )
+    nameless = sorted(
+        f"{pod['metadata']['name']} in {pod['metadata']['namespace']}"
+        for pod in found
+        if run_of(pod) is None and not has_ended(pod)
+    )
+    if nameless:
+        more = f" and {len(nameless) - 1} more" if len(nameless) > 1 else ""
+        unseen = (
+            f"the pod {nameless[0]}{more} runs a task, and which one is not known: it lacks the "
+            "annotations dag_id and run_id that KubernetesExecutor sets. Let pod_mutation_hook and "
+            "the pod template add annotations instead of replacing them; the pod is waited for "
+            "until it has ended"
+        )
     return found, unseen
 
 

@@ -7,7 +7,7 @@ from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.times import parse_time
 from xcom_rollout.decide.observed import LoosePod, Workload
 from xcom_rollout.release.objects import component_of
-from xcom_rollout.release.pods import has_ended, is_ready, is_terminating, run_of, trouble
+from xcom_rollout.release.pods import has_ended, is_ready, is_terminating, runs_task, trouble
 from xcom_rollout.release.readers import READERS
 
 
@@ -19,7 +19,7 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
     """
     spec, status = item["spec"], item.get("status") or {}
     replicas = int(spec.get("replicas", 1))
-    mine = [pod for pod in pods if is_pod_of(item, pod) and run_of(pod) is None]
+    mine = [pod for pod in pods if is_pod_of(item, pod) and not runs_task(pod)]
     alive = [pod for pod in mine if not has_ended(pod)]
     wont_roll = _wont_roll(item["kind"], spec) if replicas else ""
     waits = _waits(item["metadata"], replicas, status, alive)
@@ -83,7 +83,7 @@ def loose_pods(workloads: Sequence[Json], pods: Iterable[Json]) -> tuple[LoosePo
     return tuple(
         LoosePod(pod["metadata"]["name"], *_maker(pod))
         for pod in pods
-        if run_of(pod) is None
+        if not runs_task(pod)
         and not has_ended(pod)
         and not is_terminating(pod)
         and not any(is_pod_of(item, pod) for item in workloads)

@@ -10,7 +10,7 @@ from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.decide.build_verdict import Reading, reading
-from xcom_rollout.decide.ledger import Component, Leg
+from xcom_rollout.decide.ledger import BuildSource, Component
 from xcom_rollout.probe.exec import CONCURRENCY, ask_probe
 from xcom_rollout.release.catalog import config_maps
 from xcom_rollout.release.objects import (
@@ -27,6 +27,7 @@ from xcom_rollout.release.pods import (
     is_terminating,
     list_pods,
     run_of,
+    runs_task,
     trouble,
 )
 
@@ -61,7 +62,7 @@ class PodSeen:
     Attributes:
         image: reference in the pod's spec; empty where there is no main container.
         digest: the image that runs, as the node names it; empty before it runs.
-        readings: on the legs stamp and image; none for a task's pod, which keeps what it has.
+        readings: on the sources stamp and image; none for a task's pod, which keeps what it has.
         note: what else there is to know of it.
     """
 
@@ -133,7 +134,7 @@ def look(
     """
     items = list_pods(api, namespace, release)
     pods = [_pod(item) for item in items if not has_ended(item) and not is_terminating(item)]
-    lasting = [pod for pod in pods if run_of(pod.item) is None]
+    lasting = [pod for pod in pods if not runs_task(pod.item)]
     asked = [pod for pod in lasting if pod.runs]
     teller = min(
         (pod for pod in asked if tags and component_of(pod.item) in _TAGS_FROM),
@@ -160,7 +161,7 @@ def tag_readings(
     found = (document.get("provenance") or {}).get("builds")
     if found is None:
         why = f"cannot be read: {_trouble_of(document)}"
-        return (Reading(Leg.TAGS, f"the DAGs, asked in {pod},", None, why),)
+        return (Reading(BuildSource.TAGS, f"the DAGs, asked in {pod},", None, why),)
     by_id: dict[str, list[str | None]] = {
         str(item["dagId"]): [str(tag) for tag in item["builds"]] for item in found
     }
@@ -168,7 +169,7 @@ def tag_readings(
     for dag_id in dags or by_id:
         absent = "has no tag build=..." if dag_id in by_id else "is not in the database"
         readings += (
-            reading(Leg.TAGS, f"the DAG {dag_id}", build, absent)
+            reading(BuildSource.TAGS, f"the DAG {dag_id}", build, absent)
             for build in by_id.get(dag_id) or [None]
         )
     return tuple(readings)
@@ -191,7 +192,7 @@ def stamp_readings(
         mounted = any(folder.is_relative_to(path) for path in paths)
         if item["empty"] and item["folder"] and not mounted:
             continue
-        readings.append(reading(Leg.STAMP, f"the pod {pod}", item["sha"], item["problem"]))
+        readings.append(reading(BuildSource.STAMP, f"the pod {pod}", item["sha"], item["problem"]))
     return tuple(readings)
 
 
@@ -229,8 +230,8 @@ def _asker(
 def _seen(pod: _Pod, names: Names) -> PodSeen:
     image, digest = str(pod.spec.get("image", "")), str(pod.status.get("imageID", ""))
     component = component_of(pod.item)
-    run = run_of(pod.item)
-    if run is not None:
+    if runs_task(pod.item):
+        run = run_of(pod.item) or "an unknown run"
         note = f"runs a task of {run}; keeps the build that it started with"
         return PodSeen(pod.name, component, image, digest, (), note)
     where = f"the pod {pod.name}"
@@ -239,7 +240,7 @@ def _seen(pod: _Pod, names: Names) -> PodSeen:
         why = pod.error or trouble(pod.item) or "it is not running yet"
         if pod.document:
             why = _trouble_of(pod.document)
-        blind = Reading(Leg.STAMP, where, None, f"cannot be read: {why}")
+        blind = Reading(BuildSource.STAMP, where, None, f"cannot be read: {why}")
         images = _image_readings(where, metadata, {}, names)
         return PodSeen(pod.name, component, image, digest, (blind, *images), why)
     mounts = [str(mount["mountPath"]) for mount in pod.spec.get("volumeMounts") or []]
@@ -262,9 +263,10 @@ def _image_readings(
     ]
     if not claims:
         sought = " or ".join((*names.labels, *names.variables)) or "no name is configured"
-        return (Reading(Leg.IMAGE, where, None, f"is not known (checked: {sought})"),)
+        return (Reading(BuildSource.IMAGE, where, None, f"is not known (checked: {sought})"),)
     return tuple(
-        reading(Leg.IMAGE, f"{where} ({name})", str(value), "is empty") for name, value in claims
+        reading(BuildSource.IMAGE, f"{where} ({name})", str(value), "is empty")
+        for name, value in claims
     )
 
 
@@ -292,17 +294,21 @@ def _of_template(
             return ()
         main = template.main
     except ActionFailed as problem:
-        return (Reading(Leg.IMAGE, where, None, f"is not known: {problem.message}"),)
+        return (Reading(BuildSource.IMAGE, where, None, f"is not known: {problem.message}"),)
     variables = {item["name"]: item.get("value") for item in main.get("env") or []}
     own = _image_readings(where, template.metadata, variables, names)
     if any(seen.build is not None for seen in own):
         return own
     image = str(main.get("image", ""))
     for pod in pods:
-        inherited = [seen for seen in pod.readings if seen.leg is Leg.IMAGE and seen.build]
+        inherited = [
+            seen for seen in pod.readings if seen.source is BuildSource.IMAGE and seen.build
+        ]
         if pod.image == image and inherited:
             return tuple(
-                Reading(Leg.IMAGE, f"{where}, which has the image of {pod.name},", seen.build)
+                Reading(
+                    BuildSource.IMAGE, f"{where}, which has the image of {pod.name},", seen.build
+                )
                 for seen in inherited
             )
-    return (Reading(Leg.IMAGE, where, None, f"is not known: no running pod has {image}"),)
+    return (Reading(BuildSource.IMAGE, where, None, f"is not known: no running pod has {image}"),)

@@ -48,20 +48,25 @@ def _is_of_another(pod: Json, release: str) -> bool:
 def run_of(item: Json) -> RunKey | None:
     """Return the DAG run that a task pod of KubernetesExecutor works for.
 
-    The annotations hold the real names; those in the labels are made safe for labels.
+    Its annotations hold the names. Those in its labels are changed until they are legal there, so
+    that a pod would be taken for one of another run; the executor itself reads annotations only.
     """
-    for names in (item["metadata"].get("annotations"), item["metadata"].get("labels")):
-        if names and names.get("dag_id") and names.get("run_id"):
-            return RunKey(names["dag_id"], names["run_id"])
+    names = item["metadata"].get("annotations") or {}
+    if names.get("dag_id") and names.get("run_id"):
+        return RunKey(names["dag_id"], names["run_id"])
     return None
+
+
+def runs_task(item: Json) -> bool:
+    """Return whether a pod is one of KubernetesExecutor's, also where its run is not known."""
+    name, _, value = _MADE_BY_EXECUTOR.partition("=")
+    labels = item["metadata"].get("labels") or {}
+    return labels.get(name) == value or run_of(item) is not None
 
 
 def is_worker(item: Json) -> bool:
     """Return whether a pod is one of Celery's workers, which live longer than their tasks."""
-    name, _, value = _MADE_BY_EXECUTOR.partition("=")
-    labels = item["metadata"].get("labels") or {}
-    of_a_task = labels.get(name) == value or run_of(item) is not None
-    return component_of(item) == Component.WORKER and not of_a_task
+    return component_of(item) == Component.WORKER and not runs_task(item)
 
 
 def is_terminating(item: Json) -> bool:

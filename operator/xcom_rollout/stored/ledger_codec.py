@@ -44,8 +44,9 @@ def decode(text: str) -> Ledger:
                 f"its schema is {schema!r}, and this operator supports {' and '.join(_READABLE)}; "
                 "run the operator version that wrote it"
             )
-        ledger = _ADAPTER.validate_python(document["ledger"])
-        unknown = sorted(_unknown(document["ledger"], _ADAPTER.dump_python(ledger, mode="json")))
+        content = _renamed(document["ledger"])
+        ledger = _ADAPTER.validate_python(content)
+        unknown = sorted(_unknown(content, _ADAPTER.dump_python(ledger, mode="json")))
         if unknown:
             raise Malformed(
                 f"it has the fields {', '.join(unknown[:5])}, which this operator does not know "
@@ -100,6 +101,15 @@ def _from_first_version(ledger: Ledger) -> Ledger:
         return ledger
     runs = tuple(replace(run, stop_asked=True) for run in kill.runs if run.stage is RunStage.FOUND)
     return replace(ledger, kill=kill.with_runs(runs))
+
+
+def _renamed(content: Any) -> Any:
+    """Return a ledger's content with the names of now: `sources` were `legs` until 2026-11-28."""
+    match content:
+        case {"build": {"question": {"legs": legs} as question} as build}:
+            named = {name: value for name, value in question.items() if name != "legs"}
+            return {**content, "build": {**build, "question": {**named, "sources": legs}}}
+    return content
 
 
 def _unknown(found: Any, known: Any, path: str = "") -> Iterator[str]:

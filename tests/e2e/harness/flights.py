@@ -110,10 +110,12 @@ class Flights:
         """Come to Live with a task in flight across each delivery; return the run of the last.
 
         Args:
-            rollout: was applied just now.
+            rollout: was applied just now, and is not Live yet.
             meanwhile: what it waits for before it delivers anything.
         """
         first = self.start_steady()
+        # Without an attestation nothing is delivered, however late the task has begun.
+        rollout.xbr("attest", rollout.name, "--evidence", "tests/e2e")
         meanwhile()
         # A task in a worker keeps the worker.
         named = self.pod_of(STEADY, first, "hold") if self.stack.instance.workers else first

@@ -46,11 +46,11 @@ from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.kill.writers import limit_is_over
 from xcom_rollout.decide.ledger import (
     BuildSeen,
+    BuildSource,
     Component,
     Freshness,
     Kill,
     Ledger,
-    Leg,
     Reader,
     RunKey,
     RunStage,
@@ -735,8 +735,8 @@ class Simulation:
             verdict,
             f"the pods are {self.build}",
             self.now,
-            differing=(Leg.STAMP,) if verdict is Freshness.STALE else (),
-            unseen=(Leg.STAMP,) if verdict is Freshness.UNKNOWN else (),
+            differing=(BuildSource.STAMP,) if verdict is Freshness.STALE else (),
+            unseen=(BuildSource.STAMP,) if verdict is Freshness.UNKNOWN else (),
             readings=(f"stamp of the pod scheduler is {self.build}",),
         )
         self.looks.append((self.now, self.build, {pod.name for pod in self.fleet}))

@@ -24,7 +24,7 @@ class Held:
 
     ready: str
     verdict: str
-    legs: tuple[str, ...]
+    sources: tuple[str, ...]
     """Those with a reading of another build."""
     revision: int
     threshold: str | None
@@ -50,12 +50,12 @@ def tell_gate(site: Site, node: Node, namespace: str, *, stops: Stops = NEVER) -
     with Place(site, node, namespace) as place:
         builds = Builds({"scheduler": OLD, "triggerer": OLD}, parsed=OLD)
         node.tell_builds(namespace, builds)
-        gate = {"expectedBuild": EXPECTED, "legs": ["stamp", "tags"], "interval": "1s"}
+        gate = {"expectedBuild": EXPECTED, "sources": ["stamp", "tags"], "interval": "1s"}
         place.declare(gates={"provenance": gate})
         driver = Driver(place, stops)
 
-        def hold(what: str, verdict: str, *legs: str) -> None:
-            driver.until(what, lambda s: _found(s) == (verdict, legs))
+        def hold(what: str, verdict: str, *sources: str) -> None:
+            driver.until(what, lambda s: _found(s) == (verdict, sources))
             held.append(_held(place))
 
         hold("all of the old build", "stale", "stamp", "tags")
@@ -76,8 +76,8 @@ def tell_gate(site: Site, node: Node, namespace: str, *, stops: Stops = NEVER) -
 
 def _found(status: Json) -> tuple[str, tuple[str, ...]]:
     found = status.get("provenance") or {}
-    legs = {reading.partition(" ")[0] for reading in found.get("readings") or []}
-    return found.get("verdict", ""), tuple(sorted(legs))
+    sources = {reading.partition(" ")[0] for reading in found.get("readings") or []}
+    return found.get("verdict", ""), tuple(sorted(sources))
 
 
 def _held(place: Place) -> Held:

@@ -127,8 +127,8 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             id="no expected build",
         ),
         pytest.param(
-            lambda s: s["gates"].update(provenance={"expectedBuild": "0123456", "legs": []}),
-            *("spec.gates.provenance.legs", "[]", "must contain stamp, image or tags"),
+            lambda s: s["gates"].update(provenance={"expectedBuild": "0123456", "sources": []}),
+            *("spec.gates.provenance.sources", "[]", "must contain stamp, image or tags"),
             id="a provenance gate that judges nothing",
         ),
         pytest.param(
@@ -140,9 +140,9 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
         ),
         pytest.param(
             lambda s: s["gates"].update(
-                provenance={"expectedBuild": "0123456", "legs": ["stamp"], "dags": ["etl"]}
+                provenance={"expectedBuild": "0123456", "sources": ["stamp"], "dags": ["etl"]}
             ),
-            *("spec.gates.provenance.dags", '["etl"]', "must be omitted unless legs contains"),
+            *("spec.gates.provenance.dags", '["etl"]', "must be omitted unless sources contains"),
             id="DAGs without their tags",
         ),
         pytest.param(

@@ -10,7 +10,7 @@ from simulation import BUILD, SimRun, Simulation, spec
 
 from xcom_rollout.decide.actions import LookForBuild, SetValues
 from xcom_rollout.decide.decision import Progress
-from xcom_rollout.decide.ledger import Leg, RunKey
+from xcom_rollout.decide.ledger import BuildSource, RunKey
 from xcom_rollout.decide.summarize import summarize
 
 OTHER = "fedcba9876543210fedcba9876543210fedcba98"
@@ -38,7 +38,7 @@ def looks(sim: Simulation) -> list[LookForBuild]:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    gate=st.sampled_from([{}, {"interval": "5s"}, {"maxAge": "1m", "legs": ["stamp", "image"]}]),
+    gate=st.sampled_from([{}, {"interval": "5s"}, {"maxAge": "1m", "sources": ["stamp", "image"]}]),
     events=st.lists(
         st.one_of(
             st.none(),
@@ -102,11 +102,11 @@ def test_the_pods_are_looked_into_before_each_of_the_two_deliveries() -> None:
 
 
 def test_the_question_is_what_the_spec_says() -> None:
-    sim = world(legs=["image", "tags"], imageEnv=["SHA"], imageLabels=[], dags=["etl"])
+    sim = world(sources=["image", "tags"], imageEnv=["SHA"], imageLabels=[], dags=["etl"])
     sim.run_until("Live")
     asked = looks(sim)[0].question
     assert asked.expected == BUILD
-    assert asked.legs == (Leg.IMAGE, Leg.TAGS)
+    assert asked.sources == (BuildSource.IMAGE, BuildSource.TAGS)
     assert (asked.variables, asked.labels, asked.dags) == (("SHA",), (), ("etl",))
 
 
@@ -130,8 +130,8 @@ def test_what_does_not_tell_its_build_holds_and_the_leg_is_named() -> None:
     said = held(sim)
     assert deliveries(sim) == []
     assert said.startswith("BuildUnknown: unknown: the pods are None. Have the DAGs stamped")
-    assert "leave stamp out of spec.gates.provenance.legs" in said
-    only = world(legs=["stamp"])
+    assert "leave stamp out of spec.gates.provenance.sources" in said
+    only = world(sources=["stamp"])
     only.build = None
     assert "leave stamp out" not in held(only), "nothing would be left to judge"
 

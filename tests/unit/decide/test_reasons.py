@@ -745,7 +745,7 @@ case(
     "hold",
     "RunsNotRecovered",
     "etl/r1|the re-run ended as failed",
-    revert.nothing_lost,
+    revert.no_run_lost,
     killed(KILL, LOST_RUN),
 )
 case("act", "KillFinished", "kill 1|1 runs", revert.finished, killed(KILL, RunStage.HEALED))

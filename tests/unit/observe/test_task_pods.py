@@ -11,9 +11,11 @@ from xcom_rollout.clients.errors import Forbidden
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.decide.ledger import Component, Delivered, Ledger, Proof, Verdict
 from xcom_rollout.decide.settings import BackendSettings
-from xcom_rollout.observe.task_pods import Proven, task_namespaces, task_pods
+from xcom_rollout.observe.pods import pods_of
+from xcom_rollout.observe.task_pods import Proven, TaskNamespaces, task_namespaces, task_pods
 from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.release.catalog import Catalog
+from xcom_rollout.release.pods import run_of
 
 T = TypeVar("T")
 HOME = "airflow"
@@ -30,10 +32,23 @@ class Cluster:
         namespace = path.split("/")[3]
         if namespace in self.shut:
             raise Forbidden(f"pods is forbidden in {namespace}")
-        return [{"metadata": {"name": each}} for each in self.pods if each == namespace]
+        return [task_pod(each) for each in self.pods if each == namespace]
 
     def fact(self, name: str, derive: Callable[[Json], T]) -> T | None:
         return derive(self.maps[name]) if name in self.maps else None
+
+
+def task_pod(name: str, *, phase: str = "Running", **annotations: str) -> Json:
+    names = annotations or {"dag_id": "etl", "run_id": "scheduled__2026-01-01T00:00:00+00:00"}
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": name,
+            "labels": {"kubernetes_executor": "True", "dag_id": "etl", "run_id": "scheduled-1a2b"},
+            "annotations": names,
+        },
+        "status": {"phase": phase},
+    }
 
 
 def scheduler(*env: Json, config: str = "cfg") -> Json:
@@ -282,3 +297,26 @@ def test_without_a_scheduler_there_is_the_namespace_of_the_release() -> None:
         cast("KubeApi", cluster), HOME, "rel", task_namespaces(written, Proven())
     )
     assert (len(found), unseen) == (1, "")
+
+
+class Listed:
+    def __init__(self, *pods: Json) -> None:
+        self.pods = list(pods)
+
+    def list(self, _: str, **__: Any) -> list[Json]:
+        return self.pods
+
+
+def unseen(*pods: Json) -> str:
+    return task_pods(cast("KubeApi", Listed(*pods)), HOME, "airflow", TaskNamespaces())[1]
+
+
+def test_a_task_pod_that_does_not_tell_its_run_is_not_taken_for_one_of_another_run() -> None:
+    nameless = task_pod("p", role="arn")
+    assert run_of(nameless) is None, "a label is no name of a run"
+    assert pods_of([nameless]) == (), "nor is it a long-lived pod"
+    said = unseen(task_pod("q"), nameless)
+    assert "the pod p in p" in said
+    assert "pod_mutation_hook" in said
+    assert unseen(task_pod("q")) == ""
+    assert unseen(task_pod("p", phase="Succeeded", role="arn")) == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xcom_rollout.decide.build_verdict import Reading
-from xcom_rollout.decide.ledger import Leg
+from xcom_rollout.decide.ledger import BuildSource
 from xcom_rollout.probe.builds import stamp_readings, tag_readings
 
 SHA = "1" * 40
@@ -17,7 +17,7 @@ def document(**stamp: Any) -> dict[str, Any]:
 
 
 def test_a_stamp_is_the_build_of_the_pod() -> None:
-    assert stamp_readings(document(), "p", []) == (Reading(Leg.STAMP, "the pod p", SHA),)
+    assert stamp_readings(document(), "p", []) == (Reading(BuildSource.STAMP, "the pod p", SHA),)
 
 
 def test_an_empty_folder_on_no_volume_is_a_pod_without_dags() -> None:
@@ -27,13 +27,15 @@ def test_an_empty_folder_on_no_volume_is_a_pod_without_dags() -> None:
 
 def test_an_empty_volume_of_dags_is_unknown() -> None:
     seen = document(sha=None, problem="no file", empty=True)
-    unknown = (Reading(Leg.STAMP, "the pod p", None, "no file"),)
+    unknown = (Reading(BuildSource.STAMP, "the pod p", None, "no file"),)
     assert stamp_readings(seen, "p", ["/opt/airflow/dags"]) == unknown
 
 
 def test_dags_without_a_stamp_are_unknown() -> None:
     seen = document(sha=None, problem="no file")
-    assert stamp_readings(seen, "p", []) == (Reading(Leg.STAMP, "the pod p", None, "no file"),)
+    assert stamp_readings(seen, "p", []) == (
+        Reading(BuildSource.STAMP, "the pod p", None, "no file"),
+    )
 
 
 def test_a_bundle_that_is_not_known_is_unknown() -> None:

@@ -14,32 +14,32 @@ from xcom_rollout.decide.build_verdict import (
     same_build,
     verdict,
 )
-from xcom_rollout.decide.ledger import Freshness, Leg
+from xcom_rollout.decide.ledger import BuildSource, Freshness
 
 OLD, NEW = "0" * 40, "1" * 40
 COMMITS = (OLD, NEW, OLD[:7], NEW[:7], NEW[:12], "2" * 64)
 commits = st.sampled_from(COMMITS)
-legs = st.sampled_from(Leg)
+sources = st.sampled_from(BuildSource)
 readings = st.lists(
     st.builds(
-        lambda leg, build: Reading(leg, "pod", build, "" if build else "is not told"),
-        legs,
+        lambda source, build: Reading(source, "pod", build, "" if build else "is not told"),
+        sources,
         st.none() | commits,
     ),
     max_size=8,
 )
-judged = st.sets(legs, min_size=1)
+judged = st.sets(sources, min_size=1)
 expectations = st.none() | commits
 
 
 @given(readings, expectations, judged)
 def test_fresh_means_that_every_leg_was_seen_and_all_is_what_was_expected(
-    seen: list[Reading], expected: str | None, on: set[Leg]
+    seen: list[Reading], expected: str | None, on: set[BuildSource]
 ) -> None:
-    counted = [item for item in seen if item.leg in on]
+    counted = [item for item in seen if item.source in on]
     fresh = (
         expected is not None
-        and {item.leg for item in counted} == on
+        and {item.source for item in counted} == on
         and all(item.build and same_build(item.build, expected) for item in counted)
     )
     assert (verdict(seen, expected, on).kind is Freshness.FRESH) == fresh
@@ -47,12 +47,12 @@ def test_fresh_means_that_every_leg_was_seen_and_all_is_what_was_expected(
 
 @given(readings, commits, judged)
 def test_anything_known_to_be_of_another_commit_is_stale_or_mixed_and_named(
-    seen: list[Reading], expected: str, on: set[Leg]
+    seen: list[Reading], expected: str, on: set[BuildSource]
 ) -> None:
     other = [
         item
         for item in seen
-        if item.leg in on and item.build and not same_build(item.build, expected)
+        if item.source in on and item.build and not same_build(item.build, expected)
     ]
     found = verdict(seen, expected, on)
     assert (found.kind in (Freshness.STALE, Freshness.MIXED)) == bool(other)
@@ -61,10 +61,10 @@ def test_anything_known_to_be_of_another_commit_is_stale_or_mixed_and_named(
 
 @given(readings, commits, judged)
 def test_stale_means_that_all_that_is_known_is_one_other_build(
-    seen: list[Reading], expected: str, on: set[Leg]
+    seen: list[Reading], expected: str, on: set[BuildSource]
 ) -> None:
     if verdict(seen, expected, on).kind is Freshness.STALE:
-        builds = [item.build for item in seen if item.leg in on and item.build]
+        builds = [item.build for item in seen if item.source in on and item.build]
         assert builds
         assert all(same_build(one, two) for one in builds for two in builds)
         assert not any(same_build(build, expected) for build in builds)
@@ -72,24 +72,24 @@ def test_stale_means_that_all_that_is_known_is_one_other_build(
 
 @given(readings, expectations, judged)
 def test_an_answer_of_unknown_hides_no_difference(
-    seen: list[Reading], expected: str | None, on: set[Leg]
+    seen: list[Reading], expected: str | None, on: set[BuildSource]
 ) -> None:
     if verdict(seen, expected, on).kind is Freshness.UNKNOWN:
-        builds = [item.build for item in seen if item.leg in on and item.build]
+        builds = [item.build for item in seen if item.source in on and item.build]
         builds += [expected] if expected else []
         assert all(same_build(one, two) for one in builds for two in builds)
 
 
 @given(readings, judged)
 def test_without_a_commit_to_expect_nothing_is_fresh_or_stale(
-    seen: list[Reading], on: set[Leg]
+    seen: list[Reading], on: set[BuildSource]
 ) -> None:
     assert verdict(seen, None, on).kind in (Freshness.MIXED, Freshness.UNKNOWN)
 
 
 @given(readings, expectations, judged, st.randoms())
 def test_the_order_of_looking_does_not_matter(
-    seen: list[Reading], expected: str | None, on: set[Leg], random: Random
+    seen: list[Reading], expected: str | None, on: set[BuildSource], random: Random
 ) -> None:
     shuffled = list(seen)
     random.shuffle(shuffled)
@@ -98,23 +98,23 @@ def test_the_order_of_looking_does_not_matter(
 
 @given(readings, expectations, judged)
 def test_legs_that_are_not_judged_change_nothing(
-    seen: list[Reading], expected: str | None, on: set[Leg]
+    seen: list[Reading], expected: str | None, on: set[BuildSource]
 ) -> None:
-    only = [item for item in seen if item.leg in on]
+    only = [item for item in seen if item.source in on]
     assert verdict(seen, expected, on) == verdict(only, expected, on)
 
 
 @given(st.text(max_size=70))
 def test_only_a_commit_is_taken_for_one(text: str) -> None:
-    known = reading(Leg.IMAGE, "pod", text, "is not told").build is not None
+    known = reading(BuildSource.IMAGE, "pod", text, "is not told").build is not None
     assert known == bool(COMMIT.fullmatch(text))
 
 
 def test_the_reason_names_the_place_and_what_is_there() -> None:
     seen = [
-        Reading(Leg.STAMP, "the pod scheduler-0", NEW),
-        Reading(Leg.IMAGE, "the pod scheduler-0", OLD),
-        Reading(Leg.TAGS, "the DAG orders", NEW[:7]),
+        Reading(BuildSource.STAMP, "the pod scheduler-0", NEW),
+        Reading(BuildSource.IMAGE, "the pod scheduler-0", OLD),
+        Reading(BuildSource.TAGS, "the DAG orders", NEW[:7]),
     ]
     found = verdict(seen, NEW)
     assert found.kind is Freshness.MIXED
@@ -122,6 +122,6 @@ def test_the_reason_names_the_place_and_what_is_there() -> None:
 
 
 def test_a_leg_that_shows_nowhere_is_unknown() -> None:
-    found = verdict([Reading(Leg.STAMP, "the pod scheduler-0", NEW)], NEW)
+    found = verdict([Reading(BuildSource.STAMP, "the pod scheduler-0", NEW)], NEW)
     assert found.kind is Freshness.UNKNOWN
-    assert [item.leg for item in found.unknown] == [Leg.IMAGE, Leg.TAGS]
+    assert [item.source for item in found.unknown] == [BuildSource.IMAGE, BuildSource.TAGS]

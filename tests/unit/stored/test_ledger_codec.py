@@ -17,9 +17,11 @@ from xcom_rollout.decide.ledger import (
     Audit,
     BuildQuestion,
     BuildSeen,
+    BuildSource,
     Calibration,
     CensusRecord,
     Delivered,
+    Freshness,
     Kill,
     Ledger,
     OffloadedRun,
@@ -220,6 +222,16 @@ def test_a_kill_that_the_version_before_began_is_read() -> None:
     assert kill.strategy is Strategy.RETRIGGER
     assert (kill.held_dags, kill.released_dags) == (("a", "b"), ("b",))
     assert [(str(run.key), run.stage) for run in kill.runs] == [("a/1", RunStage.STOPPED)]
+
+
+def test_a_field_that_had_another_name_before_is_read() -> None:
+    question = BuildQuestion("0123456", (BuildSource.IMAGE,), (), (), (), "digest", ())
+    ledger = Ledger(
+        build=BuildSeen(question, Freshness.FRESH, "all of it", datetime(2026, 1, 1, tzinfo=UTC))
+    )
+    text = encode(ledger)
+    assert '"sources":["image"]' in text
+    assert decode(text.replace('"sources":', '"legs":')) == ledger
 
 
 @pytest.mark.parametrize(

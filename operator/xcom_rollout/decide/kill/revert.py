@@ -303,7 +303,7 @@ def runs_recovered(s: Situation) -> Finding:
     )
 
 
-def nothing_lost(s: Situation) -> Finding:
+def no_run_lost(s: Situation) -> Finding:
     """A run that did not recover is named, and keeps the rollout stalled."""
     failed = staged(kill_of(s), RunStage.FAILED)
     if failed:
@@ -313,7 +313,7 @@ def nothing_lost(s: Situation) -> Finding:
             "the run in Airflow; the operator notices when it succeeds. Keep the objects in the "
             "bucket until then",
         )
-    return done("NothingLost", "every re-triggered run has recovered")
+    return done("NoRunLost", "every re-triggered run has recovered")
 
 
 def finished(s: Situation) -> Finding:

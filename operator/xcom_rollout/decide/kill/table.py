@@ -60,7 +60,7 @@ from xcom_rollout.decide.kill.revert import (
     dags_released,
     finished,
     finished_values,
-    nothing_lost,
+    no_run_lost,
     pods_confirmed,
     pods_replaced,
     reverted,
@@ -117,7 +117,7 @@ KILL_TABLE: Final = (
     Step("standby-ended", "Reverting", _RECOVERED, standby_ended, blocking=False),
     Step("all-recovered", "Recovering", _RECOVERED, runs_recovered),
     Step("all-released", "Recovering", _RECOVERED, dags_released),
-    Step("nothing-lost", "Recovering", _RECOVERED, nothing_lost),
+    Step("no-run-lost", "Recovering", _RECOVERED, no_run_lost),
     Step("finished", "Recovering", _RECOVERED, finished),
 )
 """A kill that goes on."""
