@@ -8,7 +8,7 @@ from typing import Final
 from simulation.clock import Clock, moment
 from simulation.cluster import LOST_AFTER, Cluster, SimPod
 from simulation.hazards import Hazards
-from simulation.weather import Dice, Weather
+from simulation.weather import STALE_FOR, Dice, Weather
 from xcom_rollout.decide.ledger import RunKey
 
 INLINE: Final = ""
@@ -326,9 +326,11 @@ class Airflow:
             return False
         if pod.settings.reads_offloaded:
             return True  # below another path, and a process reads one
-        began = pod.created if pod.started is None else pod.started
+        # It may have mounted what was there some time before it began.
+        behind = 0 if pod.in_worker else self.weather.copied_after
+        behind += STALE_FOR if self.weather.stale_mounts else 0
         return any(
-            author == "person" and settings.offloads and since >= began
+            author == "person" and settings.offloads and since >= pod.began - behind
             for since, settings, author in self.cluster.history
         )
 

@@ -49,6 +49,11 @@ class SimPod:
     """As the operator saw it last, kept for as long as it stays in the same state."""
     shown_in: tuple[int | None, int | None, bool] | None = None
 
+    @property
+    def began(self) -> int:
+        """When it mounted its configuration."""
+        return self.created if self.started is None else self.started
+
 
 class Cluster:
     """The configuration with its history, and every pod."""

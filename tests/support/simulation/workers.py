@@ -57,6 +57,11 @@ class SimProcess(SimPod):
     untold: bool = False
     """Whether its title does not tell of which run it is."""
 
+    @property
+    def began(self) -> int:
+        """When its worker did, of which it is a fork."""
+        return self.worker.began
+
 
 @dataclass(eq=False)
 class SimWorker(SimPod):

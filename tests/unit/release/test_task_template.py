@@ -47,8 +47,8 @@ class Maps:
 
 
 def workload(component: str) -> Json:
-    container = {"name": component, "image": f"of-{component}"}
-    volumes = []
+    container: Json = {"name": component, "image": f"of-{component}"}
+    volumes: list[Json] = []
     if component == "scheduler":
         container["volumeMounts"] = [{"name": "config", "mountPath": "/opt/airflow/pod_templates"}]
         volumes = [{"name": "config", "configMap": {"name": "airflow-config"}}]
