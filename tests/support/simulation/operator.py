@@ -615,7 +615,7 @@ class Simulation:
         over, changed = self.engaged + limit, self.cluster.changed
         dark = {seen.uid for seen in self.ledger.readers if seen.error}
         return self.clock.now >= over and any(
-            pod.settings.offloads or pod.created < changed or pod.name in dark
+            pod.settings != self.cluster.config or pod.created < changed or pod.name in dark
             for pod in run.attempts
             if pod.ended is None or pod.ended >= over
         )
