@@ -9,18 +9,18 @@ from typing import Any
 
 from airflow.configuration import conf
 from airflow.decorators import dag, task
-from way_back_common import DAG, big, check, stay
+from way_back_common import DAG, IS_3, big, check, stay
 
 
 def own_pod() -> dict[str, Any]:
-    """Return how a task asks for a pod of its own.
+    """Return how a task asks for a pod of its own: on Airflow 2 by its queue, on 3 by its executor.
 
-    The pod itself says LocalExecutor, by its template, and takes no other name.
+    That pod says LocalExecutor, by its template, and takes no other name.
     """
-    executor = str(conf.get("core", "executor"))
-    if executor == "CeleryKubernetesExecutor":
-        return {"queue": str(conf.get("celery_kubernetes_executor", "kubernetes_queue"))}
-    return {"executor": "KubernetesExecutor"} if "," in executor else {}
+    if not IS_3:
+        return {"queue": "kubernetes"}
+    several = "," in str(conf.get("core", "executor"))
+    return {"executor": "KubernetesExecutor"} if several else {}
 
 
 IN_POD = own_pod()
