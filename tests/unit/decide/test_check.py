@@ -303,6 +303,7 @@ def with_workers(executor: str) -> Installed:
 def test_with_both_each_place_in_which_tasks_run_has_its_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(executors, "TRIED_BESIDE", frozenset())
     assert rows(with_workers(BESIDE))["executor"].reason == "ExecutorNotSupported"
     both = frozenset({executors.Host.TASK_POD, executors.Host.WORKER})
     monkeypatch.setattr(executors, "TRIED_BESIDE", both)
