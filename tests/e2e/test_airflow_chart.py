@@ -17,6 +17,8 @@ from harness.shell import CommandError, run
 from harness.stack import (
     AIRFLOW_2,
     AIRFLOW_3,
+    BOTH_2,
+    BOTH_3,
     CELERY_2,
     CELERY_3,
     CHART,
@@ -297,6 +299,20 @@ def test_with_workers_tasks_have_two_queues_and_ten_minutes_to_end(instance: Ins
     assert "volumeClaimTemplates" not in objects["StatefulSet", "redis"]["spec"]
 
 
+@pytest.mark.parametrize(
+    ("instance", "named"),
+    [(BOTH_2, "CeleryKubernetesExecutor"), (BOTH_3, "CeleryExecutor,KubernetesExecutor")],
+)
+def test_with_both_there_are_workers_and_a_template_of_task_pods(
+    instance: Instance, named: str
+) -> None:
+    objects = render(instance=instance)
+    assert ("Deployment", "worker") in objects
+    assert ("StatefulSet", "redis") in objects
+    assert "pod_template_file.yaml" in objects["ConfigMap", "config"]["data"]
+    assert f"executor = {named}\n" in airflow_cfg({}, instance)
+
+
 @each_airflow
 def test_the_scheduler_has_the_pod_template_where_airflow_looks_for_it(instance: Instance) -> None:
     objects = render(instance=instance)
@@ -314,7 +330,7 @@ def test_the_scheduler_has_the_pod_template_where_airflow_looks_for_it(instance:
             {"airflowVersion": "3.1.8", "dagProcessor": {"enabled": False}},
             "dagProcessor.enabled: false is not possible with Airflow 3",
         ),
-        ({"executor": "CeleryKubernetesExecutor"}, 'executor: "CeleryKubernetesExecutor" is not'),
+        ({"executor": "LocalKubernetesExecutor"}, 'executor: "LocalKubernetesExecutor" is not'),
         ({"executor": "CeleryExecutor", "redis": {"enabled": False}}, "data.brokerUrl is empty"),
         ({"postgresql": {"enabled": True}}, "postgresql.enabled: true is not supported"),
         ({"statsd": {"enabled": True}}, "statsd.enabled: true is not supported"),

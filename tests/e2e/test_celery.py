@@ -17,7 +17,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -34,14 +33,13 @@ from harness.flights import (
     WAY_BACK,
     Flights,
     accepting,
-    asleep,
     report,
-    wait_for_dags,
 )
-from harness.operator import OperatorInstall, RolloutOnCluster
+from harness.operator import RolloutOnCluster
 from harness.shell import HarnessError
-from harness.stack import AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3, DAGS, AirflowStack
+from harness.stack import CELERY_2, CELERY_3, DAGS, AirflowStack
 from harness.waiting import NotYetError, wait_for
+from harness.workers import Clock, alone, highest_tries, lose_worker, run_is
 
 pytestmark = pytest.mark.long
 
@@ -63,41 +61,8 @@ KILL_SECONDS = 900.0
 @pytest.fixture(params=[CELERY_2, CELERY_3], ids=["2.11", "3.3"])
 def airflow(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[AirflowStack]:
     """Airflow with workers, on the database backend; alone, for two slow each other."""
-    with (
-        asleep(cluster, AIRFLOW_2),
-        asleep(cluster, AIRFLOW_3),
-        AirflowStack(cluster, request.param) as stack,
-    ):
-        stack.install(more_dags=[WAY_BACK, WORKERS])
-        OperatorInstall(cluster).install()
-        wait_for_dags(stack, MINE, unpause=MINE)
+    with alone(cluster, request.param, [WAY_BACK, WORKERS], MINE) as stack:
         yield stack
-        stack.uninstall(storage=False)
-    OperatorInstall(cluster).install()
-
-
-class Clock:
-    """Says what happened when."""
-
-    def __init__(self) -> None:
-        self.begin = time.monotonic()
-
-    def say(self, text: str) -> None:
-        print(f"{time.monotonic() - self.begin:5.0f} s  {text}", flush=True)
-
-
-def _lose(stack: AirflowStack, pod: str) -> None:
-    """End a worker at once, with all that runs in it.
-
-    Its processes first: of a pod that is deleted by force the kubelet may see no more than that it
-    is gone, and then leaves its processes their whole grace period (600 s, seen).
-    """
-    inside = ("exec", pod, "-c", "worker", "--", "bash", "-c", "kill -KILL -1")
-    with contextlib.suppress(HarnessError):  # It ends with its own connection.
-        stack.cluster.kubectl("-n", stack.namespace, *inside)
-    stack.cluster.kubectl(
-        *("-n", stack.namespace, "delete", "pod", pod, "--grace-period=0", "--force")
-    )
 
 
 def _messages(stack: AirflowStack, queue: str) -> int:
@@ -136,7 +101,7 @@ def _take_off(flights: Flights) -> dict[str, str]:
     flights.wait("wk_deaf", runs["wk_deaf"], "deaf", "running")
     flights.wait("wk_returns", runs["wk_returns"], "late", "running")
     flights.wait("wk_lost", runs["wk_lost"], "hold", "running")
-    _lose(flights.stack, flights.pod_of("wk_lost", runs["wk_lost"], "hold"))
+    lose_worker(flights.stack, flights.pod_of("wk_lost", runs["wk_lost"], "hold"))
     runs |= {dag: flights.start(dag) for dag in ("wk_deaf_lost", "wk_beside")}
     flights.wait("wk_deaf_lost", runs["wk_deaf_lost"], "deaf", "running")
     flights.wait("wk_beside", runs["wk_beside"], "hold", "running")
@@ -153,13 +118,6 @@ def _take_off(flights: Flights) -> dict[str, str]:
     return runs
 
 
-def _is(flights: Flights, dag: str, run: str, state: str) -> bool:
-    seen = flights.api.run_state(dag, run)
-    if seen != state:
-        raise NotYetError(f"{dag}/{run} is {seen}")
-    return True
-
-
 def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], across: str) -> None:
     """Kill, lose a worker in it, let tasks end in workers that are about to end; until reverted."""
     stack, clock = flights.stack, Clock()
@@ -169,12 +127,12 @@ def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], acr
     clock.say("the kill is asked for")
     wait_for(
         "stopped",
-        lambda: _is(flights, "wk_deaf_lost", runs["wk_deaf_lost"], "failed"),
+        lambda: run_is(flights, "wk_deaf_lost", runs["wk_deaf_lost"], "failed"),
         180,
         interval=0.2,
     )
     # At once: its task ends some seconds later by itself on Airflow 3.
-    _lose(stack, doomed)
+    lose_worker(stack, doomed)
     clock.say(f"wk_deaf_lost is stopped, and {doomed} killed")
     flights.wait_ending(slot)
     flights.touch("wk_returns", runs["wk_returns"], "late", "/tmp/late")
@@ -199,15 +157,6 @@ def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], acr
     finally:
         print(json.dumps(rollout.kill_status(), indent=1), flush=True)
     clock.say("reverted")
-
-
-def _tries(flights: Flights) -> dict[str, int]:
-    """The highest try of any task by DAG."""
-    found: dict[str, int] = {}
-    for dag, run in flights.runs:
-        tries = [task.try_number for task in flights.api.tasks(dag, run)]
-        found[dag] = max(found.get(dag, 0), *tries)
-    return found
 
 
 def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
@@ -239,6 +188,6 @@ def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
     for reason, message in rollout.events():
         print(f"{reason}: {message[:300]}")
     assert wrong == []
-    assert _tries(flights) == TRIES
+    assert highest_tries(flights) == TRIES
     assert rollout.kill_status()["runs"]["failed"] == 0
     assert rollout.thresholds_delivered()[-2:] == ["-1", "database"]

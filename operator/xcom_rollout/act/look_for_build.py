@@ -8,7 +8,8 @@ from typing import Final
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.decide.actions import LookForBuild
 from xcom_rollout.decide.build_verdict import Reading, verdict
-from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, BuildSource
+from xcom_rollout.decide.executors import executor_known, proven_components
+from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, BuildSource, Component
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.probe.builds import Names, Sight, look
 from xcom_rollout.world import World
@@ -28,6 +29,7 @@ def look_for_build(world: World, observed: Observed, action: LookForBuild) -> No
             written meanwhile.
     """
     rollout, asked = observed.rollout, action.question
+    executor = executor_known(observed.executor, observed.ledger)
     sight = look(
         world.api,
         world.probe,
@@ -36,6 +38,7 @@ def look_for_build(world: World, observed: Observed, action: LookForBuild) -> No
         Names(asked.labels, asked.variables),
         asked.dags,
         tags=BuildSource.TAGS in asked.sources,
+        task_pods=Component.TASK_POD in proven_components(executor),
     )
     seen = answer(asked, sight, datetime.now(UTC))
     write_ledger(world, rollout, replace(observed.ledger, build=seen))

@@ -79,7 +79,8 @@ def _of_pods(world: World, observed: Observed) -> Iterator[str]:
 def _of_workers(world: World, observed: Observed) -> Iterator[str]:
     """Yield why workers cannot be asked for the tasks in them, where there are workers."""
     namespace = observed.rollout.namespace
-    if not any(pod.component == Component.WORKER and pod.run is None for pod in observed.pods):
+    # By the workloads: one that is scaled down to none has workers again when a kill looks.
+    if not any(load.component == Component.WORKER for load in observed.workloads):
         return
     # Which of the two is asked for depends on the version of the API server.
     for verb in ("get", "create"):

@@ -13,6 +13,7 @@ from xcom_rollout.decide.kill.common import nothing_delivered
 from xcom_rollout.decide.kill.runs import strategy_for
 from xcom_rollout.decide.kill.writers import PAUSE_PATIENCE
 from xcom_rollout.decide.ledger import (
+    Component,
     FinishedRuns,
     Kill,
     OffloadedRun,
@@ -23,7 +24,7 @@ from xcom_rollout.decide.ledger import (
 )
 from xcom_rollout.decide.observed import AirflowView, Observed, Pod
 from xcom_rollout.decide.settings import NEVER_OFFLOAD
-from xcom_rollout.decide.situation import Situation
+from xcom_rollout.decide.situation import Situation, some
 
 HELM: Final = (2, 2)
 """Seconds that one delivery takes: measured."""
@@ -345,6 +346,14 @@ def _warnings(s: Situation, counted_at: datetime | None, kill: Kill | None) -> t
             f"the last census is older than spec.census.interval ({format_duration(interval)}): "
             "runs that offloaded since then are missing here, and runs that ended since then are "
             "still listed. A kill takes its own census"
+        )
+    workers = [load for load in s.observed.workloads if load.component == Component.WORKER]
+    if workers:
+        found.append(
+            "tasks in workers are not counted here: each of the two deliveries waits until the "
+            "workers have ended those that they have, for as long as their grace period ("
+            + some([f"{load.name}: {load.grace_seconds} s" for load in workers])
+            + ")"
         )
     if s.observed.unseen_tasks:
         found.append(f"task pods are missing here: {s.observed.unseen_tasks}")

@@ -4,7 +4,7 @@ That a pod was replaced is not enough: its kubelet may have mounted what was the
 delivery (docs/kill-switch.md, "Late kubelets").
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -62,6 +62,23 @@ def tasks_confirmed(s: Situation, pods: Sequence[Pod]) -> Finding:
         f"{some([str(pod.run) for pod in unseen])}",
         ConfirmReaders(tuple(unseen[:LOOKS])),
     )
+
+
+def workers_seen(s: Situation, uids: Collection[str]) -> Finding | None:
+    """Return what looks into workers of which it is not known what they began with.
+
+    Args:
+        uids: of pods in which tasks run that matter.
+    """
+    unseen = [
+        pod
+        for pod in s.workers
+        if pod.uid in uids
+        and pod.started_at is not None
+        and s.unknown_worker(pod)
+        and ((seen := s.reader(pod)) is None or _stale(s, seen))
+    ]
+    return _look(unseen) if unseen else None
 
 
 def configuration_settled(s: Situation, since: datetime | None) -> Finding:
@@ -130,11 +147,7 @@ def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> 
         if (seen := s.reader(pod)) is None or (not s.loads(pod, expected) and _stale(s, seen))
     ]
     if unseen:
-        return act(
-            "LookingIntoPods",
-            f"checking which backend {some([pod.name for pod in unseen])} load",
-            ConfirmReaders(tuple(unseen)),
-        )
+        return _look(unseen)
     readers = [(pod.name, seen) for pod in pods if (seen := s.reader(pod)) is not None]
     failing = [pod for pod in pods if not s.loads(pod, expected)]
     early = [pod for pod in failing if _began_too_early(s, pod)]
@@ -169,6 +182,14 @@ def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> 
     told = f"{len(pods)} pods load the {expected.describe()}"
     closed = [f"{name}: {seen.unseen}" for name, seen in readers if seen.unseen]
     return done("PodsConfirmed", f"{told}; {some(closed)}" if closed else told)
+
+
+def _look(pods: Sequence[Pod]) -> Finding:
+    return act(
+        "LookingIntoPods",
+        f"checking which backend {some([pod.name for pod in pods])} load",
+        ConfirmReaders(tuple(pods)),
+    )
 
 
 def _what_it_loads(found: tuple[str, Reader]) -> str:

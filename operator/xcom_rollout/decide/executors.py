@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from xcom_rollout.decide.decision import Finding
+from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Ledger
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import done, hold
 
@@ -93,9 +94,15 @@ class Executor:
         return own or _beside(self.hosts)
 
 
+TRIED_BESIDE: frozenset[Host] = frozenset()
+"""Kinds of places in which tasks may run beside each other: a node has shown the whole way with
+them. To be said next: `frozenset({Host.TASK_POD, Host.WORKER})` (docs/decisions/two-executors.md).
+"""
+
+
 def _beside(hosts: Sequence[Host]) -> str:
     """Return why tasks may not run in several kinds of places; empty for one."""
-    if len(hosts) < 2:
+    if len(hosts) < 2 or TRIED_BESIDE.issuperset(hosts):
         return ""
     return (
         f"tasks run {' and '.join(f'in {host}' for host in hosts)}, beside each other: a kill of "
@@ -231,9 +238,44 @@ def unsupported(option: str) -> str:
     except ValueError as error:
         return f"It cannot be read: {error}"
     why = ". ".join(dict.fromkeys(filter(None, (each.refused for each in named))))
-    hosts = (host for each in named if each.executor for host in each.executor.hosts)
-    beside = _beside(tuple(dict.fromkeys(hosts)))
+    beside = _beside(_hosts(named))
     return why or (f"{option}: {beside}" if beside else "")
+
+
+def hosts_of(option: str) -> frozenset[Host]:
+    """Return where tasks may run with this `[core] executor`, as far as it is known.
+
+    Empty where the option cannot be read: it is refused for that.
+    """
+    try:
+        return frozenset(_hosts(named_executors(option)))
+    except ValueError:
+        return frozenset()
+
+
+def _hosts(named: Iterable[Named]) -> tuple[Host, ...]:
+    hosts = (host for each in named if each.executor for host in each.executor.hosts)
+    return tuple(dict.fromkeys(hosts))
+
+
+def proven_components(option: str) -> tuple[Component, ...]:
+    """Return those whose pod templates are proven with this `[core] executor`.
+
+    Where tasks run in workers and in pods of their own, each has a template: image, environment and
+    volumes of one say nothing of the other's.
+    """
+    if {Host.TASK_POD, Host.WORKER} <= hosts_of(option):
+        return (*PROVEN_COMPONENTS, Component.TASK_POD)
+    return PROVEN_COMPONENTS
+
+
+def executor_known(written: str, ledger: Ledger) -> str:
+    """Return `[core] executor` as it is written for the scheduler, else as its newest proof saw it.
+
+    Empty where neither tells.
+    """
+    proof = ledger.proof(Component.SCHEDULER)
+    return written or (proof.executor if proof is not None else "")
 
 
 def pool_unsupported(option: str, pool: str) -> str:
@@ -246,13 +288,7 @@ def pool_unsupported(option: str, pool: str) -> str:
     Raises:
         ValueError: the executor cannot be read.
     """
-    hosts = {
-        host
-        for named in named_executors(option)
-        if named.executor is not None
-        for host in named.executor.hosts
-    }
-    if Host.WORKER not in hosts or pool in ("", *_POOLS):
+    if Host.WORKER not in _hosts(named_executors(option)) or pool in ("", *_POOLS):
         return ""
     return (
         f"A worker of Celery runs its tasks with [celery] pool = {pool!r}: only with "
@@ -280,8 +316,9 @@ def written_executor(written: str) -> Finding:
 def not_supported(seen: str, why: str) -> Finding:
     """Hold: what was seen of `[core] executor`, and why nothing is delivered."""
     possible = " or ".join(each.name for each in EXECUTORS if not each.unproven)
+    alone = "" if TRIED_BESIDE else ", alone"
     return hold(
         "ExecutorNotSupported",
         f"{seen}. {why}. Nothing is delivered to this release. The kill-switch is only known to be "
-        f"safe with {possible}, alone: set [core] executor to one, or leave the backend as it is",
+        f"safe with {possible}{alone}: set [core] executor to one, or leave the backend as it is",
     )

@@ -18,9 +18,13 @@ class Component(StrEnum):
 
     SCHEDULER = "scheduler"
     WORKER = "worker"
+    """Pods in which tasks run: workers where there are some, else the pods of single tasks."""
+    TASK_POD = "task-pod"
+    """The pods of single tasks, where there are workers, too; no label of the chart's."""
 
 
 PROVEN_COMPONENTS = (Component.SCHEDULER, Component.WORKER)
+"""Those that each release has; `executors.proven_components` has them all."""
 
 
 class Verdict(StrEnum):

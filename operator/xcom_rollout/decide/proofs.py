@@ -1,6 +1,7 @@
 """The proofs: what the probe found in pods cloned from the real ones, with the settings to come."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -8,11 +9,15 @@ from typing import Final
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.executors import (
+    Host,
+    executor_known,
+    hosts_of,
     not_supported,
     pool_unsupported,
+    proven_components,
     unsupported,
 )
-from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component, Drift, Proof, Verdict
+from xcom_rollout.decide.ledger import Component, Drift, Proof, Verdict
 from xcom_rollout.decide.observed import JobKind, ProbeJob, ProofResult
 from xcom_rollout.decide.probe_jobs import (
     MAY_CONNECT,
@@ -39,7 +44,7 @@ _NOT_CONNECTED: Final = re.compile(
 
 
 def proven(s: Situation) -> Finding:
-    """Both pod templates have a green, current proof of the settings to come."""
+    """Each pod template has a green, current proof of the settings to come."""
     if s.release.settings == s.target:
         return done("Proven", "the proven settings are delivered")
     if s.observed.problems:
@@ -54,7 +59,8 @@ def proven(s: Situation) -> Finding:
             f"{namespace} --from-file=FOLDER, or remove samplesRef",
         )
     running: list[str] = []
-    for component in PROVEN_COMPONENTS:
+    components = proven_components(executor_known(s.observed.executor, s.ledger))
+    for component in components:
         if _valid(s, s.ledger.proof(component)):
             continue
         request = ProbeRequest(JobKind.PROOF, component, s.observed.digest)
@@ -71,7 +77,7 @@ def proven(s: Situation) -> Finding:
                 return red if red is not None else _start(s, request)
     if running:
         return wait("ProofsRunning", f"proving in clones of {some(running)}")
-    return _drift_and_executor(s)
+    return _drift_and_executor(s, components)
 
 
 def _valid(s: Situation, proof: Proof | None) -> bool:
@@ -161,7 +167,7 @@ def _red(s: Situation, proof: Proof | None) -> Finding | None:
     return hold("ProofFailed", f"in the {proof.component} pod: {checks} {retry}", after=after)
 
 
-def _drift_and_executor(s: Situation) -> Finding:
+def _drift_and_executor(s: Situation, components: Sequence[Component]) -> Finding:
     # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
     scheduler = s.ledger.proof(Component.SCHEDULER)
     executor = scheduler.executor if scheduler else ""
@@ -171,8 +177,11 @@ def _drift_and_executor(s: Situation) -> Finding:
     pool = dict(worker.facts).get("celeryPool", "") if worker else ""
     if why := pool_unsupported(executor, pool):
         return not_supported(f"[core] executor = {executor!r}", why)
+    if (unproven := _unproven_host(s, executor, components)) is not None:
+        return unproven
+    proofs = [proof for proof in s.ledger.proofs if proof.component in components]
     accepted = s.spec.gates.round_trip.accepted_drift
-    for proof in s.ledger.proofs:
+    for proof in proofs:
         refused = [drift for drift in proof.drift if drift.name not in accepted]
         if refused:
             names = ", ".join(drift.name for drift in refused)
@@ -183,12 +192,32 @@ def _drift_and_executor(s: Situation) -> Finding:
                 f"spec.gates.roundTrip.acceptedDrift: [{names}]; spec.gates.audit finds the tasks "
                 "that it affects",
             )
-    newest = max(proof.observed_at for proof in s.ledger.proofs)
+    newest = max(proof.observed_at for proof in proofs)
     return done(
         "ProofsGreen",
-        f"{len(PROVEN_COMPONENTS)} proofs are green for digest {s.observed.digest[:12]}, the "
+        f"{len(components)} proofs are green for digest {s.observed.digest[:12]}, the "
         f"newest of {newest:%Y-%m-%dT%H:%M:%SZ}",
     )
+
+
+def _unproven_host(s: Situation, executor: str, components: Sequence[Component]) -> Finding | None:
+    """Return what holds where tasks run in pods whose template no proof was made of."""
+    if not set(proven_components(executor)) <= set(components):
+        return hold(
+            "CannotObserve",
+            f"the scheduler runs with [core] executor = {executor!r}, and {s.observed.executor!r} "
+            "is written for it: of which pods a proof is made is told by what is written. Write "
+            "the value itself in its place, in airflow.cfg or as a variable of the scheduler",
+        )
+    workers = [load for load in s.observed.workloads if load.component == Component.WORKER]
+    if Host.WORKER in hosts_of(executor) and not workers:
+        return hold(
+            "CannotObserve",
+            f"with [core] executor = {executor!r} tasks run in workers, and no Deployment or "
+            "StatefulSet of the release has the label component=worker; the operator finds "
+            "Airflow's pods by the labels of its chart",
+        )
+    return None
 
 
 def _told(refused: list[Drift]) -> str:

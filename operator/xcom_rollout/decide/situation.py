@@ -151,6 +151,14 @@ class Situation:
         """
         return tuple(pod for pod in self.workers if not self.loads(pod, self.release.settings))
 
+    def unknown_worker(self, pod: Pod) -> bool:
+        """Whether it takes a look into a worker to tell what it began with, and none has told.
+
+        It counts as old; its tasks are no reason to stop their runs.
+        """
+        seen = self.reader(pod)
+        return seen is None or (bool(seen.error) and not seen.outdated)
+
     @cached_property
     def _attempts_by_run(self) -> Mapping[RunKey | None, tuple[Attempt, ...]]:
         found: dict[RunKey | None, list[Attempt]] = {}

@@ -10,7 +10,7 @@ from typing import Final
 from xcom_rollout.clients.errors import ActionFailed, KubeError
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.times import parse_time
-from xcom_rollout.decide.ledger import PROVEN_COMPONENTS
+from xcom_rollout.decide.executors import proven_components
 from xcom_rollout.decide.observed import Release, Rollout
 from xcom_rollout.observe.digest import (
     Desired,
@@ -62,8 +62,13 @@ def look_at_configuration(
     release: Release | None,
     workloads: Sequence[Json],
     pods: Sequence[Json],
+    executor: str = "",
 ) -> Configuration:
-    """Return the configuration; what cannot be seen becomes a problem, not an error."""
+    """Return the configuration; what cannot be seen becomes a problem, not an error.
+
+    Args:
+        executor: `[core] executor` as far as it is known, on which depends what is proven.
+    """
     if release is None:
         return Configuration("", None, ())
     api, memo, namespace = world.api, world.memo, rollout.namespace
@@ -72,7 +77,8 @@ def look_at_configuration(
     changed_at, backend = None, ""
     try:
         templates = [workload_template(item) for item in workloads]
-        proven = tuple(template_of(component, workloads, maps) for component in PROVEN_COMPONENTS)
+        components = proven_components(executor)
+        proven = tuple(template_of(component, workloads, maps) for component in components)
         every = (*templates, *proven)
         names = configuration_names(every, maps)
         changed_at, backend = last_change(names, maps), backend_hash(names, maps)

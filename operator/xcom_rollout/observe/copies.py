@@ -72,7 +72,7 @@ def config_copies(
     if not others:
         return Copies()
     try:
-        names = configuration_names((template_of(Component.WORKER, workloads, here),), here)
+        names = configuration_names((template_of(Component.TASK_POD, workloads, here),), here)
     except ActionFailed:
         # That nothing can be proven without the template is said elsewhere.
         return Copies()

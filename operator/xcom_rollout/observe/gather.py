@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from xcom_rollout.decide.executors import executor_known
 from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
@@ -42,9 +43,10 @@ def observe(world: World, rollout: Rollout) -> Observed:
     airflow = view(world, rollout, ledger) if asked_for(rollout, ledger) else None
     workloads = list_workloads(api, namespace, release)
     raw_pods = list_pods(api, namespace, release)
-    configuration = look_at_configuration(world, rollout, current, workloads, raw_pods)
     maps = config_maps(api, world.memo, namespace)
     written = written_for_scheduler(workloads, maps)
+    executor = executor_known(written.executor, ledger)
+    configuration = look_at_configuration(world, rollout, current, workloads, raw_pods, executor)
     named = task_namespaces(written, Proven.of(ledger, rollout, configuration.digest))
     executor_pods, unseen = task_pods(api, namespace, release, named)
     copies = config_copies(api, world.memo, namespace, named.names, workloads, maps)

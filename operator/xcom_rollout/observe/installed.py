@@ -24,8 +24,8 @@ from xcom_rollout.decide.check.installed import (
     WebService,
 )
 from xcom_rollout.decide.check.starting import Start, manifest, rollout_name
-from xcom_rollout.decide.executors import unsupported
-from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Ledger
+from xcom_rollout.decide.executors import proven_components, unsupported
+from xcom_rollout.decide.ledger import Ledger
 from xcom_rollout.decide.observed import Observed, Release, Rollout
 from xcom_rollout.decide.rolling import WEB
 from xcom_rollout.deliver import rights
@@ -208,7 +208,7 @@ class _Look:
         if workloads and not (executor and unsupported(executor)):
             looks += [
                 partial(template_of, component, workloads, self._maps)
-                for component in PROVEN_COMPONENTS
+                for component in proven_components(executor)
                 if component not in present
             ]
         templates: list[PodTemplate] = []

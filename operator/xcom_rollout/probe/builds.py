@@ -119,6 +119,7 @@ def look(
     dags: Sequence[str] = (),
     *,
     tags: bool = True,
+    task_pods: bool = False,
 ) -> Sight:
     """Look into every pod of the release that runs, and into the database through one of them.
 
@@ -128,6 +129,7 @@ def look(
         probe: the zipapp that runs in the pods.
         dags: judge the tags of these DAGs only; of all that are present where it is empty.
         tags: whether to ask the database at all.
+        task_pods: whether tasks have pods of their own beside workers.
 
     Raises:
         KubeError: the cluster could not be asked.
@@ -149,7 +151,7 @@ def look(
     )
     return Sight(
         seen,
-        _of_template(api, namespace, release, names, seen),
+        _of_template(api, namespace, release, names, seen, task_pods),
         () if teller is None else tag_readings(by_name[teller.name].document, teller.name, dags),
     )
 
@@ -271,15 +273,23 @@ def _image_readings(
 
 
 def _of_template(
-    api: KubeApi, namespace: str, release: str, names: Names, pods: Sequence[PodSeen]
+    api: KubeApi,
+    namespace: str,
+    release: str,
+    names: Names,
+    pods: Sequence[PodSeen],
+    beside: bool,
 ) -> tuple[Reading, ...]:
     """Return what the next pod of a task will run, as far as its template or an equal image tells.
 
-    Workers that are there all the time are pods among the others.
+    Workers that are there all the time are pods among the others; mostly tasks run in them alone.
+
+    Args:
+        beside: whether they do not.
     """
     workloads = list_workloads(api, namespace, release)
     components = {component_of(item) for item in workloads}
-    if Component.WORKER in components or Component.SCHEDULER not in components:
+    if Component.SCHEDULER not in components or (Component.WORKER in components and not beside):
         return ()
     where = "the template of task pods"
     maps = config_maps(api, Memo(), namespace)

@@ -1,7 +1,7 @@
 """The Kubernetes objects of an Airflow release, found by the labels that its chart sets."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from xcom_rollout.clients.errors import ActionFailed
@@ -72,7 +72,8 @@ def main_container(containers: Sequence[Json], component: str) -> Json:
         if name in by_name:
             return by_name[name]
     likely = [*filter(runs_airflow, containers)] or containers
-    if len(likely) == 1 or (likely and component not in READERS):
+    known = component in READERS or component == Component.TASK_POD
+    if len(likely) == 1 or (likely and not known):
         return likely[0]
     raise ActionFailed(
         f"none of the containers {', '.join(sorted(by_name)) or '(none)'} of the {component} pod "
@@ -95,31 +96,37 @@ def holds_configuration(config_map: Json) -> bool:
 def template_of(component: Component, workloads: Iterable[Json], maps: Catalog) -> PodTemplate:
     """Return the live template of a component's pods.
 
-    With KubernetesExecutor no workload has the component `worker`: its pods are made from the
-    file that the scheduler mounts.
+    With KubernetesExecutor alone no workload has the component `worker`: its pods are made from the
+    file that the scheduler mounts. Beside workers they are the component `task-pod`.
 
     Raises:
         ActionFailed: there is no such template, or it cannot be read.
         KubeError: the cluster could not be asked.
     """
+    workloads = list(workloads)
     for item in workloads:
         if component_of(item) == component:
             return workload_template(item)
-    if component is not Component.WORKER:
+    if component is Component.SCHEDULER:
         raise ActionFailed(
             f"no Deployment or StatefulSet has the label component={component}; the operator "
             "finds Airflow's pods by the labels of its chart"
         )
-    scheduler = template_of(Component.SCHEDULER, workloads, maps)
-    for name in sorted(mounted_config_maps(scheduler)):
-        found = maps.fact(name, task_template)
-        if found is not None:
-            return found
+    found = _mounted_task_template(workloads, maps)
+    if found is not None:
+        return replace(found, component=component)
+    without = "no workload with the label component=worker and "
     raise ActionFailed(
-        f"there is no workload with the label component=worker and no ConfigMap with the key "
+        f"there is {without if component is Component.WORKER else ''}no ConfigMap with the key "
         f"{POD_TEMPLATE_KEY} mounted by the scheduler, so the template of the pods that run tasks "
         "cannot be found"
     )
+
+
+def _mounted_task_template(workloads: Iterable[Json], maps: Catalog) -> PodTemplate | None:
+    scheduler = template_of(Component.SCHEDULER, workloads, maps)
+    mounted = (maps.fact(name, task_template) for name in sorted(mounted_config_maps(scheduler)))
+    return next((found for found in mounted if found is not None), None)
 
 
 def task_template(config_map: Json) -> PodTemplate | None:

@@ -80,10 +80,14 @@ class Flights:
         """Let the task end, in the pod in which it has run from the beginning."""
         self.touch(STEADY, run, "hold", "/tmp/over")
 
-    def touch(self, dag: str, run: str, task: str, file: str) -> None:
-        """Make a file in the pod in which a task runs."""
+    def touch(self, dag: str, run: str, task: str, file: str, container: str = "") -> None:
+        """Make a file in the pod in which a task runs.
+
+        Args:
+            container: of that pod; empty: of a worker where there are workers.
+        """
         pod = self.pod_of(dag, run, task)
-        container = "worker" if self.stack.instance.workers else "base"
+        container = container or ("worker" if self.stack.instance.workers else "base")
         where = ("-n", self._home_of_tasks, "exec", pod, "-c", container)
         self.stack.cluster.kubectl(*where, "--", "touch", file)
 

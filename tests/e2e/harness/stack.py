@@ -6,6 +6,7 @@
 
 `AirflowStack(cluster, AIRFLOW_3)` is Airflow 3, beside the other one. `CELERY_2` and `CELERY_3` are
 with CeleryExecutor and a Redis of their own; their images are built when they are first asked for.
+`BOTH_2` and `BOTH_3` are these with KubernetesExecutor beside it.
 `PLATFORM` is Airflow 2 below a chart of a team's own, with task pods in another namespace.
 
 | Part | Where |
@@ -13,6 +14,7 @@ with CeleryExecutor and a Redis of their own; their images are built when they a
 | Airflow 2 | namespace `airflow`, release `airflow`, BaseXCom until someone changes it |
 | Airflow 3 | namespace `airflow3`, release `airflow3`, BaseXCom until someone changes it |
 | with CeleryExecutor | namespaces and releases `airflow-celery` and `airflow3-celery` |
+| with both executors | namespaces and releases `airflow-both` and `airflow3-both` |
 | below an umbrella | namespace and release `platform`, task pods in `platform-tasks` |
 | Postgres | one in each of these namespaces, Service `postgres` |
 | MinIO | namespace `storage`, Service `minio`; buckets `airflow-xcom` and `charts` |
@@ -31,7 +33,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from string import Template
@@ -110,6 +112,12 @@ CELERY_3 = Instance(
     AIRFLOW_3.web,
     workers=True,
 )
+BOTH_2 = replace(
+    CELERY_2, namespace="airflow-both", values=(*CELERY_2.values, "values-celery-kubernetes.yaml")
+)
+BOTH_3 = replace(
+    CELERY_3, namespace="airflow3-both", values=(*CELERY_3.values, "values-two-executors.yaml")
+)
 PLATFORM = Instance(
     2,
     "platform",
@@ -119,7 +127,7 @@ PLATFORM = Instance(
     under="airflow",
     tasks="platform-tasks",
 )
-INSTANCES = (AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3, PLATFORM)
+INSTANCES = (AIRFLOW_2, AIRFLOW_3, CELERY_2, CELERY_3, BOTH_2, BOTH_3, PLATFORM)
 NAMESPACE = AIRFLOW_2.namespace
 RELEASE = AIRFLOW_2.release
 XCOM_BUCKET = "airflow-xcom"

@@ -8,7 +8,7 @@ from typing import Final
 from simulation.clock import Clock, moment
 from simulation.cluster import LOST_AFTER, Cluster, SimPod
 from simulation.hazards import Hazards
-from simulation.weather import Dice, Weather
+from simulation.weather import STALE_FOR, Dice, Weather
 from xcom_rollout.decide.ledger import RunKey
 
 INLINE: Final = ""
@@ -42,6 +42,9 @@ class SimTask:
     across: str = ""
     """A DAG whose runs' rows it reads too (include_prior_dates, a pull from another DAG)."""
     waits_for: RunKey | None = None
+    in_pod: bool = False
+    """Whether each attempt has a pod of its own, where there are workers, too: as its queue or its
+    `executor` says."""
 
 
 @dataclass(eq=False)
@@ -92,6 +95,8 @@ class SimRun:
     rounds: set[tuple[int, int]] = field(default_factory=set)
     """Kills and rounds in which it was cleared."""
     states: list[TaskState] = field(default_factory=list)
+    attempts: list[SimPod] = field(default_factory=list)
+    """Pods, and processes in workers, that were made for it."""
 
     def __post_init__(self) -> None:
         self.tasks = [
@@ -145,10 +150,10 @@ class Airflow:
         """Reads of paths that nobody promised to prevent."""
         self.excused_parents: list[str] = []
         """Parents that failed with a run that an Immediate kill stopped."""
-        self.send: Callable[[SimRun, int, TaskState], None] = self._send_later
+        self.send: Callable[[SimRun, int, TaskState], None] = self.send_to_pod
         """The executor takes a task instance that was queued just now."""
         self.begun: Callable[[SimPod], None] = lambda _: None
-        self.told: Callable[[SimRun], None] = self._tell_pods
+        self.told: Callable[[SimRun], None] = self.tell_pods
         """A run was set to failed: whoever watches its attempts may notice."""
         self.alive: Callable[[SimRun], Sequence[SimPod]] = lambda _: ()
         """The attempts of a run in workers."""
@@ -189,17 +194,19 @@ class Airflow:
         state.state = "queued"
         self.send(run, number, state)
 
-    def _send_later(self, run: SimRun, number: int, _: TaskState) -> None:
+    def send_to_pod(self, run: SimRun, number: int, _: TaskState) -> None:
+        """Let KubernetesExecutor make a pod for a task instance that was queued just now."""
         attempt = run.attempt
         delay = self.dice.between(self.weather.queue)
         self.clock.after(delay, lambda: self._make_pod(run, number, attempt))
 
     def _make_pod(self, run: SimRun, number: int, attempt: int) -> None:
         # The executor makes it from its queue in memory, whatever has become of run and DAG.
-        pod = self.cluster.pod("worker")
+        pod = self.cluster.plain_pod("worker")
         pod.run, pod.attempt, pod.task = run, attempt, number
         pod.started, pod.deaf = None, run.tasks[number].deaf
         self.cluster.tasks.append(pod)
+        run.attempts.append(pod)
         self.clock.after(self.dice.between(self.weather.init), lambda: self._start(pod))
 
     def _config_changed(self) -> None:
@@ -319,9 +326,11 @@ class Airflow:
             return False
         if pod.settings.reads_offloaded:
             return True  # below another path, and a process reads one
-        began = pod.created if pod.started is None else pod.started
+        # It may have mounted what was there some time before it began.
+        behind = 0 if pod.in_worker else self.weather.copied_after
+        behind += STALE_FOR if self.weather.stale_mounts else 0
         return any(
-            author == "person" and settings.offloads and since >= began
+            author == "person" and settings.offloads and since >= pod.began - behind
             for since, settings, author in self.cluster.history
         )
 
@@ -518,7 +527,8 @@ class Airflow:
                     run.states[number] = replace(state, state="failed")
         self.told(run)
 
-    def _tell_pods(self, run: SimRun) -> None:
+    def tell_pods(self, run: SimRun) -> None:
+        """The pods of a run that was set to failed may notice."""
         if self.weather.heartbeat:
             for pod in list(self.cluster.tasks):
                 if pod.run is run and not pod.deaf and not self._current(pod, run, pod.task):

@@ -37,6 +37,8 @@ class SimPod:
     task: int = 0
     started: int | None = None
     gone: bool = False
+    ended: int | None = None
+    """When it was gone."""
     gone_by: int | None = None
     """Set once its end was asked for."""
     deaf: bool = False
@@ -46,6 +48,11 @@ class SimPod:
     shown: Pod | None = None
     """As the operator saw it last, kept for as long as it stays in the same state."""
     shown_in: tuple[int | None, int | None, bool] | None = None
+
+    @property
+    def began(self) -> int:
+        """When it mounted its configuration."""
+        return self.created if self.started is None else self.started
 
 
 class Cluster:
@@ -162,6 +169,7 @@ class Cluster:
         for number, pod in enumerate(self.fleet):
             if pod.name == name and pod.component != "worker":
                 self.restart(number)
+                self._let_leave(pod)
 
     def _roll_later(self, seconds: int) -> None:
         if not self._rolling:
@@ -183,11 +191,16 @@ class Cluster:
             return
         self.fleet.append(self.pod(pod.component))
         if pod.lost or self.weather.fleet_grace:
-            pod.gone_by = self.clock.now + max(1, self.weather.fleet_grace)
-            self.leaving.append(pod)
-            if not pod.lost:
-                self.clock.after(self.weather.fleet_grace, lambda: self._leave(pod))
+            self._let_leave(pod)
         self._roll_later(1)
+
+    def _let_leave(self, pod: SimPod) -> None:
+        """A long-lived pod is told to end, beside its successor: a second at least."""
+        grace = max(1, self.weather.fleet_grace)
+        pod.gone_by = self.clock.now + grace
+        self.leaving.append(pod)
+        if not pod.lost:
+            self.clock.after(grace, lambda: self._leave(pod))
 
     @property
     def _one_by_one(self) -> bool:
@@ -253,7 +266,7 @@ class Cluster:
     def remove(self, pod: SimPod) -> None:
         """The pod is gone, and its process with it."""
         if not pod.lost and not pod.gone:
-            pod.gone = True
+            pod.gone, pod.ended = True, self.clock.now
             if pod in self.tasks:
                 self.tasks.remove(pod)
             self.on_removed(pod)
@@ -282,6 +295,6 @@ class Cluster:
             for pod in list(pods):
                 if pod.lost and pod.node == node:
                     self.kill_worker(pod)
-                    pod.gone = True
+                    pod.gone, pod.ended = True, self.clock.now
                     pods.remove(pod)
                     self._succeed(pod)

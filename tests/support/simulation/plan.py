@@ -243,6 +243,24 @@ def draw_with_workers(random: Random) -> Plan:
     return replace(plan, runs=runs, weather=weather, people=tuple(sorted(people)))
 
 
+def draw_with_both(random: Random) -> Plan:
+    """Draw a plan some of whose tasks run in workers and some in pods of their own.
+
+    What it has besides is drawn as for `draw_with_workers`: all that befalls either.
+    """
+    plan = draw_with_workers(random)
+    pick = _Pick(random)
+    runs = tuple(_with_task_pods(pick, run) for run in plan.runs)
+    weather = replace(plan.weather, copied_after=pick.of(0, 0, 0, 0, 3, 20, 200))
+    return replace(plan, runs=runs, weather=weather)
+
+
+def _with_task_pods(pick: "_Pick", run: RunPlan) -> RunPlan:
+    share = pick.of(20, 50, 50, 80, 100)
+    tasks = (replace(task, in_pod=pick.chance(share)) for task in run.tasks)
+    return replace(run, tasks=tuple(tasks))
+
+
 def draw_with_copies(random: Random) -> Plan:
     """Draw a plan whose tasks run in another namespace, with a copy of the configuration."""
     plan = draw(random)

@@ -1,5 +1,7 @@
 """Celery: a queue of messages, and workers, long-lived pods in which an attempt is a process.
 
+Beside them a task may have pods of its own (`SimTask.in_pod`), by KubernetesExecutor.
+
 What is modelled was measured (docs/airflow.md, "Executors"); what is not known is as nasty as it
 may be: a process writes its row of XCom whatever has become of its task instance.
 """
@@ -55,6 +57,11 @@ class SimProcess(SimPod):
     untold: bool = False
     """Whether its title does not tell of which run it is."""
 
+    @property
+    def began(self) -> int:
+        """When its worker did, of which it is a fork."""
+        return self.worker.began
+
 
 @dataclass(eq=False)
 class SimWorker(SimPod):
@@ -95,7 +102,9 @@ class Workers:
         self.ended_by_operator: list[SimProcess] = []
         self.ended = 0
         """Processes that have ended."""
-        self.attempts = self.orphans = self.killed = self.dropped = self.ended_by_force = 0
+        self.attempts = self.in_pods = self.orphans = self.killed = self.dropped = (
+            self.ended_by_force
+        ) = 0
         """How often each has happened."""
         if weather.workers:
             airflow.send = self.send
@@ -185,7 +194,7 @@ class Workers:
     def _lose_processes(self, worker: SimWorker) -> None:
         for process in list(worker.processes):
             self.ended += 1
-            process.gone = True
+            process.gone, process.ended = True, self.clock.now
             worker.processes.remove(process)
             if process.attempt:
                 self.killed += 1
@@ -208,7 +217,10 @@ class Workers:
     # -- messages ----------------------------------------------------------------------------
 
     def send(self, run: SimRun, number: int, state: TaskState) -> None:
-        """Send the message of a task instance that was queued just now."""
+        """Send the message of a task instance that was queued just now, or let it have a pod."""
+        if run.tasks[number].in_pod:
+            self.airflow.send_to_pod(run, number, state)
+            return
         message = Message(run, number, _instance(run, state))
         self._redeliver(message, self.dice.between(self.weather.queue))
         if self.dice.chance(self.weather.doubled):
@@ -269,6 +281,7 @@ class Workers:
             untold=self.dice.chance(self.weather.untold),
         )
         worker.processes.append(process)
+        message.run.attempts.append(process)
         self.clock.after(self.dice.between(self.weather.init), partial(self._look, process))
         if self.weather.again:
             # It is acknowledged at the end, so it belongs to the worker for so long only.
@@ -300,8 +313,11 @@ class Workers:
 
     def begun(self, pod: SimPod) -> None:
         """An attempt has begun; its supervisor may be lost later."""
+        if not isinstance(pod, SimProcess):
+            self.in_pods += 1
+            return
         self.attempts += 1
-        if isinstance(pod, SimProcess) and self.dice.chance(self.weather.orphaned):
+        if self.dice.chance(self.weather.orphaned):
             run = pod.run
             most = 1 if run is None else run.tasks[pod.task].seconds
             self.clock.after(self.dice.between((1, most)), partial(self.lose_supervisor, pod))
@@ -318,6 +334,7 @@ class Workers:
 
     def told(self, run: SimRun) -> None:
         """The supervisors of a run that was set to failed ask Airflow, and see that."""
+        self.airflow.tell_pods(run)
         for process in list(self.processes()):
             if process.run is run and process.attempt and not self.airflow.current(process):
                 seconds = self.dice.between(self.weather.notices)

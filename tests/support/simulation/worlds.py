@@ -68,6 +68,7 @@ def _count(totals: Counter[str], sim: Simulation) -> None:
     totals["reads of paths that a person or the spec allowed"] += len(sim.airflow.excused_reads)
     if sim.weather.workers:
         totals["attempts in workers"] += sim.workers.attempts
+        totals["attempts in pods of their own, beside workers"] += sim.workers.in_pods
         totals["attempts that lost their supervisor"] += sim.workers.orphans
         totals["attempts killed with their worker"] += sim.workers.killed
         totals["attempts ended by the operator"] += sim.workers.ended_by_force

@@ -52,10 +52,8 @@ class Asked:
             rollout=SimpleNamespace(namespace="airflow", name="x", uid="u", generation=1),
             ledger=Ledger(census=census),
             task_namespaces=tuple(empty),
-            pods=[
-                *(SimpleNamespace(namespace=name, component="") for name in ("", *namespaces)),
-                *([SimpleNamespace(namespace="", component="worker", run=None)] * worker),
-            ],
+            pods=[SimpleNamespace(namespace=name, component="") for name in ("", *namespaces)],
+            workloads=[SimpleNamespace(component="worker")] * worker,
         )
         prove_way_back(
             cast("World", SimpleNamespace(**anything)),

@@ -284,3 +284,13 @@ def test_the_same_is_given_as_data() -> None:
     assert retrigger["estimates"]["nothingMoreOffloaded"]["secondsAtMost"] == 2
     assert retrigger["estimates"]["databaseBackendBack"]["secondsAtMost"] is None
     assert data["strategies"][2]["copiedBack"]["rows"] == 4
+
+
+def test_tasks_in_workers_are_said_to_be_missing() -> None:
+    worker = Workload("Deployment", "w", "worker", 1, True, "", grace_seconds=600)
+    observed = world(PLAIN)
+    with_workers = replace(observed, workloads=(*observed.workloads, worker))
+    said = " ".join(ground_of(with_workers, NOW).warnings)
+    assert "tasks in workers are not counted here" in said
+    assert "w: 600 s" in said
+    assert "tasks in workers" not in " ".join(ground_of(observed, NOW).warnings)

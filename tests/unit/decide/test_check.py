@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from simulation import START, Simulation
 
+from xcom_rollout.decide import executors
 from xcom_rollout.decide.check import Group, Installed, Part, Row, Verdict, judge, verdict_of
 from xcom_rollout.decide.check.installed import ExtraRule, Record, WebOptions, WebService
 from xcom_rollout.decide.check.web import Web, web_of
@@ -299,6 +300,28 @@ def test_who_may_not_list_rollouts_is_not_told_that_none_has_flipped_the_release
 def test_an_executor_that_is_refused_hides_nothing_else_that_must_change() -> None:
     found = rows(seen(executor="LocalExecutor", problems=("args names X",)))
     assert found["configuration"].reason == "CannotObserve"
+
+
+BESIDE = "KubernetesExecutor,CeleryExecutor"
+
+
+def with_workers(executor: str) -> Installed:
+    worker = Workload("StatefulSet", "w", "worker", 2, rolled=True, progress="", grace_seconds=600)
+    return seen(executor=executor, workloads=(SCHEDULER, worker), task_namespaces=("tasks",))
+
+
+def test_with_both_each_place_in_which_tasks_run_has_its_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(executors, "TRIED_BESIDE", frozenset())
+    assert rows(with_workers(BESIDE))["executor"].reason == "ExecutorNotSupported"
+    both = frozenset({executors.Host.TASK_POD, executors.Host.WORKER})
+    monkeypatch.setattr(executors, "TRIED_BESIDE", both)
+    found = rows(with_workers(BESIDE))
+    assert found["executor"].group is Group.SUPPORTED
+    assert "w: 600 s" in found["readers: workers"].found
+    assert "tasks also run in the namespaces tasks" in found["task pods: namespaces"].found
+    assert "the worker and the pod of a task" in found["inside the pods"].found
 
 
 @pytest.mark.parametrize(

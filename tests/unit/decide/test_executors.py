@@ -4,15 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xcom_rollout.decide import executors
 from xcom_rollout.decide.executors import (
     EXECUTORS,
     HOSTS,
     Host,
     Named,
+    hosts_of,
     named_executors,
     pool_unsupported,
+    proven_components,
     unsupported,
 )
+from xcom_rollout.decide.ledger import PROVEN_COMPONENTS, Component
 
 KUBERNETES = "KubernetesExecutor"
 CELERY = "CeleryExecutor"
@@ -116,13 +120,41 @@ def test_task_pods_alone_and_workers_alone_are_supported(option: str) -> None:
     assert unsupported(option) == ""
 
 
-@pytest.mark.parametrize(
-    "option", [f"{CELERY},{KUBERNETES}", f"{KUBERNETES},w:{CELERY}", "CeleryKubernetesExecutor"]
+BESIDE = (
+    f"{CELERY},{KUBERNETES}",
+    f"{KUBERNETES},w:{CELERY}",
+    f"k8s:{KUBERNETES_CLASS},{EXECUTORS[1].classes[0]}",
+    "CeleryKubernetesExecutor",
+    *EXECUTORS[4].classes,
 )
-def test_task_pods_and_workers_beside_each_other_are_not(option: str) -> None:
-    said = unsupported(option)
-    assert "in task pods and in worker pods" in said or "in worker pods and in task pods" in said
-    assert "beside each other" in said
+
+
+@pytest.mark.parametrize("option", BESIDE)
+def test_beside_each_other_three_pod_templates_are_proven(option: str) -> None:
+    assert hosts_of(option) == {Host.TASK_POD, Host.WORKER}
+    assert proven_components(option) == (*PROVEN_COMPONENTS, Component.TASK_POD)
+
+
+@pytest.mark.parametrize("option", [KUBERNETES, CELERY, "LocalExecutor", "company.Executor", ""])
+def test_alone_there_is_one_template_of_what_runs_tasks(option: str) -> None:
+    assert proven_components(option) == PROVEN_COMPONENTS
+
+
+@pytest.mark.parametrize("option", BESIDE)
+def test_the_gate_for_both_is_one_line(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(executors, "TRIED_BESIDE", frozenset())
+        said = unsupported(option)
+        assert "task pods" in said
+        assert "worker pods" in said
+        assert "beside each other" in said
+    with monkeypatch.context() as patch:
+        patch.setattr(executors, "TRIED_BESIDE", frozenset({Host.TASK_POD, Host.WORKER}))
+        assert unsupported(option) == ""
+        assert "the scheduler's own pod" in unsupported(f"LocalExecutor,{CELERY},{KUBERNETES}")
+        assert "the scheduler's own pod" in unsupported("LocalKubernetesExecutor")
+        assert "of the team 'a'" in unsupported(f"{option};a={CELERY}")
+        assert "'gevent'" in pool_unsupported(option, "gevent")
 
 
 def test_workers_of_a_team_are_not() -> None:
@@ -145,7 +177,9 @@ def test_a_team_has_its_own_configuration_so_its_task_pods_may_be_anywhere() -> 
     assert "of the team 'a'" in unsupported("KubernetesExecutor;a=KubernetesExecutor")
 
 
-def test_only_what_runs_every_task_in_one_kind_of_place_that_is_known_is_supported() -> None:
+def test_the_gate_is_shut() -> None:
+    """To be turned with it."""
+    assert frozenset() == executors.TRIED_BESIDE
     assert [each.name for each in EXECUTORS if not each.unproven] == [KUBERNETES, CELERY]
     assert [host for host, facts in HOSTS.items() if facts.unproven] == [Host.SCHEDULER]
 

@@ -97,6 +97,22 @@ CORPUS = {
         kill_at=10,
         people=((0, "refuse", "dag1/run1"), (34, "allow", "dag1/run1")),
     ),
+    "a worker is killed when no writer is left, and values are copied back by a Job": Plan(
+        (
+            run(SimTask()),
+            run(SimTask(20, BIG), SimTask(3, retries=1, retry_delay=60)),
+        ),
+        Weather(workers=1, worker_starts=10),
+        kill_at=14,
+        strategy="Rehydrate",
+        people=((34, "hide", "dag0/run1"), (60, "worker-killed", "0")),
+    ),
+    "a task in a new worker, while another component is still being replaced": Plan(
+        (run(SimTask(60), SimTask(20), dag="dag2"),),
+        Weather(workers=1, fleet_grace=90),
+        kill_at=32,
+        stop_after=30,
+    ),
     "a worker on a lost node goes on unseen": Plan(
         (holding(300),),
         Weather(workers=2),

@@ -546,7 +546,7 @@ case(
     "OldTasksRunning",
     "etl/r1|spec.killSwitch.stopTasksAfter",
     writers.writers_gone,
-    killed(**OLD_POD, now=NOW + timedelta(days=1)),
+    killed(pods=(task_pod(),), now=NOW + timedelta(days=1)),
 )
 case("act", "WritersGone", "no process", writers.writers_gone, killed(now=LATER, pods=()))
 BUSY = AirflowView(busy_dags=frozenset({"etl"}))

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import START, SimRun, Simulation, Weather, spec
 
-from xcom_rollout.decide import decide
+from xcom_rollout.decide import decide, executors
 from xcom_rollout.decide.actions import RunJob, SetValues
-from xcom_rollout.decide.ledger import Drift, Ledger, NamedCheck, RunKey, Verdict
+from xcom_rollout.decide.ledger import Component, Drift, Ledger, NamedCheck, RunKey, Verdict
 from xcom_rollout.decide.observed import JobKind, JobState, LoosePod, Observed, ProofResult, Rival
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.decide.summarize import summarize
@@ -148,9 +148,7 @@ def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:
     decision = sim.go(30)
     assert decision.current.finding.reason == "ExecutorNotSupported"
     assert "LocalExecutor: tasks run in the scheduler's" in decision.current.finding.message
-    assert "safe with KubernetesExecutor or CeleryExecutor, alone" in (
-        decision.current.finding.message
-    )
+    assert "safe with KubernetesExecutor or CeleryExecutor" in decision.current.finding.message
     assert values_set(sim) == []
 
 
@@ -161,6 +159,63 @@ def test_workers_of_celery_are_brought_to_the_end_of_the_way() -> None:
     sim.proof = replace(sim.proof, executor="CeleryExecutor", facts=(("celeryPool", "prefork"),))
     sim.run_until("Live")
     assert values_set(sim) == ["-1", "1000"]
+
+
+BESIDE = "CeleryExecutor,KubernetesExecutor"
+TRIED = frozenset({executors.Host.TASK_POD, executors.Host.WORKER})
+
+
+def with_workers(written: str, seen: str) -> Simulation:
+    """Return a world with workers, an executor that is written and one that the proof sees."""
+    sim = Simulation([], weather=Weather(workers=2))
+    sim.cluster.fleet += [sim.cluster.pod("worker", -3600) for _ in range(2)]
+    sim.executor = written
+    sim.proof = replace(sim.proof, executor=seen, facts=(("celeryPool", "prefork"),))
+    return sim
+
+
+def test_before_the_gate_tasks_in_workers_and_in_pods_hold_before_any_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(executors, "TRIED_BESIDE", frozenset())
+    sim = with_workers(BESIDE, BESIDE)
+    finding = sim.go(30).current.finding
+    assert finding.reason == "ExecutorNotSupported"
+    assert "beside each other" in finding.message
+    assert sim.jobs == []
+
+
+@pytest.mark.parametrize("written", [BESIDE, ""])
+def test_behind_the_gate_a_proof_is_made_of_workers_and_of_task_pods(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "TRIED_BESIDE", TRIED)
+    sim = with_workers(written, BESIDE)
+    sim.run_until("Live")
+    assert {proof.component for proof in sim.ledger.proofs} == set(Component)
+    assert values_set(sim) == ["-1", "1000"]
+
+
+def test_an_executor_that_something_else_than_what_is_written_names_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(executors, "TRIED_BESIDE", TRIED)
+    sim = with_workers("CeleryExecutor", BESIDE)
+    finding = sim.go(60).current.finding
+    assert finding.reason == "CannotObserve"
+    assert f"{BESIDE!r}, and 'CeleryExecutor' is written for it" in finding.message
+    assert values_set(sim) == []
+
+
+def test_an_executor_of_workers_without_any_holds() -> None:
+    sim = Simulation([])
+    sim.proof = replace(sim.proof, executor="CeleryExecutor")
+    finding = sim.go(60).current.finding
+    assert finding.reason == "CannotObserve"
+    assert "no Deployment or StatefulSet of the release has the label component=worker" in (
+        finding.message
+    )
+    assert values_set(sim) == []
 
 
 def test_workers_whose_tasks_are_no_processes_hold_before_anything_is_delivered() -> None:
@@ -390,8 +445,8 @@ def test_a_census_that_fails_while_live_keeps_no_kill_from_its_beginning() -> No
     "executor",
     [
         "LocalExecutor",
-        "CeleryExecutor,KubernetesExecutor",
-        "CeleryKubernetesExecutor",
+        "CeleryExecutor,LocalExecutor",
+        "LocalKubernetesExecutor",
         "KubernetesExecutor,Local",
     ],
 )

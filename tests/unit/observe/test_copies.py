@@ -85,6 +85,7 @@ def look(
     minute: int = 0,
     others: tuple[str, ...] = (HOME, TASKS),
     shut: tuple[str, ...] = (),
+    more: Sequence[Json] = (),
 ) -> Copies:
     """Return what is seen where tasks also run in another namespace."""
     home = config_map("airflow-config", airflow_cfg=here)
@@ -95,7 +96,7 @@ def look(
     cluster = cast("KubeApi", Cluster(maps, shut))
     memo = Memo()
     own = config_maps(cluster, memo, HOME)
-    return config_copies(cluster, memo, HOME, others, [scheduler()], own)
+    return config_copies(cluster, memo, HOME, others, [scheduler(), *more], own)
 
 
 STALE = StaleCopy(TASKS, "airflow-config")
@@ -119,6 +120,14 @@ def test_a_copy_counts_by_its_options_of_the_backend(
     here: str, there: str | None, stale: tuple[StaleCopy, ...]
 ) -> None:
     assert look(here, there).stale == stale
+
+
+def test_beside_workers_it_is_what_the_pods_of_tasks_mount() -> None:
+    """Not what the workers mount, which have the release's own."""
+    worker = scheduler()
+    worker["metadata"]["labels"] = {"component": "worker"}
+    worker["spec"]["template"]["spec"] = {"containers": [{"name": "worker"}]}
+    assert look(READER, WRITER, more=[worker]).stale == (STALE,)
 
 
 def test_one_namespace_alone_has_no_copies() -> None:

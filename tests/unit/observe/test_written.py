@@ -46,6 +46,7 @@ def executor(cfg: str | None, *env: Json, fed: dict[str, str] | None = None) -> 
     ("found", "expected"),
     [
         (executor(CFG), "CeleryExecutor"),
+        (executor("[core]\nexecutor = CeleryExecutor, k:a.B\n"), "CeleryExecutor, k:a.B"),
         (executor(CFG, {"name": NAME, "value": "LocalExecutor"}), "LocalExecutor"),
         (executor(CFG, fed={NAME: "LocalExecutor"}), "LocalExecutor"),
         (

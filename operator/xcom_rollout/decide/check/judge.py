@@ -15,6 +15,8 @@ from xcom_rollout.decide.check.release import (
 )
 from xcom_rollout.decide.check.row import Row, change, later
 from xcom_rollout.decide.check.web import start_rows, version_row, web_rows
+from xcom_rollout.decide.executors import proven_components
+from xcom_rollout.decide.ledger import Component
 from xcom_rollout.decide.situation import Situation, some
 
 
@@ -46,7 +48,12 @@ def _rows(s: Situation, installed: Installed) -> Iterator[Row]:
     yield later(
         "inside the pods",
         "the providers common-io and s3fs, the Airflow connection, the bucket and its "
-        "permissions, pickling, values that change in the round trip: two Jobs check these in "
-        "clones of the scheduler and worker pods; they deliver nothing",
+        "permissions, pickling, values that change in the round trip: Jobs check these in clones "
+        f"of the {_cloned(s)} pods; they deliver nothing",
         reason="ProofFailed",
     )
+
+
+def _cloned(s: Situation) -> str:
+    beside = Component.TASK_POD in proven_components(s.observed.executor)
+    return "scheduler, the worker and the pod of a task" if beside else "scheduler and the worker"

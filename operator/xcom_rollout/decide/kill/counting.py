@@ -25,7 +25,7 @@ from xcom_rollout.decide.kill.common import (
     view_of,
 )
 from xcom_rollout.decide.kill.outcomes import was_cleared
-from xcom_rollout.decide.kill.writers import next_round, overdue_runs
+from xcom_rollout.decide.kill.writers import next_round, overdue_runs, overdue_seen
 from xcom_rollout.decide.ledger import (
     SAFE_STAGES,
     Kill,
@@ -78,6 +78,8 @@ def overdue_counted(s: Situation) -> Finding:
     They are looked up first: what kind of run each is, and who waits for it.
     """
     kill, overdue = kill_of(s), overdue_runs(s)
+    if (look := overdue_seen(s)) is not None:
+        return look
     if not overdue:
         return done("NoTaskOverdue", "no old task exceeds its limit")
     listed = some(overdue)

@@ -121,9 +121,11 @@ def rehydrated(s: Situation) -> Finding:
                 f"is at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )
-    # A task of the old environment would offload after the copy.
+    # A task of the old environment would offload after the copy. A worker that comes when no
+    # writer is left has none, and nobody looks into it before the revert.
     old = {pod.run for pod in s.old_task_pods}
-    ready = [run for run in due(s, found) if run.key not in old and not s.old_workers]
+    in_workers = bool(s.old_workers) and not kill.writers_gone
+    ready = [run for run in due(s, found) if run.key not in old and not in_workers]
     if ready:
         batch = ready[:EMPTY_BATCH]
         keys = [run.key for run in batch]

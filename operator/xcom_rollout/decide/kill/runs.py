@@ -267,6 +267,15 @@ def attempts_ended(s: Situation) -> Finding:
             f"deleting the task pods {some([pod.name for pod in doomed])}",
             DeletePods(tuple(_task_pod(s, pod) for pod in doomed[:BATCH])),
         )
+    # Before anything is waited for: a pod on a lost node keeps no process from being ended.
+    late = _processes_to_end(s, seen_now)
+    if late:
+        return act(
+            "EndingOldAttempts",
+            f"stopping the processes {some(late, words=_process)}: their runs were set to failed, "
+            "but their supervisors have not stopped them",
+            EndAttempts(tuple(late[:BATCH])),
+        )
     stuck = [pod for pod in pods if is_stuck(s, pod)]
     if stuck:
         return hold("PodsNotEnding", stuck_pods(stuck))
@@ -292,20 +301,17 @@ def attempts_ended(s: Situation) -> Finding:
     return done("OldAttemptsEnded", "no task of a stopped run remains")
 
 
-def _attempts_in_workers(s: Situation, halted: Sequence[RecoveringRun]) -> Finding | None:
-    """Return what to do about processes of stopped runs in workers, which live on.
+def _processes_to_end(s: Situation, halted: Sequence[RecoveringRun]) -> list[Attempt]:
+    """Return the processes of stopped runs in workers that nobody else ends.
 
     Neither Airflow's rows nor Celery's answers tell that a process has ended: only a look does.
     """
     ready = {run.key for run in due(s, halted) if _should_have_ended(s, run)}
-    late = [attempt for run in sorted(ready) for attempt in s.attempts_of(run)]
-    if late:
-        return act(
-            "EndingOldAttempts",
-            f"stopping the processes {some(late, words=_process)}: their runs were set to failed, "
-            "but their supervisors have not stopped them",
-            EndAttempts(tuple(late[:BATCH])),
-        )
+    return [attempt for run in sorted(ready) for attempt in s.attempts_of(run)]
+
+
+def _attempts_in_workers(s: Situation, halted: Sequence[RecoveringRun]) -> Finding | None:
+    """Return what is waited for, of processes in workers; None where none is left."""
     ending = [attempt for run in halted for attempt in s.attempts_of(run.key)]
     if ending:
         return wait(

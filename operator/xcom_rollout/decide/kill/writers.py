@@ -12,6 +12,7 @@ from xcom_rollout.decide.confirming import (
     configuration_settled,
     old_tasks,
     tasks_confirmed,
+    workers_seen,
     writers_confirmed,
 )
 from xcom_rollout.decide.copies import config_not_copied
@@ -176,6 +177,10 @@ def writers_gone(s: Situation) -> Finding:
     for found in (configuration_settled(s, since), tasks_confirmed(s, pods)):
         if found.progress is not Progress.DONE:
             return found
+    # Before old tasks are waited for: a worker that began with what was there before offloads on.
+    confirmed = writers_confirmed(s)
+    if confirmed.progress is not Progress.DONE:
+        return confirmed
     if pods and since is not None and s.now - since >= TASK_PATIENCE:
         return hold(
             "OldTasksRunning",
@@ -191,9 +196,6 @@ def writers_gone(s: Situation) -> Finding:
             "and then counts runs again",
             seconds=2,
         )
-    confirmed = writers_confirmed(s)
-    if confirmed.progress is not Progress.DONE:
-        return confirmed
     return act(
         "WritersGone",
         "no process remains that could offload a value",
@@ -221,16 +223,27 @@ def stuck_pods(pods: list[Pod]) -> str:
 def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
     """Return runs that the kill does not know and whose old tasks outlast the limit of the spec.
 
-    Not those of which a look may still show that they are not old.
+    Not those of which only a look can tell whether they are old, and none has.
     """
     kill = kill_of(s)
     if not limit_is_over(s.spec, kill, s.now):
         return ()
-    workers = {pod.uid for pod in s.old_workers}
+    workers = {pod.uid for pod in s.old_workers if not s.unknown_worker(pod)}
     old = [pod.run for pod in s.dirty_pods(kill) if not s.unknown(pod)]
     old += [attempt.run for attempt in s.observed.attempts if attempt.pod_uid in workers]
     known = {run.key for run in kill.runs}
     return tuple(sorted({run for run in old if run is not None} - known))
+
+
+def overdue_seen(s: Situation) -> Finding | None:
+    """Return what looks into the workers whose tasks would be overdue if these are old."""
+    kill = kill_of(s)
+    if not limit_is_over(s.spec, kill, s.now):
+        return None
+    known = {run.key for run in kill.runs}
+    return workers_seen(
+        s, {attempt.pod_uid for attempt in s.observed.attempts if attempt.run not in known}
+    )
 
 
 def limit_is_over(spec: RolloutSpec, kill: Kill, now: datetime) -> bool:

@@ -73,7 +73,8 @@
 
 {{/* "true" where the executor, or one of a list of them, is this one; arguments: root, executor. */}}
 {{- define "airflow.runs" -}}
-{{- if has .executor (splitList "," .root.Values.executor) }}true{{ end -}}
+{{- $both := replace "CeleryKubernetesExecutor" "CeleryExecutor,KubernetesExecutor" .root.Values.executor }}
+{{- if has .executor (splitList "," $both) }}true{{ end -}}
 {{- end }}
 
 {{/* Path of `webserver.base_url`, below which Airflow 2 serves everything; empty without one. */}}
