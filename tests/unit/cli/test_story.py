@@ -65,7 +65,8 @@ def test_what_was_said_of_an_older_spec_does_not_count(ready: str, stalled: str)
 def test_an_unseen_rollout_asks_for_the_operator() -> None:
     raw = rollout(None)
     assert exit_code(raw) == 3
-    assert "check that the operator runs and watches this namespace" in "\n".join(tell(raw, NOW))
+    said = " ".join(" ".join(tell(raw, NOW)).split())
+    assert "check that the operator runs and watches this namespace" in said
     assert "waiting for the operator" in progress(raw)
 
 
