@@ -83,7 +83,7 @@ coverage: venv ## Which lines and branches tests run (SUITES="tests/unit"; by de
 .PHONY: test-long
 test-long: venv ## 100,000 simulated kills (WORLDS=...), and one with every kind of run on a cluster
 	@export XCOM_ROLLOUT_WORLDS=$(or $(WORLDS),100000)
-	$(call pytest,tests/unit/decide/test_kill_worlds.py tests/unit/decide/test_kill_worlds_in_workers.py --timeout=0 -s,long)
+	$(call pytest,tests/unit/decide/test_kill_worlds.py tests/unit/decide/test_kill_worlds_in_workers.py tests/unit/decide/test_kill_worlds_in_both.py --timeout=0 -s,long)
 	$(call pytest,tests/apiserver -m long --timeout=1800,long-apiserver)
 	$(call pytest,tests/probe -m long --timeout=1800,long-probe)
 	$(call pytest,tests/e2e -m long --timeout=3600 -s,long-e2e)
