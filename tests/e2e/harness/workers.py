@@ -58,7 +58,8 @@ def lose_worker(stack: AirflowStack, pod: str) -> None:
     with contextlib.suppress(HarnessError):  # It ends with its own connection.
         stack.cluster.kubectl("-n", stack.namespace, *inside)
     stack.cluster.kubectl(
-        *("-n", stack.namespace, "delete", "pod", pod, "--grace-period=0", "--force")
+        *("-n", stack.namespace, "delete", "pod", pod),
+        *("--grace-period=0", "--force", "--ignore-not-found"),
     )
 
 
