@@ -122,7 +122,7 @@ def test_a_store_that_does_not_keep_a_rule_gets_the_old_configuration_back(
             is_ours = b"xcom-rollout" in document
             super().write(document.replace(found[0], b"", 1) if is_ours else document)
 
-    with pytest.raises(BucketError, match=r"did not keep the rules l2 as they were.*is back"):
+    with pytest.raises(BucketError, match=r"did not keep the rules l2 unchanged.*is restored"):
         Forgetful(BUCKET, endpoint_url=store.endpoint).apply(
             bucket.read(), expiry_rule("xcom/", 14)
         )
