@@ -100,7 +100,7 @@ def test_threshold_is_never_below_one_kib(place: Place) -> None:
     assert result["calibration"]["recommendedThreshold"] == "1024"
     assert result["calibration"]["rowsAbove"] == 3
     (check,) = [item for item in result["checks"] if item["name"] == "threshold-recommended"]
-    assert 'write "1024"' in check["observed"]
+    assert 'set "1024"' in check["observed"]
 
 
 def test_limit_takes_the_newest_runs(place: Place) -> None:
