@@ -354,6 +354,7 @@ def test_a_supervisor_is_left_while_its_task_lives_and_killed_where_it_has_none(
             first = kill.end([parent, child], "/proc", os.getpid(), 0.2)
             assert (first.ended, first.left) == ([child], [parent])
             assert process.poll() is None
+            end(child)  # Waits until it is gone, on a slow machine too.
             assert end(parent).ended == [parent]
         finally:
             process.kill()
