@@ -17,7 +17,13 @@ from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.probe import result as probe_output
 from xcom_rollout.probe.exec import CONCURRENCY, TIMEOUT, ask_probe
 from xcom_rollout.probe.parts import needed_part
-from xcom_rollout.release.pods import container_status, list_pods, list_task_pods, runs_task
+from xcom_rollout.release.pods import (
+    container_status,
+    list_pods,
+    list_task_pods,
+    running_since,
+    runs_task,
+)
 from xcom_rollout.world import World
 
 LIVE: Final = ("inspect", "--markers")
@@ -126,7 +132,7 @@ def _running(api: KubeApi, observed: Observed) -> dict[str, Target]:
 
 def _target(item: Json) -> Target | None:
     status = container_status(item)
-    started = (((status or {}).get("state") or {}).get("running") or {}).get("startedAt")
+    started = running_since(status)
     if status is None or not started:
         return None
     metadata = item["metadata"]

@@ -12,6 +12,7 @@ from xcom_rollout.release.pods import (
     is_ready,
     is_terminating,
     run_of,
+    running_since,
     runs_task,
 )
 
@@ -28,14 +29,12 @@ def pods_of(items: Iterable[Json]) -> tuple[Pod, ...]:
 
 def _pod(item: Json) -> Pod:
     metadata = item["metadata"]
-    status = container_status(item) or {}
-    running = (status.get("state") or {}).get("running") or {}
     return Pod(
         name=metadata["name"],
         uid=metadata["uid"],
         component=component_of(item),
         created_at=parse_time(metadata["creationTimestamp"]),
-        started_at=time_or_none(running.get("startedAt")),
+        started_at=time_or_none(running_since(container_status(item))),
         ready=is_ready(item),
         terminating=is_terminating(item),
         run=run_of(item),

@@ -15,7 +15,7 @@ from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.probe.exec import ask_probe
 from xcom_rollout.probe.parts import needed_part
 from xcom_rollout.probe.result import checks, verdict
-from xcom_rollout.release.pods import container_status
+from xcom_rollout.release.pods import container_status, running_since
 from xcom_rollout.world import World
 
 TIMEOUT: Final = 15.0
@@ -56,11 +56,11 @@ class Worker:
 def worker_of(pod: Json) -> Worker | None:
     """Return the running main container of a worker; None where it does not run."""
     status = container_status(pod)
-    started = ((status or {}).get("state") or {}).get("running") or {}
-    if status is None or not started.get("startedAt"):
+    started = running_since(status)
+    if status is None or not started:
         return None
     metadata = pod["metadata"]
-    return Worker(metadata["name"], metadata["uid"], status["name"], str(started["startedAt"]))
+    return Worker(metadata["name"], metadata["uid"], status["name"], started)
 
 
 def uncached(world: World) -> KubeApi:

@@ -95,6 +95,12 @@ def container_status(item: Json) -> Mapping[str, Any] | None:
     return next((status for status in statuses if status["name"] == name), None)
 
 
+def running_since(status: Mapping[str, Any] | None) -> str:
+    """Return since when a container runs, as its status says; empty where it does not."""
+    running = ((status or {}).get("state") or {}).get("running") or {}
+    return str(running.get("startedAt") or "")
+
+
 def trouble(item: Json) -> str:
     """Return why a pod does not run, empty where it does or where nothing is known."""
     status = item.get("status") or {}
