@@ -7,6 +7,8 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from hypothesis import HealthCheck, settings
+
 from simulation.operator import Simulation
 from simulation.plan import Plan, drawn, play, shrink
 
@@ -22,6 +24,24 @@ def how_many(otherwise: int) -> int:
 def first_world() -> int:
     """Return with which seed they begin."""
     return int(os.environ.get("XCOM_ROLLOUT_FIRST_WORLD", "0"))
+
+
+def looked_for(worlds: int, usual: int, examples: int) -> settings:
+    """Return how hypothesis looks for worlds, in a test run and where more are asked for.
+
+    A change is judged by the same worlds twice; new ones are looked for by `make test-long`.
+
+    Args:
+        worlds: as many as are played (`how_many`).
+        usual: as many as in a test run.
+        examples: those that hypothesis draws then.
+    """
+    return settings(
+        max_examples=examples if worlds <= usual else 2000,
+        deadline=None,
+        derandomize=worlds <= usual,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 def harm_done(first: int, size: int, how: Callable[[Random], Plan]) -> list[str]:

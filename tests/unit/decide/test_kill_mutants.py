@@ -8,18 +8,16 @@ from typing import Any
 
 import pytest
 from simulation import Plan, RunPlan, SimTask, play
+from simulation.mutants import Check, Spoil, seeing, spoilt
 from simulation.plan import BIG, DAGS, OTHER_BASE, drawn
 
 from xcom_rollout.decide import core
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.kill.table import KILL_TABLE
 from xcom_rollout.decide.ledger import RunStage, Strategy
 from xcom_rollout.decide.situation import Situation
-from xcom_rollout.decide.table import Step, act, done
+from xcom_rollout.decide.table import act, done
 
-Check = Callable[[Situation], Finding]
-Spoil = Callable[[Check], Check]
 MOST_WORLDS = 120
 """Worlds within which each fault is found: a few seconds."""
 
@@ -27,11 +25,6 @@ MOST_WORLDS = 120
 def skipped(_: Check) -> Check:
     """Return a check that always finds its step done."""
     return lambda _: done("Skipped", "a mutant looks away")
-
-
-def seeing(change: Callable[[Situation], Situation]) -> Spoil:
-    """Return what lets a check see another situation."""
-    return lambda check: lambda s: check(change(s))
 
 
 def no_task_pods(s: Situation) -> Situation:
@@ -248,15 +241,6 @@ MUTANTS = {
 }
 
 
-def spoilt(spoils: tuple[tuple[str, Spoil], ...]) -> tuple[Step, ...]:
-    by_name = dict(spoils)
-    assert by_name.keys() <= {step.name for step in KILL_TABLE}, "a step was renamed"
-    return tuple(
-        replace(step, check=by_name[step.name](step.check)) if step.name in by_name else step
-        for step in KILL_TABLE
-    )
-
-
 @cache
 def first_found(name: str) -> tuple[int, dict[str, list[str]]] | None:
     """Return in which world, counted from 1, the first hazard shows, and all that shows there."""
@@ -271,7 +255,7 @@ def first_found(name: str) -> tuple[int, dict[str, list[str]]] | None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_fault_in_the_table_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]
-    monkeypatch.setattr(core, "KILL_TABLE", spoilt(mutant.spoils))
+    monkeypatch.setattr(core, "KILL_TABLE", spoilt(dict(mutant.spoils)))
     found = first_found(name)
     assert found is not None, f"{MOST_WORLDS} worlds did not show it"
     print(f"{name}: world {found[0]}: {found[1]}")
@@ -283,7 +267,7 @@ def test_the_table_as_it_is_shows_no_hazard_in_the_world_that_shows_a_fault(
 ) -> None:
     mutant = MUTANTS[name]
     with monkeypatch.context() as patch:
-        patch.setattr(core, "KILL_TABLE", spoilt(mutant.spoils))
+        patch.setattr(core, "KILL_TABLE", spoilt(dict(mutant.spoils)))
         found = first_found(name)
     assert found is not None
     plan = replace(mutant.worlds(list(drawn(0, found[0]))[-1]), dry_run=True)

@@ -5,17 +5,14 @@ from dataclasses import replace
 
 import pytest
 from simulation import Plan, play
+from simulation.mutants import seeing, spoilt
 from simulation.plan import draw_with_both, drawn
 
 from xcom_rollout.decide import core
-from xcom_rollout.decide.decision import Finding
-from xcom_rollout.decide.kill.table import KILL_TABLE
 from xcom_rollout.decide.situation import Situation
 
 MOST_WORLDS = 150
 """Worlds within which each fault is found: a few seconds."""
-
-Check = Callable[[Situation], Finding]
 
 
 def no_attempts(s: Situation) -> Situation:
@@ -25,10 +22,6 @@ def no_attempts(s: Situation) -> Situation:
 def no_task_pods(s: Situation) -> Situation:
     pods = tuple(pod for pod in s.observed.pods if pod.run is None)
     return Situation(replace(s.observed, pods=pods), s.now)
-
-
-def seeing(see: Callable[[Situation], Situation], check: Check) -> Check:
-    return lambda s: check(see(s))
 
 
 def retriggered(plan: Plan) -> Plan:
@@ -72,10 +65,7 @@ def harmed(hazard: str, worlds: Callable[[Plan], Plan] = retriggered) -> Plan | 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_guard_that_is_spoilt_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     see, guards, hazard = MUTANTS[name]
-    table = tuple(
-        replace(step, check=seeing(see, step.check)) if step.name in guards else step
-        for step in KILL_TABLE
-    )
+    table = spoilt(dict.fromkeys(guards, seeing(see)))
     with monkeypatch.context() as patch:
         patch.setattr(core, "KILL_TABLE", table)
         plan = harmed(hazard)

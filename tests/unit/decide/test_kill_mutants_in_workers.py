@@ -6,21 +6,17 @@ from dataclasses import replace
 import pytest
 from simulation import Plan, play
 from simulation import operator as loop
+from simulation.mutants import See, seeing, spoilt
 from simulation.plan import draw_with_workers, drawn
 
 from xcom_rollout.decide import core
-from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.kill.same_look import serves_on
-from xcom_rollout.decide.kill.table import KILL_TABLE
 from xcom_rollout.decide.ledger import Ledger
 from xcom_rollout.decide.situation import Situation
 
 MOST_WORLDS = 120
 """Worlds within which each fault is found: a few seconds."""
 GUARDS = ("attempts-ended", "runs-emptied")
-
-See = Callable[[Situation], Situation]
-Check = Callable[[Situation], Finding]
 
 
 def nothing_in_workers(s: Situation) -> Situation:
@@ -71,17 +67,10 @@ def harmed(worlds: Callable[[Plan], Plan]) -> Plan | None:
     return None
 
 
-def seeing(see: See, check: Check) -> Check:
-    return lambda s: check(see(s))
-
-
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_guard_that_is_spoilt_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     see, worlds = MUTANTS[name]
-    table = tuple(
-        replace(step, check=seeing(see, step.check)) if step.name in GUARDS else step
-        for step in KILL_TABLE
-    )
+    table = spoilt(dict.fromkeys(GUARDS, seeing(see)))
     with monkeypatch.context() as patch:
         patch.setattr(core, "KILL_TABLE", table)
         plan = harmed(worlds)

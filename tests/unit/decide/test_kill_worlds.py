@@ -9,11 +9,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Plan, RunPlan, SimTask, Weather, play
 from simulation.plan import BIG, OTHER_BASE, draw, draw_with_copies
-from simulation.worlds import first_world, harm_done, how_many
+from simulation.worlds import first_world, harm_done, how_many, looked_for
 
 from xcom_rollout.decide.ledger import RunKey
 
@@ -277,13 +277,7 @@ def test_none_does_where_the_tasks_have_a_copy_of_the_configuration_elsewhere() 
     assert not harm, "\n".join(harm)
 
 
-@settings(
-    max_examples=60 if WORLDS <= 3000 else 2000,
-    deadline=None,
-    # A change is judged by the same worlds twice; new ones are looked for by `make test-long`.
-    derandomize=WORLDS <= 3000,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@looked_for(WORLDS, 3000, 60)
 @given(random=st.randoms(use_true_random=False))
 def test_no_world_that_hypothesis_looks_for_does(random: Random) -> None:
     plan = draw(random)

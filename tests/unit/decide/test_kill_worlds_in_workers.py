@@ -9,11 +9,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Plan, RunPlan, SimTask, Weather, play
 from simulation.plan import BIG, draw_with_workers
-from simulation.worlds import first_world, harm_done, how_many
+from simulation.worlds import first_world, harm_done, how_many, looked_for
 
 from xcom_rollout.decide.kill import writers
 from xcom_rollout.decide.table import done
@@ -166,12 +166,7 @@ def test_no_world_makes_a_kill_do_harm(share: int) -> None:
     assert not harm, "\n".join(harm)
 
 
-@settings(
-    max_examples=30 if WORLDS <= 1000 else 2000,
-    deadline=None,
-    derandomize=WORLDS <= 1000,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@looked_for(WORLDS, 1000, 30)
 @given(random=st.randoms(use_true_random=False))
 def test_no_world_that_hypothesis_looks_for_does(random: Random) -> None:
     plan = draw_with_workers(random)
