@@ -33,10 +33,9 @@ from harness.flights import (
     WAY_BACK,
     Flights,
     accepting,
-    report,
+    landed,
 )
 from harness.operator import RolloutOnCluster
-from harness.shell import HarnessError
 from harness.stack import CELERY_2, CELERY_3, DAGS, AirflowStack
 from harness.waiting import NotYetError, wait_for
 from harness.workers import Clock, alone, highest_tries, lose_worker, run_is
@@ -178,16 +177,7 @@ def test_no_task_in_a_worker_is_handed_a_path_and_none_is_lost_with_its_worker(
 
     (source,) = (run for dag, run in flights.runs if dag == FINISHED)
     flights.start(PULL, run=source)
-    for dag, run in flights.runs:
-        try:
-            flights.api.wait_run(dag, run, deadline=240)
-        except HarnessError as error:
-            print(f"{dag}/{run}: {error}")
-    table, wrong = report(flights)
-    print(f"\n{table}\n", flush=True)
-    for reason, message in rollout.events():
-        print(f"{reason}: {message[:300]}")
-    assert wrong == []
+    assert landed(flights, rollout) == []
     assert highest_tries(flights) == TRIES
     assert rollout.kill_status()["runs"]["failed"] == 0
     assert rollout.thresholds_delivered()[-2:] == ["-1", "database"]

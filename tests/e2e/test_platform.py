@@ -33,11 +33,10 @@ from harness.flights import (
     Flights,
     accepting,
     asleep,
-    report,
+    landed,
     wait_for_dags,
 )
 from harness.operator import OperatorInstall, RolloutOnCluster
-from harness.shell import HarnessError
 from harness.stack import AIRFLOW_2, AIRFLOW_3, PLATFORM, AirflowStack
 from harness.waiting import NotYetError, wait_for
 
@@ -246,16 +245,7 @@ def test_a_kill_waits_for_the_copy_of_the_configuration_and_no_task_is_handed_a_
         print(json.dumps(rollout.kill_status(), indent=1), flush=True)
     print(f"reverted after {time.monotonic() - begin:.0f} s", flush=True)
 
-    for dag, run in flights.runs:
-        try:
-            stack.api.wait_run(dag, run, deadline=300, through_failure=False)
-        except HarnessError as error:
-            print(f"{dag}/{run}: {error}")
-    table, wrong = report(flights)
-    print(f"\n{table}\n", flush=True)
-    for reason, message in rollout.events():
-        print(f"{reason}: {message[:300]}")
-    assert wrong == []
+    assert landed(flights, rollout, deadline=300) == []
     assert rollout.kill_status()["runs"]["failed"] == 0
     assert rollout.thresholds_delivered()[-2:] == ["-1", "database"]
     settings = stack.values()["config"]

@@ -13,6 +13,7 @@ from typing import Any
 from harness.airflow import AirflowApi
 from harness.cluster import Cluster
 from harness.operator import RolloutOnCluster
+from harness.shell import HarnessError
 from harness.stack import DAGS, AirflowStack, Instance
 from harness.waiting import NotYetError, wait_for
 
@@ -207,6 +208,31 @@ def handed_in(stack: AirflowStack, dag: str, run: str) -> list[tuple[str, dict[s
         for row in stack.database.xcoms(dag, run)
         if row.key.startswith("received") and isinstance(said := json.loads(row.value), dict)
     ]
+
+
+def landed(
+    flights: Flights,
+    rollout: RolloutOnCluster,
+    *,
+    skipped: Collection[tuple[str, str]] = (),
+    deadline: float = 240,
+) -> list[str]:
+    """Wait for the end of each run, print what became of it and the Events; return what is wrong.
+
+    Args:
+        skipped: DAG and task of those that need not have run.
+        deadline: seconds for each run; one that is not at its end by then is wrong.
+    """
+    for dag, run in flights.runs:
+        try:
+            flights.api.wait_run(dag, run, deadline=deadline)
+        except HarnessError as error:
+            print(f"{dag}/{run}: {error}")
+    table, wrong = report(flights, skipped)
+    print(f"\n{table}\n", flush=True)
+    for reason, message in rollout.events():
+        print(f"{reason}: {message[:300]}")
+    return wrong
 
 
 def report(flights: Flights, skipped: Collection[tuple[str, str]] = ()) -> tuple[str, list[str]]:
