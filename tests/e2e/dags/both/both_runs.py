@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from airflow.configuration import conf
 from airflow.decorators import dag, task
-from way_back_common import DAG, IS_3, big, check, stay
+from way_back_common import DAG, IS_3, big, consume, deaf, hold, produce
 
 
 def own_pod() -> dict[str, Any]:
@@ -24,29 +23,6 @@ def own_pod() -> dict[str, Any]:
 
 
 IN_POD = own_pod()
-
-
-@task
-def produce(**context: Any) -> list[str]:
-    return big(context)
-
-
-@task
-def hold(**context: Any) -> None:
-    stay(context)
-
-
-@task
-def deaf(**context: Any) -> None:
-    """On its first try nothing but SIGKILL ends it."""
-    if context["ti"].try_number <= 1:
-        signal.signal(signal.SIGTERM, lambda *_: print("SIGTERM: the task goes on", flush=True))
-    stay(context)
-
-
-@task
-def consume(value: Any, **context: Any) -> None:
-    check(context, value=(value, big(context)))
 
 
 @dag(**DAG)

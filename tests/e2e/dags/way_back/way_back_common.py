@@ -1,4 +1,4 @@
-"""What the DAGs of the way back share: values, how long a first try stays, what a task was handed.
+"""What the DAGs of the way back share: tasks, values, how long a first try stays, what arrived.
 
 A first try stays in flight until the time `until` of the run's conf (seconds since the epoch); a
 later one ends at once, so that a re-run shows its outcome soon.
@@ -6,11 +6,13 @@ later one ends at once, so that a re-run shows its outcome soon.
 
 from __future__ import annotations
 
+import signal
 import time
 from importlib.metadata import version
 from typing import Any
 
 import pendulum
+from airflow.decorators import task
 from airflow.exceptions import AirflowFailException
 from airflow.models.param import Param
 from demo_payload import describe, make_value
@@ -73,3 +75,29 @@ def check(context: Any, **handed: tuple[Any, Any]) -> None:
             wrong.append(f"{name}: expected {describe(expected)}, handed {seen}")
     if wrong:
         raise AirflowFailException("; ".join(wrong))
+
+
+@task
+def produce(**context: Any) -> list[str]:
+    """Offloads."""
+    return big(context)
+
+
+@task
+def hold(**context: Any) -> None:
+    """Keeps its run in flight."""
+    stay(context)
+
+
+@task
+def deaf(**context: Any) -> None:
+    """On its first try nothing but SIGKILL ends it."""
+    if context["ti"].try_number <= 1:
+        signal.signal(signal.SIGTERM, lambda *_: print("SIGTERM: the task goes on", flush=True))
+    stay(context)
+
+
+@task
+def consume(value: Any, **context: Any) -> None:
+    """Is handed what `produce` returned."""
+    check(context, value=(value, big(context)))

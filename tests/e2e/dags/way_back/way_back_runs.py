@@ -11,24 +11,9 @@ from airflow.decorators import dag, task
 from airflow.models.param import Param
 from airflow.operators.trigger_dagrun import TriggerDagRunOperator
 from demo_payload import DEFAULT_BYTES, make_value
-from way_back_common import DAG, IS_3, big, check, is_over, states, stay
+from way_back_common import DAG, IS_3, big, check, consume, hold, is_over, produce, states
 
 SMALL = [1, 2, 3]
-
-
-@task
-def produce(**context: Any) -> list[str]:
-    return big(context)
-
-
-@task
-def hold(**context: Any) -> None:
-    stay(context)
-
-
-@task
-def consume(value: Any, **context: Any) -> None:
-    check(context, value=(value, big(context)))
 
 
 @dag(**DAG)

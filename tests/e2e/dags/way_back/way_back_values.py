@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.decorators import dag, task
-from way_back_common import DAG, IS_3, big, check, stay
+from way_back_common import DAG, IS_3, big, check, hold
 
 ITEMS = ["a", "b", "c"]
 # Airflow 3 refuses an odd key where values are offloaded: its path would not be the key's.
 KEYS = ["first", "second" if IS_3 else "a key/with: odd ü"]
-
-
-@task
-def hold(**context: Any) -> None:
-    stay(context)
 
 
 @dag(**DAG)

@@ -9,17 +9,7 @@ from airflow.decorators import dag, setup, task, teardown
 from airflow.exceptions import AirflowException
 from airflow.models.param import Param
 from airflow.sensors.date_time import DateTimeSensorAsync
-from way_back_common import DAG, big, check, is_over, stay
-
-
-@task
-def produce(**context: Any) -> list[str]:
-    return big(context)
-
-
-@task
-def consume(value: Any, **context: Any) -> None:
-    check(context, value=(value, big(context)))
+from way_back_common import DAG, big, check, consume, is_over, produce, stay
 
 
 @dag(**DAG)

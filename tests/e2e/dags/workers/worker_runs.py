@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.decorators import dag, task
-from way_back_common import DAG, big, check, stay
+from way_back_common import DAG, big, check, consume, deaf, hold, produce, stay
 
 QUEUE = "fragile"
 SMALL = [1, 2, 3]
-
-
-@task
-def produce(**context: Any) -> list[str]:
-    return big(context)
-
-
-@task
-def hold(**context: Any) -> None:
-    stay(context)
-
-
-@task
-def deaf(**context: Any) -> None:
-    """On its first try nothing but SIGKILL ends it."""
-    if context["ti"].try_number <= 1:
-        signal.signal(signal.SIGTERM, lambda *_: print("SIGTERM: the task goes on", flush=True))
-    stay(context)
-
-
-@task
-def consume(value: Any, **context: Any) -> None:
-    check(context, value=(value, big(context)))
 
 
 @dag(**DAG)
