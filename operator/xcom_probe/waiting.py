@@ -9,6 +9,7 @@ is in the same container. Besides, nobody is answered but the user that runs thi
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import select
@@ -48,7 +49,7 @@ def address() -> str:
 
 
 def serve(seconds: float) -> Iterator[int]:
-    """Answer for that time; yield after each answer how many there were.
+    """Answer for that time; yield with each answer how many there were.
 
     Raises:
         Interrupted: SIGTERM came.
@@ -64,22 +65,26 @@ def serve(seconds: float) -> Iterator[int]:
                 continue
             caller, _ = server.accept()
             with caller:
-                if not _answer(caller, server):
+                code = _answer(caller, server)
+                if code is None:
                     continue
-            answered += 1
-            yield answered
+                answered += 1
+                yield answered  # before the caller knows: it may end this process at once
+                # A caller that is gone needs no answer.
+                with contextlib.suppress(OSError):
+                    caller.sendall(bytes((code,)))
 
 
-def _answer(caller: socket.socket, server: socket.socket) -> bool:
-    """Run what the caller wants; its exit code is sent as one byte, nothing where it is refused."""
+def _answer(caller: socket.socket, server: socket.socket) -> int | None:
+    """Run what the caller wants; return its exit code, None where it is refused."""
     caller.settimeout(_PATIENCE)
     try:
         question = _question(caller)
     except (OSError, ValueError) as problem:
         sys.stderr.write(f"xcom_probe: a question could not be read: {problem}\n")
-        return False
+        return None
     if question is None:
-        return False
+        return None
     child = os.fork()
     if child == 0:
         server.close()
@@ -87,12 +92,7 @@ def _answer(caller: socket.socket, server: socket.socket) -> bool:
     for file in question.files:
         os.close(file)
     status = _status(child, caller)
-    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-    try:
-        caller.sendall(bytes((code,)))
-    except OSError:
-        return True  # the caller is gone, and its answer with it
-    return True
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
 
 def _status(child: int, caller: socket.socket) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import Iterator, NamedTuple
 
 from xcom_probe.model import CannotLook
@@ -16,6 +17,10 @@ _ROUNDS = 5
 """Looks for processes that came while the others were read."""
 _PAGE = 4096
 """Bytes of a title that older kernels show."""
+_BEGINNING = 0.2
+"""Seconds that a program may take to get its arguments after it has begun."""
+_LOOK = 0.005
+"""Seconds between two looks whether it has them."""
 
 
 class Process(NamedTuple):
@@ -25,7 +30,7 @@ class Process(NamedTuple):
         pid, parent: as this namespace counts; the parent is 0 where it is outside.
         started: clock ticks since the boot (proc(5), field 22 of stat).
         ended: whether nothing of it runs any more: only its parent has yet to take notice.
-        words: its command line; empty where its memory is gone.
+        words: its command line; empty where its memory is gone, or where it has blanked it.
         whole: whether the command line surely is not cut.
         comm: its short name.
     """
@@ -68,20 +73,33 @@ def read(proc: str, mine: int) -> dict[int, Process]:
 def one(proc: str, pid: int) -> Process | None:
     """One process; None where there is none, and for a thread of the kernel.
 
+    A program that has just been executed has memory, but no arguments yet (measured on Linux 6.18:
+    one of twelve that were looked at as soon as `Popen` had returned). It is waited for.
+
     Raises:
         CannotLook: it may not be read.
     """
+    end = time.monotonic() + _BEGINNING
+    process, has_memory = _one(proc, pid)
+    while process and has_memory and not process.words and time.monotonic() < end:
+        time.sleep(_LOOK)
+        process, has_memory = _one(proc, pid)
+    return process
+
+
+def _one(proc: str, pid: int) -> tuple[Process | None, bool]:
+    """One process as it is now, and whether it has memory."""
     stat = _read(proc, pid, "stat")
     # The name, in parentheses, may hold blanks and parentheses. Then come the third field and on.
     name, _, rest = stat.rpartition(b")")
     fields = rest.split()
-    if len(fields) < 20 or int(fields[6]) & _KERNEL_THREAD:
-        return None
+    if len(fields) < 21 or int(fields[6]) & _KERNEL_THREAD:
+        return None, False
     # A first thread that has ended, while others of the process live, is a zombie as well.
     ended = fields[0].decode() in _ENDED and int(fields[17]) <= 1
     command = b"" if ended else _read(proc, pid, "cmdline")
     text = command.rstrip(b"\0")
-    return Process(
+    process = Process(
         pid,
         int(fields[1]),
         int(fields[19]),
@@ -90,6 +108,7 @@ def one(proc: str, pid: int) -> Process | None:
         _whole(len(text), fields),
         name.partition(b"(")[2].decode("utf-8", "replace"),
     )
+    return process, not ended and int(fields[20]) > 0
 
 
 def _whole(length: int, fields: list[bytes]) -> bool:

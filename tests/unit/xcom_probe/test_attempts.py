@@ -62,10 +62,12 @@ class Proc:
         flags: int = 0,
         comm: str = "a (b) c",
         room: int = ROOM,
+        memory: int = 0,
     ) -> None:
         fields = ["0"] * 50
         fields[0], fields[1], fields[6] = state, str(parent), str(flags)
         fields[17], fields[19] = str(threads), str(pid * 100 if started is None else started)
+        fields[20] = str(memory)
         fields[45], fields[48] = ("1000", str(1000 + room)) if room else ("0", "0")
         folder = self.folder / str(pid)
         folder.mkdir(exist_ok=True)
@@ -241,6 +243,19 @@ def test_a_process_that_comes_while_the_others_are_read_is_read_too(
 
     monkeypatch.setattr(table, "one", forking)
     assert proc.kinds() == {40: "task"}
+
+
+def test_a_program_that_has_no_arguments_yet_is_waited_for(
+    proc: Proc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proc.add(40, 1, comm="cat", memory=8192)
+    monkeypatch.setattr(time, "sleep", lambda _: proc.add(40, 1, TASK_3, comm="cat", memory=8192))
+    assert proc.tasks() == {40: Task(instance=TI)}
+
+
+def test_a_program_that_never_has_arguments_is_told_by_its_short_name(proc: Proc) -> None:
+    proc.add(40, 1, comm="airflow task ru", memory=8192)
+    assert proc.tasks() == {40: titles.UNKNOWN}
 
 
 @pytest.mark.parametrize("options", ["rw,hidepid=2", "rw,hidepid=invisible", "hidepid=1,gid=3"])
