@@ -75,7 +75,7 @@ def workers_seen(s: Situation, uids: Collection[str]) -> Finding | None:
         for pod in s.workers
         if pod.uid in uids
         and pod.started_at is not None
-        and s.unknown_worker(pod)
+        and s.unknown(pod)
         and ((seen := s.reader(pod)) is None or _stale(s, seen))
     ]
     return _look(unseen) if unseen else None

@@ -123,8 +123,15 @@ class Situation:
         return self.observed.mount_lag
 
     def unknown(self, pod: Pod) -> bool:
-        """Whether it takes a look into a task pod to tell what it holds, and there was none."""
-        return self.may_be_late(pod) and self.reader(pod) is None
+        """Whether it takes a look into a pod to tell what it holds, and none has told.
+
+        It counts as old; its tasks are no reason to stop their runs. When a worker was made tells
+        nothing, when a task pod was made tells it unless the kubelet may have been late.
+        """
+        if pod.run is not None and not self.may_be_late(pod):
+            return False
+        seen = self.reader(pod)
+        return seen is None or (bool(seen.error) and not seen.outdated)
 
     @cached_property
     def _task_pods_by_run(self) -> Mapping[RunKey, tuple[Pod, ...]]:
@@ -150,14 +157,6 @@ class Situation:
         made tells nothing: the kubelet may have mounted what was there before.
         """
         return tuple(pod for pod in self.workers if not self.loads(pod, self.release.settings))
-
-    def unknown_worker(self, pod: Pod) -> bool:
-        """Whether it takes a look into a worker to tell what it began with, and none has told.
-
-        It counts as old; its tasks are no reason to stop their runs.
-        """
-        seen = self.reader(pod)
-        return seen is None or (bool(seen.error) and not seen.outdated)
 
     @cached_property
     def _attempts_by_run(self) -> Mapping[RunKey | None, tuple[Attempt, ...]]:

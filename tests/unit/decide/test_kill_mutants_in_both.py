@@ -77,7 +77,7 @@ def test_a_worker_that_is_taken_for_an_old_one_before_anybody_looked_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Situation, "unknown_worker", lambda *_: False)
+        patch.setattr(Situation, "unknown", lambda *_: False)
         plan = harmed("stopped_without_need", bounded)
     assert plan is not None, f"{MOST_WORLDS} worlds did not show it"
     assert play(plan).hazards.found() == {}

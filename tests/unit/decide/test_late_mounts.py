@@ -171,17 +171,29 @@ def test_not_all_of_many_are_looked_into_at_once() -> None:
     assert len(action.pods) == LOOKS
 
 
+def limited(s: Situation) -> Situation:
+    """The same where old tasks have ten seconds to end."""
+    switch = s.spec.kill_switch.model_copy(update={"stop_tasks_after": "10s"})
+    spec = s.spec.model_copy(update={"kill_switch": switch})
+    rollout = replace(s.observed.rollout, spec=spec)
+    return Situation(replace(s.observed, rollout=rollout), s.now)
+
+
 def test_no_run_is_stopped_for_a_task_that_may_be_a_new_one() -> None:
     _, current = delivered()
     for expected, loads in (((), None), ((), current), ((RUN,), replace(current, threshold="9"))):
         s = moment(SECOND, loads=loads, later=timedelta(minutes=5))
-        spec = s.spec.model_copy(
-            update={
-                "kill_switch": s.spec.kill_switch.model_copy(update={"stop_tasks_after": "10s"})
-            }
-        )
-        rollout = replace(s.observed.rollout, spec=spec)
-        assert overdue_runs(Situation(replace(s.observed, rollout=rollout), s.now)) == expected
+        assert overdue_runs(limited(s)) == expected
+
+
+def test_no_run_is_stopped_for_a_task_that_could_not_be_looked_into() -> None:
+    s = moment(SECOND, error="exec failed", later=timedelta(hours=2))
+    assert overdue_runs(limited(s)) == ()
+    held = writers_gone(s)
+    assert held.reason == "OldTasksRunning"
+    assert "exec failed" in held.message
+    assert "stopTasksAfter" not in held.message, "it would not help"
+    assert "stop the tasks" in held.message
 
 
 def test_the_operator_may_be_told_that_its_kubelets_are_later() -> None:

@@ -1,5 +1,6 @@
 """Stop the writers: threshold -1 is delivered, and every process that could still offload ends."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -185,8 +186,7 @@ def writers_gone(s: Situation) -> Finding:
         return hold(
             "OldTasksRunning",
             f"{len(pods)} tasks that started before the kill have not ended since "
-            f"{since:%H:%M:%SZ}: {old_tasks(s, pods)}. To have their runs healed, set "
-            "spec.killSwitch.stopTasksAfter, or stop the tasks",
+            f"{since:%H:%M:%SZ}: {old_tasks(s, pods)}. {_to_end(s, pods)}",
         )
     if pods:
         return wait(
@@ -200,6 +200,19 @@ def writers_gone(s: Situation) -> Finding:
         "WritersGone",
         "no process remains that could offload a value",
         record(s, replace(kill, writers_gone=True), "no writer remains"),
+    )
+
+
+def _to_end(s: Situation, pods: Sequence[Pod]) -> str:
+    """Return what ends tasks that are waited for, in words."""
+    unknown = [pod for pod in pods if s.unknown(pod)]
+    if len(unknown) == len(pods):
+        return "No run is stopped for a task that may have the newest configuration: stop the tasks"
+    beside = ""
+    if unknown:
+        beside = f"; no run is stopped for what may be new: {some([pod.name for pod in unknown])}"
+    return (
+        "To have their runs healed, set spec.killSwitch.stopTasksAfter, or stop the tasks" + beside
     )
 
 
@@ -228,7 +241,7 @@ def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
     kill = kill_of(s)
     if not limit_is_over(s.spec, kill, s.now):
         return ()
-    workers = {pod.uid for pod in s.old_workers if not s.unknown_worker(pod)}
+    workers = {pod.uid for pod in s.old_workers if not s.unknown(pod)}
     old = [pod.run for pod in s.dirty_pods(kill) if not s.unknown(pod)]
     old += [attempt.run for attempt in s.observed.attempts if attempt.pod_uid in workers]
     known = {run.key for run in kill.runs}
