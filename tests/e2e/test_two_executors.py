@@ -1,7 +1,5 @@
 """The whole way where some tasks run in workers and others in pods of their own (make test-long).
 
-Skipped while such releases are refused: see docs/decisions/two-executors.md.
-
 | Kind | DAG |
 |---|---|
 | has offloaded in a worker, and is in a task that has a pod of its own | `bo_to_pod` |
@@ -38,7 +36,6 @@ from harness.operator import RolloutOnCluster
 from harness.stack import BOTH_2, BOTH_3, DAGS, AirflowStack
 from harness.waiting import wait_for
 from harness.workers import Clock, alone, highest_tries, run_is
-from xcom_rollout.decide.executors import unsupported
 
 OFFLOADED = {"bo_to_pod", "bo_to_worker", "bo_both"}
 """DAGs of runs that hold offloaded values when the kill begins."""
@@ -51,12 +48,7 @@ TRIES = {
 BYSTANDER_SECONDS = 120
 KILL_SECONDS = 900.0
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(
-        bool(unsupported("CeleryKubernetesExecutor")), reason="refused until a person opens it"
-    ),
-]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(params=[BOTH_2, BOTH_3], ids=["2.11", "3.3"])

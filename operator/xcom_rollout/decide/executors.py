@@ -4,7 +4,7 @@ A table: where each executor runs tasks, and what is known of tasks there. What 
 how, is in docs/airflow.md, "Executors".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -90,24 +90,7 @@ class Executor:
     @property
     def unproven(self) -> str:
         """Why nothing is delivered to a release that has it; empty: it is supported."""
-        own = "; ".join(HOSTS[host].unproven for host in self.hosts if HOSTS[host].unproven)
-        return own or _beside(self.hosts)
-
-
-TRIED_BESIDE: frozenset[Host] = frozenset()
-"""Kinds of places in which tasks may run beside each other: a node has shown the whole way with
-them. To be said next: `frozenset({Host.TASK_POD, Host.WORKER})` (docs/decisions/two-executors.md).
-"""
-
-
-def _beside(hosts: Sequence[Host]) -> str:
-    """Return why tasks may not run in several kinds of places; empty for one."""
-    if len(hosts) < 2 or TRIED_BESIDE.issuperset(hosts):
-        return ""
-    return (
-        f"tasks run {' and '.join(f'in {host}' for host in hosts)}, beside each other: a kill of "
-        "both was not tried"
-    )
+        return "; ".join(HOSTS[host].unproven for host in self.hosts if HOSTS[host].unproven)
 
 
 def _row(name: str, module: str, *hosts: Host, provider: str = "") -> Executor:
@@ -237,9 +220,7 @@ def unsupported(option: str) -> str:
         named = named_executors(option)
     except ValueError as error:
         return f"It cannot be read: {error}"
-    why = ". ".join(dict.fromkeys(filter(None, (each.refused for each in named))))
-    beside = _beside(_hosts(named))
-    return why or (f"{option}: {beside}" if beside else "")
+    return ". ".join(dict.fromkeys(filter(None, (each.refused for each in named))))
 
 
 def hosts_of(option: str) -> frozenset[Host]:
@@ -315,10 +296,10 @@ def written_executor(written: str) -> Finding:
 
 def not_supported(seen: str, why: str) -> Finding:
     """Hold: what was seen of `[core] executor`, and why nothing is delivered."""
-    possible = " or ".join(each.name for each in EXECUTORS if not each.unproven)
-    alone = "" if TRIED_BESIDE else ", alone"
+    possible = ", ".join(each.name for each in EXECUTORS if not each.unproven)
     return hold(
         "ExecutorNotSupported",
         f"{seen}. {why}. Nothing is delivered to this release. The kill-switch is only known to be "
-        f"safe with {possible}{alone}: set [core] executor to one, or leave the backend as it is",
+        f"safe with {possible} and lists of these: set [core] executor to one, or leave the "
+        "backend as it is",
     )

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from simulation import START, Simulation
 
-from xcom_rollout.decide import executors
 from xcom_rollout.decide.check import Group, Installed, Part, Row, Verdict, judge, verdict_of
 from xcom_rollout.decide.check.installed import ExtraRule, Record, WebOptions, WebService
 from xcom_rollout.decide.check.web import Web, web_of
@@ -310,13 +309,7 @@ def with_workers(executor: str) -> Installed:
     return seen(executor=executor, workloads=(SCHEDULER, worker), task_namespaces=("tasks",))
 
 
-def test_with_both_each_place_in_which_tasks_run_has_its_row(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(executors, "TRIED_BESIDE", frozenset())
-    assert rows(with_workers(BESIDE))["executor"].reason == "ExecutorNotSupported"
-    both = frozenset({executors.Host.TASK_POD, executors.Host.WORKER})
-    monkeypatch.setattr(executors, "TRIED_BESIDE", both)
+def test_with_both_each_place_in_which_tasks_run_has_its_row() -> None:
     found = rows(with_workers(BESIDE))
     assert found["executor"].group is Group.SUPPORTED
     assert "w: 600 s" in found["readers: workers"].found

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcom_rollout.decide import executors
 from xcom_rollout.decide.executors import (
     EXECUTORS,
     HOSTS,
@@ -141,20 +140,14 @@ def test_alone_there_is_one_template_of_what_runs_tasks(option: str) -> None:
 
 
 @pytest.mark.parametrize("option", BESIDE)
-def test_the_gate_for_both_is_one_line(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(executors, "TRIED_BESIDE", frozenset())
-        said = unsupported(option)
-        assert "task pods" in said
-        assert "worker pods" in said
-        assert "beside each other" in said
-    with monkeypatch.context() as patch:
-        patch.setattr(executors, "TRIED_BESIDE", frozenset({Host.TASK_POD, Host.WORKER}))
-        assert unsupported(option) == ""
-        assert "the scheduler's own pod" in unsupported(f"LocalExecutor,{CELERY},{KUBERNETES}")
-        assert "the scheduler's own pod" in unsupported("LocalKubernetesExecutor")
-        assert "of the team 'a'" in unsupported(f"{option};a={CELERY}")
-        assert "'gevent'" in pool_unsupported(option, "gevent")
+def test_both_beside_each_other_are_supported_and_what_else_is_refused_stays_so(
+    option: str,
+) -> None:
+    assert unsupported(option) == ""
+    assert "the scheduler's own pod" in unsupported(f"LocalExecutor,{CELERY},{KUBERNETES}")
+    assert "the scheduler's own pod" in unsupported("LocalKubernetesExecutor")
+    assert "of the team 'a'" in unsupported(f"{option};a={CELERY}")
+    assert "'gevent'" in pool_unsupported(option, "gevent")
 
 
 def test_workers_of_a_team_are_not() -> None:
@@ -177,10 +170,9 @@ def test_a_team_has_its_own_configuration_so_its_task_pods_may_be_anywhere() -> 
     assert "of the team 'a'" in unsupported("KubernetesExecutor;a=KubernetesExecutor")
 
 
-def test_the_gate_is_shut() -> None:
-    """To be turned with it."""
-    assert frozenset() == executors.TRIED_BESIDE
-    assert [each.name for each in EXECUTORS if not each.unproven] == [KUBERNETES, CELERY]
+def test_only_tasks_in_the_scheduler_s_own_pod_are_refused() -> None:
+    supported = [each.name for each in EXECUTORS if not each.unproven]
+    assert supported == [KUBERNETES, CELERY, "CeleryKubernetesExecutor"]
     assert [host for host, facts in HOSTS.items() if facts.unproven] == [Host.SCHEDULER]
 
 

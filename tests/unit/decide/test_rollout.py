@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import START, SimRun, Simulation, Weather, spec
 
-from xcom_rollout.decide import decide, executors
+from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Component, Drift, Ledger, NamedCheck, RunKey, Verdict
 from xcom_rollout.decide.observed import JobKind, JobState, LoosePod, Observed, ProofResult, Rival
@@ -148,7 +148,9 @@ def test_an_executor_for_which_the_kill_is_unproven_is_refused() -> None:
     decision = sim.go(30)
     assert decision.current.finding.reason == "ExecutorNotSupported"
     assert "LocalExecutor: tasks run in the scheduler's" in decision.current.finding.message
-    assert "safe with KubernetesExecutor or CeleryExecutor" in decision.current.finding.message
+    assert (
+        "safe with KubernetesExecutor, CeleryExecutor, Celery" in decision.current.finding.message
+    )
     assert values_set(sim) == []
 
 
@@ -162,7 +164,6 @@ def test_workers_of_celery_are_brought_to_the_end_of_the_way() -> None:
 
 
 BESIDE = "CeleryExecutor,KubernetesExecutor"
-TRIED = frozenset({executors.Host.TASK_POD, executors.Host.WORKER})
 
 
 def with_workers(written: str, seen: str) -> Simulation:
@@ -174,32 +175,15 @@ def with_workers(written: str, seen: str) -> Simulation:
     return sim
 
 
-def test_before_the_gate_tasks_in_workers_and_in_pods_hold_before_any_job(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(executors, "TRIED_BESIDE", frozenset())
-    sim = with_workers(BESIDE, BESIDE)
-    finding = sim.go(30).current.finding
-    assert finding.reason == "ExecutorNotSupported"
-    assert "beside each other" in finding.message
-    assert sim.jobs == []
-
-
 @pytest.mark.parametrize("written", [BESIDE, ""])
-def test_behind_the_gate_a_proof_is_made_of_workers_and_of_task_pods(
-    written: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(executors, "TRIED_BESIDE", TRIED)
+def test_with_both_a_proof_is_made_of_workers_and_of_task_pods(written: str) -> None:
     sim = with_workers(written, BESIDE)
     sim.run_until("Live")
     assert {proof.component for proof in sim.ledger.proofs} == set(Component)
     assert values_set(sim) == ["-1", "1000"]
 
 
-def test_an_executor_that_something_else_than_what_is_written_names_holds(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(executors, "TRIED_BESIDE", TRIED)
+def test_an_executor_that_something_else_than_what_is_written_names_holds() -> None:
     sim = with_workers("CeleryExecutor", BESIDE)
     finding = sim.go(60).current.finding
     assert finding.reason == "CannotObserve"
