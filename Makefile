@@ -15,7 +15,7 @@ ARGS ?=
 # Where things of this project that are worth keeping between runs live, keyed by content hash.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xcom-rollout
 
-export PYTHONPATH := $(CURDIR)/tests/e2e:$(CURDIR)/tests/support
+export PYTHONPATH := $(CURDIR)/tests/support
 # A failing end-to-end test leaves its events, logs and resources in a folder below this one.
 export XCOM_ROLLOUT_BUNDLES ?= $(CURDIR)/build/bundles
 # Which provider makes the cluster: kind, node or existing. Empty: the harness chooses and says so.
@@ -36,11 +36,11 @@ help: ## List the targets
 
 .PHONY: demo
 demo: venv ## A real cluster, Airflow, a flip and a kill-switch, with live progress
-	@$(PY) -m harness.demo up
+	@$(PY) -m demo up
 
 .PHONY: demo-down
 demo-down: venv ## Remove everything that `make demo` made
-	@$(PY) -m harness.demo down
+	@$(PY) -m demo down
 
 .PHONY: test
 test: venv ## All checks and tests; a closing table says what ran and for how long
@@ -110,7 +110,7 @@ e2e: venv ## Tests on a real cluster with Airflow, Postgres and S3 (CLUSTER=...)
 
 .PHONY: bench
 bench: venv ## Measure what docs/benchmarks.md states
-	@$(PY) -m harness.bench $(ARGS)
+	@$(PY) -m bench $(ARGS)
 
 ##@ Build
 .PHONY: crd

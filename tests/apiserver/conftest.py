@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from harness import tools
+from harness.apiserver import ApiServer
+from harness.paths import REPO
 from standin.bench import Bench, small_charts
 from standin.kubelet import API_SERVER_FLAG
 from standin.node import Node
 from standin.place import Place, Site, open_site
 from standin.story import Outcome, Tellers, Told, tell
-
-from harness import tools
-from harness.apiserver import ApiServer
-from harness.paths import REPO
 from xcom_probe.build import build
 from xcom_rollout.clients.kubeconfig import from_kubeconfig
 from xcom_rollout.world import open_world

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import cast
 
 import pytest
+
 from standin.bench import Bench
 from standin.node import Node
-
 from xcom_rollout.act.end_attempts import end_attempts
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.actions import EndAttempts

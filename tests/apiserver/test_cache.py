@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cutting import cutter
-from standin.bench import Bench
-from standin.wire import WatchedConnection, Wire
 
+from cutting import cutter
 from harness.apiserver import ApiServer
 from harness.waiting import NotYetError, wait_for
+from standin.bench import Bench
+from standin.wire import WatchedConnection, Wire
 from xcom_rollout.cache import Cache, CachedKube
 from xcom_rollout.cache.collections import WATCHED
 from xcom_rollout.clients.kube import KubeApi

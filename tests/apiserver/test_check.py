@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from harness.apiserver import ApiServer
 from standin.bench import CONFIG, VALUES, Bench, write_chart
 from standin.kube import Json
 from standin.place import RELEASE, Place
 from standin.xbr import Answer, Xbr
-
-from harness.apiserver import ApiServer
 from xcom_rollout.api.parse import parse_spec
 
 pytestmark = pytest.mark.timeout(300)

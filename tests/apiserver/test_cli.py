@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.xbr import Xbr
 
 from harness.apiserver import ApiServer
 from harness.waiting import wait_for
+from standin.xbr import Xbr
 from xcom_rollout.api.names import ANNOTATION_ATTESTATION, ANNOTATION_KILL
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.bench import CHILD, CONFIG, VALUES, Bench, write_chart
 
 from harness import tools
+from standin.bench import CHILD, CONFIG, VALUES, Bench, write_chart
 from xcom_rollout.clients.errors import ActionFailed, Conflict, HelmError, SecretRotated
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json, KubeApi

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 from kubernetes.client import Configuration
+
 from standin.bench import Bench
 from standin.node import Node
 from tunnel import tunnels
-
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.errors import Conflict, Forbidden, KubeError

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+
 from standin.airflow import FOREVER, Run
 from standin.driver import Driver
 from standin.kube import Json
 from standin.place import PATH, RELEASE, THRESHOLD, VALUES, Place
 from standin.settings import DATABASE, OBJECT_STORAGE
 from standin.story import is_live
-
 from xcom_rollout.api.names import ANNOTATION_DIGEST, FINALIZER, LABEL_KIND
 from xcom_rollout.cli.kill_state import KillState, state_of
 from xcom_rollout.decide.ledger import Ledger

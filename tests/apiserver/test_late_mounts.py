@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from standin.airflow import FOREVER, Run
 from standin.driver import Driver
 from standin.place import PATH, RELEASE, VALUES, Place

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from standin.bench import Bench
-from standin.charts import CHART
 
 from harness.stack import AIRFLOW_3, STACK, merge, object_storage_values
+from standin.bench import Bench
+from standin.charts import CHART
 from xcom_rollout.clients.errors import SecretRotated
 from xcom_rollout.decide.settings import BackendSettings, object_storage
 from xcom_rollout.deliver.helm import HelmDelivery

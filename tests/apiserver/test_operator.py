@@ -18,12 +18,12 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
-from standin.bench import Bench
 
 from harness import tools
 from harness.apiserver import ApiServer
 from harness.ports import free_port
 from harness.waiting import wait_for
+from standin.bench import Bench
 from xcom_probe.build import build
 
 ROOT = Path(__file__).resolve().parents[2]

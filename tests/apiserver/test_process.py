@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from standin.airflow import FOREVER
-from standin.place import RELEASE, VALUES, Place
 
 from harness import tools
 from harness.apiserver import ApiServer
 from harness.paths import REPO
 from harness.shell import run
 from harness.waiting import NotYetError, wait_for
+from standin.airflow import FOREVER
+from standin.place import RELEASE, VALUES, Place
 
 CHART = REPO / "charts" / "xcom-rollout"
 ACCOUNT = "xcom-rollout"

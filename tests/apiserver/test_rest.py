@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
+
+from harness.waiting import NotYetError, wait_for
 from standin.airflow import FOREVER
 from standin.driver import Operator, start_operator
 from standin.place import ROLLOUT, Place
 from standin.story import is_live
 from standin.wire import Wire
-
-from harness.waiting import NotYetError, wait_for
 from xcom_rollout.cache.collections import WATCHED
 from xcom_rollout.cache.reflector import WATCH_SECONDS
 from xcom_rollout.controller.handlers import WATCH_SECONDS as KOPF_SECONDS

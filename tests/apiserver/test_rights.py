@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from standin.bench import CONFIG, VALUES, Bench, write_chart
 
 from harness import tools
 from harness.paths import REPO
 from harness.shell import run
+from standin.bench import CONFIG, VALUES, Bench, write_chart
 from xcom_rollout.act.let_go import let_go
 from xcom_rollout.api.names import FINALIZER
 from xcom_rollout.clients.errors import ActionFailed, Forbidden, WorldError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+
 from standin.driver import Driver
 from standin.kube import Json
 from standin.place import PATH, THRESHOLD, Place

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import pytest
+
 from standin.driver import Stops
 from standin.gate_story import Held, tell_gate
 from standin.place import THRESHOLD, VALUES

@@ -8,6 +8,7 @@ rests on what its cache shows; the oracle asked the API server each time.
 from __future__ import annotations
 
 import pytest
+
 from standin.story import Outcome, Tellers, Told, tell
 from standin.wire import Storm
 

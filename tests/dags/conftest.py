@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from probe_world import BUCKET, ObjectStore, object_store
 
+from probe_world import BUCKET, ObjectStore, object_store
 from xcom_dags.blobs import BlobStore
 
 

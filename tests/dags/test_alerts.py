@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from monitoring import Monitoring, monitoring, program
-from probe_world import BUCKET, ObjectStore
 
 from harness.shell import run
 from harness.waiting import wait_for
+from monitoring import Monitoring, monitoring, program
+from probe_world import BUCKET, ObjectStore
 from xcom_dags.blobs import AllAbsent, BlobStore, BlobUnreachable, Cohort
 from xcom_dags.blobs.layout import split_uri
 

@@ -14,8 +14,8 @@ import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from probe_world import BUCKET, ObjectStore
 
+from probe_world import BUCKET, ObjectStore
 from xcom_dags.blobs import BlobAbsent, BlobMalformed, BlobStore, BlobUnreachable
 from xcom_dags.blobs.layout import split_uri
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from probe_world import BUCKET, ObjectStore, free_port
 
+from probe_world import BUCKET, ObjectStore, free_port
 from xcom_dags.blobs import (
     COMPLETE,
     INCONCLUSIVE_TOOLING,

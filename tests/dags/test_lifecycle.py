@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
-from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore, free_port
 
+from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore, free_port
 from xcom_rollout.bucket_lifecycle.bucket import Bucket, BucketError, ChangedMeanwhileError
 from xcom_rollout.bucket_lifecycle.document import expiry_rule, rules
 from xcom_rollout.cli import main

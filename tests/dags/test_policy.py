@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
-from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore
 
+from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore
 from xcom_dags.blobs import BlobAbsent, BlobStore, BlobUnreachable
 from xcom_rollout.cli import main
 

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow
 import pytest
 from botocore.config import Config
+
 from cutting import cutter
 from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore, object_store
 from set_ups.certificates import Authority
-
 from xcom_dags.blobs import BlobMalformed, BlobStore, BlobUnreachable
 from xcom_dags.blobs.client import CONNECT_TIMEOUT, settings
 from xcom_dags.blobs.layout import split_uri

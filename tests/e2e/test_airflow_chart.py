@@ -5,15 +5,13 @@ These need Helm and no cluster.
 
 from __future__ import annotations
 
-import json
-from functools import cache
 from typing import Any
 
 import pytest
 import yaml
 
-from harness import tools
-from harness.shell import CommandError, run
+from harness.rendered import KEYLESS, Objects, helm_template, render
+from harness.shell import CommandError
 from harness.stack import (
     AIRFLOW_2,
     AIRFLOW_3,
@@ -22,13 +20,9 @@ from harness.stack import (
     CELERY_2,
     CELERY_3,
     CHART,
-    STACK,
     Instance,
-    merge,
     object_storage_values,
 )
-
-Objects = dict[tuple[str, str], dict[str, Any]]
 
 COMPONENTS = {
     AIRFLOW_2: ("scheduler", "webserver", "triggerer"),
@@ -39,37 +33,6 @@ PODS = [*DEPLOYED, (AIRFLOW_2, "worker"), (AIRFLOW_3, "worker")]
 each_deployment = pytest.mark.parametrize(("instance", "component"), DEPLOYED)
 each_pod = pytest.mark.parametrize(("instance", "component"), PODS)
 each_airflow = pytest.mark.parametrize("instance", COMPONENTS)
-
-
-def render(changes: dict[str, Any] | None = None, instance: Instance = AIRFLOW_2) -> Objects:
-    """The objects of the chart with the stack's values and `changes`, by kind and name.
-
-    The name is without the release's.
-    """
-    values: dict[str, Any] = {}
-    for file in instance.values:
-        merge(values, yaml.safe_load((STACK / file).read_text()))
-    merge(values, changes or {})
-    return parsed(instance.release, helm_template(instance.release, json.dumps(values)))
-
-
-@cache
-def parsed(release: str, manifest: str) -> Objects:
-    """The objects of a manifest; tests read them only."""
-    return {
-        (item["kind"], item["metadata"]["name"].removeprefix(f"{release}-")): item
-        for item in yaml.safe_load_all(manifest)
-        if item
-    }
-
-
-@cache
-def helm_template(release: str, values: str) -> str:
-    """What Helm renders; many tests look at the same."""
-    return run(
-        *(tools.tool("helm"), "template", release, CHART, "--namespace", release, "-f", "-"),
-        stdin=values,
-    )
 
 
 def airflow_cfg(changes: dict[str, Any], instance: Instance = AIRFLOW_2) -> str:
@@ -138,11 +101,6 @@ def test_each_airflow_has_the_keys_that_it_reads(instance: Instance, component: 
         assert key["key"] in secret["data"]
 
 
-# Values of each Airflow that leave its keys to the chart.
-KEYLESS: dict[Instance, dict[str, Any]] = {
-    AIRFLOW_2: {"webserverSecretKey": None, "fernetKey": None},
-    AIRFLOW_3: {"jwtSecret": None, "apiSecretKey": None, "fernetKey": None},
-}
 KEYS_MADE_ANEW = [
     (AIRFLOW_2, "webserver-secret-key"),
     (AIRFLOW_3, "api-secret-key"),

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from harness import tools
+from harness.rendered import KEYLESS, Objects, helm_template, render
 from harness.shell import run
 from harness.stack import AIRFLOW_2, AIRFLOW_3, CHART, Instance, object_storage_values
-from test_airflow_chart import KEYLESS, Objects, helm_template, render
 
 Check = Callable[[Any], bool]
 ABSENT = "absent"

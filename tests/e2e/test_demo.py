@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from demo.chapters import Demo
 from harness.cluster import Cluster
-from harness.demo import Demo
 
 
 def test_the_demo_tells_the_whole_story(cluster: Cluster) -> None:

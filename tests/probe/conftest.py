@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import probe_world
 import pytest
+
+import probe_world
+from harness.shell import HarnessError
 from probe_world import AIRFLOWS, DEFAULT_AIRFLOW, Environment, MySQL, ObjectStore, Pod, Postgres
 from side_by_side import Together
 from table_world import Place
-
-from harness.shell import HarnessError
 from xcom_probe.build import build
 
 Server = TypeVar("Server", Postgres, MySQL)

@@ -1,6 +1,6 @@
 """Shows what becomes of running tasks with CeleryExecutor and with LocalExecutor.
 
-    export PYTHONPATH=tests/e2e:tests/support:operator
+    export PYTHONPATH=tests/support:operator
     python tests/probe/measure_executors.py VENV FOLDER [EXECUTOR]
 
 VENV is a virtual environment with Airflow 2.11 or 3.3, its providers common-io, postgres and
@@ -20,7 +20,6 @@ import time
 from pathlib import Path
 
 from executor_world import World, say, world
-
 from harness.shell import run
 
 SHORTER = {

@@ -15,11 +15,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from executor_world import World, world
-from probe_world.airflows import airflow_environment
 
+from executor_world import World, world
 from harness.paths import REPO
 from harness.waiting import wait_for
+from probe_world.airflows import airflow_environment
 from xcom_rollout.airflow_api.airflow import AirflowApi
 from xcom_rollout.airflow_api.login import BearerAuth
 from xcom_rollout.airflow_api.rest import Credentials, Rest

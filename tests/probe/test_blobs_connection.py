@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from probe_world import Environment, ObjectStore, Pod, Postgres, connection
 
 from harness.paths import IMAGES, REPO
 from harness.shell import run
+from probe_world import Environment, ObjectStore, Pod, Postgres, connection
 
 pytestmark = [
     pytest.mark.airflow,

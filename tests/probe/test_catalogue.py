@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from probe_world import (
     BUCKET,
     DEFAULT_AIRFLOW,

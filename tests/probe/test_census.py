@@ -12,6 +12,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+
+from harness.paths import REPO
 from probe_world import (
     BUCKET,
     CONN_ID,
@@ -23,8 +25,6 @@ from probe_world import (
     free_port,
 )
 from table_world import Place
-
-from harness.paths import REPO
 from xcom_probe.table import mysql
 from xcom_probe.table.paths import parameters
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from big_table import BASE, OFFLOADED_PER_RUN, ROWS_PER_RUN, blocks, explain, fill, nodes
 from probe_world import Environment, Postgres, migrate, postgres
-
 from xcom_probe.table import postgresql
 from xcom_probe.table.paths import parameters
 from xcom_probe.table.statements import Statements

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+
 from probe_world import BUCKET, Gate, ObjectStore, Pod, Postgres, connection
 
 pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from probe_world import ALONE, PATH, THRESHOLD, Answer, Pod
 
+from probe_world import ALONE, PATH, THRESHOLD, Answer, Pod
 from xcom_rollout.probe.exec import BOOTSTRAP
 
 pytestmark = pytest.mark.airflow

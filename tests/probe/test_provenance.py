@@ -7,11 +7,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from probe_world import Environment
-from table_world import Place
 
 from harness.paths import REPO
 from harness.shell import run
+from probe_world import Environment
+from table_world import Place
 from xcom_dags.stamp import write_stamp
 
 pytestmark = pytest.mark.airflow

@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.apiserver import ApiServer
+from harness.paths import REPO
+from harness.shell import run
 from probe_world import Environment, Pod
 from probe_world.dag_chain import DAG_ID, Sources, Volume
 from standin.driver import Driver
@@ -20,10 +24,6 @@ from standin.kube import Json
 from standin.kubelet import API_SERVER_FLAG, Ran, run_here
 from standin.node import Node
 from standin.place import RELEASE, Place, Site, open_site
-
-from harness.apiserver import ApiServer
-from harness.paths import REPO
-from harness.shell import run
 
 pytestmark = [pytest.mark.airflow, pytest.mark.apiserver]
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from probe_world import BUCKET, Environment, ObjectStore, Pod, Postgres, free_port
 
 from harness.waiting import NotYetError, wait_for
+from probe_world import BUCKET, Environment, ObjectStore, Pod, Postgres, free_port
 
 pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
 

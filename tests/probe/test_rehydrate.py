@@ -10,10 +10,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from probe_world import BUCKET, CONN_ID, Answer, ObjectStore, Pod, Postgres, connection, free_port
-from table_world import Place
 
 from harness.paths import REPO
+from probe_world import BUCKET, CONN_ID, Answer, ObjectStore, Pod, Postgres, connection, free_port
+from table_world import Place
 
 pytestmark = pytest.mark.airflow
 

@@ -16,9 +16,9 @@ from typing import cast
 
 import httpx2
 import pytest
-from probe_world import Environment, ObjectStore, Postgres, free_port, right_environment
 
 from harness.waiting import NotYetError, wait_for
+from probe_world import Environment, ObjectStore, Postgres, free_port, right_environment
 from xcom_rollout.airflow_api.access import airflow_http
 from xcom_rollout.airflow_api.airflow import AirflowApi, DagInfo, open_airflow
 from xcom_rollout.airflow_api.login import TokenAuth

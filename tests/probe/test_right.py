@@ -6,9 +6,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from probe_world import OBJECT_BACKEND, PATH, THRESHOLD, Answer, ObjectStore, Pod, Postgres
 
 from harness.paths import REPO
+from probe_world import OBJECT_BACKEND, PATH, THRESHOLD, Answer, ObjectStore, Pod, Postgres
 from xcom_probe.main import BEGIN, END
 
 pytestmark = pytest.mark.airflow

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from probe_world import THRESHOLD, Answer, ObjectStore, Pod, Postgres
 
 from harness.paths import REPO
+from probe_world import THRESHOLD, Answer, ObjectStore, Pod, Postgres
 from xcom_probe.values.drift import CLASSES
 
 pytestmark = pytest.mark.airflow

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from probe_world import BUCKET, THRESHOLD, Answer, Gate, ObjectStore, Pod, connection
 
+from probe_world import BUCKET, THRESHOLD, Answer, Gate, ObjectStore, Pod, connection
 from xcom_probe.roundtrip.leftovers import ABANDONED_AFTER, new_run_id
 
 pytestmark = pytest.mark.airflow

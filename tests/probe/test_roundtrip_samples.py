@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from probe_world import THRESHOLD, Answer, Pod
 
 pytestmark = pytest.mark.airflow

@@ -9,10 +9,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from probe_world import Environment, Pod, installed
 
 from harness.packages import fetch
 from harness.paths import REPO
+from probe_world import Environment, Pod, installed
 from xcom_static.audit import engine
 from xcom_static.audit.effects import Target, code, version
 from xcom_static.audit.sarif import sarif

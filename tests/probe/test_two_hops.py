@@ -20,15 +20,15 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+
+from harness.apiserver import ApiServer
+from harness.paths import REPO
+from harness.shell import run
 from probe_world import Environment, Pod
 from probe_world.dag_chain import DAG_ID, Sources, Volume
 from standin.kube import Json
 from standin.kubelet import API_SERVER_FLAG, Ran, run_here
 from standin.node import Node
-
-from harness.apiserver import ApiServer
-from harness.paths import REPO
-from harness.shell import run
 from xcom_rollout.cli import main
 
 pytestmark = [pytest.mark.airflow, pytest.mark.apiserver]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from probe_world import (
     AIRFLOWS,
     OBJECT_BACKEND,
@@ -19,7 +20,6 @@ from probe_world import (
     free_port,
     installed,
 )
-
 from xcom_rollout.probe.parts import needed_part
 
 pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]

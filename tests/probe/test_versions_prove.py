@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import jsonschema
 import pytest
+
+from harness.paths import REPO
 from probe_world import (
     ACCESS_KEY,
     PATH,
@@ -20,8 +22,6 @@ from probe_world import (
     Postgres,
     installed,
 )
-
-from harness.paths import REPO
 
 pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from probe_world.pod import OBJECT_BACKEND
-from probe_world.postgresql import Postgres, postgres
 
 from harness.ports import free_port
 from harness.shell import HarnessError, run
 from harness.waiting import NotYetError, wait_for
+from probe_world.pod import OBJECT_BACKEND
+from probe_world.postgresql import Postgres, postgres
 
 USER = "operator"
 DAGS = Path(__file__).parents[1] / "probe" / "slow_task"

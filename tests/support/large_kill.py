@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Final
 
 from simulation.operator import spec
-
 from xcom_rollout.decide.actions import ClearRuns, DeletePods, RunJob, StopRuns, WriteLedger
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision

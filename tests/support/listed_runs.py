@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, unquote
 
 from nasty_http import NastyServer, Received, Reply
 from opened_airflow import V1_RUNS, is_airflow
-
 from xcom_rollout.decide.ledger import RunKey
 
 PAGE: Final = 100

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx2
-from nasty_http import NastyServer, Received, Reply
 
+from nasty_http import NastyServer, Received, Reply
 from xcom_rollout.airflow_api.access import airflow_http
 from xcom_rollout.airflow_api.airflow import AirflowApi, open_airflow
 from xcom_rollout.api.v1alpha1 import AirflowApi as ApiSpec

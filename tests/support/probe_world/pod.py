@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from abstract_socket import wait_until_it_listens
-
 from probe_world.airflows import DEFAULT_AIRFLOW, Environment
 from probe_world.database import Database
 from probe_world.object_store import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectStore

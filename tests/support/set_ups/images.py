@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from probe_world import Environment, without_package
-
 from harness.shell import run
+from probe_world import Environment, without_package
 
 
 def changed(environment: Environment, folder: Path, image: dict[str, Any]) -> Path:

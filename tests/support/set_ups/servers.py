@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from probe_world import object_store
-
 from set_ups.certificates import Authority
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
+
+from harness.debian import install
 from probe_world import (
     ACCESS_KEY,
     SECRET_KEY,
@@ -21,8 +23,6 @@ from probe_world import (
     connection,
     free_port,
 )
-
-from harness.debian import install
 from set_ups import images, servers
 from set_ups.certificates import Authority
 from set_ups.setup import SetUp

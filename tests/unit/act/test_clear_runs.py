@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from nasty_http import NastyServer, Reply
 from opened_airflow import is_airflow, opened, token
-
 from xcom_rollout.act.clear_runs import clear_again
 from xcom_rollout.decide.ledger import RecoveringRun, RunKey, RunStage
 

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 from kubernetes.client import Configuration
-from nasty_http import NastyServer, Reply
 
+from nasty_http import NastyServer, Reply
 from xcom_rollout.act.delete_pods import delete_pods
 from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.kube import KubeApi

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import cast
 
 from kubernetes.client import Configuration
-from nasty_http import NastyServer, Reply
 
+from nasty_http import NastyServer, Reply
 from xcom_rollout.act.replace_pods import replace_pods
 from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.kube import KubeApi

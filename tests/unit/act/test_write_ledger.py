@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from simulation.operator import spec
 
+from simulation.operator import spec
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.clients.errors import Conflict
 from xcom_rollout.clients.kube import Json

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 import pytest
+
 from nasty_http import NastyServer, Reply, redirect
 from opened_airflow import (
     NO_RUNS,
@@ -22,7 +23,6 @@ from opened_airflow import (
     token,
 )
 from set_ups.certificates import Authority
-
 from xcom_rollout.airflow_api import access
 from xcom_rollout.airflow_api.access import address, airflow_http, client_for
 from xcom_rollout.airflow_api.airflow import airflow_version

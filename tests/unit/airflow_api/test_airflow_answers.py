@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from nasty_http import NastyServer, Reply
 from opened_airflow import V2_RUNS, is_airflow, opened, token
-
 from xcom_rollout.airflow_api.airflow import AirflowApi
 from xcom_rollout.airflow_api.each import is_of_one
 from xcom_rollout.airflow_api.rights import NO_RUN, missing_rights

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+
 from nasty_http import NastyServer, Reply, redirect
 from opened_airflow import NO_RUNS, V1_RUNS, V2_RUNS, credentials, is_airflow, opened, token
-
 from xcom_rollout.airflow_api.airflow import AirflowApi, in_parallel
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.memo import Memo

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
+
 from nasty_http import NastyServer, Reply
 from opened_airflow import is_airflow, opened, token
-
 from xcom_rollout.airflow_api.airflow import AirflowApi, DagInfo
 from xcom_rollout.airflow_api.rights import (
     MOST_DAGS,

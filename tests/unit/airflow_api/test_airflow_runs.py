@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+
 from listed_runs import Runs
 from opened_airflow import opened
-
 from xcom_rollout.airflow_api import run_memory
 from xcom_rollout.airflow_api.runs import watched_runs
 from xcom_rollout.clients.errors import AirflowError

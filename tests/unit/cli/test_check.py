@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from simulation import START, Simulation
 
+from simulation import START, Simulation
 from xcom_rollout.api.parse import parse_spec
 from xcom_rollout.cli import main
 from xcom_rollout.cli.check import as_data, starting_text, tell

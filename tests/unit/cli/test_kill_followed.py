@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from simulation import SimRun, Simulation, spec
 
+from simulation import SimRun, Simulation, spec
 from xcom_rollout.api.names import ANNOTATION_KILL
 from xcom_rollout.cli.forecast import forecast
 from xcom_rollout.cli.kill_state import KillState, engage, state_of

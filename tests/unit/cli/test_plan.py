@@ -3,7 +3,6 @@
 import json
 
 from simulation import Simulation
-
 from xcom_rollout.cli.plan import as_data, tell
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import SetValues

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from kubernetes.client import Configuration
-from nasty_http import NastyServer, Reply, redirect
 
+from nasty_http import NastyServer, Reply, redirect
 from xcom_rollout import __version__
 from xcom_rollout.clients import connection
 from xcom_rollout.clients.connection import Connection

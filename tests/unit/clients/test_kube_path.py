@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.client import Configuration
-from nasty_http import NastyServer, Reply
 
+from nasty_http import NastyServer, Reply
 from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.errors import KubeError
 from xcom_rollout.clients.kube import KubeApi

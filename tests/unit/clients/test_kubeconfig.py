@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from kubernetes.config import incluster_config
-from nasty_http import NastyServer, Reply
 
+from nasty_http import NastyServer, Reply
 from xcom_rollout.clients import kubeconfig
 from xcom_rollout.clients.errors import KubeconfigError
 from xcom_rollout.clients.kubeconfig import as_kubectl, as_operator, from_kubeconfig

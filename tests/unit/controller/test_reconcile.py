@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+
 from memory_rollouts import MemoryRollouts, Notebook
 from simulation import START, SimRun, Simulation, Weather
 from simulation import spec as simulated_spec
-
 from xcom_rollout.api.names import ANNOTATION_KILL, FINALIZER
 from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.clients.errors import Conflict, KubeError, WorldError

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from simulation import Plan, RunPlan, SimTask, play
 from simulation.plan import BIG, HOUR, SMALL, world
-
 from xcom_rollout.decide.actions import SetFinalizer
 from xcom_rollout.decide.aside import (
     LASTS,

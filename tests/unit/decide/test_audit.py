@@ -8,8 +8,8 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import START, SimRun, Simulation, spec
 
+from simulation import START, SimRun, Simulation, spec
 from xcom_probe import main
 from xcom_rollout.api.v1alpha1 import Calibration, Threshold
 from xcom_rollout.decide.actions import RunJob, SetValues, WriteLedger

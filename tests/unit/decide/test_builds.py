@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import BUILD, SimRun, Simulation, spec
 
+from simulation import BUILD, SimRun, Simulation, spec
 from xcom_rollout.decide.actions import LookForBuild, SetValues
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.ledger import BuildSource, RunKey

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from simulation import START, Simulation
 
+from simulation import START, Simulation
 from xcom_rollout.decide.check import Group, Installed, Part, Row, Verdict, judge, verdict_of
 from xcom_rollout.decide.check.installed import ExtraRule, Record, WebOptions, WebService
 from xcom_rollout.decide.check.web import Web, web_of

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from simulation import Simulation, Weather
 
+from simulation import Simulation, Weather
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import SetValues
 from xcom_rollout.decide.copies import COPY_PATIENCE, copy_command

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from simulation import Plan, RunPlan, SimRun, SimTask, Simulation, Weather, spec
 from simulation.airflow import INLINE
 from simulation.people import KILL
 from simulation.plan import BIG, world
-
 from xcom_rollout.decide.actions import SetValues
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.ledger import RunKey, RunStage

@@ -7,11 +7,11 @@ the runs, and by the reason that a person reads.
 from dataclasses import replace
 
 import pytest
+
 from simulation import Plan, RunPlan, SimRun, SimTask, Simulation, Weather, play
 from simulation.clock import START
 from simulation.operator import spec
 from simulation.plan import BASE, BIG, HOUR, OTHER_BASE, SMALL, world
-
 from xcom_rollout.decide.actions import RunJob
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.kill.outcomes import failed_try, unread_try

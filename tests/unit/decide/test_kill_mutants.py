@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 import pytest
+
 from simulation import Plan, RunPlan, SimTask, play
 from simulation.mutants import Check, Spoil, seeing, spoilt
 from simulation.plan import BIG, DAGS, OTHER_BASE, drawn
-
 from xcom_rollout.decide import core
 from xcom_rollout.decide.actions import WriteLedger
 from xcom_rollout.decide.decision import Finding

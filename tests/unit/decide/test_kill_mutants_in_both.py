@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
 from simulation import Plan, play
 from simulation.mutants import seeing, spoilt
 from simulation.plan import draw_with_both, drawn
-
 from xcom_rollout.decide import core
 from xcom_rollout.decide.situation import Situation
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
 from simulation import Plan, play
 from simulation import operator as loop
 from simulation.mutants import See, seeing, spoilt
 from simulation.plan import draw_with_workers, drawn
-
 from xcom_rollout.decide import core
 from xcom_rollout.decide.kill.same_look import serves_on
 from xcom_rollout.decide.ledger import Ledger

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import large_kill as large
-
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.actions import ClearRuns, StopRuns, WriteLedger
 from xcom_rollout.decide.core import decide

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from simulation import Plan, RunPlan, SimTask, Weather, play
 from simulation.plan import BIG, OTHER_BASE, draw, draw_with_copies
 from simulation.worlds import first_world, harm_done, how_many, looked_for
-
 from xcom_rollout.decide.ledger import RunKey
 
 WORLDS = how_many(3000)

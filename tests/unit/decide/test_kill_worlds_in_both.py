@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from simulation import Plan, RunPlan, SimTask, Weather, play
 from simulation.plan import BIG, draw_with_both, world
 from simulation.worlds import first_world, harm_done, how_many, looked_for
-
 from xcom_rollout.decide.ledger import RunStage
 
 WORLDS = how_many(300)

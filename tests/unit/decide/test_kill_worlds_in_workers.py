@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from simulation import Plan, RunPlan, SimTask, Weather, play
 from simulation.plan import BIG, draw_with_workers
 from simulation.worlds import first_world, harm_done, how_many, looked_for
-
 from xcom_rollout.decide.kill import writers
 from xcom_rollout.decide.table import done
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from simulation import Simulation
 
+from simulation import Simulation
 from xcom_rollout.decide.actions import ConfirmReaders
 from xcom_rollout.decide.confirming import LOOK_RETRY, LOOKS, old_tasks_ended
 from xcom_rollout.decide.decision import Finding

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from large_kill import NOW, READERS, ledger, observed, readers
-
 from xcom_rollout.decide.confirming import fleet_confirmed
 from xcom_rollout.decide.ledger import Reader
 from xcom_rollout.decide.settings import BackendSettings

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from simulation import START, Simulation, spec
 
 import xcom_rollout.decide
+from simulation import START, Simulation, spec
 from xcom_rollout.decide import confirming, core, rolling
 from xcom_rollout.decide import release_steps as release
 from xcom_rollout.decide import rollout_table as rollout

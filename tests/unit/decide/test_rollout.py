@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import START, SimRun, Simulation, Weather, spec
 
+from simulation import START, SimRun, Simulation, Weather, spec
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Component, Drift, Ledger, NamedCheck, RunKey, Verdict

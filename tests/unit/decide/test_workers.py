@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from simulation import SimRun, Simulation
 
+from simulation import SimRun, Simulation
 from xcom_rollout.decide.actions import ConfirmReaders, EndAttempts, ReplacePods, RunJob
 from xcom_rollout.decide.confirming import fleet_confirmed
 from xcom_rollout.decide.decision import Progress

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from simulation import START
 
+from simulation import START
 from xcom_rollout.clients.errors import (
     Conflict,
     HelmError,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench import kill, page, probe, rest
-from harness.bench.__main__ import BENCHMARKS, main
-from harness.bench.asked import Counts
+from bench import kill, page, probe, rest
+from bench.__main__ import BENCHMARKS, main
+from bench.asked import Counts
 from harness.shell import HarnessError
 
 TEXT = "# Page\n<!-- results of kill -->\nold\n<!-- end of kill -->\nprose\n"

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+
 from listed_runs import START
 from nasty_http import NastyServer, Reply
 from opened_airflow import is_airflow, opened
-
 from xcom_rollout.decide.ledger import Kill, Ledger, RecoveringRun, RunKey, RunStage
 from xcom_rollout.decide.observed import AirflowView, DagRun, Rollout
 from xcom_rollout.observe import airflow

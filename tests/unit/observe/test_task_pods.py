@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import pytest
-from simulation import Simulation
 
+from simulation import Simulation
 from xcom_rollout.clients.errors import Forbidden
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.decide.ledger import Component, Delivered, Ledger, Proof, Verdict

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from simulation import Simulation
 
+from simulation import Simulation
 from xcom_rollout.act.run_job import differing
 from xcom_rollout.api.names import JOB_COMPONENT
 from xcom_rollout.api.v1alpha1 import JobsGate

@@ -2,9 +2,9 @@
 
 import json
 
-import large_kill as large
 import pytest
 
+import large_kill as large
 from xcom_rollout.clients.errors import Malformed
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.memo import Memo

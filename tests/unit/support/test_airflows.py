@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from probe_world import AIRFLOWS, DEFAULT_AIRFLOW, installed, select
 
 from harness.paths import REPO
 from harness.pythons import SUITES
 from harness.shell import HarnessError
+from probe_world import AIRFLOWS, DEFAULT_AIRFLOW, installed, select
 
 
 @pytest.mark.parametrize("version", AIRFLOWS)

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from abstract_socket import wait_until_it_listens
 
+from abstract_socket import wait_until_it_listens
 from xcom_probe.commands import standby
 from xcom_probe.model import EXIT_ERROR, EXIT_USAGE
 from xcom_probe.report import Report

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bench import page
 from harness import tools
-from harness.bench import page
 from harness.cluster import Cluster
 from harness.operator import RolloutOnCluster
 from harness.paths import cache_dir

@@ -21,12 +21,11 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import large_kill as large
+from bench import page
+from harness.say import step
 from listed_runs import Runs
 from opened_airflow import opened
 from simulation import spec
-
-from harness.bench import page
-from harness.say import step
 from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.airflow_api.runs import watched_runs
 from xcom_rollout.clients.errors import Conflict

@@ -23,11 +23,11 @@ from typing import Any
 
 import yaml
 
+from bench import page
+from bench.asked import Asked, Counts, asked_by
+from bench.standin import Api, census_node, running_pod
 from harness import tools
 from harness.apiserver import ApiServer
-from harness.bench import page
-from harness.bench.asked import Asked, Counts, asked_by
-from harness.bench.standin import Api, census_node, running_pod
 from harness.operator import EXAMPLE
 from harness.paths import REPO
 from harness.say import say, step

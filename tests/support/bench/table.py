@@ -16,13 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench import page
+from bench.setup import Instance, instance
 from big_table import BASE, fill
-from probe_world import Postgres
-
-from harness.bench import page
-from harness.bench.setup import Instance, instance
 from harness.say import say, step
 from harness.shell import HarnessError
+from probe_world import Postgres
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 ROWS = int(os.environ.get("BENCH_TABLE_ROWS", "5000000"))

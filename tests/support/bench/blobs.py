@@ -20,9 +20,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, object_store
-
 from harness.paths import REPO
+from probe_world import ACCESS_KEY, BUCKET, SECRET_KEY, object_store
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 MIB = int(os.environ.get("BENCH_BLOB_MIB", "256"))

@@ -11,12 +11,11 @@ import re
 import statistics
 from collections.abc import Sequence
 
-from probe_world import PATH, Environment, Pod, object_store, right_environment
-
-from harness.bench import page
-from harness.bench.setup import instance, run
+from bench import page
+from bench.setup import instance, run
 from harness.say import say
 from harness.shell import HarnessError
+from probe_world import PATH, Environment, Pod, object_store, right_environment
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 VERSIONS = ("2.9.3", "2.11.2", "3.3.2")

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import xcom_dags.provenance
-from harness.bench import page
+from bench import page
 from harness.say import step
 from xcom_rollout.cli.vendor import one_file
 

@@ -1,30 +1,24 @@
-"""The product's main job on a real cluster, told step by step: `make demo`, `make demo-down`.
+"""What the demo shows, a chapter for each step.
 
 Every line that this prints under a step was read from the cluster, the database or the bucket a
 moment before; a step that does not see what it must see ends the demo with an error and a bundle.
-`DEMO_PICTURE=docs/demo.svg make demo` writes what it told as the picture of the README, too.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from harness import tools
+from demo.story import Story
 from harness.airflow import by_task
 from harness.cluster import Cluster
 from harness.operator import EXAMPLE, OperatorInstall, RolloutOnCluster
 from harness.paths import REPO
-from harness.say import say
 from harness.shell import HarnessError
 from harness.stack import NAMESPACE, XCOM_BUCKET, AirflowStack
-from harness.story import Story
 
 JSON_REPORT = "json_report"
 """DAG whose task returns JSON as a string."""
@@ -270,63 +264,3 @@ def _accept_no_json(manifest: dict[str, Any]) -> None:
 def _collapse(items: Sequence[str]) -> list[str]:
     """Return `items` without repetitions that follow each other."""
     return [item for number, item in enumerate(items) if number == 0 or items[number - 1] != item]
-
-
-def up() -> int:
-    demo = Demo(Cluster.from_env())
-    bundle = REPO / "build" / "bundles" / "demo"
-    try:
-        demo.run()
-        if picture := os.environ.get("DEMO_PICTURE"):
-            demo.story.draw(Path(picture))
-            say(f"the picture is in {picture}")
-    except HarnessError as error:
-        say(f"the demo failed: {error}")
-        demo.cluster.bundle(bundle)
-        say(f"what explains it is in {bundle}")
-        return 1
-    finally:
-        demo.stack.close()
-    kubectl = tools.tool("kubectl").parent
-    print(
-        f"""
-The cluster stays up. Look around:
-  export KUBECONFIG={demo.cluster.kubeconfig} PATH={kubectl}:{Path(sys.executable).parent}:$PATH
-  kubectl describe xbr demo -n airflow
-  kubectl xbr status demo -n airflow
-  kubectl get events -n airflow --field-selector involvedObject.name=demo
-  kubectl get configmap xbr-demo-offloaded-runs -n airflow -o yaml
-  kubectl logs -n xcom-rollout deploy/xcom-rollout
-  helm history airflow -n airflow
-Flip again: kubectl xbr resume demo -n airflow
-Remove everything: make demo-down"""
-    )
-    return 0
-
-
-def down() -> int:
-    cluster = Cluster.from_env()
-    if cluster.provider.name == "existing":
-        OperatorInstall(cluster).uninstall()
-        AirflowStack(cluster).uninstall()
-    else:
-        cluster.down()
-    say("everything that the demo made is removed; built binaries and images stay in the cache")
-    return 0
-
-
-def main(words: Sequence[str]) -> int:
-    """`python -m harness.demo up|down`; returns the exit code."""
-    verbs = {"up": up, "down": down}
-    if len(words) != 1 or words[0] not in verbs:
-        say(f"usage: python -m harness.demo {'|'.join(verbs)}")
-        return 2
-    try:
-        return verbs[words[0]]()
-    except HarnessError as error:
-        say(str(error))
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

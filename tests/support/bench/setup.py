@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probe_world import Environment, Postgres, airflow_environment, migrate, postgres
-
 from xcom_probe.build import build
 
 

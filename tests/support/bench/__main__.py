@@ -1,11 +1,11 @@
-"""`python -m harness.bench [NAME...]`: measure, and write the results into docs/benchmarks.md."""
+"""`python -m bench [NAME...]`: measure, and write the results into docs/benchmarks.md."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 
-from harness.bench import (
+from bench import (
     audit,
     blobs,
     importing,
@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     """Run the benchmarks named, all by default; returns the exit code."""
     unknown = sorted(set(words) - set(BENCHMARKS))
     if unknown:
-        say(f"no benchmark {', '.join(unknown)}: python -m harness.bench [{'|'.join(BENCHMARKS)}]")
+        say(f"no benchmark {', '.join(unknown)}: python -m bench [{'|'.join(BENCHMARKS)}]")
         return 2
     for name in words or BENCHMARKS:
         try:

@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from harness.bench import audit, page
-from harness.bench.setup import Run, run
+from bench import audit, page
+from bench.setup import Run, run
 from harness.packages import fetch
 from harness.say import say, step
 from harness.shell import HarnessError

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.bench import page
-from harness.bench.kill import require_operator
+from bench import page
+from bench.kill import require_operator
 from harness.cluster import Cluster
 from harness.operator import RolloutOnCluster
 from harness.say import say, step

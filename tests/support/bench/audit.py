@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.bench import page
+from bench import page
 from harness.packages import fetch
 from harness.say import step
 from xcom_static.audit import engine

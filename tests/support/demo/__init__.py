@@ -1,0 +1,1 @@
+"""The demo: a flip and a kill on a real cluster, with live progress."""
