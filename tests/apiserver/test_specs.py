@@ -210,6 +210,12 @@ def test_the_example_is_stored_with_its_defaults(server: ApiServer, namespace: s
             id="repository without a scheme",
         ),
         pytest.param(
+            "http://minio",
+            "http://me:pw@minio",
+            ["spec.delivery.helm.chart.repository", "without a user or password"],
+            id="repository with credentials",
+        ),
+        pytest.param(
             "service: airflow-webserver",
             'service: "evil.example.org/?"',
             [

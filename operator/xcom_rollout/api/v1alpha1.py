@@ -305,9 +305,10 @@ ChartVersion = Annotated[
 RepositoryAddress = Annotated[
     str,
     _Named(
-        "(https?|oci)://[!-~]+",
+        "(https?|oci)://[!-.0-?A-~]+(/[!-~]*)?",
         "the address of a chart repository",
-        "use an address that starts with https://, http:// or oci:// in lower case, without spaces",
+        "use an address that starts with https://, http:// or oci:// in lower case, without spaces "
+        "and without a user or password: whoever may read the rollout may read them",
         1024,
     ),
 ]

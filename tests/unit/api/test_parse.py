@@ -235,6 +235,15 @@ def test_null_is_as_good_as_absent_where_a_field_is_optional(spec: Spec) -> None
             id="a repository on the operator's disk",
         ),
         pytest.param(
+            lambda s: s["delivery"]["helm"]["chart"].update(repository="https://me:pw@charts.test"),
+            *(
+                "spec.delivery.helm.chart.repository",
+                '"https://me:***@charts.test"',
+                "without a user or password",
+            ),
+            id="a repository with credentials",
+        ),
+        pytest.param(
             lambda s: s["gates"].update(maxAge="3 days"),
             *("spec.gates.maxAge", '"3 days"', "is not a duration; use a form such as 90s"),
             id="duration in words",
