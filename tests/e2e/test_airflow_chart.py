@@ -233,24 +233,43 @@ def test_a_triggerer_with_persistence_is_a_stateful_set_that_claims_its_logs(
     assert service["spec"]["clusterIP"] == "None"
 
 
+def test_a_volume_of_workers_becomes_the_user_s_before_anything_else() -> None:
+    pods = [
+        item["spec"]["template"]["spec"]
+        for (kind, name), item in render(instance=CELERY_3).items()
+        if kind == "StatefulSet" and name.startswith("worker")
+    ]
+    assert len(pods) == CELERY_3.volumes - 1, "the default set has two replicas"
+    for pod in pods:
+        first = pod["initContainers"][0]
+        assert first["name"] == "volume-permissions"
+        assert first["command"] == ["chown", "-R", "50000:0", "/opt/airflow/logs"]
+        assert first["securityContext"]["runAsUser"] == 0
+
+
 def test_persistence_of_the_triggerer_is_on_by_default() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert values["triggerer"]["persistence"]["enabled"] is True
 
 
-@pytest.mark.parametrize("instance", [CELERY_2, CELERY_3])
-def test_with_workers_tasks_have_two_queues_and_ten_minutes_to_end(instance: Instance) -> None:
+@pytest.mark.parametrize(
+    ("instance", "kind_of_workers"), [(CELERY_2, "Deployment"), (CELERY_3, "StatefulSet")]
+)
+def test_with_workers_tasks_have_three_queues_and_ten_minutes_to_end(
+    instance: Instance, kind_of_workers: str
+) -> None:
     objects = render(instance=instance)
     workers = {
         name: spec["template"]["spec"]
         for (kind, name), item in objects.items()
-        if kind == "Deployment" and name.startswith("worker")
+        if kind == kind_of_workers and name.startswith("worker")
         for spec in [item["spec"]]
     }
     started = {name: pod["containers"][0]["args"][-1] for name, pod in workers.items()}
     assert started == {
         "worker": "exec airflow celery worker",
         "worker-fragile": "exec airflow celery worker -q fragile",
+        "worker-late": "exec airflow celery worker -q late",
     }
     assert {pod["terminationGracePeriodSeconds"] for pod in workers.values()} == {600}
     assert "executor = CeleryExecutor\n" in airflow_cfg({}, instance)

@@ -94,7 +94,7 @@ def _take_off(flights: Flights) -> dict[str, str]:
     finished, retry = flights.start(FINISHED), flights.start("wb_retry")
     flights.api.wait_run(FINISHED, finished, deadline=240)
     flights.wait("wb_retry", retry, "flaky", "up_for_retry")
-    # With `wb_steady` four of six slots.
+    # With `wb_steady` three of six slots; `late` is in a worker of its own.
     runs = {dag: flights.start(dag) for dag in ("wk_next", "wk_deaf", "wk_returns", "wk_lost")}
     flights.wait("wk_next", runs["wk_next"], "hold", "running")
     flights.wait("wk_deaf", runs["wk_deaf"], "deaf", "running")
@@ -104,7 +104,7 @@ def _take_off(flights: Flights) -> dict[str, str]:
     runs |= {dag: flights.start(dag) for dag in ("wk_deaf_lost", "wk_beside")}
     flights.wait("wk_deaf_lost", runs["wk_deaf_lost"], "deaf", "running")
     flights.wait("wk_beside", runs["wk_beside"], "hold", "running")
-    # The other two slots, and more.
+    # The other three slots, and more.
     runs[BYSTANDER] = flights.start(BYSTANDER, seconds=BYSTANDER_SECONDS)
     flights.wait(BYSTANDER, runs[BYSTANDER], "hold", "running")
     runs["wk_many"] = flights.start("wk_many")
@@ -134,6 +134,12 @@ def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], acr
     lose_worker(stack, doomed)
     clock.say(f"wk_deaf_lost is stopped, and {doomed} killed")
     flights.wait_ending(slot)
+    if stack.instance.volumes:
+        # A StatefulSet has one worker end after the other, each with its tasks. Until its turn has
+        # come, the first one takes tasks.
+        flights.wait_ending(flights.pod_of(STEADY, across, "hold"))
+        flights.end_steady(across)
+        flights.wait_ending(f"{stack.release}-worker-0")
     flights.touch("wk_returns", runs["wk_returns"], "late", "/tmp/late")
     clock.say(f"late returns in {slot}, which was told to end")
     flights.wait("wk_returns", runs["wk_returns"], "late", "success")
@@ -142,7 +148,8 @@ def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], acr
     assert row.is_path, "it offloads with the settings of its worker's beginning"
     flights.api.wait_run(BYSTANDER, runs[BYSTANDER], deadline=BYSTANDER_SECONDS + 60)
     clock.say(f"the bystander has ended: {json.dumps(rollout.kill_status().get('runs'))}")
-    flights.end_steady(across)
+    if not stack.instance.volumes:
+        flights.end_steady(across)
     meanwhile = flights.start_steady()
     clock.say("another long task has begun")
     last = flights.pod_of(STEADY, meanwhile, "hold")

@@ -97,6 +97,9 @@ def _kill(flights: Flights, rollout: RolloutOnCluster, runs: dict[str, str], acr
         stopped = partial(run_is, flights, dag, runs[dag], "failed")
         wait_for(f"{dag} is stopped", stopped, 180, interval=0.2)
         clock.say(f"{dag} is stopped")
+    # What comes after `late` is for a new worker: in an old one it would keep that for its whole
+    # grace period, and the kill with it.
+    flights.wait_ending(flights.pod_of(STEADY, across, "hold"))
     flights.touch("bo_returns", runs["bo_returns"], "late", "/tmp/late", "base")
     flights.wait("bo_returns", runs["bo_returns"], "late", "success")
     row = stack.database.xcom("bo_returns", runs["bo_returns"], "late")

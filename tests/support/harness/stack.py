@@ -69,6 +69,7 @@ class Instance:
         values: files in tests/e2e/stack, each changing what the one before says.
         web: component that answers its REST API.
         workers: whether tasks run in workers, which get them from Redis.
+        volumes: how many are there to be claimed, as nothing in the cluster makes any.
         under: key of an umbrella chart's values, below which Airflow's are; empty: no umbrella.
         tasks: namespace of the task pods; empty: the same.
     """
@@ -79,6 +80,7 @@ class Instance:
     values: tuple[str, ...]
     web: str
     workers: bool = False
+    volumes: int = 0
     under: str = ""
     tasks: str = ""
 
@@ -108,15 +110,19 @@ CELERY_3 = Instance(
     3,
     "airflow3-celery",
     "airflow3-celery",
-    (*AIRFLOW_3.values, _CELERY),
+    (*AIRFLOW_3.values, _CELERY, "values-worker-volumes.yaml"),
     AIRFLOW_3.web,
     workers=True,
+    volumes=4,
 )
 BOTH_2 = replace(
     CELERY_2, namespace="airflow-both", values=(*CELERY_2.values, "values-celery-kubernetes.yaml")
 )
 BOTH_3 = replace(
-    CELERY_3, namespace="airflow3-both", values=(*CELERY_3.values, "values-two-executors.yaml")
+    CELERY_3,
+    namespace="airflow3-both",
+    values=(*AIRFLOW_3.values, _CELERY, "values-two-executors.yaml"),
+    volumes=0,
 )
 PLATFORM = Instance(
     2,
@@ -307,6 +313,8 @@ class AirflowStack:
                 self.cluster.apply(_namespace(namespace))
             for manifest in ("postgres.yaml", "minio.yaml", "airflow.yaml"):
                 self.cluster.apply(Template((STACK / manifest).read_text()).substitute(words))
+            for number in range(self.instance.volumes):
+                self.cluster.apply(_volume(f"{self.namespace}-{number}"))
             folders = [DAGS, *more_dags]
             self.cluster.apply(_dags(self.namespace, folders))
             self._rollout("storage", "deployment/minio", deadline=60)
@@ -414,6 +422,10 @@ class AirflowStack:
                 *("delete", "namespace", *gone),
                 *("--ignore-not-found", "--timeout=180s"),
             )
+        # Without their claims these are taken by nobody else.
+        volumes = [f"{self.namespace}-{number}" for number in range(self.instance.volumes)]
+        if volumes:
+            self.cluster.kubectl("delete", "persistentvolume", *volumes, "--ignore-not-found")
 
     def _end_workers(self) -> None:
         """End them with their tasks, for which they would wait until their grace period is over."""
@@ -582,6 +594,25 @@ def _official_wanted() -> bool:
 
 def _namespace(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _volume(name: str) -> dict[str, Any]:
+    """A folder of the node that a pod may claim. Its content goes with the node."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "storageClassName": "folders",
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {
+                "path": f"/var/lib/xcom-rollout-node/volumes/{name}",
+                "type": "DirectoryOrCreate",
+            },
+        },
+    }
 
 
 def _dags(namespace: str, folders: Sequence[Path]) -> dict[str, Any]:

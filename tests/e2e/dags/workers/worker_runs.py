@@ -25,7 +25,7 @@ def wk_next() -> None:
 def wk_returns() -> None:
     """Its first task ends when a test makes `/tmp/late` in its pod."""
 
-    @task
+    @task(queue="late")
     def late(**context: Any) -> list[str]:
         while context["ti"].try_number <= 1 and not Path("/tmp/late").exists():
             time.sleep(1)
@@ -51,7 +51,7 @@ def wk_many() -> None:
         return number
 
     value = produce()
-    value >> each.expand(number=[1, 2, 3, 4]) >> consume(value)
+    value >> each.expand(number=[1, 2, 3, 4, 5]) >> consume(value)
 
 
 @dag(**DAG)

@@ -56,8 +56,19 @@ spec:
       terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
       securityContext: {{- include "airflow.podSecurityContext" $root | nindent 8 }}
       {{- with include "airflow.placement" . }}{{ . | trim | nindent 6 }}{{ end }}
-      {{- if or $values.waitForMigrations.enabled $synced $values.extraInitContainers }}
+      {{- $owned := and $args.claimed $claim.fixPermissions }}
+      {{- if or $owned $values.waitForMigrations.enabled $synced $values.extraInitContainers }}
       initContainers:
+        {{- if $owned }}
+        - name: volume-permissions
+          image: {{ include "airflow.image" $root }}
+          imagePullPolicy: {{ $root.Values.images.airflow.pullPolicy }}
+          command: [chown, -R, "{{ $root.Values.uid }}:{{ $root.Values.gid }}", "{{ $root.Values.airflowHome }}/logs"]
+          securityContext: {runAsUser: 0, runAsNonRoot: false}
+          volumeMounts:
+            - name: logs
+              mountPath: {{ $root.Values.airflowHome }}/logs
+        {{- end }}
         {{- if $values.waitForMigrations.enabled }}
         {{- include "airflow.waitForMigrations" (merge (dict "customEnv" true) .) | nindent 8 }}
         {{- end }}
