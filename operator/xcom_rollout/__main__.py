@@ -110,7 +110,7 @@ def run(configuration: Configuration) -> int:
     from xcom_rollout.act import perform
     from xcom_rollout.act.let_go import let_go
     from xcom_rollout.cache import Cache, CachedKube
-    from xcom_rollout.clients.errors import WorldError
+    from xcom_rollout.clients.errors import ExternalError
     from xcom_rollout.clients.kube import KubeApi
     from xcom_rollout.clients.kubeconfig import as_operator
     from xcom_rollout.controller.events import ClusterRecorder
@@ -120,47 +120,47 @@ def run(configuration: Configuration) -> int:
     from xcom_rollout.controller.workqueue import Workers, WorkQueue
     from xcom_rollout.observe import observe, same_look
     from xcom_rollout.stored.rollouts import ClusterRollouts
-    from xcom_rollout.world import open_world
+    from xcom_rollout.wiring import open_clients
 
     try:
         kube = as_operator()
         if not _may_begin(KubeApi(kube), configuration.namespaces):
             return 1
-    except WorldError as error:
+    except ExternalError as error:
         log.critical("cannot reach the Kubernetes API server", extra={"error": str(error)})
         return 1
 
-    world = replace(
-        open_world(kube, probe=configuration.probe, helm=configuration.helm),
+    clients = replace(
+        open_clients(kube, probe=configuration.probe, helm=configuration.helm),
         mount_lag=configuration.mount_lag,
     )
     queue: WorkQueue[Key] = WorkQueue()
     everywhere = EVERY_NAMESPACE in configuration.namespaces
-    wakeups = Wakeups(queue, world.api.versions)
+    wakeups = Wakeups(queue, clients.api.versions)
     cache = Cache(KubeApi(kube), wakeups.changed, everywhere=everywhere)
-    cached = replace(world, api=CachedKube(world.api, cache))
-    rollouts = ClusterRollouts(world.api, cached.api)
+    cached = replace(clients, api=CachedKube(clients.api, cache))
+    rollouts = ClusterRollouts(clients.api, cached.api)
     holder = Holder.of_this_process(
-        world.instance, kube.namespace if kube.in_pod else None, os.environ.get("POD_NAME", "")
+        clients.instance, kube.namespace if kube.in_pod else None, os.environ.get("POD_NAME", "")
     )
-    leases = Leases(world.api, holder)
+    leases = Leases(clients.api, holder)
 
     def look(rollout: "Rollout") -> "Observed":
         cache.begin(rollout.namespace)
-        return observe(world, rollout)
+        return observe(clients, rollout)
 
     reconciler = Reconciler(
         rollouts=rollouts,
-        recorder=ClusterRecorder(world.api),
+        recorder=ClusterRecorder(clients.api),
         observe=look,
-        perform=lambda observed, action: perform(world, observed, action),
-        same_look=lambda observed: same_look(world, observed),
+        perform=lambda observed, action: perform(clients, observed, action),
+        same_look=lambda observed: same_look(clients, observed),
         glance=lambda rollout: observe(cached, rollout),
         upkeep=lambda observed, action: perform(cached, observed, action),
-        now=world.api.now,
+        now=clients.api.now,
         stopping=queue.closed,
         hold=leases.hold,
-        let_go=lambda key: let_go(world, key.namespace, key.name),
+        let_go=lambda key: let_go(clients, key.namespace, key.name),
     )
     workers = Workers(queue, reconciler, count=configuration.workers)
     log.info(

@@ -19,7 +19,7 @@ from standin.place import Place, Site, open_site
 from standin.story import Outcome, Tellers, Told, tell
 from xcom_probe.build import build
 from xcom_rollout.clients.kubeconfig import from_kubeconfig
-from xcom_rollout.world import open_world
+from xcom_rollout.wiring import open_clients
 
 WORKERS = 2
 """Stories told at a time: more than there are cores would only wait for each other."""
@@ -105,5 +105,5 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def bench(server: ApiServer, namespace: str, repository: str, tmp_path: Path) -> Bench:
     kube = from_kubeconfig(str(server.kubeconfig))
-    world = open_world(kube, helm=str(tools.tool("helm")), work=tmp_path / "work")
+    world = open_clients(kube, helm=str(tools.tool("helm")), work=tmp_path / "work")
     return Bench(server, namespace, repository, world)

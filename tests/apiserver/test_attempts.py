@@ -19,7 +19,7 @@ from xcom_rollout.decide.ledger import Kill, Ledger, RecoveringRun, RunKey, RunS
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.observe.attempts import attempts_in_workers
 from xcom_rollout.release.pods import list_pods
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 RUN = RunKey("dag", "manual 1")
 TITLE = f"airflow task runner: {RUN.dag_id} task {RUN.run_id} 17"
@@ -52,7 +52,7 @@ def task() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def anew(world: World) -> World:
+def anew(world: Clients) -> Clients:
     """The world without a memory of earlier looks."""
     return replace(world, memo=type(world.memo)())
 

@@ -17,7 +17,7 @@ from harness.shell import run
 from standin.bench import CONFIG, VALUES, Bench, write_chart
 from xcom_rollout.act.let_go import let_go
 from xcom_rollout.api.names import FINALIZER
-from xcom_rollout.clients.errors import ActionFailed, Forbidden, WorldError
+from xcom_rollout.clients.errors import ActionFailed, ExternalError, Forbidden
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.kubeconfig import from_kubeconfig
 from xcom_rollout.controller.events import ClusterRecorder
@@ -25,7 +25,7 @@ from xcom_rollout.controller.reconcile import Key, Reconciler
 from xcom_rollout.decide.settings import BackendSettings, object_storage
 from xcom_rollout.observe import observe
 from xcom_rollout.stored.rollouts import ClusterRollouts, rollout_path
-from xcom_rollout.world import open_world
+from xcom_rollout.wiring import open_clients
 
 TARGET = object_storage("s3://c@b/p", "1048576", "gzip")
 OTHERS = """
@@ -71,7 +71,7 @@ def as_operator(bench: Bench, folder: Path, *words: str) -> Bench:
             bench.server.apply(json.dumps(found))
     kubeconfig = bench.server.user_kubeconfig(user)
     kube = from_kubeconfig(str(kubeconfig))
-    world = open_world(kube, helm=str(tools.tool("helm")), work=folder / "of-operator")
+    world = open_clients(kube, helm=str(tools.tool("helm")), work=folder / "of-operator")
     return replace(bench, world=world)
 
 
@@ -167,7 +167,7 @@ def test_the_way_back_is_tried_all_the_same_and_says_which_right_it_missed(
 ) -> None:
     install(bench, tmp_path)
     operator = as_operator(bench, tmp_path, *rules(clusterRules=[CLASSES]))
-    with pytest.raises(WorldError, match=r"resourcequotas.*Missing permissions: .*extraRules"):
+    with pytest.raises(ExternalError, match=r"resourcequotas.*Missing permissions: .*extraRules"):
         operator.delivery().apply(TARGET, 1, way_back=True)
     assert 2 in bench.revisions(), "Helm was asked"
 

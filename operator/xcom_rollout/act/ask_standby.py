@@ -11,7 +11,7 @@ from xcom_rollout.probe.exec import ask_probe_in_image
 from xcom_rollout.probe.job import PROBE_FOLDER, PROBE_KEY, runs_json
 from xcom_rollout.probe.standby import StandbyAnswer, StandbyPod, keep_answer, standby_pods
 from xcom_rollout.stored.names import PROBE_CONTAINER, config_map_path, fitted, labels
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 ASKED: Final = frozenset({JobKind.CENSUS, JobKind.EMPTY})
 """What is short: a copy of values takes minutes, and a pass waits for its answer."""
@@ -20,7 +20,7 @@ PATIENCE: Final = 20.0
 _LOG: Final = logging.getLogger(__name__)
 
 
-def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
+def ask_standby(clients: Clients, rollout: Rollout, action: RunJob) -> bool:
     """Return whether a pod that waits has answered; its answer is kept for the next look.
 
     Whatever is wrong with it, a Job is sent instead and says more. So it is where the question was
@@ -33,16 +33,16 @@ def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
         pod = next(
             (
                 found
-                for found in standby_pods(world.api, rollout)
-                if found.running and not world.memo.find(("standby is dumb", found.uid))
+                for found in standby_pods(clients.api, rollout)
+                if found.running and not clients.memo.find(("standby is dumb", found.uid))
             ),
             None,
         )
-        if pod is None or not _first_time(world, rollout, pod, action):
+        if pod is None or not _first_time(clients, rollout, pod, action):
             return False
-        asked_at = world.api.now()
+        asked_at = clients.api.now()
         document = ask_probe_in_image(
-            world.api,
+            clients.api,
             rollout.namespace,
             pod.name,
             PROBE_CONTAINER,
@@ -54,7 +54,7 @@ def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
     except (KubeError, Malformed) as error:
         if pod is not None:
             # Each question would wait for it in vain.
-            world.memo.put(("standby is dumb", pod.uid), True)
+            clients.memo.put(("standby is dumb", pod.uid), True)
         _LOG.warning(
             "the standby pod did not answer, so a Job is created: %s",
             error.message,
@@ -62,11 +62,11 @@ def ask_standby(world: World, rollout: Rollout, action: RunJob) -> bool:
         )
         return False
     answer = StandbyAnswer(pod.name, action.attempt, action.digest, asked_at, document)
-    keep_answer(world.memo, rollout, action.kind, answer)
+    keep_answer(clients.memo, rollout, action.kind, answer)
     return True
 
 
-def _first_time(world: World, rollout: Rollout, pod: StandbyPod, action: RunJob) -> bool:
+def _first_time(clients: Clients, rollout: Rollout, pod: StandbyPod, action: RunJob) -> bool:
     """Put on record that a question is put to a pod; return whether it was not before."""
     body = {
         "apiVersion": "v1",
@@ -80,4 +80,4 @@ def _first_time(world: World, rollout: Rollout, pod: StandbyPod, action: RunJob)
             ],
         },
     }
-    return world.api.create(config_map_path(rollout.namespace), body)
+    return clients.api.create(config_map_path(rollout.namespace), body)

@@ -8,16 +8,18 @@ from xcom_rollout.decide.actions import ClearRuns
 from xcom_rollout.decide.kill.outcomes import was_cleared
 from xcom_rollout.decide.ledger import RecoveringRun, RunKey
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 
-def clear_runs(world: World, observed: Observed, action: ClearRuns) -> None:
+def clear_runs(clients: Clients, observed: Observed, action: ClearRuns) -> None:
     """Clear each run; one that is gone is left alone.
 
     Raises:
-        WorldError: Airflow cannot be asked at all, or an error could not be recorded.
+        ExternalError: Airflow cannot be asked at all, or an error could not be recorded.
     """
-    airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, observed.rollout)
+    airflow = open_airflow(
+        clients.http, clients.api, clients.memo, clients.airflow_url, observed.rollout
+    )
     kill = observed.ledger.kill
     known = {} if kill is None else {run.key: run for run in kill.runs}
 
@@ -28,7 +30,7 @@ def clear_runs(world: World, observed: Observed, action: ClearRuns) -> None:
         else:
             airflow.clear(key)
 
-    each_run(world, observed, [(key, partial(clear, key)) for key in action.runs])
+    each_run(clients, observed, [(key, partial(clear, key)) for key in action.runs])
 
 
 def clear_again(airflow: AirflowApi, run: RecoveringRun) -> None:

@@ -24,7 +24,7 @@ from xcom_rollout.release.pods import (
     running_since,
     runs_task,
 )
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 LIVE: Final = ("inspect", "--markers")
 OF_TASK: Final = ("configured", "--markers")
@@ -47,7 +47,7 @@ class Target:
     runs_task: bool
 
 
-def confirm_readers(world: World, observed: Observed, action: ConfirmReaders) -> None:
+def confirm_readers(clients: Clients, observed: Observed, action: ConfirmReaders) -> None:
     """Look into the pods and record what each loads, in one write of the ledger.
 
     A pod that cannot be looked into is recorded with the reason. One whose container was replaced
@@ -55,9 +55,9 @@ def confirm_readers(world: World, observed: Observed, action: ConfirmReaders) ->
 
     Raises:
         ActionFailed: none of the pods runs.
-        WorldError: the cluster could not be asked, or the ledger has been written meanwhile.
+        ExternalError: the cluster could not be asked, or the ledger has been written meanwhile.
     """
-    before = _running(world.api, observed)
+    before = _running(clients.api, observed)
     targets = [before[pod.uid] for pod in action.pods if pod.uid in before]
     if not targets:
         raise ActionFailed(
@@ -66,11 +66,11 @@ def confirm_readers(world: World, observed: Observed, action: ConfirmReaders) ->
         )
     light = all(target.runs_task for target in targets)
     readers = in_parallel(
-        _looker(world), targets, workers=TASK_CONCURRENCY if light else CONCURRENCY
+        _looker(clients), targets, workers=TASK_CONCURRENCY if light else CONCURRENCY
     )
-    after = _running(world.api, observed)
+    after = _running(clients.api, observed)
     write_ledger(
-        world,
+        clients,
         observed.rollout,
         replace(observed.ledger, readers=merged(observed.ledger.readers, readers, after.values())),
     )
@@ -86,15 +86,15 @@ def merged(
     return tuple(sorted(kept, key=lambda reader: reader.pod))
 
 
-def _looker(world: World) -> Callable[[Target], Reader]:
+def _looker(clients: Clients) -> Callable[[Target], Reader]:
     def look(target: Target) -> Reader:
         settings, error, unseen, outdated = BackendSettings(), "", "", False
-        probe, arguments, timeout = world.probe, LIVE, TIMEOUT
+        probe, arguments, timeout = clients.probe, LIVE, TIMEOUT
         if target.runs_task:
             probe, arguments, timeout = needed_part(probe, OF_TASK[0]), OF_TASK, TASK_TIMEOUT
         try:
             answer = ask_probe(
-                world.api,
+                clients.api,
                 target.namespace,
                 target.pod,
                 target.container,
@@ -112,7 +112,7 @@ def _looker(world: World) -> Callable[[Target], Reader]:
             uid=target.uid,
             started_at=target.started_at,
             settings=settings,
-            seen_at=world.api.now(),
+            seen_at=clients.api.now(),
             error=error,
             unseen=unseen,
             outdated=outdated,

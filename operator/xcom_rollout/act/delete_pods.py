@@ -6,10 +6,10 @@ from xcom_rollout.act.outcomes import each_run
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.actions import DeletePods
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 
-def delete_pods(world: World, observed: Observed, action: DeletePods) -> None:
+def delete_pods(clients: Clients, observed: Observed, action: DeletePods) -> None:
     """Delete each pod, unless another one has its name by now.
 
     A pod keeps its own grace period: `on_kill` of its operator ends what runs outside of the
@@ -17,16 +17,16 @@ def delete_pods(world: World, observed: Observed, action: DeletePods) -> None:
     it may still run.
 
     Raises:
-        WorldError: an error could not be recorded.
+        ExternalError: an error could not be recorded.
     """
     each_run(
-        world,
+        clients,
         observed,
         [
             (
                 pod.run,
                 partial(
-                    world.api.delete,
+                    clients.api.delete,
                     object_path(pod.namespace, "pods", pod.name),
                     uid=pod.uid,
                     grace_seconds=None,

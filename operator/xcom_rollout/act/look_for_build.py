@@ -12,27 +12,27 @@ from xcom_rollout.decide.executors import executor_known, proven_components
 from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, BuildSource, Component
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.probe.builds import Names, Sight, look
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 MOST_READINGS: Final = 20
 """Readings that are kept in words: the ledger and the status have bounds."""
 
 
-def look_for_build(world: World, observed: Observed, action: LookForBuild) -> None:
+def look_for_build(clients: Clients, observed: Observed, action: LookForBuild) -> None:
     """Look into the pods and record the verdict, in one write of the ledger.
 
     A pod that cannot be looked into makes it unknown. One that was replaced since `observed` makes
     the record that of another question, and the next pass asks again.
 
     Raises:
-        WorldError: the cluster could not be asked, a right is missing, or the ledger has been
+        ExternalError: the cluster could not be asked, a right is missing, or the ledger has been
             written meanwhile.
     """
     rollout, asked = observed.rollout, action.question
     executor = executor_known(observed.executor, observed.ledger)
     sight = look(
-        world.api,
-        world.probe,
+        clients.api,
+        clients.probe,
         rollout.namespace,
         rollout.spec.airflow.release,
         Names(asked.labels, asked.variables),
@@ -41,7 +41,7 @@ def look_for_build(world: World, observed: Observed, action: LookForBuild) -> No
         task_pods=Component.TASK_POD in proven_components(executor),
     )
     seen = answer(asked, sight, datetime.now(UTC))
-    write_ledger(world, rollout, replace(observed.ledger, build=seen))
+    write_ledger(clients, rollout, replace(observed.ledger, build=seen))
 
 
 def answer(asked: BuildQuestion, sight: Sight, now: datetime) -> BuildSeen:

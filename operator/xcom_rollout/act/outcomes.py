@@ -6,27 +6,27 @@ from datetime import datetime
 from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
-from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
+from xcom_rollout.clients.errors import AirflowError, AirflowFault, ExternalError
 from xcom_rollout.clients.parallel import in_parallel
 from xcom_rollout.decide.kill.outcomes import with_errors
 from xcom_rollout.decide.ledger import Ledger, RunKey
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 WORKERS: Final = 2
 """Runs at a time: a web server with one worker answers them one after the other anyway."""
 PATIENCE: Final = 8.0
 """Seconds after which no further run is begun with: other steps have their turn, then these."""
-_LATER: Final = WorldError("not started")
+_LATER: Final = ExternalError("not started")
 
 
-def _is_transient(error: WorldError) -> bool:
+def _is_transient(error: ExternalError) -> bool:
     """Whether it says nothing about the run, such as a web server that is being replaced."""
     return isinstance(error, AirflowError) and error.fault is AirflowFault.UNREACHABLE
 
 
 def each_run(
-    world: World,
+    clients: Clients,
     observed: Observed,
     runs: Iterable[tuple[RunKey, Callable[[], None]]],
     done: Callable[[Ledger, set[RunKey], datetime], Ledger] | None = None,
@@ -38,23 +38,23 @@ def each_run(
             nothing.
 
     Raises:
-        WorldError: the ledger could not be written, or has been written meanwhile.
+        ExternalError: the ledger could not be written, or has been written meanwhile.
     """
 
     ends = time.monotonic() + PATIENCE
 
-    def attempt(entry: tuple[RunKey, Callable[[], None]]) -> tuple[RunKey, WorldError | None]:
+    def attempt(entry: tuple[RunKey, Callable[[], None]]) -> tuple[RunKey, ExternalError | None]:
         key, do = entry
         if time.monotonic() > ends:
             return key, _LATER
         try:
             do()
-        except WorldError as error:
+        except ExternalError as error:
             return key, error
         return key, None
 
     outcomes = in_parallel(attempt, runs, workers=WORKERS)
-    now = world.api.now()
+    now = clients.api.now()
     failed = {key: error for key, error in outcomes if error is not None and error is not _LATER}
     ledger = with_errors(
         observed.ledger,
@@ -65,4 +65,4 @@ def each_run(
     if done is not None:
         ledger = done(ledger, {key for key, error in outcomes if error is None}, now)
     if ledger != observed.ledger:
-        write_ledger(world, observed.rollout, ledger)
+        write_ledger(clients, observed.rollout, ledger)

@@ -37,52 +37,52 @@ from xcom_rollout.decide.actions import (
     WriteLedger,
 )
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 
-def perform(world: World, observed: Observed, action: Action) -> str:
+def perform(clients: Clients, observed: Observed, action: Action) -> str:
     """Make true what `action` names. Doing it again changes nothing.
 
     Returns what people have to know of how it was done; empty where that is nothing.
 
     Raises:
-        WorldError: it could not be done, or somebody else was quicker (`Conflict`); the next pass
-            sees how far it came.
+        ExternalError: it could not be done, or somebody else was quicker (`Conflict`); the next
+            pass sees how far it came.
     """
     rollout = observed.rollout
     match action:
         case WriteLedger():
-            write_ledger(world, rollout, action.ledger, action.report)
+            write_ledger(clients, rollout, action.ledger, action.report)
         case RunJob():
-            run_job(world, rollout, action)
+            run_job(clients, rollout, action)
         case EndStandby():
-            end_standby(world, rollout, action)
+            end_standby(clients, rollout, action)
         case SetValues():
-            return set_values(world, rollout, action)
+            return set_values(clients, rollout, action)
         case ForgetDelivery():
-            forget_delivery(world, rollout, action)
+            forget_delivery(clients, rollout, action)
         case ConfirmReaders():
-            confirm_readers(world, observed, action)
+            confirm_readers(clients, observed, action)
         case LookForBuild():
-            look_for_build(world, observed, action)
+            look_for_build(clients, observed, action)
         case ProveWayBack():
-            prove_way_back(world, observed, action)
+            prove_way_back(clients, observed, action)
         case PauseDags():
-            set_paused(world, rollout, action.dag_ids, paused=True)
+            set_paused(clients, rollout, action.dag_ids, paused=True)
         case UnpauseDags():
-            set_paused(world, rollout, action.dag_ids, paused=False)
+            set_paused(clients, rollout, action.dag_ids, paused=False)
         case StopRuns():
-            stop_runs(world, observed, action)
+            stop_runs(clients, observed, action)
         case DeletePods():
-            delete_pods(world, observed, action)
+            delete_pods(clients, observed, action)
         case ReplacePods():
-            replace_pods(world, rollout, action)
+            replace_pods(clients, rollout, action)
         case EndAttempts():
-            end_attempts(world, observed, action)
+            end_attempts(clients, observed, action)
         case ClearRuns():
-            clear_runs(world, observed, action)
+            clear_runs(clients, observed, action)
         case SetFinalizer():
-            set_finalizer(world, rollout.namespace, rollout.name, present=action.present)
+            set_finalizer(clients, rollout.namespace, rollout.name, present=action.present)
         case _:
             assert_never(action)
     return ""

@@ -8,32 +8,32 @@ from xcom_rollout.act.write_ledger import write_ledger
 from xcom_rollout.airflow_api.airflow import open_airflow
 from xcom_rollout.airflow_api.rights import DagRights, describe_missing
 from xcom_rollout.clients.access_review import allowed
-from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
+from xcom_rollout.clients.errors import AirflowError, AirflowFault, ExternalError
 from xcom_rollout.decide.actions import ProveWayBack
 from xcom_rollout.decide.ledger import Component, Ledger, WayBack
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.deliver import delivery_for
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 TRIES: Final = 3
 """How often Airflow is asked in one go. Several questions are, and a connection that is lost at one
 of them would hold the rollout for half a minute."""
 
 
-def prove_way_back(world: World, observed: Observed, action: ProveWayBack) -> None:
+def prove_way_back(clients: Clients, observed: Observed, action: ProveWayBack) -> None:
     """Look, change nothing of Airflow or its release, and write what is missing to the ledger.
 
     Raises:
-        WorldError: the ledger could not be written, or has been written meanwhile.
+        ExternalError: the ledger could not be written, or has been written meanwhile.
     """
     problems = (
-        *_of_airflow(world, observed.rollout, _dags(observed.ledger)),
-        *_of_pods(world, observed),
-        *_of_workers(world, observed),
-        *_of_delivery(world, observed.rollout, action),
+        *_of_airflow(clients, observed.rollout, _dags(observed.ledger)),
+        *_of_pods(clients, observed),
+        *_of_workers(clients, observed),
+        *_of_delivery(clients, observed.rollout, action),
     )
-    found = WayBack(action.digest, world.api.now(), tuple(problems))
-    write_ledger(world, observed.rollout, replace(observed.ledger, way_back=found))
+    found = WayBack(action.digest, clients.api.now(), tuple(problems))
+    write_ledger(clients, observed.rollout, replace(observed.ledger, way_back=found))
 
 
 def _dags(ledger: Ledger) -> frozenset[str]:
@@ -42,30 +42,32 @@ def _dags(ledger: Ledger) -> frozenset[str]:
     return frozenset(run.key.dag_id for run in runs)
 
 
-def _of_airflow(world: World, rollout: Rollout, dag_ids: frozenset[str]) -> list[str]:
+def _of_airflow(clients: Clients, rollout: Rollout, dag_ids: frozenset[str]) -> list[str]:
     key = (rollout.namespace, rollout.name, rollout.uid, rollout.generation)
-    rights = DagRights(world.memo, key, world.api.now())
+    rights = DagRights(clients.memo, key, clients.api.now())
     problem = ""
     for _ in range(TRIES):
         try:
-            airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
+            airflow = open_airflow(
+                clients.http, clients.api, clients.memo, clients.airflow_url, rollout
+            )
             return list(describe_missing(airflow, rights, dag_ids))
-        except WorldError as error:
+        except ExternalError as error:
             problem = error.message
             if not _is_of_a_moment(error):
                 break
     return [f"spec.airflow.api: {problem}"]
 
 
-def _of_pods(world: World, observed: Observed) -> Iterator[str]:
+def _of_pods(clients: Clients, observed: Observed) -> Iterator[str]:
     """Yield where the operator may not end task pods, of the namespaces that can have some."""
     namespace = observed.rollout.namespace
     with_pods = (pod.namespace or namespace for pod in observed.pods)
     for place in sorted({namespace, *observed.task_namespaces, *with_pods}):
         try:
-            if allowed(world.api, "delete", "pods", namespace=place):
+            if allowed(clients.api, "delete", "pods", namespace=place):
                 continue
-        except WorldError as error:
+        except ExternalError as error:
             yield error.message
             continue
         yield (
@@ -76,7 +78,7 @@ def _of_pods(world: World, observed: Observed) -> Iterator[str]:
         )
 
 
-def _of_workers(world: World, observed: Observed) -> Iterator[str]:
+def _of_workers(clients: Clients, observed: Observed) -> Iterator[str]:
     """Yield why workers cannot be asked for the tasks in them, where there are workers."""
     namespace = observed.rollout.namespace
     # By the workloads: one that is scaled down to none has workers again when a kill looks.
@@ -85,9 +87,9 @@ def _of_workers(world: World, observed: Observed) -> Iterator[str]:
     # Which of the two is asked for depends on the version of the API server.
     for verb in ("get", "create"):
         try:
-            if allowed(world.api, verb, "pods", subresource="exec", namespace=namespace):
+            if allowed(clients.api, verb, "pods", subresource="exec", namespace=namespace):
                 continue
-        except WorldError as error:
+        except ExternalError as error:
             yield error.message
             continue
         yield (
@@ -97,17 +99,17 @@ def _of_workers(world: World, observed: Observed) -> Iterator[str]:
         )
 
 
-def _is_of_a_moment(error: WorldError) -> bool:
+def _is_of_a_moment(error: ExternalError) -> bool:
     """Whether there was no answer, or a failure, which says nothing of the rights."""
     return isinstance(error, AirflowError) and (
         error.fault is AirflowFault.UNREACHABLE or error.is_failure
     )
 
 
-def _of_delivery(world: World, rollout: Rollout, action: ProveWayBack) -> Iterator[str]:
-    delivery = delivery_for(world, rollout)
+def _of_delivery(clients: Clients, rollout: Rollout, action: ProveWayBack) -> Iterator[str]:
+    delivery = delivery_for(clients, rollout)
     try:
         delivery.keep_chart()
         yield from delivery.forecast(action.settings)
-    except WorldError as error:
+    except ExternalError as error:
         yield error.message

@@ -3,17 +3,17 @@
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.actions import ReplacePods
 from xcom_rollout.decide.observed import Rollout
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 
-def replace_pods(world: World, rollout: Rollout, action: ReplacePods) -> None:
+def replace_pods(clients: Clients, rollout: Rollout, action: ReplacePods) -> None:
     """Delete each pod, unless another one has its name by now; what made it makes another.
 
     Raises:
-        WorldError: one could not be deleted; those before it are.
+        ExternalError: one could not be deleted; those before it are.
     """
     for pod in action.pods:
-        world.api.delete(
+        clients.api.delete(
             object_path(pod.namespace or rollout.namespace, "pods", pod.name),
             uid=pod.uid,
             grace_seconds=None,

@@ -24,10 +24,10 @@ from xcom_rollout.release.objects import (
 )
 from xcom_rollout.stored.names import config_map_path, fitted, labels, owner
 from xcom_rollout.stored.packing import LIMIT, pack
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 
-def run_job(world: World, rollout: Rollout, action: RunJob) -> None:
+def run_job(clients: Clients, rollout: Rollout, action: RunJob) -> None:
     """Create the Job of this attempt, with the ConfigMaps that its pod mounts.
 
     A pod that waits to be asked is asked instead, where there is one.
@@ -36,23 +36,23 @@ def run_job(world: World, rollout: Rollout, action: RunJob) -> None:
 
     Raises:
         ActionFailed: the template of the component's pods cannot be found.
-        WorldError: Helm could not render the settings, or the cluster refused.
+        ExternalError: Helm could not render the settings, or the cluster refused.
     """
-    if ask_standby(world, rollout, action):
+    if ask_standby(clients, rollout, action):
         return
-    maps = config_maps(world.api, world.memo, rollout.namespace)
-    workloads = list_workloads(world.api, rollout.namespace, rollout.spec.airflow.release)
+    maps = config_maps(clients.api, clients.memo, rollout.namespace)
+    workloads = list_workloads(clients.api, rollout.namespace, rollout.spec.airflow.release)
     template = template_of(action.component, workloads, maps)
     replaced: Mapping[str, str] = {}
     if action.candidate is not None:
-        replaced = _candidates(world, rollout, template, maps, action.candidate)
+        replaced = _candidates(clients, rollout, template, maps, action.candidate)
     mounts = Mounts(
-        probe=_probe_config_map(world, rollout),
-        runs=_runs_config_map(world, rollout, action) if action.runs else None,
+        probe=_probe_config_map(clients, rollout),
+        runs=_runs_config_map(clients, rollout, action) if action.runs else None,
         replaced=replaced,
     )
     job = probe_job(rollout, action, template, mounts)
-    world.api.create(object_path(rollout.namespace, "jobs", version="batch/v1"), job)
+    clients.api.create(object_path(rollout.namespace, "jobs", version="batch/v1"), job)
 
 
 def differing(
@@ -69,7 +69,7 @@ def differing(
 
 
 def _candidates(
-    world: World,
+    clients: Clients,
     rollout: Rollout,
     template: PodTemplate,
     maps: Catalog,
@@ -79,35 +79,35 @@ def _candidates(
 
     Returns the names of the copies by the names of the originals.
     """
-    rendered = delivery_for(world, rollout).render(settings)
+    rendered = delivery_for(clients, rollout).render(settings)
     used = mounted_config_maps(template) | environment_config_maps(template)
     live = {name: maps.read(name) for name in sorted(used & rendered.keys())}
     copies = {}
     for name, content in differing(template, live, rendered).items():
         digest = _digest([name, content])
         copies[name] = fitted(f"xbr-{rollout.name}-candidate-{digest}")
-        _create_config_map(world, rollout, copies[name], content)
+        _create_config_map(clients, rollout, copies[name], content)
     return copies
 
 
-def _probe_config_map(world: World, rollout: Rollout) -> str:
-    name = fitted(f"xbr-{rollout.name}-probe-{world.probe_digest[:8]}")
-    content = {"binaryData": {PROBE_KEY: base64.b64encode(world.probe).decode()}}
-    _create_config_map(world, rollout, name, content)
+def _probe_config_map(clients: Clients, rollout: Rollout) -> str:
+    name = fitted(f"xbr-{rollout.name}-probe-{clients.probe_digest[:8]}")
+    content = {"binaryData": {PROBE_KEY: base64.b64encode(clients.probe).decode()}}
+    _create_config_map(clients, rollout, name, content)
     return name
 
 
-def _runs_config_map(world: World, rollout: Rollout, action: RunJob) -> RunsFile:
+def _runs_config_map(clients: Clients, rollout: Rollout, action: RunJob) -> RunsFile:
     runs = runs_json(action.runs)
     content = pack(RUNS_KEY, runs, plain_limit=LIMIT)
     # Named by its content: it outlives its Job, and a later one may have the same number.
     name = fitted(f"xbr-{rollout.name}-runs-{_digest(runs)}")
-    _create_config_map(world, rollout, name, content)
+    _create_config_map(clients, rollout, name, content)
     key = RUNS_KEY if content["data"] else f"{RUNS_KEY}.gz"
     return RunsFile(name, key)
 
 
-def _create_config_map(world: World, rollout: Rollout, name: str, content: Json) -> None:
+def _create_config_map(clients: Clients, rollout: Rollout, name: str, content: Json) -> None:
     """Create the ConfigMap unless it is there: its name stands for its content."""
     body = {
         "apiVersion": "v1",
@@ -121,8 +121,8 @@ def _create_config_map(world: World, rollout: Rollout, name: str, content: Json)
         },
         **content,
     }
-    if not world.api.known_version(config_map_path(rollout.namespace, name)):
-        world.api.create(config_map_path(rollout.namespace), body)
+    if not clients.api.known_version(config_map_path(rollout.namespace, name)):
+        clients.api.create(config_map_path(rollout.namespace), body)
 
 
 def _content(config_map: Json) -> Json:

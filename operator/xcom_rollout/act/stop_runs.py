@@ -8,18 +8,23 @@ from xcom_rollout.decide.actions import StopRuns
 from xcom_rollout.decide.kill.outcomes import asked_to_stop
 from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 
-def stop_runs(world: World, observed: Observed, action: StopRuns) -> None:
+def stop_runs(clients: Clients, observed: Observed, action: StopRuns) -> None:
     """Set each run to failed that Airflow says it could clear; one that is gone is left alone.
 
     Raises:
-        WorldError: Airflow cannot be asked at all, or an error could not be recorded.
+        ExternalError: Airflow cannot be asked at all, or an error could not be recorded.
     """
-    airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, observed.rollout)
+    airflow = open_airflow(
+        clients.http, clients.api, clients.memo, clients.airflow_url, observed.rollout
+    )
     each_run(
-        world, observed, [(key, partial(_stop, airflow, key)) for key in action.runs], asked_to_stop
+        clients,
+        observed,
+        [(key, partial(_stop, airflow, key)) for key in action.runs],
+        asked_to_stop,
     )
 
 

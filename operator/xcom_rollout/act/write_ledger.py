@@ -14,7 +14,7 @@ from xcom_rollout.stored.ledger_codec import to_config_map
 from xcom_rollout.stored.ledger_memory import LedgerMemory
 from xcom_rollout.stored.names import config_map_path, labels, ledger_name, owner
 from xcom_rollout.stored.packing import pack
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 RUNS_KEY: Final = "runs.json"
 REPORT_LIMIT: Final = 384 * 1024
@@ -22,7 +22,7 @@ REPORT_LIMIT: Final = 384 * 1024
 
 
 def write_ledger(
-    world: World, rollout: Rollout, ledger: Ledger, report: Report | None = None
+    clients: Clients, rollout: Rollout, ledger: Ledger, report: Report | None = None
 ) -> None:
     """Replace the ledger, provided nobody has written it since it was read.
 
@@ -31,31 +31,31 @@ def write_ledger(
 
     Raises:
         Conflict: somebody has written it meanwhile.
-        WorldError: the cluster refused or could not be asked.
+        ExternalError: the cluster refused or could not be asked.
     """
     name = ledger_name(rollout.name)
-    memory = LedgerMemory.of(world.memo, rollout.namespace, name)
+    memory = LedgerMemory.of(clients.memo, rollout.namespace, name)
     listed = memory.ledger if memory.listed_for == rollout.uid else None
     # First: once the ledger holds a census or an audit, nothing makes the operator look at the
     # lists again.
     if ledger.census is not None and (listed is None or listed.census != ledger.census):
-        _publish(world, rollout, offloaded_runs_name(rollout.name), _runs(ledger.census))
+        _publish(clients, rollout, offloaded_runs_name(rollout.name), _runs(ledger.census))
     if (kill := ledger.kill) is not None and kill.runs and (listed is None or listed.kill != kill):
-        _publish(world, rollout, kill_runs_name(rollout.name), _kill_runs(kill))
+        _publish(clients, rollout, kill_runs_name(rollout.name), _kill_runs(kill))
     if report is not None:
-        _publish_report(world, rollout, report)
+        _publish_report(clients, rollout, report)
     body = _config_map(rollout, name, to_config_map(ledger))
     answer: Json | None = None
     if ledger.resource_version is None:
-        if not world.api.create(config_map_path(rollout.namespace), body):
+        if not clients.api.create(config_map_path(rollout.namespace), body):
             raise Conflict(f"ConfigMap {rollout.namespace}/{name} was not created by the operator")
     else:
         body["metadata"]["resourceVersion"] = ledger.resource_version
-        answer = world.api.replace(config_map_path(rollout.namespace, name), body)
+        answer = clients.api.replace(config_map_path(rollout.namespace, name), body)
     memory.wrote(body, ledger, rollout.uid, answer)
 
 
-def _publish(world: World, rollout: Rollout, name: str, content: Json) -> None:
+def _publish(clients: Clients, rollout: Rollout, name: str, content: Json) -> None:
     """Make the ConfigMap hold the content; where it does already, write nothing.
 
     Where it surely is as it was when it was seen to hold that, nothing is asked either.
@@ -65,32 +65,32 @@ def _publish(world: World, rollout: Rollout, name: str, content: Json) -> None:
     path = config_map_path(rollout.namespace, name)
     seen = ("published", path)
     holds = (rollout.uid, hashlib.sha256(json.dumps(content).encode()).hexdigest())
-    version = world.api.known_version(path)
-    if version and world.memo.find(seen) == (*holds, version):
+    version = clients.api.known_version(path)
+    if version and clients.memo.find(seen) == (*holds, version):
         return
-    present = world.api.find(path)
+    present = clients.api.find(path)
     if present is None:
-        world.api.create(config_map_path(rollout.namespace), body)
+        clients.api.create(config_map_path(rollout.namespace), body)
         return
     other = any((present.get(key) or {}) != content[key] for key in ("data", "binaryData"))
     # One of a rollout that was deleted, and made again since, would be deleted after it.
     owners = present["metadata"].get("ownerReferences") or ()
     if other or all(each.get("uid") != rollout.uid for each in owners):
         body["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
-        present = world.api.replace(path, body)
-    world.memo.put(seen, (*holds, present["metadata"]["resourceVersion"]))
+        present = clients.api.replace(path, body)
+    clients.memo.put(seen, (*holds, present["metadata"]["resourceVersion"]))
 
 
-def _publish_report(world: World, rollout: Rollout, report: Report) -> None:
+def _publish_report(clients: Clients, rollout: Rollout, report: Report) -> None:
     """Put a report beside those of other names."""
     name, key = reports_name(rollout.name), f"{report.name}.json"
-    present = world.api.find(config_map_path(rollout.namespace, name)) or {}
+    present = clients.api.find(config_map_path(rollout.namespace, name)) or {}
     packed = pack(key, report.text, plain_limit=REPORT_LIMIT)
     content: Json = {}
     for member in ("data", "binaryData"):
         kept = {k: v for k, v in (present.get(member) or {}).items() if not k.startswith(key)}
         content[member] = kept | packed[member]
-    _publish(world, rollout, name, content)
+    _publish(clients, rollout, name, content)
 
 
 def _runs(census: CensusRecord) -> Json:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from xcom_rollout.cache.store import SILENCE, Store
-from xcom_rollout.clients.errors import Forbidden, KubeError, WorldError
+from xcom_rollout.clients.errors import ExternalError, Forbidden, KubeError
 from xcom_rollout.clients.kube import Json, Listed, version_of
 
 WATCH_SECONDS: Final = (3600, 7200)
@@ -28,14 +28,14 @@ class Source(Protocol):
         """Return the objects, and the resourceVersion at which they were so; 0 where it is none.
 
         Raises:
-            WorldError: they cannot be listed.
+            ExternalError: they cannot be listed.
         """
 
     def events(self, since: int, seconds: int, silence: float) -> Iterator[Json]:
         """Yield what happens since a resourceVersion: `type` and `object`, and bookmarks.
 
         Raises:
-            WorldError: the watch is refused or lost, or that is too long ago.
+            ExternalError: the watch is refused or lost, or that is too long ago.
         """
 
 
@@ -89,7 +89,7 @@ class Reflector:
             try:
                 if self.store.version or self._list():
                     self._watch()
-            except WorldError as error:
+            except ExternalError as error:
                 self._failed(error)
             except Exception as error:
                 log.exception("a watch failed; restarting it", extra={"watch": self.name})

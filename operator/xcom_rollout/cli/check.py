@@ -113,7 +113,7 @@ def _look(session: Session, release: str, values_path: str | None) -> Installed:
 
     installed = session.look(
         f"read the release {release}",
-        lambda world: look_at_release(world, session.namespace, release, values_path),
+        lambda clients: look_at_release(clients, session.namespace, release, values_path),
     )
     if installed.observed.release_missing:
         raise Unreachable(installed.observed.release_missing)

@@ -30,7 +30,7 @@ from xcom_rollout.decide.observed import Observed, Release, Rollout
 from xcom_rollout.stored.rollouts import Raw, read_rollout, rollout_path
 
 if TYPE_CHECKING:
-    from xcom_rollout.world import World
+    from xcom_rollout.wiring import Clients
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ def look(session: Session, raw: Raw) -> Decision:
 
     Raises:
         InvalidSpec: the spec cannot be acted on.
-        Unreachable: the world around the rollout cannot be observed.
+        Unreachable: the cluster around the rollout cannot be observed.
     """
     return decide(observed(session, raw), utc_now())
 
@@ -118,7 +118,7 @@ def observed(session: Session, raw: Raw) -> Observed:
 
     Raises:
         InvalidSpec: the spec cannot be acted on.
-        Unreachable: the world around the rollout cannot be observed.
+        Unreachable: the cluster around the rollout cannot be observed.
     """
     from xcom_rollout.observe import observe
 
@@ -133,13 +133,13 @@ def released(session: Session, raw: Raw) -> Release | None:
     """
     from xcom_rollout.deliver import delivery_for
 
-    return _asked(session, raw, lambda world, rollout: delivery_for(world, rollout).current())
+    return _asked(session, raw, lambda clients, rollout: delivery_for(clients, rollout).current())
 
 
-def _asked(session: Session, raw: Raw, ask: Callable[["World", Rollout], T]) -> T:
+def _asked(session: Session, raw: Raw, ask: Callable[["Clients", Rollout], T]) -> T:
     _check_spec(raw)
     what = f"observe the rollout {raw['metadata']['name']}"
-    return session.look(what, lambda world: ask(world, read_rollout(raw)))
+    return session.look(what, lambda clients: ask(clients, read_rollout(raw)))
 
 
 def tell(raw: Raw, decision: Decision, source: str) -> list[str]:

@@ -22,7 +22,7 @@ from xcom_rollout.cli.options import (
 )
 from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, wrapped
 from xcom_rollout.cli.session import Session, Unreachable, open_session
-from xcom_rollout.clients.errors import Forbidden, WorldError
+from xcom_rollout.clients.errors import ExternalError, Forbidden
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.decide.build_verdict import COMMIT, Verdict, short, verdict
 from xcom_rollout.decide.ledger import BuildSource, Freshness
@@ -238,7 +238,7 @@ def _look(
         sight = look(KubeApi(session.kube), probe, session.namespace, release, names, dags)
     except Forbidden as problem:
         raise Unreachable(f"your permissions are not sufficient: {problem.message}") from problem
-    except WorldError as problem:
+    except ExternalError as problem:
         return None, problem.message
     if not sight.pods:
         return None, (

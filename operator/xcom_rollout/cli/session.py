@@ -21,7 +21,7 @@ from xcom_rollout.clients.kubeconfig import as_kubectl
 from xcom_rollout.stored.rollouts import Raw, rollout_path
 
 if TYPE_CHECKING:
-    from xcom_rollout.world import World
+    from xcom_rollout.wiring import Clients
 
 T = TypeVar("T")
 
@@ -146,8 +146,8 @@ class Session:
             if event["type"] != "BOOKMARK":
                 yield event["object"]
 
-    def look(self, what: str, ask: Callable[["World"], T]) -> T:
-        """Return what `ask` sees of the world around, with the rights of the user.
+    def look(self, what: str, ask: Callable[["Clients"], T]) -> T:
+        """Return what `ask` reads of the cluster, with the rights of the user.
 
         Args:
             what: what is looked at, for messages: `observe the rollout demo`.
@@ -155,15 +155,15 @@ class Session:
         Raises:
             Unreachable: it cannot be seen.
         """
-        from xcom_rollout.clients.errors import WorldError
-        from xcom_rollout.world import open_world
+        from xcom_rollout.clients.errors import ExternalError
+        from xcom_rollout.wiring import open_clients
 
         probe = os.environ.get("XBR_PROBE")
-        world = open_world(self.kube, probe=Path(probe) if probe else None)
+        clients = open_clients(self.kube, probe=Path(probe) if probe else None)
         with self.asking(what):
             try:
-                return ask(world)
-            except WorldError as error:
+                return ask(clients)
+            except ExternalError as error:
                 raise Unreachable(str(error)) from error
 
     @contextmanager

@@ -8,8 +8,8 @@ RETRY_SOON: Final = 2.0
 RETRY_LATER: Final = 15.0
 
 
-class WorldError(Exception):
-    """The world could not be read or changed.
+class ExternalError(Exception):
+    """Something outside of the operator could not be read or changed.
 
     Attributes:
         message: what happened, where, and what to do.
@@ -28,18 +28,18 @@ class WorldError(Exception):
         return other
 
 
-class Conflict(WorldError):  # noqa: N818 - named after what happened
+class Conflict(ExternalError):  # noqa: N818 - named after what happened
     """Somebody else was quicker; the pass is simply repeated."""
 
     def __init__(self, message: str, retry_after: float = 0.5) -> None:
         super().__init__(message, retry_after)
 
 
-class KubeconfigError(WorldError):
+class KubeconfigError(ExternalError):
     """Neither a kubeconfig nor a service account gives a way to the API server."""
 
 
-class KubeError(WorldError):
+class KubeError(ExternalError):
     """The API server refused, or could not be asked.
 
     Attributes:
@@ -66,11 +66,11 @@ class Forbidden(KubeError):  # noqa: N818 - named after what happened
     """The operator lacks a right."""
 
 
-class Malformed(WorldError):  # noqa: N818 - named after what happened
+class Malformed(ExternalError):  # noqa: N818 - named after what happened
     """Something that the operator reads does not have the form that it should have."""
 
 
-class HelmError(WorldError):
+class HelmError(ExternalError):
     """The helm command failed; the message quotes its output."""
 
 
@@ -98,7 +98,7 @@ class AirflowFault(StrEnum):
 _SERVER_ERROR: Final = 500
 
 
-class AirflowError(WorldError):
+class AirflowError(ExternalError):
     """Airflow's REST API refused, or could not be asked.
 
     Attributes:
@@ -124,7 +124,7 @@ class AirflowError(WorldError):
         return self.status >= _SERVER_ERROR
 
 
-class ActionFailed(WorldError):  # noqa: N818 - named after what happened
+class ActionFailed(ExternalError):  # noqa: N818 - named after what happened
     """An action could not be done for a reason in the cluster or in the spec."""
 
 

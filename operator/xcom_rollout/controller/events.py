@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from xcom_rollout.api.names import API_VERSION, KIND, MANAGER, Condition
-from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.clients.errors import ExternalError
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.controller.status_diff import Transition, worth_telling
@@ -57,7 +57,7 @@ class ClusterRecorder:
         for note in notes:
             try:
                 self._write(raw["metadata"], note)
-            except WorldError as error:
+            except ExternalError as error:
                 # The status tells the same; an Event is no reason to stop the rollout.
                 log.warning(
                     "event not written",

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from xcom_rollout.api import names
-from xcom_rollout.clients.errors import Conflict, Forbidden, KubeError, WorldError
+from xcom_rollout.clients.errors import Conflict, ExternalError, Forbidden, KubeError
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.namespaces import is_terminating_namespace
@@ -49,11 +49,11 @@ _API_VERSION: Final = "coordination.k8s.io/v1"
 log = logging.getLogger(__name__)
 
 
-class StandsBy(WorldError):  # noqa: N818 - named after what happens
+class StandsBy(ExternalError):  # noqa: N818 - named after what happens
     """Another operator acts in this namespace."""
 
 
-class Unleased(WorldError):  # noqa: N818 - named after what happens
+class Unleased(ExternalError):  # noqa: N818 - named after what happens
     """The right to Leases is missing. Raised once for a namespace; then this operator acts."""
 
 
@@ -120,8 +120,8 @@ class Leases:
             StandsBy: another one acts there.
             Unleased: the right to Leases is missing; said once, and not waited for.
             Conflict: another one was quicker.
-            WorldError: the Lease could not be read or written. One that is held still is enough for
-                as long as everything that may begin now ends within its time.
+            ExternalError: the Lease could not be read or written. One that is held still is enough
+                for as long as everything that may begin now ends within its time.
         """
         with self._lock_of(namespace):
             if namespace in self._unleased:
@@ -145,7 +145,7 @@ class Leases:
                     f"could also act: {refused.message}. Grant get, create and update of "
                     "leases.coordination.k8s.io in the operator's Role, and restart the operator"
                 ) from refused
-            except WorldError as error:
+            except ExternalError as error:
                 if old is None or old >= DURATION - MARGIN:
                     raise
                 log.warning(
@@ -162,7 +162,7 @@ class Leases:
             held, self._held = tuple(self._held), {}
             self._written = {}
         for namespace in held:
-            with contextlib.suppress(WorldError):
+            with contextlib.suppress(ExternalError):
                 lease = self.api.find(_path(namespace, NAME))
                 if lease is not None and _holder(lease) == self.me.identity:
                     self._write(namespace, lease, Holder(""))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from xcom_rollout.api.names import Condition
 from xcom_rollout.api.parse import SpecInvalidError
-from xcom_rollout.clients.errors import Conflict, WorldError
+from xcom_rollout.clients.errors import Conflict, ExternalError
 from xcom_rollout.controller.events import Note, Recorder, Severity, notes_of
 from xcom_rollout.controller.failures import Failures, of_lasting, patience_for
 from xcom_rollout.controller.lease import StandsBy, Unleased
@@ -200,7 +200,7 @@ class Reconciler:
             rollout = read_rollout(raw)
             observed, now = self.glance(rollout), self.now()
             decision = decide(observed, now, self.failures.asides_of(key, now))
-        except (SpecInvalidError, WorldError):
+        except (SpecInvalidError, ExternalError):
             return None
         except Exception:
             # Whatever it is, a look finds it too and reports it, or shows that it is the cache's.
@@ -323,7 +323,7 @@ class Reconciler:
         A ledger that cannot be written, and a fault of our own, are failures of the whole pass.
         """
         current, action = decision.current, decision.action
-        mine = isinstance(error, WorldError) and not isinstance(action, WriteLedger)
+        mine = isinstance(error, ExternalError) and not isinstance(action, WriteLedger)
         if current.blocking or not mine or action is None:
             return False
         message = f"could not {action.describe()}: {error}"
@@ -366,7 +366,7 @@ class Reconciler:
 
         Raises:
             StandsBy: one does.
-            WorldError: that is not known.
+            ExternalError: that is not known.
         """
         try:
             self.hold(key.namespace)
@@ -385,7 +385,7 @@ class Reconciler:
             self._hold(key, raw)
         except (Conflict, StandsBy):
             raise
-        except WorldError as error:
+        except ExternalError as error:
             log.warning("the Lease is unknown", extra={"rollout": str(key), "why": error.message})
 
     def _tell_standing_by(self, key: Key, why: str) -> None:

@@ -8,13 +8,13 @@ from xcom_rollout.decide.observed import Release, Rollout
 from xcom_rollout.decide.settings import BackendSettings
 from xcom_rollout.deliver.helm import HelmDelivery
 from xcom_rollout.deliver.kept_chart import ChartState
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 __all__ = ["ChartState", "Delivery", "delivery_for"]
 
 
 class Delivery(Protocol):
-    """One means of delivery for one rollout. Every method may raise `WorldError`."""
+    """One means of delivery for one rollout. Every method may raise `ExternalError`."""
 
     def current(self) -> Release | None:
         """Return the release as it is now, None where there is none."""
@@ -52,8 +52,8 @@ class Delivery(Protocol):
         """Take back the operator's own revision that was interrupted half-way."""
 
 
-def delivery_for(world: World, rollout: Rollout) -> Delivery:
+def delivery_for(clients: Clients, rollout: Rollout) -> Delivery:
     """Return the means of delivery that `spec.delivery.type` names."""
     match rollout.spec.delivery.type:
         case "Helm":
-            return HelmDelivery(world, rollout)
+            return HelmDelivery(clients, rollout)

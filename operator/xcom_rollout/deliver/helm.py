@@ -33,11 +33,11 @@ from xcom_rollout.api.v1alpha1 import HelmChart
 from xcom_rollout.clients.errors import (
     ActionFailed,
     Conflict,
+    ExternalError,
     HelmError,
     Malformed,
     NotInspected,
     SecretRotated,
-    WorldError,
 )
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.observed import Maker, Release, Rollout
@@ -78,7 +78,7 @@ from xcom_rollout.deliver.release import (
 from xcom_rollout.deliver.repository import compose, pull_whole
 from xcom_rollout.release.objects import list_workloads
 from xcom_rollout.stored.names import config_map_path
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 INTERRUPTED: Final = ("pending-upgrade", "pending-rollback")
 """States in which a Helm process of the operator leaves a revision when it is killed."""
@@ -108,7 +108,7 @@ class Rendered:
 class HelmDelivery:
     """Delivery of one rollout's settings through Helm."""
 
-    world: World
+    clients: Clients
     rollout: Rollout
 
     def current(self) -> Release | None:
@@ -123,7 +123,7 @@ class HelmDelivery:
             chart_version=stored.chart_version,
             settings=stored.settings,
             updated_at=stored.updated_at,
-            maker=maker_of(stored, self.world.instance),
+            maker=maker_of(stored, self.clients.instance),
             values_path=stored.airflow.path,
             layout_problem=stored.airflow.problem,
         )
@@ -131,8 +131,8 @@ class HelmDelivery:
     def stored(self) -> StoredRelease | None:
         """Return the newest revision with its values."""
         return newest_release(
-            self.world.api,
-            self.world.memo,
+            self.clients.api,
+            self.clients.memo,
             self.rollout.namespace,
             self.rollout.spec.airflow.release,
             self._values_path,
@@ -145,7 +145,7 @@ class HelmDelivery:
         reads Secrets, Helm's default.
         """
         name, namespace = self.rollout.spec.airflow.release, self.rollout.namespace
-        records = self.world.api.list(
+        records = self.clients.api.list(
             config_map_path(namespace), labels=f"owner=helm,name={name}", metadata_only=True
         )
         if records:
@@ -168,7 +168,7 @@ class HelmDelivery:
         stored = self.stored()
         release, namespace = self.rollout.spec.airflow.release, self.rollout.namespace
         labels = {} if stored is None else stored.labels
-        workloads = list_workloads(self.world.api, namespace, release)
+        workloads = list_workloads(self.clients.api, namespace, release)
         path = () if stored is None else stored.airflow.path
         return foreign_owner(release, namespace, labels, workloads, path)
 
@@ -284,12 +284,12 @@ class HelmDelivery:
         """
         stored = self._deliverable(way_back=True)
         self._expect(stored, from_revision)
-        revisions = Revisions(self.world.api, self.rollout.namespace, self._values_path)
+        revisions = Revisions(self.clients.api, self.rollout.namespace, self._values_path)
         target, changed = revisions.to_roll_back_to(stored, self._manifest(stored), settings)
         self._remove_failed(keep=target)
         self._expect_still(stored)
-        mark = mark_of(self.world.instance, stored.revision + 1)
-        with marked(self.world.api, self.rollout.namespace, target, mark):
+        mark = mark_of(self.clients.instance, stored.revision + 1)
+        with marked(self.clients.api, self.rollout.namespace, target, mark):
             self._run(
                 (
                     *("rollback", stored.name, str(target.revision)),
@@ -321,17 +321,17 @@ class HelmDelivery:
             stored is None
             or stored.revision != revision
             or stored.status not in INTERRUPTED
-            or maker_of(stored, self.world.instance) is Maker.OTHER
+            or maker_of(stored, self.clients.instance) is Maker.OTHER
         ):
             raise Conflict(f"revision {revision} is not an interrupted delivery of the operator")
         path = secrets_path(self.rollout.namespace, stored.secret)
-        self.world.api.delete(path, uid=stored.uid, grace_seconds=0)
+        self.clients.api.delete(path, uid=stored.uid, grace_seconds=0)
 
     # -- what a delivery needs ------------------------------------------------------------------
 
     @property
     def _shelf(self) -> ChartShelf:
-        return ChartShelf(self.world, self.rollout)
+        return ChartShelf(self.clients, self.rollout)
 
     @property
     def _chart(self) -> HelmChart:
@@ -434,7 +434,7 @@ class HelmDelivery:
 
     def _origins(self, stored: StoredRelease) -> Iterator[tuple[str, Callable[[], bytes]]]:
         """Yield where the chart of the release can come from, the likeliest first."""
-        helm, folder, record = self.world.helm, self.world.work / "charts", self._record(stored)
+        helm, folder, record = self.clients.helm, self.clients.work / "charts", self._record(stored)
         if not stored.dependencies:
             yield "built from Helm's record of the release", lambda: archive_of(record["chart"])
         # A chart may hold others that its Chart.yaml does not name.
@@ -481,7 +481,7 @@ class HelmDelivery:
             ) from None
 
     def _record(self, stored: StoredRelease) -> Json:
-        secret = self.world.api.find(secrets_path(self.rollout.namespace, stored.secret))
+        secret = self.clients.api.find(secrets_path(self.rollout.namespace, stored.secret))
         if secret is None:
             raise Conflict(f"revision {stored.revision} of {stored.name} no longer exists")
         return decode_record(secret)
@@ -560,7 +560,7 @@ class HelmDelivery:
 
         With it what a delivery then changes, and what people have to know of it.
         """
-        keys = present_keys(self.world.api, self.rollout.namespace, rotated(found))
+        keys = present_keys(self.clients.api, self.rollout.namespace, rotated(found))
         if not keys:
             return stored, found, ""
         keeping = replace(stored, values=merged_below(stored.values, stored.airflow.path, keys))
@@ -613,8 +613,8 @@ class HelmDelivery:
     ) -> tuple[rights.MissingRight, ...]:
         """Return the rights that Helm would miss half-way."""
         return rights.missing(
-            self.world.api,
-            self.world.memo,
+            self.clients.api,
+            self.clients.memo,
             self._manifest(stored),
             self.rollout.namespace,
             by_rules=by_rules,
@@ -632,7 +632,7 @@ class HelmDelivery:
         """Return a sentence on what rights are missing, after a delivery that failed."""
         try:
             found = self._missing_rights(stored)
-        except WorldError:
+        except ExternalError:
             return ""
         return f". Missing permissions: {rights.describe(found)}" if found else ""
 
@@ -678,7 +678,7 @@ class HelmDelivery:
     ) -> None:
         """Upgrade the release; `inspect` sees the manifest before it is applied."""
         note = f"xcom-rollout {self.rollout.name}: {settings.describe()}"
-        mark = mark_of(self.world.instance, stored.revision + 1)
+        mark = mark_of(self.clients.instance, stored.revision + 1)
         extra = (
             *("--history-max", str(self._history()), "--description", note),
             *("--labels", f"{names.LABEL_DELIVERY}={mark}"),
@@ -714,7 +714,7 @@ class HelmDelivery:
         values: str | None = None,
         inspect: Callable[[str], None] | None = None,
     ) -> str:
-        helm = self.world.helm
+        helm = self.clients.helm
         try:
             if inspect is None:
                 return helm.run(arguments, stdin=values)
@@ -727,7 +727,7 @@ class HelmDelivery:
     def _history(self) -> int:
         """Return how many revisions Helm has to keep so that it removes none because of us."""
         present = list_revisions(
-            self.world.api, self.rollout.namespace, self.rollout.spec.airflow.release
+            self.clients.api, self.rollout.namespace, self.rollout.spec.airflow.release
         )
         return max(len(present) + 1, HISTORY)
 
@@ -736,7 +736,7 @@ class HelmDelivery:
 
         A delivery that fails each minute would otherwise fill the namespace.
         """
-        api, namespace = self.world.api, self.rollout.namespace
+        api, namespace = self.clients.api, self.rollout.namespace
         listed = list_revisions(api, namespace, self.rollout.spec.airflow.release)
         for metadata in listed[:-1]:
             labels = metadata.get("labels") or {}
@@ -763,7 +763,7 @@ class HelmDelivery:
             stored = self._deliverable(way_back=True)
             ours = (
                 stored.revision == from_revision + 1
-                and maker_of(stored, self.world.instance) is Maker.SELF
+                and maker_of(stored, self.clients.instance) is Maker.SELF
             )
             return self.roll_back(
                 settings, stored.revision if ours else from_revision, error.message

@@ -19,7 +19,7 @@ from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.deliver.release import StoredRelease
 from xcom_rollout.stored.names import fitted, labels, selector
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 PART: Final = 900 * 1024
 """Bytes of one part: a Secret holds 1 MiB."""
@@ -57,7 +57,7 @@ class KeptChart:
 class ChartShelf:
     """The kept charts of one rollout."""
 
-    world: World
+    clients: Clients
     rollout: Rollout
 
     @property
@@ -93,9 +93,9 @@ class ChartShelf:
         for number, part in enumerate(parts, start=1):
             body = self._secret(stored, archive, part, number, len(parts))
             name = body["metadata"]["name"]
-            if self.world.api.create(self._path, body):
+            if self.clients.api.create(self._path, body):
                 continue
-            present = self.world.api.find(f"{self._path}/{name}") or {}
+            present = self.clients.api.find(f"{self._path}/{name}") or {}
             if present.get("data") != body["data"]:
                 raise ActionFailed(
                     f"Secret {self.rollout.namespace}/{name} contains another archive of this "
@@ -113,7 +113,7 @@ class ChartShelf:
             same_version = (mine.get(_RELEASE), mine.get(_NAME), mine.get(_VERSION)) == version
             if same_version and mine.get(_CONTENT) != stored.chart_digest:
                 path = f"{self._path}/{metadata['name']}"
-                self.world.api.delete(path, uid=metadata["uid"], grace_seconds=0)
+                self.clients.api.delete(path, uid=metadata["uid"], grace_seconds=0)
 
     def file(self, stored: StoredRelease) -> Path | None:
         """Return a file with the kept chart of the release; None where none is kept.
@@ -127,7 +127,7 @@ class ChartShelf:
         kept = _complete(self._listed(), stored.name, stored.chart_digest)
         if kept is None:
             return None
-        file = self.world.work / "charts" / f"{kept.archive}.tgz"
+        file = self.clients.work / "charts" / f"{kept.archive}.tgz"
         if file.is_file() and _digest(file.read_bytes()) == kept.archive:
             return file
         archive = b"".join(self._read(name) for name in kept.secrets)
@@ -142,11 +142,11 @@ class ChartShelf:
 
     def _listed(self) -> list[Json]:
         wanted = f"{selector(self.rollout.name)},{names.LABEL_CHART}"
-        items = self.world.api.list(self._path, labels=wanted, metadata_only=True)
+        items = self.clients.api.list(self._path, labels=wanted, metadata_only=True)
         return [{"annotations": {}, **item["metadata"]} for item in items]
 
     def _read(self, name: str) -> bytes:
-        secret = self.world.api.find(f"{self._path}/{name}") or {}
+        secret = self.clients.api.find(f"{self._path}/{name}") or {}
         return base64.b64decode((secret.get("data") or {}).get(KEY) or "")
 
     def _secret(

@@ -3,11 +3,11 @@
 from xcom_rollout.airflow_api.airflow import AirflowApi, open_airflow
 from xcom_rollout.airflow_api.each import Told
 from xcom_rollout.airflow_api.runs import watched_runs
-from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.clients.errors import ExternalError
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
 from xcom_rollout.decide.observed import AirflowView, Rollout
 from xcom_rollout.decide.requests import kill_request
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 
 def asked_for(rollout: Rollout, ledger: Ledger) -> bool:
@@ -21,12 +21,14 @@ def asked_for(rollout: Rollout, ledger: Ledger) -> bool:
     return bool(kill.runs or _held(kill)) or kill.strategy is Strategy.IMMEDIATE
 
 
-def view(world: World, rollout: Rollout, ledger: Ledger) -> AirflowView:
+def view(clients: Clients, rollout: Rollout, ledger: Ledger) -> AirflowView:
     """Return what Airflow says; why it could not be asked is part of that, and no error."""
     try:
-        airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
+        airflow = open_airflow(
+            clients.http, clients.api, clients.memo, clients.airflow_url, rollout
+        )
         return _view(airflow, ledger.kill)
-    except WorldError as error:
+    except ExternalError as error:
         return AirflowView(error=error.message)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from xcom_rollout.airflow_api.airflow import open_airflow
 from xcom_rollout.airflow_api.task_instances import runs_of_instances
-from xcom_rollout.clients.errors import Forbidden, KubeError, Malformed, WorldError
+from xcom_rollout.clients.errors import ExternalError, Forbidden, KubeError, Malformed
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.clients.parallel import in_parallel
@@ -31,7 +31,7 @@ from xcom_rollout.probe.attempts import (
     worker_of,
 )
 from xcom_rollout.release.pods import container_status, has_ended, is_worker
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 PACE: Final = 1.5
 """Seconds for which a look serves, or as long as it took: each event of a pod asks for one."""
@@ -66,7 +66,7 @@ class _Refused:
 
 
 def attempts_in_workers(
-    world: World, rollout: Rollout, ledger: Ledger, pods: Sequence[Json]
+    clients: Clients, rollout: Rollout, ledger: Ledger, pods: Sequence[Json]
 ) -> Look:
     """Return the tasks in workers, and why some cannot be seen.
 
@@ -79,13 +79,13 @@ def attempts_in_workers(
     """
     # One that was cleared and stopped again is another one.
     stopped = frozenset((run.key, run.stopped_at) for run in _at(ledger, RunStage.STOPPED))
-    if not stopped and not _looks_for_overdue(world, rollout, ledger):
+    if not stopped and not _looks_for_overdue(clients, rollout, ledger):
         return Look()
     living = [pod for pod in pods if is_worker(pod) and not has_ended(pod)]
     if not living:
         return Look()
     workers = frozenset(worker for pod in living if (worker := worker_of(pod)) is not None)
-    known: Look | None = world.memo.find(look_key(rollout))
+    known: Look | None = clients.memo.find(look_key(rollout))
     if (
         known is not None
         and time.monotonic() < known.good_until
@@ -94,15 +94,15 @@ def attempts_in_workers(
     ):
         return known
     begin = time.monotonic()
-    seen, refused = _ask_all(world, rollout, sorted(workers, key=lambda worker: worker.pod))
-    since = _since(world, rollout, refused)
+    seen, refused = _ask_all(clients, rollout, sorted(workers, key=lambda worker: worker.pod))
+    since = _since(clients, rollout, refused)
     strange = [
         f"the tasks in the worker {pod['metadata']['name']} cannot be seen: none of its "
         "containers is known to run Airflow (name that container worker)"
         for pod in living
         if _is_strange(pod)
     ]
-    runs, problem = _runs_of(world, rollout, ledger, [found for _, found in seen])
+    runs, problem = _runs_of(clients, rollout, ledger, [found for _, found in seen])
     attempts = tuple(_attempt(worker, found, runs) for worker, found in seen)
     unseen = [*(each.why for each in refused.values()), *strange]
     told = "; ".join([*unseen[:_SHOWN], *_more(unseen), *filter(None, [problem])])
@@ -115,27 +115,29 @@ def attempts_in_workers(
         None if strange or problem else since,
         time.monotonic() + max(PACE, took),
     )
-    world.memo.put(look_key(rollout), look)
+    clients.memo.put(look_key(rollout), look)
     return look
 
 
-def _looks_for_overdue(world: World, rollout: Rollout, ledger: Ledger) -> bool:
+def _looks_for_overdue(clients: Clients, rollout: Rollout, ledger: Ledger) -> bool:
     kill = ledger.kill
     if kill is None or kill.finished_at is not None:
         return False
-    return limit_is_over(rollout.spec, kill, world.api.now())
+    return limit_is_over(rollout.spec, kill, clients.api.now())
 
 
-def _since(world: World, rollout: Rollout, refused: Mapping[Worker, _Refused]) -> datetime | None:
+def _since(
+    clients: Clients, rollout: Rollout, refused: Mapping[Worker, _Refused]
+) -> datetime | None:
     """Return since when the first of them gives no answer; None where one never will.
 
     From the operator's memory: where that is lost, their time begins anew.
     """
     key = ("workers without an answer", rollout.namespace, rollout.name)
-    before: Mapping[Worker, datetime] = world.memo.find(key) or {}
-    now = world.api.now()
+    before: Mapping[Worker, datetime] = clients.memo.find(key) or {}
+    now = clients.api.now()
     since = {worker: before.get(worker, now) for worker in refused}
-    world.memo.put(key, since)
+    clients.memo.put(key, since)
     if not all(each.passes for each in refused.values()):
         return None
     return min(since.values(), default=None)
@@ -149,9 +151,9 @@ def _at(ledger: Ledger, *stages: RunStage) -> list[RecoveringRun]:
 
 
 def _ask_all(
-    world: World, rollout: Rollout, workers: Sequence[Worker]
+    clients: Clients, rollout: Rollout, workers: Sequence[Worker]
 ) -> tuple[list[tuple[Worker, InWorker]], dict[Worker, _Refused]]:
-    answers = in_parallel(_asker(world, rollout.namespace), workers, workers=CONCURRENCY)
+    answers = in_parallel(_asker(clients, rollout.namespace), workers, workers=CONCURRENCY)
     seen: list[tuple[Worker, InWorker]] = []
     refused: dict[Worker, _Refused] = {}
     for worker, answer in zip(workers, answers, strict=True):
@@ -162,13 +164,13 @@ def _ask_all(
     return seen, refused
 
 
-def _asker(world: World, namespace: str) -> Callable[[Worker], tuple[InWorker, ...] | _Refused]:
+def _asker(clients: Clients, namespace: str) -> Callable[[Worker], tuple[InWorker, ...] | _Refused]:
     def ask(worker: Worker) -> tuple[InWorker, ...] | _Refused:
         try:
-            answer = ask_worker(world, namespace, worker)
+            answer = ask_worker(clients, namespace, worker)
             return in_worker(answer)
         except (KubeError, Malformed) as error:
-            pod = uncached(world).find(object_path(namespace, "pods", worker.pod))
+            pod = uncached(clients).find(object_path(namespace, "pods", worker.pod))
             if pod is None or has_ended(pod) or worker_of(pod) != worker:
                 # With the first process of its container each of them has ended.
                 return ()
@@ -178,7 +180,7 @@ def _asker(world: World, namespace: str) -> Callable[[Worker], tuple[InWorker, .
     return ask
 
 
-def _words(error: WorldError) -> str:
+def _words(error: ExternalError) -> str:
     if isinstance(error, Forbidden):
         remedy = "Allow the operator's account to get and create pods/exec there, as its chart does"
     else:
@@ -201,14 +203,14 @@ def _more(unseen: Sequence[str]) -> list[str]:
 
 
 def _runs_of(
-    world: World, rollout: Rollout, ledger: Ledger, seen: Sequence[InWorker]
+    clients: Clients, rollout: Rollout, ledger: Ledger, seen: Sequence[InWorker]
 ) -> tuple[dict[str, RunKey], str]:
     """Return the run of each task instance that Airflow tells of, and why it does not tell."""
     runs: dict[str, RunKey] = {}
     unknown: set[str] = set()
     for found in seen:
         if found.run is None and found.instance:
-            known = world.memo.find(_instance_key(rollout, found.instance))
+            known = clients.memo.find(_instance_key(rollout, found.instance))
             if known is None:
                 unknown.add(found.instance)
             else:
@@ -217,15 +219,17 @@ def _runs_of(
         return runs, ""
     stopped = {run.key for run in _at(ledger, RunStage.STOPPED, RunStage.STOPPING)}
     try:
-        airflow = open_airflow(world.http, world.api, world.memo, world.airflow_url, rollout)
+        airflow = open_airflow(
+            clients.http, clients.api, clients.memo, clients.airflow_url, rollout
+        )
         told = runs_of_instances(airflow, unknown, stopped)
-    except WorldError as error:
+    except ExternalError as error:
         return runs, (
             f"{len(unknown)} tasks in workers are known only by the ID of their task instance, "
             f"and Airflow does not return which runs they belong to: {error.message}"
         )
     for instance, run in told.items():
-        world.memo.put(_instance_key(rollout, instance), run)
+        clients.memo.put(_instance_key(rollout, instance), run)
     return {**runs, **told}, ""
 
 

@@ -36,7 +36,7 @@ from xcom_rollout.release.objects import (
 )
 from xcom_rollout.release.pods import container_status
 from xcom_rollout.release.readers import READERS
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 _TELLING: Final = READERS - {"worker"}
 """Components whose pods tell what an image reference stands for."""
@@ -57,7 +57,7 @@ class Configuration:
 
 
 def look_at_configuration(
-    world: World,
+    clients: Clients,
     rollout: Rollout,
     release: Release | None,
     workloads: Sequence[Json],
@@ -71,7 +71,7 @@ def look_at_configuration(
     """
     if release is None:
         return Configuration("", None, ())
-    api, memo, namespace = world.api, world.memo, rollout.namespace
+    api, memo, namespace = clients.api, clients.memo, rollout.namespace
     maps = catalog.config_maps(api, memo, namespace)
     kept = catalog.secrets(api, memo, namespace)
     changed_at, backend = None, ""
@@ -102,7 +102,7 @@ def look_at_configuration(
                     },
                     chart=(release.chart_name, release.chart_version),
                     desired=Desired.of(rollout, samples),
-                    probe=world.probe_digest,
+                    probe=clients.probe_digest,
                 )
             ),
             changed_at,

@@ -20,10 +20,10 @@ from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.release.catalog import config_maps
 from xcom_rollout.release.objects import list_workloads
 from xcom_rollout.release.pods import list_pods
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 
-def observe(world: World, rollout: Rollout) -> Observed:
+def observe(clients: Clients, rollout: Rollout) -> Observed:
     """Return what is to be seen of a rollout now.
 
     The order matters. The ledger comes first: what it says has happened is then seen in the world
@@ -31,26 +31,26 @@ def observe(world: World, rollout: Rollout) -> Observed:
     there was none after the stop; so it is with the processes in workers.
 
     Raises:
-        WorldError: the cluster could not be asked, or what the operator itself keeps there cannot
-            be read. What only a later step needs is reported in `problems` instead.
+        ExternalError: the cluster could not be asked, or what the operator itself keeps there
+            cannot be read. What only a later step needs is reported in `problems` instead.
     """
-    api, namespace = world.api, rollout.namespace
+    api, namespace = clients.api, rollout.namespace
     release = rollout.spec.airflow.release
-    ledger = read_ledger(api, world.memo, namespace, rollout.name)
-    jobs = list_jobs(api, world.memo, rollout, ledger)
-    delivery = delivery_for(world, rollout)
+    ledger = read_ledger(api, clients.memo, namespace, rollout.name)
+    jobs = list_jobs(api, clients.memo, rollout, ledger)
+    delivery = delivery_for(clients, rollout)
     current = delivery.current()
-    airflow = view(world, rollout, ledger) if asked_for(rollout, ledger) else None
+    airflow = view(clients, rollout, ledger) if asked_for(rollout, ledger) else None
     workloads = list_workloads(api, namespace, release)
     raw_pods = list_pods(api, namespace, release)
-    maps = config_maps(api, world.memo, namespace)
+    maps = config_maps(api, clients.memo, namespace)
     written = written_for_scheduler(workloads, maps)
     executor = executor_known(written.executor, ledger)
-    configuration = look_at_configuration(world, rollout, current, workloads, raw_pods, executor)
+    configuration = look_at_configuration(clients, rollout, current, workloads, raw_pods, executor)
     named = task_namespaces(written, Proven.of(ledger, rollout, configuration.digest))
     executor_pods, unseen = task_pods(api, namespace, release, named)
-    copies = config_copies(api, world.memo, namespace, named.names, workloads, maps)
-    in_workers = attempts_in_workers(world, rollout, ledger, raw_pods)
+    copies = config_copies(api, clients.memo, namespace, named.names, workloads, maps)
+    in_workers = attempts_in_workers(clients, rollout, ledger, raw_pods)
     return Observed(
         rollout=rollout,
         rivals=list_rivals(api, rollout),
@@ -73,16 +73,16 @@ def observe(world: World, rollout: Rollout) -> Observed:
         unseen_tasks="; ".join(filter(None, (unseen, in_workers.unseen))),
         unseen_since=None if unseen else in_workers.unseen_since,
         attempts=in_workers.attempts,
-        mount_lag=world.mount_lag,
+        mount_lag=clients.mount_lag,
     )
 
 
-def same_look(world: World, observed: Observed) -> Observed | None:
+def same_look(clients: Clients, observed: Observed) -> Observed | None:
     """Return a look with the ledger as it is now, None where the world has to be looked at anew.
 
     Raises:
-        WorldError: the ledger could not be read.
+        ExternalError: the ledger could not be read.
     """
     rollout = observed.rollout
-    ledger = written_ledger(world.api, world.memo, rollout.namespace, rollout.name)
+    ledger = written_ledger(clients.api, clients.memo, rollout.namespace, rollout.name)
     return replace(observed, ledger=ledger) if serves_on(observed.ledger, ledger) else None

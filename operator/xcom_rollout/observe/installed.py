@@ -58,7 +58,7 @@ from xcom_rollout.release.objects import (
     workload_template,
 )
 from xcom_rollout.release.pods import list_pods
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ _HTTPS: Final = 443
 
 
 def look_at_release(
-    world: World, namespace: str, release: str, values_path: str | None = None
+    clients: Clients, namespace: str, release: str, values_path: str | None = None
 ) -> Installed:
     """Return what is to be seen of an installed release.
 
@@ -76,9 +76,9 @@ def look_at_release(
         values_path: as `spec.delivery.helm.valuesPath`; None lets it be found.
 
     Raises:
-        WorldError: the cluster could not be asked, or Helm's record cannot be read.
+        ExternalError: the cluster could not be asked, or Helm's record cannot be read.
     """
-    return _Look(world, namespace, release, values_path).installed()
+    return _Look(clients, namespace, release, values_path).installed()
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,16 @@ class _Fleet:
 
 
 class _Look:
-    def __init__(self, world: World, namespace: str, release: str, values_path: str | None) -> None:
-        self._world, self._api, self._memo = world, world.api, world.memo
+    def __init__(
+        self, clients: Clients, namespace: str, release: str, values_path: str | None
+    ) -> None:
+        self._clients, self._api, self._memo = clients, clients.api, clients.memo
         self._namespace, self._release, self._values_path = namespace, release, values_path
         self._unseen: set[Part] = set()
         self._maps = config_maps(self._api, self._memo, namespace)
 
     def installed(self) -> Installed:
-        delivery = HelmDelivery(self._world, self._rollout(None))
+        delivery = HelmDelivery(self._clients, self._rollout(None))
         current = self._ask(Part.RELEASE, delivery.current)
         absent = current is None and Part.RELEASE not in self._unseen
         stored = None if current is None else delivery.stored()

@@ -16,7 +16,7 @@ from xcom_rollout.probe.exec import ask_probe
 from xcom_rollout.probe.parts import needed_part
 from xcom_rollout.probe.result import checks, verdict
 from xcom_rollout.release.pods import container_status, running_since
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 TIMEOUT: Final = 15.0
 """Seconds for one worker: a look takes a tenth, and `--end` waits up to three."""
@@ -63,18 +63,18 @@ def worker_of(pod: Json) -> Worker | None:
     return Worker(metadata["name"], metadata["uid"], status["name"], started)
 
 
-def uncached(world: World) -> KubeApi:
+def uncached(clients: Clients) -> KubeApi:
     """Return the cluster as the API server shows it, for a look that a cache may be behind of."""
-    return KubeApi(world.kube, world.api.versions)
+    return KubeApi(clients.kube, clients.api.versions)
 
 
 def look_key(rollout: Rollout) -> tuple[str, str, str]:
-    """Return by which key `World.memo` has what was seen of tasks in workers."""
+    """Return by which key `Clients.memo` has what was seen of tasks in workers."""
     return ("attempts in workers", rollout.namespace, rollout.name)
 
 
 def ask_worker(
-    world: World, namespace: str, worker: Worker, *, end: Iterable[Named] = ()
+    clients: Clients, namespace: str, worker: Worker, *, end: Iterable[Named] = ()
 ) -> Mapping[str, Any]:
     """Return the result document of `attempts` in a worker.
 
@@ -88,9 +88,9 @@ def ask_worker(
     """
     named = tuple(f"{pid}:{started}" for pid, started in end)
     arguments = ("attempts", "--markers", *(("--end", *named) if named else ()))
-    part = needed_part(world.probe, "attempts")
+    part = needed_part(clients.probe, "attempts")
     return ask_probe(
-        world.api, namespace, worker.pod, worker.container, part, arguments, timeout=TIMEOUT
+        clients.api, namespace, worker.pod, worker.container, part, arguments, timeout=TIMEOUT
     )
 
 

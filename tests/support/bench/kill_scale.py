@@ -39,7 +39,7 @@ from xcom_rollout.decide.observed import Observed
 from xcom_rollout.decide.summarize import summarize
 from xcom_rollout.stored.ledger_codec import decode, encode, to_config_map
 from xcom_rollout.stored.packing import LIMIT
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "7"))
 BOUND: Final = 0.1
@@ -273,7 +273,7 @@ def _written() -> str:
     rows = []
     for affected in SIZES:
         story, cluster = large.Retriggering(affected), _Cluster()
-        world = cast("World", SimpleNamespace(api=cluster, memo=Memo()))
+        world = cast("Clients", SimpleNamespace(api=cluster, memo=Memo()))
         passes: dict[str, int] = {}
         begin, deciding, ledgers = time.process_time(), 0.0, 0
         for _ in range(5_000):

@@ -21,7 +21,7 @@ from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.deliver.helm import HelmDelivery
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 CONFIG = """apiVersion: v1
 kind: ConfigMap
@@ -147,7 +147,7 @@ class Bench:
     server: ApiServer
     namespace: str
     repository: str
-    world: World
+    world: Clients
 
     @property
     def api(self) -> KubeApi:

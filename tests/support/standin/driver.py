@@ -21,7 +21,7 @@ from standin.wire import Faults, Stopped, Watched, WatchedConnection, Wire, watc
 from xcom_rollout.act import perform
 from xcom_rollout.cache import Cache, CachedKube
 from xcom_rollout.clients.connection import Connection
-from xcom_rollout.clients.errors import WorldError
+from xcom_rollout.clients.errors import ExternalError
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kubeconfig import from_kubeconfig
 from xcom_rollout.controller.events import ClusterRecorder
@@ -31,7 +31,7 @@ from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.observed import Observed, Rollout
 from xcom_rollout.observe import observe, same_look
 from xcom_rollout.stored.rollouts import ClusterRollouts, ConflictError
-from xcom_rollout.world import World, open_world
+from xcom_rollout.wiring import Clients, open_clients
 
 MOUNT_LAG = timedelta(seconds=2)
 """How late the operator takes the kubelet for, which knows of a change at once unless it is told
@@ -77,7 +77,7 @@ def start_operator(
     """
     beside = from_kubeconfig(str(place.site.kubeconfig))
     kube = WatchedConnection(beside, wire, faults)
-    opened = open_world(
+    opened = open_clients(
         kube, probe=place.site.probe, helm=str(tools.tool("helm")), work=place.site.work
     )
     airflow = Watched(httpx2.HTTPTransport(), wire, faults)
@@ -89,7 +89,7 @@ def start_operator(
         http=httpx2.Client(transport=airflow, timeout=5, trust_env=False),
     )
 
-    def act(there: World, observed: Observed, action: Action) -> str:
+    def act(there: Clients, observed: Observed, action: Action) -> str:
         # What a batch holds depends on what an earlier life has done of it; a record does not.
         wire.doing = action.describe() if isinstance(action, WriteLedger) else type(action).__name__
         said = perform(there, observed, action)
@@ -240,7 +240,7 @@ class Driver:
                 self.place.tick()
             self._start()
             return None
-        except (WorldError, ConflictError, httpx2.HTTPError) as error:
+        except (ExternalError, ConflictError, httpx2.HTTPError) as error:
             self.errors.append(f"{type(error).__name__}: {error}")
             return timedelta(0)
         return timedelta(0) if rest is None else rest

@@ -17,7 +17,7 @@ from xcom_rollout.decide.ledger import Component, Ledger, RunKey
 from xcom_rollout.decide.observed import CensusResult, EmptyResult, JobKind, JobState, Rollout
 from xcom_rollout.observe.jobs import list_jobs
 from xcom_rollout.probe.result import BEGIN, END
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROLLOUT = cast("Rollout", SimpleNamespace(namespace="airflow", name="demo", uid="u"))
@@ -67,8 +67,8 @@ class Cluster:
         return f"noise\n{BEGIN}\n{json.dumps({'schema': 'xcom-probe/v1', **self.answer})}\n{END}\n"
 
 
-def world_of(cluster: Cluster) -> World:
-    return cast("World", SimpleNamespace(api=cast("KubeApi", cluster), memo=Memo()))
+def world_of(cluster: Cluster) -> Clients:
+    return cast("Clients", SimpleNamespace(api=cast("KubeApi", cluster), memo=Memo()))
 
 
 def test_its_answer_to_a_census_is_seen_at_the_next_look_as_that_of_a_job() -> None:

@@ -15,7 +15,7 @@ from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.decide.actions import DeletePods, TaskPod
 from xcom_rollout.decide.ledger import Ledger, RunKey
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 PODS = tuple(TaskPod("airflow", f"task-{n}", f"uid-{n}", RunKey("dag", f"run{n}")) for n in (1, 2))
 OBSERVED = cast("Observed", SimpleNamespace(ledger=Ledger()))
@@ -27,9 +27,9 @@ def server() -> Iterator[NastyServer]:
         yield server
 
 
-def world_of(server: NastyServer) -> World:
+def world_of(server: NastyServer) -> Clients:
     api = KubeApi(Connection(Configuration(host=server.url)))
-    return cast("World", SimpleNamespace(api=api))
+    return cast("Clients", SimpleNamespace(api=api))
 
 
 def test_the_pod_of_an_old_attempt_keeps_its_own_grace_period_so_that_on_kill_runs(

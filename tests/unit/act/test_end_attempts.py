@@ -12,7 +12,7 @@ import pytest
 from xcom_probe.build import build
 from xcom_probe.processes import table
 from xcom_rollout.act import end_attempts as act
-from xcom_rollout.clients.errors import KubeError, WorldError
+from xcom_rollout.clients.errors import ExternalError, KubeError
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.actions import EndAttempts
@@ -21,7 +21,7 @@ from xcom_rollout.decide.observed import Attempt, Observed
 from xcom_rollout.probe.attempts import look_key
 from xcom_rollout.probe.parts import needed_part
 from xcom_rollout.probe.result import BEGIN, END
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 RUN, OTHER = RunKey("etl", "1"), RunKey("etl", "2")
 OBSERVED = cast("Observed", SimpleNamespace(rollout=SimpleNamespace(namespace="n", name="x")))
@@ -72,7 +72,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[RunKey, str]:
             try:
                 do()
                 found[key] = ""
-            except WorldError as error:
+            except ExternalError as error:
                 found[key] = error.message
 
     monkeypatch.setattr(act, "each_run", each_run)
@@ -83,7 +83,7 @@ def end(tmp_path: Any, monkeypatch: Any, cluster: Cluster, *those: Attempt) -> M
     build(tmp_path / "probe.pyz")
     probe, memo = (tmp_path / "probe.pyz").read_bytes(), Memo()
     memo.put(look_key(OBSERVED.rollout), "a look from before")
-    world = cast("World", SimpleNamespace(api=cluster, memo=memo, probe=probe))
+    world = cast("Clients", SimpleNamespace(api=cluster, memo=memo, probe=probe))
     monkeypatch.setattr(act, "uncached", lambda _: cluster)
     act.end_attempts(world, OBSERVED, EndAttempts(those))
     return memo

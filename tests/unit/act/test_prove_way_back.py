@@ -9,13 +9,13 @@ import pytest
 
 from xcom_rollout.act import prove_way_back as module
 from xcom_rollout.act.prove_way_back import TRIES, prove_way_back
-from xcom_rollout.clients.errors import AirflowError, AirflowFault, WorldError
+from xcom_rollout.clients.errors import AirflowError, AirflowFault, ExternalError
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.decide.actions import ProveWayBack
 from xcom_rollout.decide.ledger import CensusRecord, Ledger, OffloadedRun, RunKey
 from xcom_rollout.decide.observed import Observed
 from xcom_rollout.decide.settings import BackendSettings
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LOST = AirflowError("the connection was lost", fault=AirflowFault.UNREACHABLE)
@@ -29,7 +29,7 @@ class Asked:
     def __init__(
         self,
         monkeypatch: pytest.MonkeyPatch,
-        *answers: WorldError | None,
+        *answers: ExternalError | None,
         census: CensusRecord | None = None,
         namespaces: Collection[str] = (),
         empty: Collection[str] = (),
@@ -56,7 +56,7 @@ class Asked:
             workloads=[SimpleNamespace(component="worker")] * worker,
         )
         prove_way_back(
-            cast("World", SimpleNamespace(**anything)),
+            cast("Clients", SimpleNamespace(**anything)),
             cast("Observed", observed),
             ProveWayBack(BackendSettings(), "d"),
         )

@@ -13,7 +13,7 @@ from xcom_rollout.clients.connection import Connection
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.decide.actions import ReplacePods
 from xcom_rollout.decide.observed import Pod, Rollout
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 WORKER = Pod("worker-0", "uid-0", "worker", T0, T0, ready=True, terminating=False)
@@ -24,7 +24,7 @@ def test_a_worker_is_deleted_by_its_uid_and_keeps_its_grace_period() -> None:
         server.answer("/api/v1/namespaces/airflow/pods/worker-0", Reply(body={}), method="DELETE")
         api = KubeApi(Connection(Configuration(host=server.url)))
         replace_pods(
-            cast("World", SimpleNamespace(api=api)),
+            cast("Clients", SimpleNamespace(api=api)),
             cast("Rollout", SimpleNamespace(namespace="airflow")),
             ReplacePods((WORKER,)),
         )

@@ -12,12 +12,12 @@ from xcom_rollout.decide.actions import RunJob, SetValues
 from xcom_rollout.decide.ledger import Component
 from xcom_rollout.decide.observed import JobKind, Rollout
 from xcom_rollout.decide.settings import object_storage
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 READERS = object_storage("s3://c@b/x", "-1", None)
 STANDBY = RunJob(JobKind.STANDBY, Component.SCHEDULER, 1, "kill-1.1-standby", None, ("standby",))
 ROLLOUT = cast("Rollout", SimpleNamespace(namespace="airflow", name="demo"))
-WORLD = cast("World", SimpleNamespace())
+WORLD = cast("Clients", SimpleNamespace())
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             done.append((settings, revision, way_back))
             return ""
 
-    def run_job(_world: World, _rollout: Rollout, job: RunJob) -> None:
+    def run_job(_world: Clients, _rollout: Rollout, job: RunJob) -> None:
         done.append(job.kind)
 
     monkeypatch.setattr(module, "delivery_for", lambda _w, _r: Delivery())

@@ -16,7 +16,7 @@ from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.ledger import CensusRecord, Ledger, OffloadedRun, RunKey
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.observe.ledger import written_ledger
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 ROLLOUT = Rollout("airflow", "demo", "uid-1", 1, NOW, spec())
@@ -71,7 +71,7 @@ class Operator:
 
     def __init__(self, api: Api) -> None:
         self.api, self.ledger, self.minutes = api, Ledger(), 0
-        self.world = cast("World", SimpleNamespace(api=api, memo=Memo()))
+        self.world = cast("Clients", SimpleNamespace(api=api, memo=Memo()))
 
     def census(self, *runs: str, rollout: Rollout = ROLLOUT) -> list[str]:
         """Write a census; return what was asked."""

@@ -16,7 +16,7 @@ import pytest
 
 from xcom_rollout.airflow_api.airflow import AirflowApi, airflow_version, in_parallel, open_airflow
 from xcom_rollout.api.v1alpha1 import AirflowApi as ApiSpec
-from xcom_rollout.clients.errors import AirflowError, WorldError
+from xcom_rollout.clients.errors import AirflowError, ExternalError
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.ledger import RunKey
@@ -359,4 +359,4 @@ def test_in_parallel_does_all_and_tells_of_the_first_failure() -> None:
 def test_in_parallel_hides_no_programming_error() -> None:
     with pytest.raises(ZeroDivisionError):
         in_parallel(lambda number: 1 // number, [0])
-    assert not issubclass(ZeroDivisionError, WorldError)
+    assert not issubclass(ZeroDivisionError, ExternalError)

@@ -28,7 +28,7 @@ from xcom_rollout.airflow_api.access import address, airflow_http, client_for
 from xcom_rollout.airflow_api.airflow import airflow_version
 from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.memo import Memo
-from xcom_rollout.world import AIRFLOW_URL
+from xcom_rollout.wiring import AIRFLOW_URL
 
 if TYPE_CHECKING:
     from xcom_rollout.clients.kube import KubeApi

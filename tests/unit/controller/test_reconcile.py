@@ -16,7 +16,7 @@ from simulation import START, SimRun, Simulation, Weather
 from simulation import spec as simulated_spec
 from xcom_rollout.api.names import ANNOTATION_KILL, FINALIZER
 from xcom_rollout.api.status import RolloutStatus
-from xcom_rollout.clients.errors import Conflict, KubeError, WorldError
+from xcom_rollout.clients.errors import Conflict, ExternalError, KubeError
 from xcom_rollout.controller.events import Severity
 from xcom_rollout.controller.failures import Failures
 from xcom_rollout.controller.lease import StandsBy, Unleased
@@ -336,7 +336,7 @@ def test_trouble_at_a_glance_is_looked_at_and_not_told(loop: Loop) -> None:
     told, looks = len(loop.notebook.notes), loop.looks
 
     def refuse(_: Observed) -> Observed:
-        raise WorldError("the cache is away")
+        raise ExternalError("the cache is away")
 
     loop.cached = refuse
     loop()
@@ -441,16 +441,16 @@ def test_an_invalid_spec_is_a_condition_with_field_and_remedy(loop: Loop) -> Non
 
 def test_a_world_that_cannot_be_observed_is_a_condition(loop: Loop) -> None:
     def refuse() -> None:
-        raise WorldError("secrets may not be listed; grant it")
+        raise ExternalError("secrets may not be listed; grant it")
 
     loop.before_look = refuse
-    with pytest.raises(WorldError):
+    with pytest.raises(ExternalError):
         loop()
     reconciling = loop.condition("Reconciling")
     assert (reconciling["status"], reconciling["reason"]) == ("True", "ObserveFailed")
     assert "secrets may not be listed; grant it" in reconciling["message"]
     writes = loop.rollouts.writes
-    with pytest.raises(WorldError):
+    with pytest.raises(ExternalError):
         loop()
     assert loop.rollouts.writes == writes, "the same failure was written again"
     loop.before_look = lambda: None
@@ -464,14 +464,14 @@ def test_a_failed_action_is_a_condition_and_is_tried_again(loop: Loop) -> None:
         nonlocal failures
         if isinstance(action, SetValues) and failures:
             failures -= 1
-            raise WorldError("helm: the repository cannot be reached")
+            raise ExternalError("helm: the repository cannot be reached")
 
     loop.before_action = fail
     seen = []
     for _ in range(60):
         try:
             loop()
-        except WorldError:
+        except ExternalError:
             seen.append(loop.condition("Reconciling"))
         loop.sim.tick()
     assert [entry["reason"] for entry in seen] == ["ActionFailed"] * 3
@@ -498,11 +498,11 @@ class Trouble:
 
     def act(self, action: Action) -> None:
         if self.lasts and isinstance(action, self.kind):
-            raise WorldError(self.says())
+            raise ExternalError(self.says())
 
     def look(self) -> None:
         if self.blind:
-            raise WorldError("the ledger cannot be read")
+            raise ExternalError("the ledger cannot be read")
 
     def retry(self, seconds: int) -> list[dict[str, Any]]:
         """Let time pass with a pass every 15 s; return `Stalled` as each write left it."""
@@ -515,7 +515,7 @@ class Trouble:
         self.loop.rollouts.write_status = watched  # type: ignore[method-assign]
         for second in range(seconds):
             if second % 15 == 0:
-                with suppress(WorldError):
+                with suppress(ExternalError):
                     self.loop()
             self.loop.sim.tick()
         self.loop.rollouts.write_status = write  # type: ignore[method-assign]
@@ -809,7 +809,7 @@ def test_an_action_that_no_other_step_waits_for_is_put_off_and_stalled_when_that
 
     def quota(action: Action) -> None:
         if refused and isinstance(action, RunJob) and action.kind is JobKind.EMPTY:
-            raise WorldError("exceeded quota: count/jobs.batch")
+            raise ExternalError("exceeded quota: count/jobs.batch")
 
     loop.before_action = quota
     loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')

@@ -11,7 +11,7 @@ from opened_airflow import is_airflow, opened
 from xcom_rollout.decide.ledger import Kill, Ledger, RecoveringRun, RunKey, RunStage
 from xcom_rollout.decide.observed import AirflowView, DagRun, Rollout
 from xcom_rollout.observe import airflow
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 KEYS = [RunKey("a", "r"), RunKey("b", "r"), RunKey("gone", "r")]
 
@@ -35,7 +35,7 @@ def test_a_run_and_a_dag_that_cannot_be_read_are_named_and_the_others_are_seen(
         server.answer("/api/v1/dags/b/dagRuns/r", Reply(status, {}))
         monkeypatch.setattr(airflow, "open_airflow", lambda *_: opened(server))
         nothing = SimpleNamespace(http=None, api=None, memo=None, airflow_url="")
-        seen: AirflowView = airflow.view(cast("World", nothing), cast("Rollout", None), ledger)
+        seen: AirflowView = airflow.view(cast("Clients", nothing), cast("Rollout", None), ledger)
     assert seen.error == ""
     assert seen.runs == (DagRun(KEYS[0], "failed", None),)
     assert seen.paused_dags == {"a"}

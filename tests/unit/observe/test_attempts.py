@@ -21,7 +21,7 @@ from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.observe import attempts
 from xcom_rollout.observe.attempts import Look, attempts_in_workers
 from xcom_rollout.probe.result import BEGIN, END
-from xcom_rollout.world import World
+from xcom_rollout.wiring import Clients
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = timedelta(minutes=1)
@@ -108,7 +108,7 @@ class Place:
         self.cluster = cluster
         self.listed = list(cluster.pods.values())
         self.world = cast(
-            "World",
+            "Clients",
             SimpleNamespace(
                 api=cluster,
                 memo=Memo(),

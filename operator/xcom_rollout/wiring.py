@@ -1,4 +1,4 @@
-"""The world around the operator: everything that observing and acting need, opened once."""
+"""Clients of everything that observing and acting need, opened once."""
 
 import atexit
 import hashlib
@@ -27,7 +27,7 @@ PROBE_FILE: Final = "xcom_probe.pyz"
 
 
 @dataclass(frozen=True)
-class World:
+class Clients:
     """Connections and fixed inputs. Safe for use by several threads.
 
     Attributes:
@@ -58,14 +58,14 @@ class World:
     mount_lag: timedelta = MOUNT_LAG
 
 
-def open_world(
+def open_clients(
     kube: Connection,
     *,
     probe: Path | None = None,
     helm: str | None = None,
     work: Path | None = None,
-) -> World:
-    """Return the world seen through `kube`. Asks nobody anything yet.
+) -> Clients:
+    """Return the clients that `kube` gives access to. Asks nobody anything yet.
 
     Args:
         probe: the zipapp; None builds it from the installed package.
@@ -78,7 +78,7 @@ def open_world(
     work = work or _work_folder()
     content = _built(work) if probe is None else probe.read_bytes()
     outside = not kube.in_pod
-    return World(
+    return Clients(
         kube=kube,
         api=KubeApi(kube),
         helm=HelmRunner(
