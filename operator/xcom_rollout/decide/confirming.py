@@ -91,14 +91,26 @@ def configuration_settled(s: Situation, since: datetime | None) -> Finding:
         since: when the operator saw that delivery. A copy in another namespace may follow later.
     """
     moments = [moment for moment in (since, s.config_changed_at) if moment is not None]
-    left = s.mount_lag - (s.now - max(moments)) if moments else timedelta(0)
+    lag = s.mount_lag + s.copy_lag
+    left = lag - (s.now - max(moments)) if moments else timedelta(0)
     if left <= timedelta(0):
         return done("ConfigurationSettled", "new pods start with the delivered configuration")
     return wait(
         "ConfigurationSettling",
         "a new pod may still start with the configuration from before the delivery: a kubelet may "
-        f"be {s.mount_lag.total_seconds():g} s late; waiting for that time to pass",
+        f"be {s.mount_lag.total_seconds():g} s late"
+        + _copies_late(s)
+        + "; waiting for that time to pass",
         seconds=left.total_seconds(),
+    )
+
+
+def _copies_late(s: Situation) -> str:
+    if not s.copy_lag:
+        return ""
+    return (
+        f", and the copies in other namespaces, which have not changed since, "
+        f"{s.copy_lag.total_seconds():g} s"
     )
 
 

@@ -6,11 +6,9 @@ from typing import Final
 
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.observed import StaleCopy
-from xcom_rollout.decide.situation import Situation, some
+from xcom_rollout.decide.situation import COPY_PATIENCE, Situation, some
 from xcom_rollout.decide.table import hold, wait
 
-COPY_PATIENCE: Final = timedelta(seconds=60)
-"""How long a mirror is given to bring a change of airflow.cfg to the other namespaces of tasks."""
 _AGAIN: Final = timedelta(seconds=10)
 
 

@@ -447,6 +447,8 @@ class Delivered:
     config_changed_at: datetime | None = None
     """When the configuration changed to this, by the API server's clock. A later change of
     something else in the same ConfigMap makes no task pod an old one."""
+    copied_after: float = 0.0
+    """Seconds after which copies in other namespaces had followed; the most of any delivery."""
 
 
 @dataclass(frozen=True)

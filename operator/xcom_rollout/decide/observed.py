@@ -406,6 +406,9 @@ class Observed:
     rollout need not be among them."""
     stale_copies: tuple[StaleCopy, ...] = ()
     """Copies of the configuration in `task_namespaces` that say another thing of the backend."""
+    copies_changed_at: datetime | None = None
+    """When each copy had last changed, so the change of the one that has been the same for longest;
+    None without a copy."""
     unseen_tasks: str = ""
     """Why some task pods, or tasks in workers, cannot be seen; empty where all can."""
     unseen_since: datetime | None = None

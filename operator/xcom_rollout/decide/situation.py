@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.decide.aside import Asides
@@ -14,6 +14,10 @@ from xcom_rollout.decide.requests import KillRequest, kill_request
 from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_storage
 
 T = TypeVar("T")
+COPY_PATIENCE: Final = timedelta(seconds=60)
+"""How long a mirror is given to bring a change of airflow.cfg to the other namespaces of tasks."""
+COPY_LAG_MOST: Final = timedelta(minutes=10)
+"""What is believed of how late it was: a copy may have changed later for another reason."""
 
 
 def target_of(spec: RolloutSpec) -> BackendSettings:
@@ -59,7 +63,31 @@ class Situation:
             self.now,
             backend_hash=self.observed.backend_hash,
             config_changed_at=self.observed.config_changed_at,
+            copied_after=self._copied_after,
         )
+
+    @property
+    def _copied_after(self) -> float:
+        """Seconds after which copies had followed; recorded when they just have."""
+        before = self.ledger.delivered.copied_after if self.ledger.delivered else 0.0
+        copied = self.observed.copies_changed_at
+        if copied is None:
+            return before
+        seen = min(copied - self.release.updated_at, COPY_LAG_MOST)
+        return max(before, seen.total_seconds())
+
+    @property
+    def copy_lag(self) -> timedelta:
+        """How much later than a kubelet a copy of the configuration may still change.
+
+        One that says what the release says need not have followed: it may have said so before, and
+        bring what was delivered in between later (a kill right after a cut-over, or somebody who
+        offloads again for a moment).
+        """
+        copied = self.observed.copies_changed_at
+        if copied is None or copied >= self.release.updated_at.replace(microsecond=0):
+            return timedelta(0)
+        return max(COPY_PATIENCE, timedelta(seconds=self._copied_after))
 
     @cached_property
     def target(self) -> BackendSettings:

@@ -32,12 +32,14 @@ class Copies:
     Attributes:
         stale: those that are not as the release's own.
         changed_at: when one of them changed last; None where there is none.
+        unchanged_since: when the one changed last that has been the same for longest.
         options: a text that is another one when one of them says another thing of the backend;
             empty where there is none.
     """
 
     stale: tuple[StaleCopy, ...] = ()
     changed_at: datetime | None = None
+    unchanged_since: datetime | None = None
     options: str = ""
 
     def newest(self, changed_at: datetime | None) -> datetime | None:
@@ -91,4 +93,4 @@ def config_copies(
         except KubeError as error:
             stale.append(StaleCopy(other, ", ".join(names), error.message))
     text = json.dumps(options, sort_keys=True) if options else ""
-    return Copies(tuple(stale), max(moments, default=None), text)
+    return Copies(tuple(stale), max(moments, default=None), min(moments, default=None), text)

@@ -70,6 +70,7 @@ def observe(clients: Clients, rollout: Rollout) -> Observed:
         executor=written.executor,
         task_namespaces=tuple(sorted(named.names)),
         stale_copies=copies.stale,
+        copies_changed_at=copies.unchanged_since,
         unseen_tasks="; ".join(filter(None, (unseen, in_workers.unseen))),
         unseen_since=None if unseen else in_workers.unseen_since,
         attempts=in_workers.attempts,

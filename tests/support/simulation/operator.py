@@ -373,6 +373,7 @@ class Simulation:
             digest=f"digest-{self.spec.threshold.bytes}-{self.content}",
             config_changed_at=moment(max(cluster.changed, cluster.copy_changed)),
             backend_hash="|".join(map(str, (config, cluster.copied))),
+            copies_changed_at=moment(cluster.copy_changed) if self.weather.copied_after else None,
             stale_copies=(StaleCopy("tasks", "airflow-config"),)
             if cluster.copied != config
             else (),
@@ -608,14 +609,11 @@ class Simulation:
             self.hazards.stopped_without_need.append(f"{run.key} holds no path")
 
     def _has_old_task(self, run: SimRun, limit: int) -> bool:
-        """Whether a task of it outlasted the limit with what was there before -1.
-
-        Where nobody may look into the pod of a task that could have it, it is taken for one.
-        """
-        over, changed = self.engaged + limit, self.cluster.changed
-        dark = {seen.uid for seen in self.ledger.readers if seen.error}
+        """Whether a task of it outlasted the limit with what was there before -1."""
+        over = self.engaged + limit
+        changed = max(self.cluster.changed, self.cluster.copy_changed)
         return self.clock.now >= over and any(
-            pod.settings != self.cluster.config or pod.created < changed or pod.name in dark
+            pod.settings != self.cluster.config or pod.created < changed
             for pod in run.attempts
             if pod.ended is None or pod.ended >= over
         )

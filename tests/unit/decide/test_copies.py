@@ -10,9 +10,11 @@ import pytest
 from simulation import Simulation, Weather
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import SetValues
-from xcom_rollout.decide.copies import COPY_PATIENCE, copy_command
+from xcom_rollout.decide.confirming import configuration_settled
+from xcom_rollout.decide.copies import copy_command
 from xcom_rollout.decide.decision import Decision, Progress
-from xcom_rollout.decide.observed import Observed, StaleCopy
+from xcom_rollout.decide.observed import MOUNT_LAG, Observed, StaleCopy
+from xcom_rollout.decide.situation import COPY_LAG_MOST, COPY_PATIENCE, Situation
 
 STALE = StaleCopy("tasks", "airflow-config")
 
@@ -96,3 +98,60 @@ def test_after_a_minute_the_command_is_given() -> None:
     assert soon.finding.progress is Progress.WAITING
     assert later.finding.progress is Progress.HELD
     assert "kubectl patch configmap airflow-config -n tasks --type merge" in later.finding.message
+
+
+def after_a_delivery(changed: timedelta, *, earlier_lag: float = 0.0) -> Situation:
+    """Return the moment of a delivery, with a copy that says the same.
+
+    Args:
+        changed: when it changed last, after that delivery.
+        earlier_lag: seconds after which it had followed an earlier delivery.
+    """
+    sim = Simulation([])
+    sim.run_until("Live")
+    seen = sim.observe()
+    assert seen.release is not None
+    assert seen.ledger.delivered is not None
+    at = seen.release.updated_at
+    delivered = replace(seen.ledger.delivered, copied_after=earlier_lag)
+    ledger = replace(seen.ledger, delivered=delivered)
+    return Situation(replace(seen, copies_changed_at=at + changed, ledger=ledger), at)
+
+
+def left(s: Situation) -> timedelta:
+    """Return for how long new pods count as ones that may have the earlier configuration."""
+    return configuration_settled(s, s.now).after
+
+
+SECOND = timedelta(seconds=1)
+
+
+def test_a_copy_that_has_followed_is_believed() -> None:
+    assert left(after_a_delivery(SECOND)) == MOUNT_LAG
+    assert left(after_a_delivery(timedelta(0))) == MOUNT_LAG, "Kubernetes has whole seconds"
+
+
+def test_a_copy_that_said_the_same_before_may_bring_later_what_came_in_between() -> None:
+    before = after_a_delivery(-SECOND)
+    assert left(before) == MOUNT_LAG + COPY_PATIENCE
+    message = configuration_settled(before, before.now).message
+    assert "the copies in other namespaces, which have not changed since, 60 s" in message
+
+
+def test_it_is_given_as_long_as_a_copy_has_ever_taken() -> None:
+    assert left(after_a_delivery(-SECOND, earlier_lag=200)) == MOUNT_LAG + 200 * SECOND
+    assert left(after_a_delivery(-SECOND, earlier_lag=3)) == MOUNT_LAG + COPY_PATIENCE
+
+
+def test_how_long_copies_take_is_recorded_and_bounded() -> None:
+    assert after_a_delivery(40 * SECOND).delivered_now.copied_after == 40
+    assert after_a_delivery(40 * SECOND, earlier_lag=90).delivered_now.copied_after == 90
+    assert after_a_delivery(-SECOND, earlier_lag=90).delivered_now.copied_after == 90
+    late = after_a_delivery(timedelta(hours=3)).delivered_now.copied_after
+    assert late == COPY_LAG_MOST.total_seconds()
+
+
+def test_without_copies_nothing_is_waited_for() -> None:
+    s = after_a_delivery(-SECOND)
+    alone = Situation(replace(s.observed, copies_changed_at=None), s.now)
+    assert left(alone) == MOUNT_LAG

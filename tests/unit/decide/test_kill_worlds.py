@@ -40,6 +40,16 @@ CORPUS = {
         Weather(seed=1291, stale_mounts=50),
         kill_at=46,
     ),
+    "a copy brings later what somebody offloaded by for four seconds": Plan(
+        (
+            run(SimTask(3, BIG), SimTask(1500, kind="reschedule"), dag="dag2"),
+            run(SimTask(1), SimTask(8), SimTask(3, kind="reschedule"), begins=90),
+            run(SimTask(8, BIG), SimTask(60, BIG, "resumed"), SimTask(3), begins=15),
+        ),
+        Weather(seed=4639, init=(0, 1), helm=(1, 8), copied_after=60),
+        kill_at=24,
+        people=((99, "reflip", ""),),
+    ),
     "an immediate kill delivers": Plan((run(SimTask()),), kill_at=7, strategy="Immediate"),
     "an overdue backfill of Airflow 2": Plan(
         (run(SimTask(300), SimTask(3), run_type="backfill"),), kill_at=5, stop_after=120

@@ -86,6 +86,7 @@ def look(
     others: tuple[str, ...] = (HOME, TASKS),
     shut: tuple[str, ...] = (),
     more: Sequence[Json] = (),
+    beside: dict[str, Sequence[Json]] | None = None,
 ) -> Copies:
     """Return what is seen where tasks also run in another namespace."""
     home = config_map("airflow-config", airflow_cfg=here)
@@ -93,7 +94,7 @@ def look(
     maps: dict[str, Sequence[Json]] = {HOME: [home]}
     if there is not None:
         maps[TASKS] = [config_map("airflow-config", minute, airflow_cfg=there)]
-    cluster = cast("KubeApi", Cluster(maps, shut))
+    cluster = cast("KubeApi", Cluster(maps | (beside or {}), shut))
     memo = Memo()
     own = config_maps(cluster, memo, HOME)
     return config_copies(cluster, memo, HOME, others, [scheduler(), *more], own)
@@ -149,6 +150,14 @@ def test_the_later_of_both_changes_decides_which_tasks_are_old() -> None:
     assert seen.newest(datetime(2026, 1, 1, 0, 5, tzinfo=UTC)) == copied
     assert seen.newest(datetime(2026, 1, 1, 0, 9, tzinfo=UTC)).minute == 9  # type: ignore[union-attr]
     assert seen.newest(None) == copied
+
+
+def test_the_copy_that_has_been_the_same_for_longest_tells_whether_all_have_followed() -> None:
+    later = config_map("airflow-config", 9, airflow_cfg=READER)
+    seen = look(READER, READER, minute=7, others=(HOME, TASKS, "more"), beside={"more": [later]})
+    assert seen.unchanged_since == datetime(2026, 1, 1, 0, 7, tzinfo=UTC)
+    assert seen.changed_at == datetime(2026, 1, 1, 0, 9, tzinfo=UTC)
+    assert look(READER, None).unchanged_since is None
 
 
 def test_the_hash_of_the_backend_changes_with_what_a_copy_says_of_it() -> None:
