@@ -12,7 +12,7 @@ from harness.flights import Flights, asleep, wait_for_dags
 from harness.operator import OperatorInstall
 from harness.shell import HarnessError
 from harness.stack import AIRFLOW_2, AIRFLOW_3, AirflowStack, Instance
-from harness.waiting import NotYetError
+from harness.waiting import NotYetError, wait_for
 
 
 class Clock:
@@ -51,15 +51,35 @@ def alone(
 def lose_worker(stack: AirflowStack, pod: str) -> None:
     """End a worker at once, with all that runs in it.
 
-    Its processes first: of a pod that is deleted by force the kubelet may see no more than that it
-    is gone, and then leaves its processes their whole grace period (600 s, seen).
+    Its processes first, and for certain: of a pod that is deleted by force the kubelet may see no
+    more than that it is gone, and then leaves its processes their whole grace period (600 s, seen).
+    A kubelet that is busy refuses to execute anything (seen, too).
     """
     inside = ("exec", pod, "-c", "worker", "--", "bash", "-c", "kill -KILL -1")
-    with contextlib.suppress(HarnessError):  # It ends with its own connection.
-        stack.cluster.kubectl("-n", stack.namespace, *inside)
+    alive = _container(stack, pod)
+
+    def ended() -> bool:
+        with contextlib.suppress(HarnessError):  # It ends with its own connection.
+            stack.cluster.kubectl("-n", stack.namespace, *inside)
+        if _container(stack, pod) == alive:
+            raise NotYetError(f"{alive} runs")
+        return True
+
+    wait_for(f"the processes of {pod} are killed", ended, 60, interval=0.5)
     stack.cluster.kubectl(
         *("-n", stack.namespace, "delete", "pod", pod),
         *("--grace-period=0", "--force", "--ignore-not-found"),
+    )
+
+
+def _container(stack: AirflowStack, pod: str) -> str:
+    """Return which container of a worker runs; empty where none does."""
+    words = ("-n", stack.namespace, "get", "pods", f"--field-selector=metadata.name={pod}")
+    return "".join(
+        str(status["containerID"])
+        for found in stack.cluster.kubectl_json(*words)["items"]
+        for status in found["status"].get("containerStatuses", [])
+        if status["name"] == "worker" and "running" in status["state"]
     )
 
 
