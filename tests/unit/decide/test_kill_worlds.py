@@ -2,7 +2,8 @@
 
 Each world is drawn from a seed (`simulation.plan.draw`), so that a failure is seen again with its
 number; it is shrunk before it is shown. `XCOM_ROLLOUT_WORLDS` says how many there are
-(`make test-long`: 100,000), `XCOM_ROLLOUT_FIRST_WORLD` with which seed they begin.
+(`make test-long`: 100,000, and a tenth of that of each other kind), `XCOM_ROLLOUT_FIRST_WORLD` with
+which seed they begin.
 """
 
 from random import Random

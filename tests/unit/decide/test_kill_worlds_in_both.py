@@ -16,7 +16,7 @@ from simulation.plan import BIG, draw_with_both, world
 from simulation.worlds import first_world, harm_done, how_many, looked_for
 from xcom_rollout.decide.ledger import RunStage
 
-WORLDS = how_many(300)
+WORLDS = max(300, how_many(300) // 10)
 SHARES = 2
 """Parts of the whole that run as tests of their own."""
 
