@@ -15,7 +15,7 @@ import traceback
 import warnings
 from typing import Any, NoReturn
 
-from xcom_probe import __version__, ending, place
+from xcom_probe import __version__, ending, runtime
 from xcom_probe.model import (
     ERROR,
     EXIT_CODES,
@@ -84,7 +84,7 @@ def entry(arguments: list[str] | None = None) -> NoReturn:
     except BaseException:  # noqa: BLE001 - Python's own status for this, 1, would mean "no"
         traceback.print_exc()
         status = EXIT_ERROR
-    place.remove_scratch()
+    runtime.remove_scratch()
     sys.stderr.flush()
     # Not sys.exit: clients of the store keep threads and event loops that delay an orderly end.
     os._exit(status)
@@ -152,7 +152,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         report.findings.append(_trouble("finish", "stopped by SIGTERM before it was finished"))
     except Exception as problem:  # noqa: BLE001 - the caller gets a document in every case
         report.findings.append(_trouble("look", redact.error(problem)))
-    report.facts["peakMemoryMiB"] = place.peak_memory_mib()
+    report.facts["peakMemoryMiB"] = runtime.peak_memory_mib()
     return document(
         args.command,
         report.findings,
@@ -166,9 +166,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def render(result: dict[str, Any], output: str) -> str:
     """The result as text of the wanted form, with a line feed at the end."""
     if output == _HUMAN:
-        from xcom_probe.human import human
+        from xcom_probe.render import render
 
-        return human(result)
+        return render(result)
     # ASCII, so that no log pipeline can harm it.
     line = json.dumps(result, sort_keys=False)
     if output == _MARKERS:

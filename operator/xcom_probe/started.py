@@ -15,7 +15,7 @@ import os
 import re
 from typing import Iterable, Mapping, NamedTuple, Sequence
 
-from xcom_probe import options, place, redact
+from xcom_probe import options, redact, runtime
 from xcom_probe.model import FAIL, PASS, WARN, Finding
 
 CHECK = "process-options"
@@ -256,7 +256,7 @@ def _process(pid: int, environ: Mapping[str, str]) -> Process | None:
     program = _program(command)
     if not program:
         return None
-    component = place.component(command)
+    component = runtime.component(command)
     airflow = is_airflow(command)
     words = f"airflow {component}" if airflow and component else program
     own = parsed(_read(f"/proc/{pid}/environ"))

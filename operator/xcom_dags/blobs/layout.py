@@ -11,7 +11,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_=+@-][A-Za-z0-9._=+@-]*\Z")
 _LONGEST_KEY = 1024
 
 
-class Place(NamedTuple):
+class BucketLocation(NamedTuple):
     """A base URL taken apart: `s3://connection@bucket/prefix`.
 
     Attributes:
@@ -24,7 +24,7 @@ class Place(NamedTuple):
     prefix: str
 
     @classmethod
-    def parse(cls, url: str) -> Place:
+    def parse(cls, url: str) -> BucketLocation:
         """Take a URL apart.
 
         Raises:

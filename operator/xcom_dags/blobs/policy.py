@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xcom_dags.blobs.layout import Place
+from xcom_dags.blobs.layout import BucketLocation
 
 PRODUCER = "producer"
 CONSUMER = "consumer"
@@ -28,7 +28,7 @@ def least_rights(base: str, role: str, kms_key_arn: str | None = None) -> dict[s
         ValueError: the base has no prefix (the rights would be those of the whole bucket), or the
             role is unknown.
     """
-    place = Place.parse(base)
+    place = BucketLocation.parse(base)
     if not place.prefix:
         raise ValueError(f"base {base!r}: write a prefix, else the rights are for the whole bucket")
     if role not in ROLES:

@@ -13,7 +13,7 @@ from xcom_dags.blobs import metrics as names
 from xcom_dags.blobs import npz, parquet
 from xcom_dags.blobs.download import Misfit, download
 from xcom_dags.blobs.errors import BlobError, BlobMalformed, BlobUnreachable
-from xcom_dags.blobs.layout import Place, object_key, run_folder, split_uri
+from xcom_dags.blobs.layout import BucketLocation, object_key, run_folder, split_uri
 from xcom_dags.blobs.metrics import Metrics, airflow_metrics
 from xcom_dags.blobs.reference import NPZ, PARQUET, BlobReference, difference
 from xcom_dags.blobs.upload import Upload
@@ -71,7 +71,7 @@ class BlobStore:
             raise ValueError(f"part_size {part_size}: S3 takes parts of 5 MiB and more")
         if not schema or version < 1:
             raise ValueError(f"schema {schema!r}, version {version}: give a name, and 1 or more")
-        self.place = Place.parse(base)
+        self.place = BucketLocation.parse(base)
         self.run_id = run_id
         self.folder = run_folder(self.place.prefix, run_id)
         self.schema = schema

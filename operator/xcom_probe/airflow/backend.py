@@ -6,7 +6,7 @@ import importlib
 import json
 from typing import Any, NamedTuple
 
-from xcom_probe import options, place, redact
+from xcom_probe import options, redact, runtime
 from xcom_probe.airflow import supervisor
 from xcom_probe.airflow.versions import airflow_series
 
@@ -25,7 +25,7 @@ def load_xcom() -> Any:
     Raises:
         ImportFailed: with the reason, on one line.
     """
-    place.use_scratch()
+    runtime.use_scratch()
     try:
         if airflow_series() < (3, 0):
             return importlib.import_module("airflow.models.xcom").XCom

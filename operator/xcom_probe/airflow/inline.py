@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any
 
-from xcom_probe import options, place, redact
+from xcom_probe import options, redact, runtime
 from xcom_probe.airflow.backend import ImportFailed, Row, load_xcom
 from xcom_probe.airflow.versions import OBJECT_BACKEND, airflow_series
 from xcom_probe.model import CannotLook
@@ -52,7 +52,7 @@ class InlineStrings:
             return "", f"the object storage backend here fails on it: {redact.error(problem)}"
         if found == text and isinstance(found, str):
             return None
-        version = place.version(place.PROVIDERS["common.io"])
+        version = runtime.version(runtime.PROVIDERS["common.io"])
         return JSON_STRINGS, (
             f"a string that parses as JSON: in a row, the object storage backend here (common-io "
             f"{version}) reads it as {type(found).__name__}"

@@ -15,7 +15,7 @@ import contextlib
 import importlib
 from typing import Any, Iterator
 
-from xcom_probe import place
+from xcom_probe import runtime
 from xcom_probe.airflow.execution_api import ExecutionApi
 from xcom_probe.model import CannotLook
 
@@ -50,7 +50,7 @@ def current() -> Supervisor:
     """
     if not _installed:
         raise CannotLook(
-            f"Airflow {place.airflow_version()} communicates with its tasks in an unknown way; "
+            f"Airflow {runtime.airflow_version()} communicates with its tasks in an unknown way; "
             "3.0.3 is the first supported version"
         )
     return _installed[0]

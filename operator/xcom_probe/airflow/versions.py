@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xcom_probe import place
+from xcom_probe import runtime
 
 DATABASE = "Database"
 OBJECT_STORAGE = "ObjectStorage"
@@ -34,7 +34,7 @@ JSON_STRINGS_REMEDY = (
 
 def airflow_series() -> tuple[int, int]:
     """Major and minor version of the installed Airflow; (0, 0) if it is not installed."""
-    numbers = version_numbers(place.airflow_version() or "")
+    numbers = version_numbers(runtime.airflow_version() or "")
     return (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
 
 

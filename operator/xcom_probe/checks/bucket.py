@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xcom_probe import place, redact
+from xcom_probe import redact, runtime
 from xcom_probe.airflow.storage import storage_path
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
 from xcom_probe.checks.endpoint import ALL_FAIL
@@ -60,7 +60,7 @@ def s3_list(storage: Storage) -> Outcome:
 def bucket_through_airflow(storage: Storage) -> Outcome:
     """Does Airflow's own file system see the bucket? It asks in its own way, which differs."""
     bucket = storage.location.bucket
-    expected = f"s3fs {place.version(place.PROVIDERS['s3fs'])} can see bucket {bucket!r}"
+    expected = f"s3fs {runtime.version(runtime.PROVIDERS['s3fs'])} can see bucket {bucket!r}"
     try:
         seen = storage_path(storage.path).fs.exists(bucket)
     except Exception as problem:  # noqa: BLE001 - of s3fs or anything below it

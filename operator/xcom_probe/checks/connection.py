@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from xcom_probe import place, redact
+from xcom_probe import redact, runtime
 from xcom_probe.airflow import aws_connection, connections, storage, versions
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
 from xcom_probe.checks.location import AZURE_SCHEMES, S3_SCHEMES
@@ -98,7 +98,7 @@ def _problems(connection: Any) -> tuple[list[str], list[str]]:
     if not isinstance(extra, dict):
         return ["extra is JSON but not an object, so Airflow ignores all of it"], []
     _remember_secrets(extra)
-    provider = versions.version_numbers(place.version(place.PROVIDERS["amazon"]) or "")
+    provider = versions.version_numbers(runtime.version(runtime.PROVIDERS["amazon"]) or "")
     for name, meant in aws_connection.ignored_extras(extra, provider).items():
         if meant:
             problems.append(f"extra {name!r} is ignored, {meant!r} is read")

@@ -6,7 +6,7 @@ import importlib.util
 import re
 import shlex
 
-from xcom_probe import options, place
+from xcom_probe import options, runtime
 from xcom_probe.airflow import backend, versions
 from xcom_probe.checks import Check, Outcome, Skip, failed, passed, warned
 from xcom_probe.checks.loaded import Loaded
@@ -22,16 +22,16 @@ def provider_installed(loaded: Loaded) -> Outcome:
     missing = []
     path = loaded.expected.path or loaded.path()
     seen = []
-    for package in (place.PROVIDERS["common.io"], *packages(Location.parse(path).scheme)):
-        version = place.version(package)
+    for package in (runtime.PROVIDERS["common.io"], *packages(Location.parse(path).scheme)):
+        version = runtime.version(package)
         seen.append("{} {}".format(package, version or "not installed"))
         if version is None:
             missing.append(package)
     # Of an older one the next check says that it cannot have the module.
-    common_io = versions.version_numbers(place.version(place.PROVIDERS["common.io"]) or "")
+    common_io = versions.version_numbers(runtime.version(runtime.PROVIDERS["common.io"]) or "")
     old = common_io < versions.FIRST_COMMON_IO
     if not missing and not old and not _findable("airflow.providers.common.io.xcom"):
-        missing.append(place.PROVIDERS["common.io"])
+        missing.append(runtime.PROVIDERS["common.io"])
         seen.append("its module airflow.providers.common.io.xcom is missing")
     observed = ", ".join(seen)
     if not missing:
@@ -87,8 +87,8 @@ def _findable(module: str) -> bool:
 
 def provider_version(_: Loaded) -> Outcome:
     """Is this common-io one that is known to work with this Airflow?"""
-    version = place.version(place.PROVIDERS["common.io"]) or ""
-    airflow = place.airflow_version() or "unknown"
+    version = runtime.version(runtime.PROVIDERS["common.io"]) or ""
+    airflow = runtime.airflow_version() or "unknown"
     observed = f"common-io {version} with Airflow {airflow}"
     expected = "common-io {} or newer, and not a combination known to be broken".format(
         ".".join(str(number) for number in versions.FIRST_COMMON_IO)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 
-from xcom_probe import options, place
+from xcom_probe import options, runtime
 from xcom_probe.checks import Check, Outcome, failed, passed, warned
 from xcom_probe.checks.loaded import Loaded
 from xcom_probe.options import Misspelt
@@ -119,7 +119,7 @@ def option_compression(loaded: Loaded) -> Outcome:
 def _no_codec(option: options.Option, known: set[str]) -> Outcome:
     expected = "none or one of {}".format(", ".join(sorted(known)))
     package = _CODEC_PACKAGES.get(option.value or "")
-    if package and place.version(package) is None:
+    if package and runtime.version(package) is None:
         return failed(
             f"{option}: package {package} is not installed",
             expected,

@@ -10,7 +10,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import place, redact
+from xcom_probe import redact, runtime
 from xcom_probe.model import FAIL, PASS, Finding, UsageError
 from xcom_probe.processes import attempts, kill, table
 from xcom_probe.processes.attempts import Attempt, Seen
@@ -43,7 +43,7 @@ def run(args: Namespace, report: Report) -> None:
         UsageError: a process is not named by two numbers.
     """
     wanted = [_named(text) for text in args.end]
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     if wanted:
         outcome = kill.end(wanted, _PROC, os.getpid(), _PATIENCE)
         report.members["ended"] = _outcome(outcome)

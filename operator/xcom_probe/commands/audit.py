@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Mapping
 
-from xcom_probe import bundles, options, place
+from xcom_probe import bundles, options, runtime
 from xcom_probe.commands import audit_table as table
 from xcom_probe.model import ERROR, FAIL, PASS, WARN, CannotLook, Finding, UsageError
 from xcom_probe.report import Report
@@ -61,7 +61,7 @@ def run(args: Namespace, report: Report) -> None:
         CannotLook: Airflow is not installed here.
         UsageError: an argument turned out wrong.
     """
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     if args.static or not args.dynamic:
         static(args, report, os.environ)
     if args.dynamic or not args.static:
@@ -100,7 +100,7 @@ def _static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None
         listed = [bundles.Bundle("", bundles.LOCAL, args.dags)]
     else:
         # Which sources there are depends on the Airflow that is here, whatever is judged for.
-        here = version(place.airflow_version() or "") or where.airflow or _AIRFLOW_3
+        here = version(runtime.airflow_version() or "") or where.airflow or _AIRFLOW_3
         listed = bundles.configured(environ, cfg, here >= _AIRFLOW_3)
         settings = list(local_settings(environ))
     result = engine.audit(chain(sources(listed, syntax), settings), where)

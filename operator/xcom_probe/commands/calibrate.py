@@ -6,7 +6,7 @@ import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
-from xcom_probe import options, place
+from xcom_probe import options, runtime
 from xcom_probe.database.snapshot import snapshot
 from xcom_probe.model import PASS, WARN, Finding
 from xcom_probe.report import Report
@@ -59,7 +59,7 @@ def run(args: Namespace, report: Report) -> None:
     base = configured_base(os.environ, cfg) if args.base is None else args.base
     if base is not None:
         below(base)
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     with snapshot(os.environ, cfg, args.statement_timeout) as database:
         report.findings.append(
             Finding("database-reachable", PASS, database.description, "the metadata database")

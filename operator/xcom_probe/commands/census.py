@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from xcom_probe import options, place
+from xcom_probe import options, runtime
 from xcom_probe.commands.census_objects import verified
 from xcom_probe.commands.which import RUNS_FILE, base_argument, read_runs
 from xcom_probe.database.snapshot import snapshot
@@ -59,7 +59,7 @@ def run(args: Namespace, report: Report) -> None:
     cfg = options.read_config(os.environ)
     bases = asked_bases(args.base, os.environ, cfg)
     asked = None if args.runs_file is None else read_runs(args.runs_file)
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     with snapshot(os.environ, cfg) as database:
         report.findings.append(
             Finding("database-reachable", PASS, database.description, "the metadata database")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from xcom_probe import mounted, options, place, started
+from xcom_probe import mounted, options, runtime, started
 from xcom_probe.model import PASS, CannotLook, Finding
 from xcom_probe.report import Report
 
@@ -41,7 +41,7 @@ def run(_: Namespace, report: Report) -> None:
     values = {
         option: None if value is None else options.expand(value) for option, value in found.items()
     }
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     report.facts["backendClass"] = values[options.BACKEND] or _DEFAULT
     report.facts["objectStorage"] = {
         name: options.source(*option, values[option], os.environ, file)._asdict()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from xcom_probe import options, place
+from xcom_probe import options, runtime
 from xcom_probe.commands.which import RUNS_FILE, base_argument, read_runs
 from xcom_probe.database.writing import writer
 from xcom_probe.model import FAIL, PASS, WARN, Finding
@@ -45,7 +45,7 @@ def run(args: Namespace, report: Report) -> None:
     cfg = options.read_config(os.environ)
     bases = asked_bases(args.base, os.environ, cfg)
     runs = read_runs(args.runs_file)
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     with writer(os.environ, cfg) as database:
         report.findings.append(
             Finding("database-reachable", PASS, database.description, "the metadata database")

@@ -6,7 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import checks, mounted, place, started
+from xcom_probe import checks, mounted, runtime, started
 from xcom_probe.airflow import versions
 from xcom_probe.airflow.backend import ImportFailed
 from xcom_probe.model import CannotLook
@@ -68,7 +68,7 @@ def load(
     Raises:
         CannotLook: Airflow itself cannot be imported.
     """
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     from xcom_probe.checks.loaded import Expectation, Loaded
 
     expected = Expectation(backend, path, threshold, compression)

@@ -8,7 +8,7 @@ import re
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import options, place
+from xcom_probe import options, runtime
 from xcom_probe.airflow.versions import airflow_series
 from xcom_probe.database.snapshot import Database, snapshot
 from xcom_probe.model import PASS, WARN, CannotLook, Finding
@@ -50,7 +50,7 @@ def run(args: Namespace, report: Report) -> None:
     Raises:
         CannotLook: Airflow is not installed here, or with --tags its database is out of reach.
     """
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     series = airflow_series()
     if series == (0, 0):
         raise CannotLook("Airflow is not installed here")

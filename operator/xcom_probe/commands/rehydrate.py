@@ -10,7 +10,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from xcom_probe import options, place
+from xcom_probe import options, runtime
 from xcom_probe.airflow.inline import InlineStrings
 from xcom_probe.commands.which import RUNS_FILE, base_argument, read_runs
 from xcom_probe.database.snapshot import snapshot
@@ -85,7 +85,7 @@ def run(args: Namespace, report: Report) -> None:
     cfg = options.read_config(os.environ)
     bases = asked_bases(args.base, os.environ, cfg)
     asked = None if args.runs_file is None else read_runs(args.runs_file)
-    report.facts.update(place.facts())
+    report.facts.update(runtime.facts())
     runs: list[Wanted] = []
     in_flight: list[RunKey] = []
     if asked is None:

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 from typing import Any, Iterator, Mapping, NamedTuple
 
-from xcom_probe import place, redact
+from xcom_probe import redact, runtime
 from xcom_probe.database.address import Address, address, schema
 from xcom_probe.database.dialects import DIALECTS
 from xcom_probe.model import CannotLook
@@ -111,7 +111,7 @@ def connection(environ: Mapping[str, str], cfg: ConfigFile) -> Iterator[Opened]:
 def _engine(found: Address | None) -> Any:
     try:
         if found is None:
-            place.use_scratch()
+            runtime.use_scratch()
             return importlib.import_module("airflow.settings").engine
         sqlalchemy: Any = importlib.import_module("sqlalchemy")
         url = sqlalchemy.engine.make_url(found.url)

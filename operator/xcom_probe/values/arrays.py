@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Callable
 
-from xcom_probe import place
+from xcom_probe import runtime
 from xcom_probe.values.sample import NotHere, Sample, of
 
 NUMPY = "numpy"
@@ -18,7 +18,7 @@ def samples(kind: str) -> list[Sample]:
     Raises:
         NotHere: the pod does not have it.
     """
-    if place.version(kind) is None:
+    if runtime.version(kind) is None:
         raise NotHere(f"{kind} is not installed here")
     try:
         package = importlib.import_module(kind)

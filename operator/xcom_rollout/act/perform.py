@@ -8,7 +8,7 @@ from xcom_rollout.act.delete_pods import delete_pods
 from xcom_rollout.act.end_attempts import end_attempts
 from xcom_rollout.act.end_standby import end_standby
 from xcom_rollout.act.forget_delivery import forget_delivery
-from xcom_rollout.act.look_for_build import look_for_build
+from xcom_rollout.act.inspect_builds import inspect_builds
 from xcom_rollout.act.pause_dags import set_paused
 from xcom_rollout.act.prove_way_back import prove_way_back
 from xcom_rollout.act.replace_pods import replace_pods
@@ -25,7 +25,7 @@ from xcom_rollout.decide.actions import (
     EndAttempts,
     EndStandby,
     ForgetDelivery,
-    LookForBuild,
+    InspectBuilds,
     PauseDags,
     ProveWayBack,
     ReplacePods,
@@ -63,8 +63,8 @@ def perform(clients: Clients, observed: Observed, action: Action) -> str:
             forget_delivery(clients, rollout, action)
         case ConfirmReaders():
             confirm_readers(clients, observed, action)
-        case LookForBuild():
-            look_for_build(clients, observed, action)
+        case InspectBuilds():
+            inspect_builds(clients, observed, action)
         case ProveWayBack():
             prove_way_back(clients, observed, action)
         case PauseDags():

@@ -26,7 +26,7 @@ from xcom_rollout.clients.errors import ExternalError, Forbidden
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.decide.build_verdict import COMMIT, Verdict, short, verdict
 from xcom_rollout.decide.ledger import BuildSource, Freshness
-from xcom_rollout.probe.builds import Names, Sight, look
+from xcom_rollout.probe.builds import BuildReport, Names, look
 
 _EXIT: Final = {
     Freshness.FRESH: EXIT_DONE,
@@ -148,7 +148,7 @@ def command(
     sys.exit(EXIT_GOING_ON if late else _EXIT[found.kind])
 
 
-def tell(sight: Sight, found: Verdict, expect: str | None) -> list[str]:
+def tell(sight: BuildReport, found: Verdict, expect: str | None) -> list[str]:
     """Return what was seen in words."""
     rows = [
         (
@@ -180,7 +180,7 @@ def tell(sight: Sight, found: Verdict, expect: str | None) -> list[str]:
 
 
 def as_data(
-    sight: Sight, found: Verdict, expect: str | None, sources: tuple[BuildSource, ...]
+    sight: BuildReport, found: Verdict, expect: str | None, sources: tuple[BuildSource, ...]
 ) -> dict[str, Any]:
     """Return the same as plain JSON data."""
     return {
@@ -232,7 +232,7 @@ def _probe() -> bytes:
 
 def _look(
     session: Session, probe: bytes, release: str, names: Names, dags: tuple[str, ...]
-) -> tuple[Sight | None, str]:
+) -> tuple[BuildReport | None, str]:
     """Return what is seen; where the cluster cannot be asked, None and why."""
     try:
         sight = look(KubeApi(session.kube), probe, session.namespace, release, names, dags)

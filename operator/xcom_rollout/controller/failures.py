@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from xcom_rollout.api.durations import format_duration
-from xcom_rollout.decide.actions import Action, ForgetDelivery, LookForBuild, SetValues
+from xcom_rollout.decide.actions import Action, ForgetDelivery, InspectBuilds, SetValues
 from xcom_rollout.decide.aside import Asides, put_aside, still_wanted, taken_up
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.decide.requests import kill_request
@@ -19,7 +19,7 @@ PATIENCE: Final = timedelta(minutes=5)
 PATIENCE_IN_KILL: Final = timedelta(minutes=3)
 """The same where a kill is asked for: as long as an API server may take to be replaced."""
 
-NO_PROGRESS: Final = (ForgetDelivery, LookForBuild)
+NO_PROGRESS: Final = (ForgetDelivery, InspectBuilds)
 """Actions that may succeed again and again beside one that fails: the first takes back a try that
 was cut off, the second only looks."""
 

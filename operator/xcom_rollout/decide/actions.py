@@ -108,7 +108,7 @@ class ConfirmReaders:
 
 
 @dataclass(frozen=True)
-class LookForBuild:
+class InspectBuilds:
     """Look, by a process inside each live pod, which build of DAGs and image it has."""
 
     question: BuildQuestion
@@ -237,7 +237,7 @@ Action = (
     | SetValues
     | ForgetDelivery
     | ConfirmReaders
-    | LookForBuild
+    | InspectBuilds
     | ProveWayBack
     | PauseDags
     | UnpauseDags

@@ -8,7 +8,7 @@ from typing import Final
 
 from xcom_rollout.api.durations import format_duration, parse_duration
 from xcom_rollout.api.v1alpha1 import ProvenanceGate
-from xcom_rollout.decide.actions import LookForBuild
+from xcom_rollout.decide.actions import InspectBuilds
 from xcom_rollout.decide.decision import Finding
 from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, BuildSource, Freshness
 from xcom_rollout.decide.situation import Situation
@@ -58,7 +58,7 @@ def _confirmed(s: Situation) -> Finding:
     gate = s.spec.gates.provenance
     if gate is None:
         return done("NotRequired", "spec.gates.provenance is absent: any build will do")
-    look = LookForBuild(question(s, gate))
+    look = InspectBuilds(question(s, gate))
     seen = s.ledger.build
     age = None if seen is None else s.now - seen.observed_at
     if seen is None or age is None or seen.question != look.question:
@@ -76,7 +76,7 @@ def _confirmed(s: Situation) -> Finding:
     return hold("BuildDiffers", message, after=left, action=again)
 
 
-def _look(gate: ProvenanceGate, look: LookForBuild) -> Finding:
+def _look(gate: ProvenanceGate, look: InspectBuilds) -> Finding:
     return act(
         "LookingForBuild",
         f"looking into {len(look.question.pods)} pods whether {' and '.join(gate.sources)} are of "

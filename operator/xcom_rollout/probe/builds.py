@@ -75,7 +75,7 @@ class PodSeen:
 
 
 @dataclass(frozen=True)
-class Sight:
+class BuildReport:
     """All that was seen at one time.
 
     Attributes:
@@ -120,7 +120,7 @@ def look(
     *,
     tags: bool = True,
     task_pods: bool = False,
-) -> Sight:
+) -> BuildReport:
     """Look into every pod of the release that runs, and into the database through one of them.
 
     Pods that have ended or are about to end are left out.
@@ -149,7 +149,7 @@ def look(
         _seen(by_name.get(pod.name, pod), names)
         for pod in sorted(pods, key=lambda pod: (component_of(pod.item), pod.name))
     )
-    return Sight(
+    return BuildReport(
         seen,
         _of_template(api, namespace, release, names, seen, task_pods),
         () if teller is None else tag_readings(by_name[teller.name].document, teller.name, dags),

@@ -14,7 +14,7 @@ _COMMON: Final = (
     "xcom_probe/ending.py",
     "xcom_probe/main.py",
     "xcom_probe/model.py",
-    "xcom_probe/place.py",
+    "xcom_probe/runtime.py",
     "xcom_probe/redact.py",
     "xcom_probe/report.py",
     "xcom_probe/commands/__init__.py",

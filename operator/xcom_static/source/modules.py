@@ -74,7 +74,7 @@ class Scope:
             scope = scope.parent
 
 
-class Place(NamedTuple):
+class DagContext(NamedTuple):
     """Where in the DAG's structure something stands.
 
     Attributes:
@@ -91,7 +91,7 @@ class CallSite(NamedTuple):
 
     call: ast.Call
     scope: Scope
-    place: Place
+    place: DagContext
 
 
 class Definition(NamedTuple):
@@ -99,7 +99,7 @@ class Definition(NamedTuple):
 
     node: Any
     scope: Scope
-    place: Place
+    place: DagContext
 
 
 class Module:
@@ -124,7 +124,7 @@ class Module:
         self.classes: list[Definition] = []
         self.calls: list[CallSite] = []
         self._names: dict[tuple[Scope, str], str | None] = {}
-        _Reader(self).block(tree.body, self.scope, Place())
+        _Reader(self).block(tree.body, self.scope, DagContext())
 
     def dotted(self, node: ast.AST | None, scope: Scope) -> str | None:
         """The imported thing that an expression names: `numpy.zeros` for `np.zeros`."""
@@ -257,11 +257,11 @@ class _Reader:
     def __init__(self, module: Module) -> None:
         self._module = module
 
-    def block(self, statements: list[ast.stmt], scope: Scope, place: Place) -> None:
+    def block(self, statements: list[ast.stmt], scope: Scope, place: DagContext) -> None:
         for statement in statements:
             self._statement(statement, scope, place)
 
-    def _statement(self, node: ast.stmt, scope: Scope, place: Place) -> None:
+    def _statement(self, node: ast.stmt, scope: Scope, place: DagContext) -> None:
         read = self._STATEMENTS.get(node.__class__)
         if read is not None:
             read(self, node, scope, place)
@@ -269,10 +269,10 @@ class _Reader:
             # Branches, and whatever a newer Python adds: bodies and expressions by form.
             self._children(node, scope, place)
 
-    def _expr(self, node: ast.Expr, scope: Scope, place: Place) -> None:
+    def _expr(self, node: ast.Expr, scope: Scope, place: DagContext) -> None:
         self._expression(node.value, scope, place)
 
-    def _assign(self, node: ast.Assign, scope: Scope, place: Place) -> None:
+    def _assign(self, node: ast.Assign, scope: Scope, place: DagContext) -> None:
         self._expression(node.value, scope, place)
         for target in node.targets:
             if isinstance(target, ast.Name):
@@ -280,13 +280,13 @@ class _Reader:
             else:
                 self._expression(target, scope, place)
 
-    def _assign_one(self, node: Any, scope: Scope, place: Place) -> None:
+    def _assign_one(self, node: Any, scope: Scope, place: DagContext) -> None:
         """An assignment with an annotation, or with an operator."""
         if isinstance(node.target, ast.Name) and node.value is not None:
             scope.values.setdefault(node.target.id, []).append(node.value)
         self._children(node, scope, place)
 
-    def _import(self, node: ast.Import, scope: Scope, _: Place) -> None:
+    def _import(self, node: ast.Import, scope: Scope, _: DagContext) -> None:
         for alias in node.names:
             if alias.asname:
                 scope.imports[alias.asname] = alias.name
@@ -294,7 +294,7 @@ class _Reader:
                 top = alias.name.partition(".")[0]
                 scope.imports[top] = top
 
-    def _import_from(self, node: ast.ImportFrom, scope: Scope, _: Place) -> None:
+    def _import_from(self, node: ast.ImportFrom, scope: Scope, _: DagContext) -> None:
         origin = "." * node.level + (node.module or "")
         origin = _REEXPORTS.get(origin, origin)
         for alias in node.names:
@@ -303,7 +303,7 @@ class _Reader:
             else:
                 scope.imports[alias.asname or alias.name] = f"{origin}.{alias.name}"
 
-    def _class(self, node: ast.ClassDef, scope: Scope, place: Place) -> None:
+    def _class(self, node: ast.ClassDef, scope: Scope, place: DagContext) -> None:
         scope.classes[node.name] = node
         self._module.classes.append(Definition(node, scope, place))
         inner = Scope(node, scope)
@@ -312,7 +312,7 @@ class _Reader:
             self._expression(expression, scope, place)
         self.block(node.body, inner, place)
 
-    def _function(self, node: FunctionNode, scope: Scope, place: Place) -> None:
+    def _function(self, node: FunctionNode, scope: Scope, place: DagContext) -> None:
         scope.functions[node.name] = node
         self._module.functions.append(Definition(node, scope, place))
         inner = Scope(node, scope)
@@ -321,12 +321,12 @@ class _Reader:
             self._expression(expression, scope, place)
             word = _word(expression)
             if word == "dag":
-                place = Place(node)
+                place = DagContext(node)
             elif word == "task_group":
                 place = place._replace(groups=(*place.groups, node))
         self.block(node.body, inner, place)
 
-    def _with(self, node: Any, scope: Scope, place: Place) -> None:
+    def _with(self, node: Any, scope: Scope, place: DagContext) -> None:
         for item in node.items:
             self._expression(item.context_expr, scope, place)
             if item.optional_vars is not None:
@@ -340,16 +340,16 @@ class _Reader:
             if isinstance(made, ast.Call):
                 resolved = _dotted(made.func, scope, 0)
                 if resolved in DAG_CLASSES:
-                    place = Place(made)
+                    place = DagContext(made)
                 elif resolved in GROUP_CLASSES:
                     place = place._replace(groups=(*place.groups, made))
         self.block(node.body, scope, place)
 
-    def _for(self, node: Any, scope: Scope, place: Place) -> None:
+    def _for(self, node: Any, scope: Scope, place: DagContext) -> None:
         self._rebound(node.target, scope)
         self._children(node, scope, place)
 
-    def _children(self, node: ast.AST, scope: Scope, place: Place) -> None:
+    def _children(self, node: ast.AST, scope: Scope, place: DagContext) -> None:
         """What a node holds, in the order of the text."""
         for child in node.__dict__.values():
             for item in child if child.__class__ is list else (child,):
@@ -369,7 +369,7 @@ class _Reader:
             if isinstance(child, ast.Name):
                 scope.values.setdefault(child.id, []).extend([target, target])
 
-    def _expression(self, root: ast.AST, scope: Scope, place: Place) -> None:
+    def _expression(self, root: ast.AST, scope: Scope, place: DagContext) -> None:
         """Note the calls in an expression. The hottest loop of all, hence its form."""
         leaves = LEAVES
         if root.__class__ in leaves:
@@ -396,7 +396,7 @@ class _Reader:
                     elif isinstance(child, ast.AST):
                         todo.append(child)
 
-    _STATEMENTS: ClassVar[dict[type, Callable[[Any, Any, Scope, Place], None]]] = {
+    _STATEMENTS: ClassVar[dict[type, Callable[[Any, Any, Scope, DagContext], None]]] = {
         ast.Expr: _expr,
         ast.Assign: _assign,
         ast.AnnAssign: _assign_one,

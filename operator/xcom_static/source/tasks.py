@@ -10,9 +10,9 @@ from xcom_static.source.modules import (
     DAG_DECORATORS,
     GROUP_DECORATORS,
     CallSite,
+    DagContext,
     Definition,
     Module,
-    Place,
     Scope,
     argument,
     is_false,
@@ -345,7 +345,7 @@ class Discovery:
     def _dag_id(self, dag: Any) -> str | None:
         return self._dag_ids.get(dag) if dag is not None else self._only_dag
 
-    def _task_id(self, name: str | None, place: Place, scope: Scope) -> str | None:
+    def _task_id(self, name: str | None, place: DagContext, scope: Scope) -> str | None:
         if name is None:
             return None
         prefixes = []

@@ -28,7 +28,7 @@ from xcom_rollout.decide.actions import (
     EndAttempts,
     EndStandby,
     ForgetDelivery,
-    LookForBuild,
+    InspectBuilds,
     PauseDags,
     ProveWayBack,
     ReplacePods,
@@ -507,7 +507,7 @@ class Simulation:
                 self.helm.forget(revision)
             case ConfirmReaders(pods=pods):
                 self._confirm(pods)
-            case LookForBuild():
+            case InspectBuilds():
                 self._look(action)
             case PauseDags(dag_ids=dag_ids):
                 for dag in dag_ids[:most]:
@@ -736,7 +736,7 @@ class Simulation:
             outdated=swapped and error.startswith("its configuration"),
         )
 
-    def _look(self, action: LookForBuild) -> None:
+    def _look(self, action: InspectBuilds) -> None:
         asked = action.question
         verdict = Freshness.FRESH if self.build == asked.expected else Freshness.STALE
         if self.build is None:

@@ -25,7 +25,7 @@ from xcom_rollout.decide.actions import (
     Action,
     ConfirmReaders,
     ForgetDelivery,
-    LookForBuild,
+    InspectBuilds,
     RunJob,
     SetFinalizer,
     SetValues,
@@ -664,7 +664,7 @@ def test_a_cut_off_delivery_that_is_taken_back_each_time_is_a_failure_that_lasts
 
 def test_what_only_looks_ends_a_failure_of_its_own_and_of_nothing_else() -> None:
     failures: Failures[str] = Failures()
-    look = LookForBuild(BuildQuestion("0123456", (), (), (), (), "", ()))
+    look = InspectBuilds(BuildQuestion("0123456", (), (), (), (), "", ()))
     failures.failed("demo", {}, START, timedelta(minutes=5), "deliver")
     failures.succeeded("demo", look)
     assert failures.of("demo", {}, START) is not None

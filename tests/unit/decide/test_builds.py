@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulation import BUILD, SimRun, Simulation, spec
-from xcom_rollout.decide.actions import LookForBuild, SetValues
+from xcom_rollout.decide.actions import InspectBuilds, SetValues
 from xcom_rollout.decide.decision import Progress
 from xcom_rollout.decide.ledger import BuildSource, RunKey
 from xcom_rollout.decide.summarize import summarize
@@ -32,8 +32,8 @@ def deliveries(sim: Simulation) -> list[str | None]:
     return [a.settings.threshold for a in sim.actions if isinstance(a, SetValues)]
 
 
-def looks(sim: Simulation) -> list[LookForBuild]:
-    return [a for a in sim.actions if isinstance(a, LookForBuild)]
+def looks(sim: Simulation) -> list[InspectBuilds]:
+    return [a for a in sim.actions if isinstance(a, InspectBuilds)]
 
 
 @settings(max_examples=150, deadline=None)
@@ -94,9 +94,9 @@ def test_the_pods_are_looked_into_before_each_of_the_two_deliveries() -> None:
     kinds = [
         type(action).__name__
         for action in sim.actions
-        if isinstance(action, (LookForBuild, SetValues))
+        if isinstance(action, (InspectBuilds, SetValues))
     ]
-    assert kinds == ["LookForBuild", "SetValues", "LookForBuild", "SetValues"]
+    assert kinds == ["InspectBuilds", "SetValues", "InspectBuilds", "SetValues"]
     first, second = (look.question.pods for look in looks(sim))
     assert not set(first) & set(second), "the pods of the second look are those that were made"
 
@@ -184,13 +184,13 @@ def test_what_was_seen_counts_for_nothing_else(change: str) -> None:
 
 def test_a_fresh_look_counts_for_a_while_only() -> None:
     sim = world()
-    while not isinstance(sim.step(stop_before=True).action, LookForBuild):
+    while not isinstance(sim.step(stop_before=True).action, InspectBuilds):
         assert looks(sim) == [], "nobody is asked before it can matter"
         sim.step()
         sim.tick()
-    assert isinstance(sim.step().action, LookForBuild)
+    assert isinstance(sim.step().action, InspectBuilds)
     sim.now += timedelta(minutes=5)
-    assert isinstance(sim.step().action, LookForBuild)
+    assert isinstance(sim.step().action, InspectBuilds)
     while not isinstance(sim.step().action, SetValues):
         assert len(looks(sim)) == 2, "a fresh look counts"
         sim.tick()

@@ -19,7 +19,7 @@ from simulation import START, Simulation, spec
 from xcom_rollout.decide import confirming, core, rolling
 from xcom_rollout.decide import release_steps as release
 from xcom_rollout.decide import rollout_table as rollout
-from xcom_rollout.decide.actions import LookForBuild, RunJob
+from xcom_rollout.decide.actions import InspectBuilds, RunJob
 from xcom_rollout.decide.audits import audited
 from xcom_rollout.decide.builds import build_confirmed
 from xcom_rollout.decide.calibration import calibrated
@@ -240,7 +240,7 @@ BAD_TASK: Final = AuditFinding(Effect.FAILS, Confidence.HIGH, "set", dag_id="etl
 def build_seen(verdict: Freshness) -> Finding:
     s = before(the_spec=OF_BUILD)
     look = build_confirmed(s).action
-    assert isinstance(look, LookForBuild)
+    assert isinstance(look, InspectBuilds)
     seen = BuildSeen(look.question, verdict, "stamp says fedcba9", s.now)
     ledger = replace(s.ledger, build=seen)
     return build_confirmed(Situation(replace(s.observed, ledger=ledger), s.now))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from xcom_probe import options, place
+from xcom_probe import options, runtime
 from xcom_probe.checks import Outcome, Skip, provider, settings
 from xcom_probe.checks.loaded import Expectation, Loaded
 from xcom_probe.model import FAIL, PASS, WARN
@@ -45,8 +45,8 @@ def test_one_without_the_prefix_warns_and_hides_no_option_that_is_wrong() -> Non
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str], *here: str) -> Outcome:
-    packages = {place.PROVIDERS[name] for name in here}
-    monkeypatch.setattr(place, "version", lambda name: "1.7.2" if name in packages else None)
+    packages = {runtime.PROVIDERS[name] for name in here}
+    monkeypatch.setattr(runtime, "version", lambda name: "1.7.2" if name in packages else None)
     monkeypatch.setattr(provider, "_findable", lambda _: True)
     return provider.provider_installed(loaded(environ))
 

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from xcom_probe import checks, main, place, redact
+from xcom_probe import checks, main, redact, runtime
 from xcom_probe.airflow import versions
 from xcom_probe.checks import Check, Outcome, Skip, configuration, failed, passed, storage, warned
 from xcom_probe.checks.location import Location
@@ -98,7 +98,7 @@ def test_tables_are_complete(table: tuple[Check, ...]) -> None:
 def result() -> dict[str, Any]:
     option = {"value": "1", "source": "default"}
     facts: dict[str, Any] = {
-        **place.facts(),
+        **runtime.facts(),
         "executor": "LocalExecutor",
         "celeryPool": "prefork",
         "taskNamespaces": {
@@ -210,7 +210,7 @@ def test_location(path: str, location: Location) -> None:
     ],
 )
 def test_component(words: list[str], name: str | None) -> None:
-    assert place.component(words) == name
+    assert runtime.component(words) == name
 
 
 @pytest.mark.parametrize(
@@ -228,10 +228,10 @@ def test_times_are_utc() -> None:
 def test_scratch_is_used_once_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "AIRFLOW__SCHEDULER__CHILD_PROCESS_LOG_DIRECTORY"
     monkeypatch.setenv(name, "/logs")
-    place.use_scratch()
+    runtime.use_scratch()
     folder = Path(os.environ[name])
     assert folder.is_dir()
-    place.use_scratch()
+    runtime.use_scratch()
     assert os.environ[name] == str(folder)
-    place.remove_scratch()
+    runtime.remove_scratch()
     assert not folder.exists()

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import Final
 
 from xcom_rollout.act.write_ledger import write_ledger
-from xcom_rollout.decide.actions import LookForBuild
+from xcom_rollout.decide.actions import InspectBuilds
 from xcom_rollout.decide.build_verdict import Reading, verdict
 from xcom_rollout.decide.executors import executor_known, proven_components
 from xcom_rollout.decide.ledger import BuildQuestion, BuildSeen, BuildSource, Component
 from xcom_rollout.decide.observed import Observed
-from xcom_rollout.probe.builds import Names, Sight, look
+from xcom_rollout.probe.builds import BuildReport, Names, look
 from xcom_rollout.wiring import Clients
 
 MOST_READINGS: Final = 20
 """Readings that are kept in words: the ledger and the status have bounds."""
 
 
-def look_for_build(clients: Clients, observed: Observed, action: LookForBuild) -> None:
+def inspect_builds(clients: Clients, observed: Observed, action: InspectBuilds) -> None:
     """Look into the pods and record the verdict, in one write of the ledger.
 
     A pod that cannot be looked into makes it unknown. One that was replaced since `observed` makes
@@ -44,7 +44,7 @@ def look_for_build(clients: Clients, observed: Observed, action: LookForBuild) -
     write_ledger(clients, rollout, replace(observed.ledger, build=seen))
 
 
-def answer(asked: BuildQuestion, sight: Sight, now: datetime) -> BuildSeen:
+def answer(asked: BuildQuestion, sight: BuildReport, now: datetime) -> BuildSeen:
     """Return what the ledger keeps of what was seen."""
     found = verdict(sight.readings, asked.expected, asked.sources)
     said = [str(reading) for reading in (*found.other, *found.unknown)]

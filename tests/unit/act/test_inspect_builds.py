@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from xcom_rollout.act.look_for_build import MOST_READINGS, answer
+from xcom_rollout.act.inspect_builds import MOST_READINGS, answer
 from xcom_rollout.decide.build_verdict import Reading
 from xcom_rollout.decide.ledger import BuildQuestion, BuildSource, Freshness
-from xcom_rollout.probe.builds import PodSeen, Sight
+from xcom_rollout.probe.builds import BuildReport, PodSeen
 
 OLD, NEW = "0" * 40, "1" * 40
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -18,8 +18,10 @@ def asked(*sources: BuildSource) -> BuildQuestion:
     return BuildQuestion(NEW, sources, ("label",), ("SHA",), (), "digest", (("uid", NOW),))
 
 
-def sight(*readings: Reading, tags: tuple[Reading, ...] = ()) -> Sight:
-    return Sight((PodSeen("scheduler", "scheduler", "image", "sha256:1", readings),), (), tags)
+def sight(*readings: Reading, tags: tuple[Reading, ...] = ()) -> BuildReport:
+    return BuildReport(
+        (PodSeen("scheduler", "scheduler", "image", "sha256:1", readings),), (), tags
+    )
 
 
 def test_all_of_the_expected_build_is_fresh_and_bound_to_the_question() -> None:
@@ -48,7 +50,7 @@ def test_a_leg_that_is_not_judged_does_not_matter() -> None:
 
 
 def test_a_release_without_a_pod_is_unknown() -> None:
-    seen = answer(asked(BuildSource.STAMP), Sight((), (), ()), NOW)
+    seen = answer(asked(BuildSource.STAMP), BuildReport((), (), ()), NOW)
     assert seen.verdict is Freshness.UNKNOWN
     assert seen.readings == ("stamp of the release was not seen anywhere",)
 

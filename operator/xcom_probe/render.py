@@ -9,7 +9,7 @@ from xcom_probe.table import text as table_text
 _INDENT = " " * 8
 
 
-def human(result: dict[str, Any]) -> str:
+def render(result: dict[str, Any]) -> str:
     """Lines for a terminal: what was looked at, each check, the verdict."""
     return "\n".join(_lines(result)) + "\n"
 
