@@ -171,3 +171,21 @@ def test_ci_and_hooks_run_what_developers_run() -> None:
     assert "run: bash .ci/run" in workflow
     hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     assert set(re.findall(r"- repo: (\S+)", hooks)) == {"local"}
+
+
+def test_each_package_tells_type_checkers_that_it_has_types() -> None:
+    packages = [file.parent for file in (ROOT / "operator").glob("*/__init__.py")]
+    assert len(packages) >= 5
+    assert [folder.name for folder in packages if not (folder / "py.typed").is_file()] == []
+
+
+def test_actions_are_pinned_by_commit_with_their_version_beside() -> None:
+    used = [
+        line.strip().removeprefix("- ")
+        for file in (ROOT / ".github" / "workflows").glob("*.yml")
+        for line in file.read_text().splitlines()
+        if "uses:" in line
+    ]
+    assert used
+    pinned = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert [line for line in used if not pinned.fullmatch(line)] == []
