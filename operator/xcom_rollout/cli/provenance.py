@@ -24,9 +24,14 @@ from xcom_rollout.cli.output import echo_lines, lasting, print_json, table, wrap
 from xcom_rollout.cli.session import Session, Unreachable, open_session
 from xcom_rollout.clients.errors import ExternalError, Forbidden
 from xcom_rollout.clients.kube import KubeApi
+from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.build_verdict import COMMIT, Verdict, short, verdict
-from xcom_rollout.decide.ledger import BuildSource, Freshness
+from xcom_rollout.decide.executors import proven_components
+from xcom_rollout.decide.ledger import BuildSource, Component, Freshness
+from xcom_rollout.observe.written import written_for_scheduler
 from xcom_rollout.probe.builds import BuildReport, Names, look
+from xcom_rollout.release.catalog import config_maps
+from xcom_rollout.release.objects import list_workloads
 
 _EXIT: Final = {
     Freshness.FRESH: EXIT_DONE,
@@ -230,12 +235,25 @@ def _probe() -> bytes:
         return path.read_bytes()
 
 
+def tasks_have_pods(api: KubeApi, namespace: str, release: str) -> bool:
+    """Whether the executor that is written for the scheduler gives tasks pods beside workers.
+
+    Raises:
+        KubeError: the cluster could not be asked.
+    """
+    workloads = list_workloads(api, namespace, release)
+    written = written_for_scheduler(workloads, config_maps(api, Memo(), namespace))
+    return Component.TASK_POD in proven_components(written.executor)
+
+
 def _look(
     session: Session, probe: bytes, release: str, names: Names, dags: tuple[str, ...]
 ) -> tuple[BuildReport | None, str]:
     """Return what is seen; where the cluster cannot be asked, None and why."""
+    api, namespace = KubeApi(session.kube), session.namespace
     try:
-        sight = look(KubeApi(session.kube), probe, session.namespace, release, names, dags)
+        own = tasks_have_pods(api, namespace, release)
+        sight = look(api, probe, namespace, release, names, dags, task_pods=own)
     except Forbidden as problem:
         raise Unreachable(f"your permissions are not sufficient: {problem.message}") from problem
     except ExternalError as problem:
