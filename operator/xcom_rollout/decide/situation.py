@@ -68,13 +68,16 @@ class Situation:
 
     @property
     def _copied_after(self) -> float:
-        """Seconds after which copies had followed; recorded when they just have."""
-        before = self.ledger.delivered.copied_after if self.ledger.delivered else 0.0
-        copied = self.observed.copies_changed_at
+        """Seconds after which copies had followed the last delivery, or the one before it.
+
+        A delivery is recorded before they have, in a kill when they have.
+        """
+        before, copied = self.ledger.delivered, self.observed.copies_changed_at
+        longest = before.copied_after if before else 0.0
         if copied is None:
-            return before
-        seen = min(copied - self.release.updated_at, COPY_LAG_MOST)
-        return max(before, seen.total_seconds())
+            return longest
+        since = min(self.release.updated_at, before.at) if before else self.release.updated_at
+        return max(longest, min(copied - since, COPY_LAG_MOST).total_seconds())
 
     @property
     def copy_lag(self) -> timedelta:

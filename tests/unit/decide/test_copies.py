@@ -151,6 +151,42 @@ def test_how_long_copies_take_is_recorded_and_bounded() -> None:
     assert late == COPY_LAG_MOST.total_seconds()
 
 
+def test_a_delivery_that_copies_have_not_followed_yet_tells_how_long_the_one_before_took() -> None:
+    s = after_a_delivery(-SECOND)
+    assert s.ledger.delivered is not None
+    earlier = replace(s.ledger.delivered, at=s.now - 91 * SECOND)
+    ledger = replace(s.ledger, delivered=earlier)
+    assert Situation(replace(s.observed, ledger=ledger), s.now).delivered_now.copied_after == 90
+
+
+@pytest.mark.parametrize("lag", [20, 150])
+def test_a_kill_in_the_middle_of_a_cut_over_waits_for_what_the_copies_may_still_bring(
+    lag: int,
+) -> None:
+    sim = Simulation([], weather=Weather(copied_after=lag))
+    for _ in range(900):
+        sim.step()
+        if sim.cluster.config.threshold == "1000":
+            break
+        sim.tick()
+    else:
+        pytest.fail("nothing was cut over")
+    for _ in range(8):
+        sim.step()
+        sim.tick()
+    assert sim.cluster.copied.threshold == "-1", "they still say what the kill will deliver"
+    sim.kill()
+    for _ in range(900):
+        sim.step()
+        kill = sim.ledger.kill
+        if kill is not None and kill.writers_gone:
+            break
+        sim.tick()
+    else:
+        pytest.fail("the writers are never gone")
+    assert sim.cluster.copy_changed >= sim.cluster.changed, "the copies have followed the kill"
+
+
 def test_without_copies_nothing_is_waited_for() -> None:
     s = after_a_delivery(-SECOND)
     alone = Situation(replace(s.observed, copies_changed_at=None), s.now)
