@@ -849,6 +849,28 @@ def test_an_interrupted_rollback_of_the_operators_own_is_taken_back(bench: Bench
     assert sorted(bench.revisions()) == [1, 2]
 
 
+def test_the_same_settings_delivered_again_undo_what_an_interrupted_revision_changed(
+    bench: Bench,
+) -> None:
+    """What a kill relies on after it took a revision back: its objects are not put back by that."""
+    bench.install()
+    readers = replace(TARGET, threshold="-1")
+    bench.delivery().apply(readers, 1)
+    before = bench.data()
+    bench.delivery().apply(TARGET, 2)
+    path = f"api/v1/namespaces/{bench.namespace}/secrets/sh.helm.release.v1.rel.v3"
+    secret = bench.api.find(path)
+    assert secret is not None
+    _set_status(bench.api, path, secret, "pending-upgrade")
+    bench.delivery().forget(3)
+    current = bench.delivery().current()
+    assert current is not None
+    assert (current.revision, current.settings) == (2, readers), "as the record says"
+    assert bench.data() != before, "and not as it is"
+    bench.delivery().apply(readers, 2, way_back=True)
+    assert bench.data() == before
+
+
 # -- history -----------------------------------------------------------------------------------
 
 

@@ -469,6 +469,9 @@ class Ledger:
     baseline: BackendSettings | None = None
     """The owned settings found before the first flip; the kill-switch restores them."""
     delivered: Delivered | None = None
+    interrupted: int = 0
+    """Newest revision of the operator's own that was cut off, and taken back or about to be. Until
+    a later one is delivered the objects of the release may be of it or of the one before."""
     bases: tuple[str, ...] = ()
     """Every base path that was ever delivered, oldest first: a census asks for all of them."""
     offloaded_by_others: bool = False

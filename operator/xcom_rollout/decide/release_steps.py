@@ -1,10 +1,11 @@
 """Steps that both tables share: whose release it is, and how it stands."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from xcom_rollout.decide.actions import ForgetDelivery
+from xcom_rollout.decide.actions import ForgetDelivery, WriteLedger
 from xcom_rollout.decide.decision import Finding, Progress
 from xcom_rollout.decide.observed import LoosePod, Maker
 from xcom_rollout.decide.situation import Situation, some
@@ -96,11 +97,12 @@ def _interrupted(s: Situation) -> Finding | None:
             f"{release.status}; it is retried at {over:%H:%M:%SZ}, when that pod's Helm process "
             "has certainly ended",
         )
-    return act(
-        "DeliveryInterrupted",
-        f"revision {release.revision} was started by the operator and interrupted; retrying",
-        ForgetDelivery(release.revision),
-    )
+    said = f"revision {release.revision} was started by the operator and interrupted"
+    if s.ledger.interrupted != release.revision:
+        # First: the revision before it is not what its objects hold.
+        ledger = replace(s.ledger, interrupted=release.revision)
+        return act("DeliveryInterrupted", f"{said}: recording that", WriteLedger(ledger, said))
+    return act("DeliveryInterrupted", f"{said}; retrying", ForgetDelivery(release.revision))
 
 
 def no_helm_operation(s: Situation) -> Finding:

@@ -66,6 +66,19 @@ class Situation:
             copied_after=self._copied_after,
         )
 
+    def holds(self, settings: BackendSettings) -> bool:
+        """Whether Airflow's configuration is known to hold these settings.
+
+        The newest revision says so unless one after it was cut off and taken back: what that one
+        had changed stays until the next delivery.
+        """
+        return self.release.holds(settings) and not self.half_delivered
+
+    @property
+    def half_delivered(self) -> bool:
+        """Whether the objects of the release may be of a revision that was taken back."""
+        return self.ledger.interrupted > self.release.revision
+
     @property
     def _copied_after(self) -> float:
         """Seconds after which copies had followed the last delivery, or the one before it.

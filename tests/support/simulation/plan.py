@@ -61,6 +61,8 @@ class Plan:
     """(number of the action, before | within | unrecorded)"""
     dry_run: bool = True
     """Whether a run is stopped only where Airflow says that it could clear it."""
+    flip: bool = False
+    """Whether second 0 is the beginning of the rollout, not the moment when it is live."""
 
 
 @lru_cache(maxsize=1)
@@ -71,9 +73,19 @@ def _live() -> Simulation:
 
 
 def world(plan: Plan) -> Simulation:
-    """Return the world of a plan, live and offloading, at second 0 of the plan."""
+    """Return the world of a plan at its second 0, live and offloading but for a plan of a flip."""
     the_spec = _spec(plan.strategy, plan.finished_runs, plan.stop_after)
     sim = Simulation([], the_spec=the_spec, weather=plan.weather)
+    if plan.flip:
+        old = sim.clock.now - HOUR
+        sim.cluster.fleet += [sim.cluster.pod("worker", old) for _ in range(plan.weather.workers)]
+    else:
+        _make_live(sim, plan)
+    _fill(sim, plan)
+    return sim
+
+
+def _make_live(sim: Simulation, plan: Plan) -> None:
     live = _live()
     begin = live.clock.now
     sim.clock.now = begin
@@ -90,6 +102,11 @@ def world(plan: Plan) -> Simulation:
     ]
     cluster.fleet = [replace(pod, shown=None) for pod in live.cluster.fleet]
     cluster.fleet += [cluster.pod("worker", begin) for _ in range(plan.weather.workers)]
+
+
+def _fill(sim: Simulation, plan: Plan) -> None:
+    """Add what the plan has of runs, people and trouble."""
+    begin = sim.clock.now
     sim.airflow.major = plan.major
     sim.api.dry_run = plan.dry_run
     sim.airflow.accepted = plan.finished_runs == "Accept"
@@ -108,7 +125,6 @@ def world(plan: Plan) -> Simulation:
     for second, verb, argument in plan.people:
         sim.people.will(begin + second, verb, argument)
     sim.people.will(begin + plan.kill_at, "kill", "")
-    return sim
 
 
 @lru_cache(maxsize=256)
@@ -266,6 +282,22 @@ def draw_with_copies(random: Random) -> Plan:
     plan = draw(random)
     after = _Pick(random).of(1, 3, 20, 60, 200)
     return replace(plan, weather=replace(plan.weather, copied_after=after))
+
+
+def draw_in_flip(random: Random) -> Plan:
+    """Draw a plan whose kill comes in the middle of a flip, or soon after it."""
+    pick = _Pick(random)
+    plan = pick.of(draw, draw, draw_with_copies, draw_with_workers, draw_with_both)(random)
+    weather = plan.weather
+    takes = 60 + 2 * weather.copied_after + (300 if weather.workers else 0)
+    return replace(
+        plan,
+        flip=True,
+        kill_at=pick.count(0, takes + 100),
+        # Nobody has offloaded yet, and what people do is another kind of world.
+        runs=tuple(replace(run, finished=False) for run in plan.runs),
+        people=(),
+    )
 
 
 def _with_deaf_tasks(pick: "_Pick", run: RunPlan) -> RunPlan:

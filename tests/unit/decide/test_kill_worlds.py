@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulation import Plan, RunPlan, SimTask, Weather, play
-from simulation.plan import BIG, OTHER_BASE, draw, draw_with_copies
+from simulation.plan import BIG, OTHER_BASE, draw, draw_in_flip, draw_with_copies
 from simulation.worlds import first_world, harm_done, how_many, looked_for
 from xcom_rollout.decide.ledger import RunKey
 
@@ -50,6 +50,12 @@ CORPUS = {
         Weather(seed=4639, init=(0, 1), helm=(1, 8), copied_after=60),
         kill_at=24,
         people=((99, "reflip", ""),),
+    ),
+    "a kill after a cut-over that was cut off once it had changed the configuration": Plan(
+        (run(SimTask(3, BIG), SimTask(1500), dag="dag1", begins=90),),
+        Weather(seed=0, helm=(0, 0), helm_dies=(2,), helm_dies_late=True),
+        kill_at=83,
+        flip=True,
     ),
     "an immediate kill delivers": Plan((run(SimTask()),), kill_at=7, strategy="Immediate"),
     "an overdue backfill of Airflow 2": Plan(
@@ -285,6 +291,12 @@ def test_no_world_makes_a_kill_do_harm(share: int) -> None:
 @pytest.mark.timeout(0 if WORLDS > 3000 else 300)
 def test_none_does_where_the_tasks_have_a_copy_of_the_configuration_elsewhere() -> None:
     harm = harm_done(first_world(), WORLDS // 10, draw_with_copies)
+    assert not harm, "\n".join(harm)
+
+
+@pytest.mark.timeout(0 if WORLDS > 3000 else 300)
+def test_none_does_where_the_kill_comes_in_the_middle_of_a_flip() -> None:
+    harm = harm_done(first_world(), WORLDS // 10, draw_in_flip)
     assert not harm, "\n".join(harm)
 
 

@@ -317,9 +317,16 @@ case(
 case(
     "act",
     "DeliveryInterrupted",
-    "interrupted; retrying",
+    "interrupted: recording that",
     release.no_helm_operation,
     before(helm=PENDING | {"updated_at": LONG_AGO}),
+)
+case(
+    "act",
+    "DeliveryInterrupted",
+    "interrupted; retrying",
+    release.no_helm_operation,
+    before(helm=PENDING | {"updated_at": LONG_AGO}, ledger_has={"interrupted": 1}),
 )
 case(
     "hold",

@@ -84,6 +84,7 @@ def nothing_delivered(s: Situation) -> bool:
     """
     return (
         s.release.settings.is_database
+        and not s.half_delivered
         and s.ledger.delivered is None
         and not s.ledger.offloaded_by_others
     )

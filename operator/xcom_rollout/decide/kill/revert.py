@@ -150,14 +150,11 @@ def finished_values(s: Situation) -> Finding:
 
 def reverted(s: Situation) -> Finding:
     """The settings from before the flip are delivered."""
-    kill, current, baseline = kill_of(s), s.release.settings, baseline_of(s)
-    if kill.reverted_at is not None and current == baseline:
+    kill, baseline = kill_of(s), baseline_of(s)
+    there = s.release.settings == baseline and not s.half_delivered
+    if kill.reverted_at is not None and there:
         return done("Reverted", f"the {baseline.describe()} is delivered")
-    if (
-        current == baseline
-        and s.release.status == "deployed"
-        and (kill.reverting or nothing_delivered(s))
-    ):
+    if there and s.release.status == "deployed" and (kill.reverting or nothing_delivered(s)):
         ledger = replace(s.ledger, kill=replace(kill, reverting=True, reverted_at=s.now))
         if not nothing_delivered(s):
             ledger = replace(

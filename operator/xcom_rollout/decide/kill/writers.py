@@ -130,7 +130,7 @@ def writers_stopped(s: Situation) -> Finding:
             f"{s.release.backend_place} of the release is {current.backend!r}: set it to the "
             "object storage backend or remove it, with helm upgrade; the kill then continues",
         )
-    if not s.release.holds(wanted) or s.release.status != "deployed":
+    if not s.holds(wanted) or s.release.status != "deployed":
         return act(
             "StoppingWriters",
             f"delivering the {wanted.describe()}: nothing more is offloaded, and every process "
@@ -344,7 +344,7 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
     """Deliver the database backend before anything is counted, with the DAGs paused if possible."""
     view, baseline = view_of(s), baseline_of(s)
     if kill.writers_stopped_at is not None:
-        if s.release.holds(baseline):
+        if s.holds(baseline):
             return done("Reverted", f"the {baseline.describe()} is delivered")
         return _next_round(s, kill, "the database backend must be delivered at once")
     trying = s.now - kill.engaged_at < PAUSE_PATIENCE
@@ -364,7 +364,7 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
         )
     if view.error and trying and not kill.reverting:
         return wait("HoldingDags", f"DAGs cannot be paused yet: {view.error}", seconds=2)
-    if s.release.holds(baseline) and s.release.status == "deployed":
+    if s.holds(baseline) and s.release.status == "deployed":
         # Rows are counted next: a task elsewhere that offloads still would be missed.
         if not_copied := config_not_copied(s):
             return not_copied
