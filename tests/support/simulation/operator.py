@@ -552,6 +552,9 @@ class Simulation:
         if kill is not None:
             self.cleared.round = (kill.attempt, kill.round)
         self.airflow.immediate = kill is not None and kill.strategy is Strategy.IMMEDIATE
+        if self.airflow.immediate:
+            ended = (run for run in self.runs.values() if not run.in_flight and run.holds())
+            self.airflow.left_as_paths.update(run.key for run in ended)
         if before is not None and kill is not None:
             self._look_at_conclusions(before, kill)
         self.ledger = ledger
