@@ -99,7 +99,8 @@ class Flights:
     def pod_of(self, dag: str, run: str, task: str) -> str:
         """Return the pod in which a task runs now, which is a worker or its own."""
         if self.stack.instance.workers:
-            return self.api.task(dag, run, task).host
+            # Of a StatefulSet's pod it is the whole name, with those of Service and namespace.
+            return self.api.task(dag, run, task).host.partition(".")[0]
         words = ("-n", self._home_of_tasks, "get", "pods", "-l", f"dag_id={dag},task_id={task}")
         (pod,) = (
             str(pod["metadata"]["name"])
