@@ -89,6 +89,10 @@ class Instance:
         return tuple(filter(None, (self.namespace, self.tasks)))
 
     @property
+    def volume_names(self) -> tuple[str, ...]:
+        return tuple(f"{self.namespace}-{number}" for number in range(self.volumes))
+
+    @property
     def release(self) -> str:
         return self.namespace
 
@@ -313,8 +317,8 @@ class AirflowStack:
                 self.cluster.apply(_namespace(namespace))
             for manifest in ("postgres.yaml", "minio.yaml", "airflow.yaml"):
                 self.cluster.apply(Template((STACK / manifest).read_text()).substitute(words))
-            for number in range(self.instance.volumes):
-                self.cluster.apply(_volume(f"{self.namespace}-{number}"))
+            for name in self.instance.volume_names:
+                self.cluster.apply(_volume(name))
             folders = [DAGS, *more_dags]
             self.cluster.apply(_dags(self.namespace, folders))
             self._rollout("storage", "deployment/minio", deadline=60)
@@ -423,9 +427,8 @@ class AirflowStack:
                 *("--ignore-not-found", "--timeout=180s"),
             )
         # Without their claims these are taken by nobody else.
-        volumes = [f"{self.namespace}-{number}" for number in range(self.instance.volumes)]
-        if volumes:
-            self.cluster.kubectl("delete", "persistentvolume", *volumes, "--ignore-not-found")
+        if names := self.instance.volume_names:
+            self.cluster.kubectl("delete", "persistentvolume", *names, "--ignore-not-found")
 
     def _end_workers(self) -> None:
         """End them with their tasks, for which they would wait until their grace period is over."""
