@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from xcom_rollout.api import names
+from xcom_rollout.cache.kept import AS_OBJECTS, COMPRESSED, Form
 from xcom_rollout.cache.reflector import Reflector
 from xcom_rollout.cache.selectors import Selector, covers, parse_selector
 from xcom_rollout.cache.store import Store
-from xcom_rollout.clients.kube import Json, KubeApi, Listed
+from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
 
 
@@ -20,12 +21,14 @@ class Collection:
     Attributes:
         labels: selector of the watch: what else there is of the kind is never asked for.
         metadata_only: whether only metadata is kept; contents are read when they are new.
+        form: how the cache keeps the objects.
     """
 
     plural: str
     api_version: str = "v1"
     labels: str = ""
     metadata_only: bool = False
+    form: Form = COMPRESSED
 
     @property
     def selector(self) -> Selector:
@@ -43,9 +46,9 @@ CONFIG_MAPS: Final = Collection("configmaps", metadata_only=True)
 DEPLOYMENTS: Final = Collection("deployments", "apps/v1", "tier=airflow")
 STATEFUL_SETS: Final = Collection("statefulsets", "apps/v1", "tier=airflow")
 JOBS: Final = Collection("jobs", "batch/v1", names.LABEL_ROLLOUT)
-PODS: Final = Collection("pods", labels="tier=airflow")
+PODS: Final = Collection("pods", labels="tier=airflow", form=AS_OBJECTS)
 # KubernetesExecutor puts this on every pod of a task, whatever its template says.
-TASK_PODS: Final = Collection("pods", labels="kubernetes_executor=True")
+TASK_PODS: Final = Collection("pods", labels="kubernetes_executor=True", form=AS_OBJECTS)
 JOB_PODS: Final = Collection("pods", labels=names.LABEL_ROLLOUT)
 OF_A_RELEASE: Final = (RELEASES, CONFIG_MAPS, DEPLOYMENTS, STATEFUL_SETS)
 WATCHED: Final = (
@@ -72,8 +75,8 @@ class _Watched:
     collection: Collection
     path: str
 
-    def listed(self) -> Listed:
-        return self.api.list_at(
+    def listed(self) -> tuple[Iterator[Json], int]:
+        return self.api.pages(
             self.path,
             labels=self.collection.labels,
             metadata_only=self.collection.metadata_only,
@@ -137,6 +140,7 @@ class Cache:
                     f"{path}?{collection.labels}".rstrip("?"),
                     _Watched(self._api, collection, path),
                     lambda kind, item: self._on_change(collection, kind, item),
+                    form=collection.form,
                 )
                 self._reflectors[collection, place] = found
                 found.start()

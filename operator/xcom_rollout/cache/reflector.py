@@ -3,12 +3,13 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
+from xcom_rollout.cache.kept import AS_OBJECTS, Form
 from xcom_rollout.cache.store import SILENCE, Store
 from xcom_rollout.clients.errors import ExternalError, Forbidden, KubeError
-from xcom_rollout.clients.kube import Json, Listed, version_of
+from xcom_rollout.clients.kube import Json, version_of
 
 WATCH_SECONDS: Final = (3600, 7200)
 """How long a watch lasts, at least and at most: watches that began together do not end so. Where
@@ -24,11 +25,13 @@ log = logging.getLogger(__name__)
 class Source(Protocol):
     """A collection of the API server."""
 
-    def listed(self) -> Listed:
+    def listed(self) -> tuple[Iterable[Json], int]:
         """Return the objects, and the resourceVersion at which they were so; 0 where it is none.
 
+        The objects may be asked for while they are taken.
+
         Raises:
-            ExternalError: they cannot be listed.
+            ExternalError: they cannot be listed; also while they are taken.
         """
 
     def events(self, since: int, seconds: int, silence: float) -> Iterator[Json]:
@@ -53,6 +56,8 @@ class Reflector:
         source: Source,
         on_change: Callable[[str, Json], None],
         pause: Callable[[float], object] | None = None,
+        *,
+        form: Form = AS_OBJECTS,
     ) -> None:
         """Make the reflector; `start` begins.
 
@@ -62,8 +67,9 @@ class Reflector:
             on_change: called with `ADDED`, `MODIFIED` or `DELETED` and the object, in the
                 reflector's thread; after a list for each object of it as `ADDED`.
             pause: waits a number of seconds; tests do not wait.
+            form: how the objects are kept.
         """
-        self.store = Store()
+        self.store = Store(form)
         self.name = name
         self._source = source
         self._on_change = on_change
@@ -103,7 +109,7 @@ class Reflector:
             self._pause(LONGEST_RETRY)
             return False
         self.store.replace(items, version)
-        for item in items:
+        for item in self.store.every():
             self._on_change("ADDED", item)
         return True
 

@@ -1,16 +1,13 @@
 """The objects of one collection, as its watch told them last."""
 
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from xcom_rollout.cache.kept import AS_OBJECTS, Form
 from xcom_rollout.clients.kube import Json
 
-_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-_SHORT: Final = 64
-"""Characters up to which a text is likely to be found again elsewhere."""
 SILENCE: Final = 150.0
 """Seconds without a word after which a watch is not believed any more; the API server sends a
 bookmark about every minute."""
@@ -23,10 +20,14 @@ class Store:
         version: the resourceVersion up to which the store is complete; 0 before the first list.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, form: Form = AS_OBJECTS, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._lock = threading.Condition()
+        self._form = form
         self._clock = clock
-        self._items: dict[str, dict[str, Json]] = {}
+        self._items: dict[str, dict[str, Any]] = {}
+        """By namespace and name, in the store's form."""
         self._heard = float("-inf")
         self._in_vain = 0
         """The version that its watch was waited for in vain: one that is late is not waited for at
@@ -34,22 +35,22 @@ class Store:
         self.version = 0
 
     def replace(self, items: Iterable[Json], version: int) -> None:
-        """Take a list of the whole collection."""
-        found: dict[str, dict[str, Json]] = {}
+        """Take a list of the whole collection, one object after the other."""
+        found: dict[str, dict[str, Any]] = {}
         for item in items:
             metadata = item["metadata"]
-            found.setdefault(metadata.get("namespace", ""), {})[metadata["name"]] = _slim(item)
+            there = found.setdefault(metadata.get("namespace", ""), {})
+            there[metadata["name"]] = self._form.pack(item)
         with self._lock:
             self._items, self.version, self._in_vain = found, version, 0
             self._told(version)
 
     def put(self, item: Json, version: int) -> None:
         """Take an object that was made or changed."""
-        metadata = item["metadata"]
+        metadata, packed = item["metadata"], self._form.pack(item)
         with self._lock:
-            self._items.setdefault(metadata.get("namespace", ""), {})[metadata["name"]] = _slim(
-                item
-            )
+            there = self._items.setdefault(metadata.get("namespace", ""), {})
+            there[metadata["name"]] = packed
             self._told(version)
 
     def remove(self, item: Json, version: int) -> None:
@@ -82,8 +83,14 @@ class Store:
         with self._lock:
             if not self._serves(at_least, wait):
                 return None
-            places = [self._items.get(namespace, {})] if namespace else self._items.values()
-            return [item for place in places for item in place.values()]
+            kept = self._kept(namespace)
+        return [self._form.unpack(item) for item in kept]
+
+    def every(self) -> Iterator[Json]:
+        """Yield what is there now, believed or not, one object after the other."""
+        with self._lock:
+            kept = self._kept("")
+        return map(self._form.unpack, kept)
 
     def find(
         self, namespace: str, name: str, at_least: int, wait: float = 0.0
@@ -97,7 +104,12 @@ class Store:
         with self._lock:
             if not self._serves(at_least, wait):
                 return False, None
-            return True, self._items.get(namespace, {}).get(name)
+            item = self._items.get(namespace, {}).get(name)
+        return True, None if item is None else self._form.unpack(item)
+
+    def _kept(self, namespace: str) -> list[Any]:
+        places = [self._items.get(namespace, {})] if namespace else self._items.values()
+        return [item for place in places for item in place.values()]
 
     def _told(self, version: int) -> None:
         self.version, self._heard = max(self.version, version), self._clock()
@@ -115,48 +127,3 @@ class Store:
 
     def _believed(self) -> bool:
         return self.version > 0 and self._clock() - self._heard <= SILENCE
-
-
-def _slim(item: Json) -> Json:
-    """Return an object without what nobody reads of it here, which is most of its weight.
-
-    Nor is what `kubectl apply` leaves on a Secret kept: all of its content.
-    """
-    metadata = dict(item["metadata"])
-    if "annotations" in metadata:
-        metadata["annotations"] = {
-            key: value for key, value in metadata["annotations"].items() if key != _APPLIED
-        }
-    if "managedFields" in metadata:
-        metadata["managedFields"] = [
-            {key: entry[key] for key in ("manager", "time") if key in entry}
-            for entry in metadata["managedFields"]
-        ]
-    slim: Json = {**item, "metadata": metadata}
-    spec = item.get("spec")
-    if isinstance(spec, dict) and "containers" in spec:  # a pod
-        metadata.pop("managedFields", None)
-        kept = {key: spec[key] for key in ("nodeName",) if key in spec}
-        slim["spec"] = {**kept, "containers": [_named(each) for each in spec["containers"]]}
-    elif isinstance(spec, dict) and "backoffLimit" in spec:  # a Job
-        metadata.pop("managedFields", None)
-        slim["spec"] = {key: value for key, value in spec.items() if key != "template"}
-    shared: Json = _shared(slim)
-    return shared
-
-
-def _named(container: Json) -> Json:
-    return {key: container[key] for key in ("name", "image") if key in container}
-
-
-def _shared(value: Any) -> Any:
-    """Return the same value, of texts that all objects share.
-
-    Each event is parsed for itself, so without that each object has a copy of its own of every key
-    and of what most values are, such as `True` and `RollingUpdate`: that is half of its weight.
-    """
-    if isinstance(value, dict):
-        return {sys.intern(key): _shared(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_shared(each) for each in value]
-    return sys.intern(value) if isinstance(value, str) and len(value) <= _SHORT else value

@@ -138,21 +138,36 @@ class KubeApi:
 
         The version is 0 where the server's is no number: nothing can be compared with it then.
         """
-        items: list[Json] = []
+        items, version = self.pages(path, labels=labels, fields=fields, metadata_only=metadata_only)
+        return list(items), version
+
+    def pages(
+        self, path: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> tuple[Iterator[Json], int]:
+        """Return the same as `list_at`; further pages are asked for while the objects are taken."""
         params: dict[str, str] = {"limit": str(PAGE)}
         if labels:
             params["labelSelector"] = labels
         if fields:
             params["fieldSelector"] = fields
-        while True:
-            headers = {"Accept": _METADATA_ONLY.format("List")} if metadata_only else None
-            answer = _json(self._send("GET", path, params=params, headers=headers))
-            items += answer.get("items") or []
-            more = (answer.get("metadata") or {}).get("continue")
-            if not more:
-                self.versions.note(path, max(map(version_of, items), default=0), labels)
-                return items, version_of(answer)
-            params["continue"] = more
+        headers = {"Accept": _METADATA_ONLY.format("List")} if metadata_only else None
+        # All pages are of the version of the first.
+        first = _json(self._send("GET", path, params=params, headers=headers))
+
+        def items() -> Iterator[Json]:
+            page, newest = first, 0
+            while True:
+                for item in page.get("items") or []:
+                    newest = max(newest, version_of(item))
+                    yield item
+                more = (page.get("metadata") or {}).get("continue")
+                if not more:
+                    self.versions.note(path, newest, labels)
+                    return
+                further = {**params, "continue": more}
+                page = _json(self._send("GET", path, params=further, headers=headers))
+
+        return items(), version_of(first)
 
     def watch(
         self,

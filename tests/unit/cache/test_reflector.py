@@ -30,13 +30,19 @@ class Script:
         self.over = threading.Event()
         self.held = threading.Event()
 
-    def listed(self) -> tuple[list[dict[str, Any]], int]:
+    def listed(self) -> tuple[Iterator[dict[str, Any]], int]:
         self.asked.append("list")
         answer = self.lists.pop(0)
         if isinstance(answer, Exception):
             raise answer
         items, version = answer
-        return list(items), version
+        return self._page_by_page(items), version
+
+    def _page_by_page(self, items: list[Any]) -> Iterator[dict[str, Any]]:
+        for each in items:
+            if isinstance(each, Exception):
+                raise each
+            yield each
 
     def events(self, since: int, seconds: int, silence: float) -> Iterator[dict[str, Any]]:
         assert 0 < silence < seconds
@@ -102,6 +108,18 @@ def test_after_a_watch_that_broke_all_is_listed_again_and_it_is_reported_once(
         "a watch was lost",
         "watch restored",
     ]
+
+
+def test_a_list_that_breaks_in_the_middle_shows_nothing_and_is_asked_for_again() -> None:
+    expired = KubeError("410: the continue token has expired")
+    script = Script(
+        [([item("a", 3), expired], 5), ([item("a", 3), item("b", 4)], 6)],
+        [],
+    )
+    reflector, changes = told(script)
+    assert script.asked == ["list", "list", "watch 6"]
+    assert names(reflector) == ["a", "b"]
+    assert changes == ["ADDED a", "ADDED b"]
 
 
 def test_an_etcd_that_was_restored_counts_from_an_earlier_version() -> None:

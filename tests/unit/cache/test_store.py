@@ -1,9 +1,11 @@
 """A store serves what it surely knows, and nothing that is older than what was seen already."""
 
-import json
 import threading
 from typing import Any
 
+import pytest
+
+from xcom_rollout.cache.kept import AS_OBJECTS, COMPRESSED, Form
 from xcom_rollout.cache.store import SILENCE, Store
 
 
@@ -28,8 +30,9 @@ def test_before_the_first_list_it_serves_nobody() -> None:
     assert Store().find("n", "a", 0) == (False, None)
 
 
-def test_after_a_list_what_is_not_in_it_is_not_there() -> None:
-    store = Store()
+@pytest.mark.parametrize("form", [AS_OBJECTS, COMPRESSED])
+def test_after_a_list_what_is_not_in_it_is_not_there(form: Form) -> None:
+    store = Store(form)
     store.replace([item("a"), item("b"), item("a", "other")], 7)
     assert names(store) == ["a", "b"]
     assert names(store, "") == ["a", "a", "b"]
@@ -39,8 +42,9 @@ def test_after_a_list_what_is_not_in_it_is_not_there() -> None:
     assert names(store, "other") == []
 
 
-def test_events_change_it() -> None:
-    store = Store()
+@pytest.mark.parametrize("form", [AS_OBJECTS, COMPRESSED])
+def test_events_change_it(form: Form) -> None:
+    store = Store(form)
     store.replace([item("a")], 7)
     store.put(item("b"), 8)
     store.put(item("a", status="new"), 9)
@@ -63,7 +67,7 @@ def test_it_never_shows_what_is_older_than_what_was_seen() -> None:
 
 def test_a_watch_that_says_nothing_for_long_is_not_believed() -> None:
     clock = Clock()
-    store = Store(clock)
+    store = Store(clock=clock)
     store.replace([item("a")], 7)
     clock.now += SILENCE + 1
     assert names(store) is None
@@ -78,38 +82,6 @@ def test_a_lost_watch_is_not_believed_until_it_is_heard() -> None:
     assert names(store) is None
     store.put(item("b"), 8)
     assert names(store) == ["a", "b"]
-
-
-def test_what_kubectl_leaves_on_a_secret_is_not_kept() -> None:
-    store = Store()
-    secret = item("s")
-    secret["metadata"] |= {
-        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "s3cr3t", "a": "b"},
-        "managedFields": [{"manager": "helm", "time": "t", "fieldsV1": {"f:data": {}}}],
-    }
-    store.replace([secret], 7)
-    assert store.find("n", "s", 0)[1] == {
-        "metadata": {
-            "name": "s",
-            "namespace": "n",
-            "annotations": {"a": "b"},
-            "managedFields": [{"manager": "helm", "time": "t"}],
-        }
-    }
-
-
-def test_of_a_pod_only_what_a_look_reads_is_kept() -> None:
-    store = Store()
-    containers = [{"name": "base", "image": "airflow:2", "env": [{"name": "A"}]}]
-    pod = item("p", spec={"nodeName": "node", "containers": containers, "volumes": []})
-    pod["metadata"]["managedFields"] = [{}]
-    store.replace([pod | {"status": {"phase": "Running"}}], 7)
-    assert store.find("n", "p", 0)[1] == {
-        "metadata": {"name": "p", "namespace": "n"},
-        "spec": {"nodeName": "node", "containers": [{"name": "base", "image": "airflow:2"}]},
-        "status": {"phase": "Running"},
-    }
-    assert "volumes" in pod["spec"], "what was given is not changed"
 
 
 def test_one_that_is_behind_waits_for_its_watch() -> None:
@@ -148,23 +120,3 @@ def test_a_watch_that_was_waited_for_in_vain_is_waited_for_when_it_has_caught_up
     told.start()
     assert store.read("n", 9, wait=20) is not None
     told.join()
-
-
-def test_a_job_is_kept_without_the_template_of_its_pods() -> None:
-    store = Store()
-    item = {"metadata": {"name": "a"}, "spec": {"backoffLimit": 0, "template": {"spec": {}}}}
-    store.put(item | {"status": {"failed": 1}}, 1)
-    (kept,) = store.read("", 1) or []
-    assert kept["spec"] == {"backoffLimit": 0}
-    assert kept["status"] == {"failed": 1}
-
-
-def test_objects_share_the_texts_that_they_have_in_common() -> None:
-    store = Store()
-    for name in ("a", "b"):
-        text = json.dumps({"metadata": {"name": name, "labels": {"component": "scheduler"}}})
-        store.put(json.loads(text), 1)
-    first, second = (each["metadata"]["labels"] for each in store.read("", 1) or [])
-    assert first == second
-    for one, other in zip(*(next(iter(labels.items())) for labels in (first, second)), strict=True):
-        assert one is other
