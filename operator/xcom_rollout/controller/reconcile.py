@@ -142,6 +142,8 @@ class Reconciler:
     """Why nothing is written, for rollouts of another operator."""
     settled: dict[Key, datetime] = field(default_factory=dict)
     """When a look found nothing to do, for rollouts over which no pass has found anything since."""
+    known: set[Key] = field(default_factory=set)
+    """Rollouts over which a pass was made since the start."""
 
     def __call__(self, key: Key) -> timedelta | None:
         """Make passes over the rollout until it rests.
@@ -166,6 +168,7 @@ class Reconciler:
             raw = self.rollouts.get(key.namespace, key.name)
             if raw is None or _is_gone(raw):
                 self.failures.forget(key)
+                self.known.discard(key)
                 return None
             try:
                 if _is_held_back(raw) and self.let_go(key):
@@ -181,6 +184,12 @@ class Reconciler:
         return timedelta(0)
 
     def _may_glance(self, key: Key) -> bool:
+        if key not in self.known:
+            # The cache was listed just now, by this process. A thousand rollouts at rest that each
+            # got a look would keep the API server busy at each start; they get one with the next
+            # pass, each at its own time.
+            self.known.add(key)
+            return True
         looked = self.settled.get(key)
         return looked is not None and timedelta(0) <= self.now() - looked < LONGEST_UNSEEN
 

@@ -64,6 +64,7 @@ TOOLS: dict[str, Tool] = {
         _kubernetes("kubectl"),
         Tool("etcd", "etcd", "."),
         Tool("helm", "helm", "helm.sh/helm/v3/cmd/helm"),
+        Tool("noop-controller", "noop-controller", "."),
         Tool("coredns", "coredns", "."),
         Tool("pause", "pause", "."),
         Tool("kind", "kind", "sigs.k8s.io/kind"),

@@ -330,6 +330,27 @@ def test_however_calm_the_glances_are_the_world_is_looked_at_each_hour(loop: Loo
     assert loop.looks > looks
 
 
+def test_after_a_start_a_rollout_at_rest_gets_a_glance_first_and_then_a_look(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop()
+    started_again = replace(loop.reconciler, settled={}, known=set())
+    looks = loop.looks
+    started_again(KEY)
+    assert loop.looks == looks
+    started_again(KEY)
+    assert loop.looks == looks + 1
+
+
+def test_after_a_start_a_kill_that_is_asked_for_begins_with_a_look(loop: Loop) -> None:
+    loop.run_until("Live")
+    loop()
+    looks = loop.looks
+    loop.rollouts.annotate("airflow", "demo", ANNOTATION_KILL, '{"by": "ana", "reason": "x"}')
+    replace(loop.reconciler, settled={}, known=set())(KEY)
+    assert loop.looks > looks
+    assert loop.sim.ledger.kill is not None
+
+
 def test_trouble_at_a_glance_is_looked_at_and_not_told(loop: Loop) -> None:
     loop.run_until("Live")
     loop()
