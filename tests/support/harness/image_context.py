@@ -5,6 +5,8 @@
     base = "base"                   # image given to the Containerfile as the build argument BASE
     paths = ["operator/xcom_probe"] # of this repository; lie at repo/<path> in the context
     tools = ["helm"]                # Go programs; lie at bin/<name> in the context
+    containerfile = "Dockerfile"    # of this repository, in place of the folder's own Containerfile
+    arguments = {SOURCE = "repo"}   # further build arguments
 
 `base = "debian"` is the bare Debian file system, for which there is no folder.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import shutil
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from harness.shell import HarnessError
 # The root of all images; its Python is 3.11, which Airflow 2.11 and the operator both support.
 DEBIAN_SUITE = "bookworm"
 DEBIAN = "debian"
+_KEYS = {"arguments", "base", "containerfile", "paths", "tools"}
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,18 @@ class ImageContext:
     base: str | None
     paths: tuple[str, ...]
     tools: tuple[str, ...]
+    containerfile: Path
+    arguments: Mapping[str, str]
 
     def files(self) -> list[Path]:
         """The repository's files that the image is made of."""
-        return [*files_of(self.folder), *(f for p in self.paths for f in files_of(REPO / p))]
+        sources = (self.folder, self.containerfile, *(REPO / path for path in self.paths))
+        return list(dict.fromkeys(file for source in sources for file in files_of(source)))
 
     def write(self, target: Path) -> None:
         """Fill an empty folder with all that the Containerfile may copy from."""
         _copy(self.folder, self.folder, target)
+        shutil.copy2(self.containerfile, target / "Containerfile")
         for path in self.paths:
             _copy(REPO / path, REPO, target / "repo")
         if self.tools:
@@ -65,9 +73,6 @@ def read_context(name: str, images: Path) -> ImageContext:
             key, its value and what it must be.
     """
     folder = images / name
-    if not (folder / "Containerfile").is_file():
-        known = ", ".join(sorted(path.parent.name for path in images.glob("*/Containerfile")))
-        raise HarnessError(f"unknown image {name!r}: {folder} has no Containerfile; known: {known}")
     declaration = folder / "context.toml"
     table: dict[str, object] = {}
     if declaration.exists():
@@ -75,9 +80,21 @@ def read_context(name: str, images: Path) -> ImageContext:
             table = tomllib.loads(declaration.read_text())
         except tomllib.TOMLDecodeError as error:
             raise HarnessError(f"{declaration}: {error}") from error
-    unknown = sorted(set(table) - {"base", "paths", "tools"})
+    unknown = sorted(set(table) - _KEYS)
     if unknown:
-        raise HarnessError(f"{declaration}: unknown key {unknown[0]!r}: use base, paths, tools")
+        known = ", ".join(sorted(_KEYS))
+        raise HarnessError(f"{declaration}: unknown key {unknown[0]!r}: use {known}")
+    containerfile = folder / "Containerfile"
+    if "containerfile" in table:
+        containerfile = REPO / str(table["containerfile"])
+    if not containerfile.is_file():
+        images_known = ", ".join(image_names(images))
+        raise HarnessError(
+            f"unknown image {name!r}: there is no {containerfile}; known: {images_known}"
+        )
+    arguments = table.get("arguments", {})
+    if not isinstance(arguments, dict) or not all(isinstance(v, str) for v in arguments.values()):
+        raise HarnessError(f"{declaration}: arguments is {arguments!r}: it must be texts by name")
     base = table.get("base")
     if base is not None and not isinstance(base, str):
         raise HarnessError(f"{declaration}: base is {base!r}: it must be the name of an image")
@@ -90,7 +107,13 @@ def read_context(name: str, images: Path) -> ImageContext:
         if tool not in tools.TOOLS:
             known = ", ".join(sorted(tools.TOOLS))
             raise HarnessError(f"{declaration}: tools holds {tool!r}: use some of {known}")
-    return ImageContext(name, folder, base, paths, names)
+    return ImageContext(name, folder, base, paths, names, containerfile, arguments)
+
+
+def image_names(images: Path) -> list[str]:
+    """The images that are declared in a folder."""
+    declared = (*images.glob("*/Containerfile"), *images.glob("*/context.toml"))
+    return sorted({path.parent.name for path in declared})
 
 
 def _strings(declaration: Path, key: str, value: object) -> tuple[str, ...]:
@@ -116,5 +139,6 @@ def _key(name: str, images: Path, builder: str, seen: tuple[str, ...]) -> str:
     context = read_context(name, images)
     base = _key(context.base, images, builder, (*seen, name)) if context.base else "scratch"
     keys = [tools.tool_key(tool) for tool in context.tools]
+    given = [f"{name}={value}" for name, value in sorted(context.arguments.items())]
     root = REPO if images.is_relative_to(REPO) else Path("/")
-    return content_hash(context.files(), [builder, base, *keys], relative_to=root)
+    return content_hash(context.files(), [builder, base, *keys, *given], relative_to=root)

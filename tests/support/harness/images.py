@@ -92,7 +92,7 @@ def _build(wanted: Image) -> None:
         step(f"building image {wanted.name} with {builder()}"),
     ):
         context.write(Path(folder))
-        arguments = {"BASE": base} if base else {}
+        arguments = {**context.arguments, **({"BASE": base} if base else {})}
         if builder() == "buildah":
             _bud(wanted.ref, Path(folder), arguments)
         else:

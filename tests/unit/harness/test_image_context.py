@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from harness import tools
-from harness.image_context import image_key, read_context
+from harness.image_context import image_key, image_names, read_context
 from harness.paths import IMAGES, REPO
 from harness.shell import HarnessError
 
@@ -59,6 +60,22 @@ def test_the_context_holds_folder_paths_and_tools(
     assert (target / "bin/helm").stat().st_mode & 0o100
 
 
+def test_an_image_is_built_from_a_file_of_the_repository_where_it_says_so(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path_factory.mktemp("bin") / "helm"
+    program.write_text("")
+    monkeypatch.setattr(tools, "ensure", lambda names: dict.fromkeys(names, program))
+    target = tmp_path_factory.mktemp("context")
+    operator = read_context("operator", IMAGES)
+    operator.write(target)
+    assert REPO / "Dockerfile" in operator.files()
+    dockerfile = (REPO / "Dockerfile").read_text()
+    assert (target / "Containerfile").read_text() == dockerfile
+    for copied in re.findall(r"^COPY \$\{SOURCE\}/(\S+)", dockerfile, re.MULTILINE):
+        assert (REPO / copied).exists(), copied
+
+
 def test_the_key_changes_with_the_folder_the_base_the_tools_and_the_builder(
     images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +101,8 @@ def test_the_key_changes_with_the_folder_the_base_the_tools_and_the_builder(
         ("tools = ['terraform']", "terraform"),
         ("tools = [1]", r"tools is \[1\]"),
         ("base = ", "context.toml"),
+        ("containerfile = 'no/such/Containerfile'", "no/such/Containerfile"),
+        ("arguments = {HELM = 3}", "arguments is {'HELM': 3}"),
     ],
 )
 def test_a_wrong_declaration_is_refused_by_name(
@@ -106,8 +125,6 @@ def test_images_that_are_each_others_base_are_refused(images: Path) -> None:
         image_key("hen", images, "buildah")
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.parent.name for path in IMAGES.glob("*/Containerfile"))
-)
+@pytest.mark.parametrize("name", image_names(IMAGES))
 def test_every_image_of_this_repository_declares_what_exists(name: str) -> None:
     assert image_key(name, IMAGES, "buildah")
