@@ -126,6 +126,17 @@ probe: venv ## Build build/xcom_probe.pyz twice and check that both are the same
 	rm build/xcom_probe.again.pyz
 	sha256sum build/xcom_probe.pyz
 
+.PHONY: dist
+dist: venv ## What a release consists of: distribution, chart, probe, CRD and their checksums, in dist/
+	@rm -rf dist
+	export SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" VIRTUAL_ENV="$(CURDIR)/$(VENV)"
+	$(PY) -m uv build --quiet --no-build-isolation --out-dir dist
+	rm -f dist/.gitignore
+	"$$($(PY) -m harness.tools helm)" package --destination dist charts/xcom-rollout
+	$(PY) -m xcom_probe.build dist/xcom_probe.pyz
+	cp crds/*.yaml dist/
+	cd dist && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
+
 ##@ Cluster
 .PHONY: cluster
 cluster: venv ## Start the test cluster, or use the one that runs (CLUSTER=...)

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from xcom_rollout import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -184,8 +187,13 @@ def test_actions_are_pinned_by_commit_with_their_version_beside() -> None:
         line.strip().removeprefix("- ")
         for file in (ROOT / ".github" / "workflows").glob("*.yml")
         for line in file.read_text().splitlines()
-        if "uses:" in line
+        if "uses:" in line and "uses: ./" not in line
     ]
     assert used
     pinned = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
     assert [line for line in used if not pinned.fullmatch(line)] == []
+
+
+def test_the_chart_and_the_distribution_have_one_version() -> None:
+    chart = yaml.safe_load((ROOT / "charts/xcom-rollout/Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)

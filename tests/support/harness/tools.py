@@ -258,3 +258,13 @@ def parse_go_version(text: str) -> tuple[int, ...]:
     if match is None:
         raise HarnessError(f"{text!r} is not a Go version such as go1.26.8")
     return tuple(int(part or 0) for part in match.groups())
+
+
+def main() -> None:
+    """`python -m harness.tools NAME...`: build, and print where each is."""
+    for path in ensure(sys.argv[1:]).values():
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
