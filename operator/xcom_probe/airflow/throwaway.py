@@ -1,4 +1,4 @@
-"""Task instances to write and read values in, which are never there for anybody else."""
+"""Task instances to write and read values in, which nobody else ever sees."""
 
 from __future__ import annotations
 
