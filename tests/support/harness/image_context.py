@@ -6,7 +6,7 @@
     paths = ["operator/xcom_probe"] # of this repository; lie at repo/<path> in the context
     tools = ["helm"]                # Go programs; lie at bin/<name> in the context
 
-`base = "debian"` is the bare Debian file system, for which there is no folder.
+`base = "debian"` is the bare Debian file system, which has no folder.
 """
 
 from __future__ import annotations
