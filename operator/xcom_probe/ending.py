@@ -1,8 +1,8 @@
 """SIGTERM: the process ends at once, but never while a write is on its way.
 
 A PUT whose request was sent arrives even if the program stops waiting for it: in a thread of
-fsspec, or in the store itself. A cleanup at that time would look too early. So a write is held
-until its answer is there; the time-outs of the S3 client bound the wait.
+fsspec, or in the store itself. A cleanup at that time would look too early. So SIGTERM waits for
+the answer to a write; the time-outs of the S3 client bound the wait.
 """
 
 from __future__ import annotations

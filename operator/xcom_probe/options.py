@@ -49,7 +49,7 @@ class Option(NamedTuple):
 
 
 class Misspelt(NamedTuple):
-    """A setting that Airflow ignores although somebody meant one of `OPTIONS` by it.
+    """A setting that Airflow ignores although it was meant for one of `OPTIONS`.
 
     `where` is the environment variable or `[section] option`; `value` is None where it may be a
     secret or a command. Without Airflow's prefix it is not `certain`: it may be a variable of the

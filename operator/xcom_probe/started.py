@@ -182,8 +182,8 @@ def parsed(data: bytes) -> dict[str, str] | None:
 def is_airflow(command: Sequence[str]) -> bool:
     """Whether a command line is one of Airflow's own processes.
 
-    Not a shell that starts one: its environment is older than what it exports. And not what merely
-    has Airflow's name in a path, as all that lies in /opt/airflow.
+    Not a shell that starts one: its environment is older than what it exports. Nor one that merely
+    has Airflow's name in a path, such as anything in /opt/airflow.
     """
     program = _program(command)
     if not _PYTHON.fullmatch(program):

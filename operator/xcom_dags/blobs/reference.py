@@ -1,4 +1,4 @@
-"""What goes through XCom in place of a blob: a small JSON object that describes it wholly."""
+"""What goes through XCom in place of a blob: a small JSON object that describes it completely."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class BlobStore:
         event_prefix: str = "",
         metrics: Metrics | None = None,
     ) -> None:
-        """A store; nothing is asked of the network yet.
+        """A store; this sends no request yet.
 
         Args:
             base: `s3://connection@bucket/prefix`; without a connection boto3's usual credentials.

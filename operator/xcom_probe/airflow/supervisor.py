@@ -130,5 +130,5 @@ class Supervisor:
             if isinstance(found, comms.ErrorResponse):
                 return found
             return comms.VariableResult.from_variable_response(found)
-        # Everything else (secrets to mask in the log, say) has no answer.
+        # Everything else (such as secrets to mask in the log) has no answer.
         return None

@@ -24,7 +24,7 @@ ATTEMPTS = 2
 # hundred, until Python's stack is full.
 _MOST_REQUESTS = 10
 
-# How far the first look came.
+# How far the first look got.
 ANSWERED = "answered"
 NO_CREDENTIALS = "no credentials"
 NOT_S3 = "not S3"
@@ -39,7 +39,7 @@ class Look(NamedTuple):
     """The answers to one HEAD on the bucket and one LIST under the prefix.
 
     Attributes:
-        came: how far it came, one of the constants above.
+        came: how far it got, one of the constants above.
         status: HTTP status of the HEAD, 0 without one.
         code: S3 error code, which only the answer to LIST holds. Empty if all is well.
         listed: LIST under the prefix was allowed.

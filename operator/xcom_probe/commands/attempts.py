@@ -20,7 +20,7 @@ from xcom_probe.report import Report
 HELP = "list the processes here that run tasks; with --end, kill some of them"
 _PROC = "/proc"
 _PATIENCE = 3.0
-"""Seconds for what was killed to be gone: Airflow and Celery take notice within one."""
+"""Seconds for what was killed to be gone: Airflow and Celery notice within one."""
 
 
 def arguments(parser: ArgumentParser) -> None:

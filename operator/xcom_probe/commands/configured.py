@@ -26,7 +26,7 @@ def run(_: Namespace, report: Report) -> None:
     """Read, and compare with what the processes here started with, which may differ.
 
     Raises:
-        CannotLook: airflow.cfg cannot be read, or is not there and nothing else names a backend:
+        CannotLook: airflow.cfg cannot be read, or does not exist and nothing else names a backend:
             then this process may look for another file than Airflow does.
     """
     file = options.read_config(os.environ)

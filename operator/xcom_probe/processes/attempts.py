@@ -16,7 +16,7 @@ from xcom_probe.processes.titles import Task, Title
 POOL = "pool"
 _POOLS = frozenset({titles.POOL, titles.POOL_3})
 _HELPERS = ("from multiprocessing.", "from billiard.")
-"""Programs of Python's own that a process may have beside it (trackers of semaphores, say)."""
+"""Programs of Python's own that a process may have beside it (such as trackers of semaphores)."""
 
 
 class Attempt(NamedTuple):

@@ -1,9 +1,9 @@
 """Ends processes of tasks by force.
 
 Measured (docs/airflow.md, "Executors"): where the lowest process of an attempt is killed, its
-supervisor and Celery's pool take notice within a second, and the worker goes on. A supervisor that
-is killed first leaves a task which nobody watches. So a supervisor is ended only where no task is
-left below it, and a process of Celery's pool never: it will run other tasks.
+supervisor and Celery's pool notice within a second, and the worker goes on. A supervisor that is
+killed first leaves a task that nothing watches. So a supervisor is ended only where no task is left
+below it, and a process of Celery's pool never: it will run other tasks.
 """
 
 from __future__ import annotations

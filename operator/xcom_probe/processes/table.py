@@ -29,7 +29,7 @@ class Process(NamedTuple):
     Attributes:
         pid, parent: as this namespace counts; the parent is 0 where it is outside.
         started: clock ticks since the boot (proc(5), field 22 of stat).
-        ended: whether nothing of it runs any more: only its parent has not noticed yet.
+        ended: whether nothing of it runs any more, and only its parent has not noticed yet.
         words: its command line; empty where its memory is gone, or where it has blanked it.
         whole: whether the command line is certainly not cut.
         comm: its short name.

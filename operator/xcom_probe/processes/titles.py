@@ -191,7 +191,7 @@ def _command(words: Sequence[str]) -> Title:
             return Title(kind, 2, _of_words(["airflow", *given]), text)
     if any(word.startswith(_OF_SDK) for word in words):
         return Title(TASK, 3, UNKNOWN, f"{names[0]} (airflow.sdk)")
-    # Not its arguments: they are somebody's, and may hold anything.
+    # Not its arguments: they are a user's, and may hold anything.
     return Title(OTHER, None, UNKNOWN, names[0].split(" ")[0] if names else "")
 
 

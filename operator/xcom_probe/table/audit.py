@@ -1,6 +1,6 @@
 """The dynamic audit: the values that are in the table, read as the new backend would read them.
 
-The database sorts out what needs no look: plain JSON other than strings is the same to every
+The database leaves out what needs no check: plain JSON other than strings is the same to every
 backend. What is left (strings that may parse as JSON, encoded objects, what is not JSON) is fetched
 and goes through Airflow's own code.
 """

@@ -2,7 +2,7 @@
 
 A step is a range of runs with a bounded number of rows, found by the primary key of `xcom`, in a
 transaction of its own: a long scan holds no old snapshot that would keep the database from
-cleaning up. What changes meanwhile is seen as it is when its range is read.
+cleaning up. A row is seen as it is when its range is read.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ class Statements(NamedTuple):
     """The statements for one kind of database and one type of `xcom.value`.
 
     A row that holds a path is recognized by its first bytes: a JSON string that begins with
-    `prefix`. Its size is asked first, because that needs no look into a large value.
+    `prefix`. Its size is asked first, because that does not fetch a large value.
 
     Attributes:
         in_flight: runs queued or running, their tasks with such rows and the number of rows.
             The grouped LATERAL part makes the database go from each run to its rows by the
-            primary key of `xcom`, whatever it believes of the size of the table.
+            primary key of `xcom`, whatever it estimates the size of the table to be.
         exactly: the same for the runs given, in any state; a run without such rows gives one row.
         count_in_flight: runs queued or running.
         pickled: rows of those that a pickled path could be in; None where nothing is pickled.
@@ -31,8 +31,8 @@ class Statements(NamedTuple):
             and the largest, how many would be offloaded and their bytes, how many hold a path
             below the base, are pickled, are to be read one by one, and are too large for that.
             On PostgreSQL it ends with an error if a value is not JSON, unless `every` row is read.
-        suspects: the rows to be read one by one. A value of another form is plain JSON, which
-            every backend reads as what it is.
+        suspects: the rows to be read one by one. Any other value is plain JSON, which every backend
+            reads alike.
     """
 
     in_flight: str

@@ -1,4 +1,4 @@
-"""Which Airflow to judge for: the installed one, or one that somebody names."""
+"""Which Airflow to judge for: the installed one, or one that the user names."""
 
 from __future__ import annotations
 

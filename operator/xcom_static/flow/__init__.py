@@ -38,7 +38,7 @@ reader of a statement says whether its end may be reached, so that nothing is re
 Joins. A name holds afterwards what it holds on any of the ways. Where one way leaves it unknown and
 another does not, it stays known: that is a guess, and it is what makes the audit find a frame that
 is loaded under an `if`. A handler of `try` begins with what holds before the body joined with what
-holds after it, for it may run anywhere within.
+holds after it, because it may run after any part of the body.
 
 Loops. A body is read once, and joined with not being run. What the second round would see of the
 first one is missed; what a list collects by `append` is not, since a change of a container binds
@@ -52,7 +52,7 @@ resolved; a method by the kind of what has it. Whatever is in no table is unknow
 
 Unsound on purpose. The answer is neither a proof that a value is passed nor that none is. Missed:
 functions of other files, what callers pass, attributes of `self`, two names for one list, a second
-round of a loop, `exec` and the like. Assumed: any way that is written may be taken, but for
+round of a loop, `exec` and the like. Assumed: any way that is written may be taken, except under
 conditions that hold with pickling only; library functions are those of the packages that they are
 named after; `with` gives its context manager itself. A reader can check one finding in a minute,
 but gives up on a hundred wrong ones. So in doubt nothing is reported; the confidence says the rest.

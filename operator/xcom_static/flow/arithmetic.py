@@ -59,7 +59,7 @@ def _pair(one: Value, operator: ast.operator, other: Value, node: ast.AST) -> Va
 
 
 def compare(node: ast.Compare, frame: Frame) -> Values:
-    """`left < right`: a bool, but for arrays and their scalars."""
+    """`left < right`: a bool, except for arrays and their scalars."""
     left = frame.value(node.left)
     if len(node.ops) == 1 and not isinstance(node.ops[0], _PLAIN_COMPARISONS):
         for value in left:

@@ -370,7 +370,7 @@ class _Reader:
                 scope.values.setdefault(child.id, []).extend([target, target])
 
     def _expression(self, root: ast.AST, scope: Scope, place: DagContext) -> None:
-        """Note the calls in an expression. The hottest loop, hence its form."""
+        """Note the calls in an expression. The hottest loop, which explains its form."""
         leaves = LEAVES
         if root.__class__ in leaves:
             return
