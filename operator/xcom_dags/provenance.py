@@ -35,7 +35,7 @@ def dag_build_info(dags_folder: str | None = None) -> dict[str, str]:
 
     Returns:
         `champollion_sha` (see `SHA_FIELD`), `champollion_sha_short`, `synced_at_utc` and `status`,
-        which is `ok`, or `unknown` as are all others where there is no stamp that can be read.
+        which is `ok`, or `unknown`, like all others, where no stamp can be read.
         The same dictionary on every call; do not change it. Never raises.
     """
     return _read(dags_folder)

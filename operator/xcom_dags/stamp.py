@@ -19,7 +19,7 @@ _SHORT = 7
 def write_stamp(
     dags_folder: Path, sha: str, field: str = SHA_FIELD, now: datetime | None = None
 ) -> Path:
-    """Write the stamp; whoever reads it meanwhile sees the old one or the new one, whole.
+    """Write the stamp; a reader meanwhile sees the old one or the new one, complete.
 
     Args:
         dags_folder: an existing folder.

@@ -31,7 +31,7 @@ def apply(path: Path, findings: Iterable[Finding]) -> list[Finding]:
     """The findings that are not accepted.
 
     Raises:
-        ConfigError: the file is not there, or is no baseline.
+        ConfigError: the file does not exist, or is not a baseline.
     """
     accepted = _read(path)
     left = []
@@ -61,6 +61,6 @@ def _read(path: Path) -> Counter[tuple[str, str, str]]:
 
 
 def _entry(finding: Finding) -> tuple[str, str, str]:
-    # However it is indented and spaced.
+    # Without regard to indentation and spacing.
     text = " ".join(finding.text.split())
     return finding.code, finding.file, hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -52,7 +52,7 @@ def find(start: Path) -> Configuration:
     """The settings of the nearest pyproject.toml with such a table, above `start`; else defaults.
 
     Raises:
-        ConfigError: the file is no TOML, or a setting is wrong.
+        ConfigError: the file is not TOML, or a setting is wrong.
     """
     folder = start if start.is_dir() else start.parent
     for candidate in (folder.resolve(), *folder.resolve().parents):
@@ -68,7 +68,7 @@ def read(path: Path) -> Settings | None:
     """The settings of one file, None if it has no such table.
 
     Raises:
-        ConfigError: the file cannot be read or is no TOML, or a setting is wrong.
+        ConfigError: the file cannot be read or is not TOML, or a setting is wrong.
     """
     try:
         tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
@@ -93,7 +93,7 @@ def read(path: Path) -> Settings | None:
 
 
 class _WrongError(ValueError):
-    """Reads on behind the key: what is wrong of its value, and what to write."""
+    """Continues the key in a message: what is wrong with its value, and what to write."""
 
 
 def _levels(value: object) -> dict[str, str]:

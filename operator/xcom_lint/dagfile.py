@@ -39,7 +39,7 @@ class DagFile:
         """Every node below the module, function, class or lambda whose body it stands in.
 
         In the order of the text. Decorators, defaults and annotations stand outside of the function
-        that they are of. The tree is gone through once, for all rules.
+        that they belong to. The tree is gone through once, for all rules.
         """
         return _by_owner(self.module.tree)
 

@@ -1,4 +1,4 @@
-"""What a rule is, and what it says."""
+"""What a rule is, and what it reports."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from xcom_lint.dagfile import DagFile
 
 
 class Level(StrEnum):
-    """What a finding does: nothing, be told, or end the run with exit code 1."""
+    """What a finding does: nothing, warn, or end the run with exit code 1."""
 
     OFF = "off"
     WARN = "warn"
@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """What a rule found, and where; `fix` is closer than the rule's own, or empty."""
+    """What a rule found, and where; `fix` is more specific than the rule's own, or empty."""
 
     node: ast.AST
     message: str

@@ -68,8 +68,8 @@ def _text(result: Result) -> Iterator[str]:
     for item in result.unreadable:
         yield f"{item.file}: not checked: {item.why}"
     blocked = sum(1 for finding in result.findings if finding.level is Level.BLOCK)
-    told = f"{result.files} files: {blocked} block, {len(result.findings) - blocked} warn"
-    yield f"{told}, {len(result.unreadable)} unreadable" if result.unreadable else told
+    summary = f"{result.files} files: {blocked} block, {len(result.findings) - blocked} warn"
+    yield f"{summary}, {len(result.unreadable)} unreadable" if result.unreadable else summary
 
 
 def _github(result: Result) -> Iterator[str]:

@@ -146,7 +146,7 @@ def is_temporary(file: DagFile, access: Access) -> bool:
 
 
 def _is_reference(file: DagFile, access: Access) -> bool:
-    """Whether the path is one of Airflow's object storage paths, so a reference by itself."""
+    """Whether the path is one of Airflow's object storage paths, so already a reference."""
     return any(
         isinstance(node, (ast.Name, ast.Attribute))
         and (file.module.dotted(node, access.scope) or "").endswith(_BY_REFERENCE)

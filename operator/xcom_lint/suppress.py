@@ -1,7 +1,7 @@
 """Comments that accept a finding where it stands: `# xcl: ignore[XCL004] reason`.
 
 `# noqa: XCL004 -- reason` means the same. A reason is required: a suppression without one accepts
-nothing, and is a finding itself; so is one that there is nothing to accept for.
+nothing, and is a finding itself; so is one with nothing to accept.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Where Airflow has its DAGs from: one folder, or the bundles of Airflow 3. No Airflow here."""
+"""Where Airflow gets its DAGs: one folder, or the bundles of Airflow 3. No Airflow here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Bundle(NamedTuple):
 
     Attributes:
         name: as it is configured.
-        classpath: the class that brings it.
+        classpath: the class that provides it.
         folder: where its files are; None where only its class can say that.
     """
 
@@ -30,7 +30,7 @@ class Bundle(NamedTuple):
 
     @property
     def what(self) -> str:
-        """Its class in a word."""
+        """The name of its class, without the module."""
         return self.classpath.rpartition(".")[2]
 
 

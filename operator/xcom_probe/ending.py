@@ -1,8 +1,8 @@
-"""SIGTERM: the process ends at once, but never between a write that is on its way and its trace.
+"""SIGTERM: the process ends at once, but never while a write is on its way.
 
 A PUT whose request was sent arrives even if the program stops waiting for it: in a thread of
-fsspec, or in the store itself. Whoever cleans up then would look too early. So a write is held
-until its answer is there; the time-outs of the S3 client bound the wait.
+fsspec, or in the store itself. A cleanup at that time would look too early. So SIGTERM waits for
+the answer to a write; the time-outs of the S3 client bound the wait.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def listen() -> None:
 
 
 def ignore() -> None:
-    """Let SIGTERM do nothing any more."""
+    """Ignore SIGTERM from now on."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 

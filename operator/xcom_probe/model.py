@@ -1,4 +1,4 @@
-"""What a probe says: findings, the verdict that follows from them, the result document."""
+"""What a probe reports: findings, the verdict that follows from them, the result document."""
 
 from __future__ import annotations
 

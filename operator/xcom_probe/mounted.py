@@ -1,10 +1,10 @@
-"""Whether airflow.cfg may be another one than the container's own processes have read. No Airflow.
+"""Whether airflow.cfg may differ from what the container's processes have read. No Airflow.
 
-The kubelet changes a mounted ConfigMap in its place: it writes a new folder, `..2026_11_28_...`,
-and turns the link `..data` to it (Kubernetes, pkg/volume/util/atomic_writer.go). A pod that began
-with what was there before goes on with that, while a look reads what is there now. A file that is
-mounted by subPath, as the official chart does, stays as it was when the container began, and so
-does an environment: there the look reads what the processes have read.
+The kubelet changes a mounted ConfigMap in place: it writes a new folder, `..2026_11_28_...`, and
+points the link `..data` to it (Kubernetes, pkg/volume/util/atomic_writer.go). A process that has
+read the earlier file keeps its content, while the probe reads the present one. A file that is
+mounted by subPath, as the official chart does, stays as it was when the container started, and so
+does an environment: there the probe reads what the processes have read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHECK = "process-configuration"
 _SWAPPED = re.compile(r"\.\.\d{4}_\d\d_\d\d_.*")
 _LINK = "..data"
 _TOLERANCE = 0.1
-"""Seconds: a clock tick, and what a file system's time is behind, several times over."""
+"""Seconds: several times a clock tick plus the lag of a file system's time."""
 _EXPECTED = "airflow.cfg is older than the container's first process"
 _WHY = "A process keeps what it read at its start, which may differ from the present file."
 _REMEDY = (
@@ -32,7 +32,7 @@ _REMEDY = (
 
 
 def check(environ: Mapping[str, str], first: int | None = None) -> Finding | None:
-    """Compare when airflow.cfg was last changed in its place with when the container began.
+    """Compare when airflow.cfg was last changed in place with when the container started.
 
     Both as ages, so that neither the boot's time nor a time zone matters. A clock of the machine
     that was set forward between the two, by more than lies between them, is not noticed.
@@ -42,7 +42,7 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
         first: the PID of the container's first process; by default it is looked for.
 
     Returns:
-        None where nothing changes the file in its place, and where this process is one of the
+        None where nothing changes the file in place, and where this process is one of the
         container's own: what it reads is what they read.
     """
     path = options.config_path(environ)
@@ -72,7 +72,7 @@ def check(environ: Mapping[str, str], first: int | None = None) -> Finding | Non
 
 
 def _link(path: str) -> str | None:
-    """The link that the kubelet turns to change the file; None where it is in no such folder."""
+    """The link that the kubelet moves to change the file; None where it is not in such a folder."""
     folder = os.path.dirname(os.path.realpath(path))
     while folder != os.path.dirname(folder):
         if _SWAPPED.fullmatch(os.path.basename(folder)):

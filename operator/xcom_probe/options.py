@@ -1,8 +1,8 @@
 """The four options that decide the XCom backend, and where each value comes from. No Airflow here.
 
 `AIRFLOW__<SECTION>__<OPTION>` (a dot in the section becomes an underscore) beats airflow.cfg, which
-beats the provider's default. Every other spelling is ignored by Airflow without a word, `_CMD` and
-`_SECRET` included: those work for options that Airflow lists as sensitive, and these are not.
+beats the provider's default. Airflow silently ignores every other spelling, `_CMD` and `_SECRET`
+included: those work for options that Airflow lists as sensitive, and these are not.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Option(NamedTuple):
 
 
 class Misspelt(NamedTuple):
-    """A setting that Airflow ignores although somebody meant one of `OPTIONS` by it.
+    """A setting that Airflow ignores although it was meant for one of `OPTIONS`.
 
     `where` is the environment variable or `[section] option`; `value` is None where it may be a
     secret or a command. Without Airflow's prefix it is not `certain`: it may be a variable of the
@@ -144,7 +144,7 @@ def source(
 def misspelt_env(environ: Mapping[str, str], cfg: ConfigFile | None = None) -> list[Misspelt]:
     """Environment variables that look like one of `OPTIONS` and that Airflow ignores.
 
-    One without Airflow's prefix that the right setting is made of is none.
+    One without Airflow's prefix that the right setting is made of does not count.
     """
     valid = {env_name(*option) for option in OPTIONS}
     found = []

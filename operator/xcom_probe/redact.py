@@ -1,7 +1,7 @@
 """Keeps secrets out of everything the probe prints.
 
 Known secrets (connection passwords, keys, the database password) are registered as they are met
-and replaced in messages of other libraries. What the probe words itself holds none; there only
+and replaced in messages of other libraries. The probe's own text holds none; there only
 passwords in URLs are masked, because a weak password ("airflow") would blacken half of it.
 """
 

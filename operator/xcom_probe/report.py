@@ -1,4 +1,4 @@
-"""What a running command has to say so far; kept outside of it, so that an end loses nothing."""
+"""What a running command has found so far; kept outside of it, so that its end loses nothing."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def peak_memory_mib() -> int | None:
 
 
 def facts() -> dict[str, Any]:
-    """What can be said about this place without importing Airflow."""
+    """What is known about this place without importing Airflow."""
     return {
         "python": platform.python_version(),
         "airflow": airflow_version(),
@@ -97,8 +97,8 @@ def use_scratch() -> None:
     """Have Airflow open its logs in a temporary folder, which `remove_scratch` removes.
 
     Airflow 2 makes dated folders in its log directory as soon as it is imported, and cannot be
-    imported where it may not. Its logs are not the probe's subject, and the disk is not its own.
-    Without any writable place nothing is changed: the import then says what is missing.
+    imported where it may not. The probe does not need these logs, and the disk is not its own.
+    Without any writable place nothing is changed: the import then reports what is missing.
     """
     if _scratch:
         return

@@ -13,8 +13,8 @@ from xcom_probe.model import CannotLook
 STAMP = ".dag_build_info.json"
 DEFAULT_FIELD = "champollion_sha"
 _SYNCED = "synced_at_utc"
-# git-sync removes the old tree some time after it has turned the link; three turns within one
-# look are not to be expected.
+# git-sync removes the old tree some time after it has moved the link; three moves within one read
+# are not expected.
 _ATTEMPTS = 3
 
 
@@ -24,10 +24,10 @@ class Stamp(NamedTuple):
     Attributes:
         folder: as Airflow's settings name it.
         resolved: where its links led when it was read; the tree that git-sync had there.
-        sha: the commit, None where it cannot be told.
-        synced_at: when the DAGs were copied, None where it cannot be told.
-        problem: why not; empty where it can.
-        empty: whether there is nothing at all in the folder, or no folder.
+        sha: the commit, None where it is not known.
+        synced_at: when the DAGs were copied, None where it is not known.
+        problem: why not; empty where both are known.
+        empty: whether the folder is empty or missing.
     """
 
     folder: str
@@ -75,10 +75,10 @@ def _of_bundle(bundle: bundles.Bundle, field: str) -> Stamp:
 
 
 def read(folder: str, field: str = DEFAULT_FIELD, name: str = STAMP) -> Stamp:
-    """Read the stamp in a folder that may be turned to another tree meanwhile."""
+    """Read the stamp in a folder that may be switched to another tree meanwhile."""
     resolved, why = folder, ""
     for _ in range(_ATTEMPTS):
-        # One resolution for the read and for what is said of it.
+        # One resolution for the read and for the report.
         resolved = os.path.realpath(folder)
         try:
             with open(os.path.join(resolved, name), encoding="utf-8") as file:

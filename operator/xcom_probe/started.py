@@ -2,9 +2,9 @@
 
 A process that is executed in a running container is given the container's environment. What a
 start command, an entrypoint or a file that it sources exports belongs to its own processes only,
-and stands in their /proc/PID/environ. That is not always to be read: setproctitle, which Airflow's
-API server and gunicorn use, overwrites it, and another user's is closed. Then nothing is known;
-it does not mean that nothing is set.
+and stands in their /proc/PID/environ. That cannot always be read: setproctitle, which Airflow's
+API server and gunicorn use, overwrites it, and another user's is not readable. Then nothing is
+known; it does not mean that nothing is set.
 
 Only Airflow's processes count: another program may be given whatever it needs.
 """
@@ -67,7 +67,7 @@ class Process(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """What everybody may know of a process. `started` is in clock ticks since the boot."""
+    """What any user may read of a process. `started` is in clock ticks since the boot."""
 
     pid: int
     parent: int
@@ -159,9 +159,9 @@ def look(
 
 
 def first_process(every: Mapping[int, Stat], mine: int) -> int | None:
-    """The PID of the container's first process, None where there is no telling.
+    """The PID of the container's first process, None where it is not known.
 
-    It is 1 but where the containers of a pod share their processes: there it is the oldest one of
+    It is 1 unless the containers of a pod share their processes: then it is the oldest one of
     the control group that the process `mine` is in.
     """
     if mine not in every:
@@ -182,8 +182,8 @@ def parsed(data: bytes) -> dict[str, str] | None:
 def is_airflow(command: Sequence[str]) -> bool:
     """Whether a command line is one of Airflow's own processes.
 
-    Not a shell that starts one: its environment is older than what it exports. And not what merely
-    has Airflow's name in a path, as all that lies in /opt/airflow.
+    Not a shell that starts one: its environment is older than what it exports. Nor one that merely
+    has Airflow's name in a path, such as anything in /opt/airflow.
     """
     program = _program(command)
     if not _PYTHON.fullmatch(program):
@@ -209,7 +209,7 @@ def _program(command: Sequence[str]) -> str:
 
 
 def _unread(processes: Iterable[Process], every: Mapping[int, Stat]) -> list[Process]:
-    """Those of Airflow's processes whose start is not known: from no known one of them either."""
+    """Those of Airflow's processes whose start is not known, nor that of their ancestors."""
     known = {process.pid: process.known for process in processes}
     found = []
     for process in processes:
@@ -305,8 +305,8 @@ def _was_started(process: Process, names: Iterable[str], environ: Mapping[str, s
     for name in names:
         value, given = process.differs[name], environ.get(name)
         has = "has none" if given is None else f"has {redact.text(given)}"
-        told = f"without {name}" if value is None else f"with {name}={redact.text(value)}"
-        parts.append(f"{told} (the container's own environment {has})")
+        start = f"without {name}" if value is None else f"with {name}={redact.text(value)}"
+        parts.append(f"{start} (the container's own environment {has})")
     return f"process {process.pid} ({process.command}) was started {' and '.join(parts)}"
 
 

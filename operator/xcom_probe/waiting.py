@@ -1,9 +1,9 @@
-"""Answers commands that are put to a process which has imported what they need.
+"""Runs commands in a process that has already imported what they need.
 
-The address is an abstract socket, which needs no file system that can be written. Such a name
-counts for a network namespace, which other containers of the pod share, and other pods where it is
-the host's. So the name holds the number of the mount namespace, and the host's name: who finds it
-is in the same container. Besides, nobody is answered but the user that runs this.
+The address is an abstract socket, which needs no file system that can be written. Such a name is
+valid in a network namespace, which other containers of the pod share, and other pods where it is
+the host's. So the name holds the number of the mount namespace, and the host's name: whoever finds
+it is in the same container. Only the user that runs this is answered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST = 64 * 1024
 _PATIENCE = 5.0
 """Seconds that a caller has to say what it wants."""
 _LOOK = 0.02
-"""Seconds between two looks whether an answer is complete."""
+"""Seconds between two checks whether an answer is complete."""
 
 
 class Question(NamedTuple):
@@ -98,7 +98,7 @@ def _answer(caller: socket.socket, server: socket.socket) -> int | None:
 def _status(child: int, caller: socket.socket) -> int:
     """Return how the child ended; where the caller goes away before, it is ended.
 
-    Who asked has given up, and a question that hangs in the database must not keep the next.
+    The caller has given up, and a command that hangs in the database must not block the next.
     """
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)

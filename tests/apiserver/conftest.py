@@ -16,7 +16,7 @@ from standin.bench import Bench, small_charts
 from standin.kubelet import API_SERVER_FLAG
 from standin.node import Node
 from standin.place import Place, Site, open_site
-from standin.story import Outcome, Tellers, Told, tell
+from standin.story import Outcome, StoryResult, Tellers, tell
 from xcom_probe.build import build
 from xcom_rollout.clients.kubeconfig import from_kubeconfig
 from xcom_rollout.wiring import open_clients
@@ -63,7 +63,7 @@ def tellers(site: Site) -> Iterator[Tellers]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tellers: Tellers) -> Told[Outcome]:
+def undisturbed(tellers: Tellers) -> StoryResult[Outcome]:
     """The oracle: the story without any fault."""
     return tellers.tell(tell, "undisturbed").result(timeout=200)
 

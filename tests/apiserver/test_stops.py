@@ -23,7 +23,7 @@ import pytest
 from standin.driver import Stops
 from standin.gate_story import Held, tell_gate
 from standin.place import THRESHOLD, VALUES
-from standin.story import Outcome, RunSeen, Tellers, Told, tell
+from standin.story import Outcome, RunSeen, StoryResult, Tellers, tell
 
 T = TypeVar("T")
 SINGLE = os.environ.get("STOPS") == "single"
@@ -33,7 +33,7 @@ DOWNTIME = 5
 MOST_WRITES = 2000
 
 
-def test_without_a_fault_all_is_as_promised(undisturbed: Told[Outcome]) -> None:
+def test_without_a_fault_all_is_as_promised(undisturbed: StoryResult[Outcome]) -> None:
     outcome = undisturbed.outcome
     assert outcome.hazards == []
     assert outcome.live.revision == 3, "one revision for the readers, one for the cut-over"
@@ -59,7 +59,7 @@ def test_without_a_fault_all_is_as_promised(undisturbed: Told[Outcome]) -> None:
 
 @pytest.mark.timeout(7200 if SINGLE else 900)
 def test_stop_after_every_write(
-    undisturbed: Told[Outcome], tellers: Tellers, subtests: pytest.Subtests
+    undisturbed: StoryResult[Outcome], tellers: Tellers, subtests: pytest.Subtests
 ) -> None:
     print(f"{len(undisturbed.writes)} writes without a stop")
     stories = _stories(len(undisturbed.writes))
@@ -154,7 +154,7 @@ def _kind(write: str) -> str:
     return re.sub(r"\d+", "#", write)
 
 
-def _same(told: Told[T], expected: T) -> None:
+def _same(told: StoryResult[T], expected: T) -> None:
     account = "\n".join(f"{number:4} {write}" for number, write in enumerate(told.writes, 1))
     last = ", ".join(told.stopped_after[-3:])
     assert told.outcome == expected, f"stopped last after: {last}; all writes:\n{account}"

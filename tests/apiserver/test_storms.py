@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from standin.story import Outcome, Tellers, Told, tell
+from standin.story import Outcome, StoryResult, Tellers, tell
 from standin.wire import Storm
 
 STORMS = {
@@ -21,7 +21,7 @@ STORMS = {
 
 @pytest.mark.timeout(900)
 def test_the_same_end_in_every_storm(
-    undisturbed: Told[Outcome], tellers: Tellers, subtests: pytest.Subtests
+    undisturbed: StoryResult[Outcome], tellers: Tellers, subtests: pytest.Subtests
 ) -> None:
     stories = {
         name: tellers.tell(tell, f"storm-{number}", storm=storm, cached=True)

@@ -70,7 +70,7 @@ class Chain:
 
 
 def _synced_values(image: str) -> dict[str, Any]:
-    """Values of a release that says its image's commit, and pulls its DAGs as with git-sync."""
+    """Values of a release that records its image's commit, and pulls its DAGs as with git-sync."""
     program = (STACK / "git_sync.py").read_text()
     url = f"http://minio.storage.svc.cluster.local:9000/{REMOTE}/{ARCHIVE}"
     volume = {"name": "dags", "mountPath": "/opt/airflow/dags"}
@@ -120,7 +120,7 @@ def chain(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         chain.remove()
         stack.uninstall(storage=False)
     if cluster.kubectl("get", "namespace", AIRFLOW_2.namespace, "--ignore-not-found"):
-        # It must not go on watching a namespace that is gone.
+        # It must not continue to watch a namespace that is gone.
         OperatorInstall(cluster).install()
 
 
@@ -140,7 +140,7 @@ def held(chain: Chain) -> Iterator[RolloutOnCluster]:
 
 @pytest.fixture(scope="module")
 def live(held: RolloutOnCluster, chain: Chain) -> RolloutOnCluster:
-    """It has come through all its steps: by itself, once the last pod had the build."""
+    """It has come through all its steps, without help, once the last pod had the build."""
     held.apply(_second_build("stamp", "image", "tags"))
     chain.publish(SECOND)
     chain.let(LATE_POD, "rm", "-f", "/tmp/stuck")
@@ -263,7 +263,7 @@ def test_a_kill_recovers_every_offloaded_run_and_touches_no_other(
         assert [row for row in database.xcoms(dag, run) if row.is_path] == []
         assert database.received(dag, run)["type"] == "list"
     assert max(task.try_number for task in api.tasks(SLOW, slow)) == 2, "cleared once"
-    # The late one may have come to its own end, on readers, before the second census.
+    # The late one may have ended on its own, on readers, before the second census.
     assert max(task.try_number for task in api.tasks(LATE, late)) <= 2, "cleared once at most"
     runs = live.status()["killSwitch"]["runs"]
     assert runs["failed"] == 0

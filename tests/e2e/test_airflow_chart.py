@@ -101,14 +101,14 @@ def test_each_airflow_has_the_keys_that_it_reads(instance: Instance, component: 
         assert key["key"] in secret["data"]
 
 
-KEYS_MADE_ANEW = [
+RENEWED_KEYS = [
     (AIRFLOW_2, "webserver-secret-key"),
     (AIRFLOW_3, "api-secret-key"),
     (AIRFLOW_3, "jwt-secret"),
 ]
 
 
-@pytest.mark.parametrize(("instance", "key"), KEYS_MADE_ANEW)
+@pytest.mark.parametrize(("instance", "key"), RENEWED_KEYS)
 def test_a_key_that_is_not_given_is_another_one_at_each_upgrade(
     instance: Instance, key: str
 ) -> None:

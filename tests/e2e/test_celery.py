@@ -59,7 +59,7 @@ KILL_SECONDS = 900.0
 
 @pytest.fixture(params=[CELERY_2, CELERY_3], ids=["2.11", "3.3"])
 def airflow(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[AirflowStack]:
-    """Airflow with workers, on the database backend; alone, for two slow each other."""
+    """Airflow with workers, on the database backend; alone, because two slow each other."""
     with alone(cluster, request.param, [WAY_BACK, WORKERS], MINE) as stack:
         yield stack
 

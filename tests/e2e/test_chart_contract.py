@@ -1,4 +1,4 @@
-"""The Airflow chart of the tests does what was seen of the official one, wherever that matters.
+"""The Airflow chart of the tests does what the official one was seen to do, where it matters.
 
 Each row of what was found on the official chart is a case: what the values are, where to look in
 the manifest, and what is there. These need Helm and no cluster.
@@ -24,7 +24,7 @@ from harness.stack import AIRFLOW_2, AIRFLOW_3, CHART, Instance, object_storage_
 Check = Callable[[Any], bool]
 ABSENT = "absent"
 """Nothing is there."""
-ANEW = "anew"
+RENEWED = "renewed"
 """Another text at each render of the same values."""
 CELERY = {"executor": "CeleryExecutor"}
 DEPLOYED = {**CELERY, "workers": {"persistence": {"enabled": False}}}
@@ -82,7 +82,7 @@ def cfg(pattern: str, **more: Any) -> dict[str, Any]:
 
 
 def labelled(component: str, kind: str = "Deployment", **more: Any) -> list[Fact]:
-    """What makes a component one that the operator finds and sees to."""
+    """What makes a component one that the operator finds and handles."""
     instance: Instance = more.get("instance", AIRFLOW_3)
     labels = {"tier": "airflow", "component": component, "release": instance.release}
     pods = ("spec", "template", "metadata")
@@ -166,7 +166,7 @@ FACTS = [
     Fact(
         "holds", ("Secret", "broker-url", "data", "connection"), secret("^redis://:.+@.+"), CELERY
     ),
-    Fact("1", ("Secret", "jwt-secret", "data", "jwt-secret"), ANEW, KEYLESS[AIRFLOW_3]),
+    Fact("1", ("Secret", "jwt-secret", "data", "jwt-secret"), RENEWED, KEYLESS[AIRFLOW_3]),
     Fact("1", ("Secret", "jwt-secret", "metadata", "annotations"), ABSENT, KEYLESS[AIRFLOW_3]),
     Fact(
         "2",
@@ -174,11 +174,11 @@ FACTS = [
         {"secretKeyRef": {"name": "airflow3-jwt-secret", "key": "jwt-secret"}},
         KEYLESS[AIRFLOW_3],
     ),
-    Fact("3", ("Secret", "api-secret-key", "data", "api-secret-key"), ANEW, KEYLESS[AIRFLOW_3]),
+    Fact("3", ("Secret", "api-secret-key", "data", "api-secret-key"), RENEWED, KEYLESS[AIRFLOW_3]),
     Fact(
         "3",
         ("Secret", "webserver-secret-key", "data", "webserver-secret-key"),
-        ANEW,
+        RENEWED,
         KEYLESS[AIRFLOW_2],
         AIRFLOW_2,
     ),
@@ -359,7 +359,7 @@ def holds(wanted: Any, found: Any) -> bool:
 @pytest.mark.parametrize("fact", FACTS, ids=str)
 def test_the_chart_does_what_the_official_one_does(fact: Fact) -> None:
     found = found_at(render(fact.values, fact.instance), fact.where)
-    if fact.there == ANEW:
+    if fact.there == RENEWED:
         helm_template.cache_clear()
         again = found_at(render(fact.values, fact.instance), fact.where)
         assert ABSENT != found != again

@@ -27,7 +27,7 @@ def test_a_missing_bucket_is_named_not_made_and_nothing_is_delivered(
     rollout.apply(missing_bucket)
     attest(rollout)
     held = rollout.wait_condition("Proven", "False", reason="ProofFailed", deadline=180)
-    # The identity may list its own bucket only, so the store does not tell it about others.
+    # The identity may list its own bucket only, so the store does not show it others.
     assert "s3-list" in held["message"]
     assert "no-such-bucket" in held["message"]
     assert "Check the name of the bucket first" in held["message"]
@@ -101,7 +101,7 @@ def test_an_operator_that_is_killed_again_and_again_recovers_every_run_once(
         api.wait_run(dag, run, deadline=60)
         assert [row for row in database.xcoms(dag, run) if row.is_path] == []
         tries[dag] = max(task.try_number for task in api.tasks(dag, run))
-    # The late one may have come to its own end, on readers, before the second census.
+    # The late one may have ended on its own, on readers, before the second census.
     assert tries["offload_slow"] == 2, "cleared once"
     assert tries["late_return"] <= 2, "cleared once at most"
     runs = rollout.status()["killSwitch"]["runs"]

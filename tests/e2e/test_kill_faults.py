@@ -137,27 +137,27 @@ def test_a_kill_needs_no_store_and_outlasts_the_database_the_web_server_and_a_st
     runs, _ = _take_off(api, 3)
     begin = time.monotonic()
 
-    def told(what: str) -> None:
+    def report(what: str) -> None:
         seconds = time.monotonic() - begin
         print(f"{seconds:4.0f} s  {what}: {json.dumps(_killing(live).get('runs'))}", flush=True)
 
     with _away(stack, "storage", "minio"):
         live.xbr("kill", live.name, "--reason", "the store is away")
         wait_for("writers stopped without the store", lambda: _writers_stopped(live), 60)
-        told("writers stopped")
+        report("writers stopped")
         with _away(stack, NAMESPACE, stack.instance.web_service):
             _restart_database(stack)
-            told("the database was restarted, the web server is away")
+            report("the database was restarted, the web server is away")
             time.sleep(60)
-        told("the web server is back")
+        report("the web server is back")
         wait_for("somebody's upgrade", lambda: _upgrade_as_somebody(stack), 120, interval=1)
-        told("somebody upgraded the release")
+        report("somebody upgraded the release")
         wait_for("all cleared without the store", lambda: _all_cleared(live, 3), 400, interval=1)
-        told("all runs were cleared without the store")
+        report("all runs were cleared without the store")
         live.wait_condition("Stalled", "True", reason="FinishedRunsRemain", deadline=400)
-        told("values of finished runs wait for the store")
+        report("values of finished runs wait for the store")
     live.wait_condition("Ready", reason="Reverted", deadline=400)
-    told("reverted")
+    report("reverted")
     print(json.dumps(_killing(live), indent=1))
     _healed_once(stack, runs)
     assert [row for row in stack.database.xcoms(FINISHED, finished) if row.is_path] == []

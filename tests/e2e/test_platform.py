@@ -8,7 +8,7 @@
 | something mirrors these copies | a mirror of the test's, which stops before the kill |
 | the triggerer is a StatefulSet with a volume | a volume made by hand |
 
-A copy that does not follow is the fault that this is about: its tasks would offload for ever.
+A copy that does not follow is the fault that this is about: its tasks would offload forever.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HOME, TASKS = PLATFORM.namespace, PLATFORM.tasks
 CONFIG = f"{PLATFORM.release}-config"
 MINE = {STEADY, "wb_keys", "wb_deferred"}
 VOLUME = "platform-triggerer-logs"
-# The node of the tests keeps all that it has there, and removes it.
+# The node of the tests keeps everything there, and removes it.
 LOGS = "/var/lib/xcom-rollout-node/triggerer-logs"
 KILL_SECONDS = 600.0
 CLUSTER_RULES = {
@@ -166,7 +166,7 @@ def platform(cluster: Cluster) -> Iterator[tuple[AirflowStack, Mirror]]:
 
 
 def _lags(rollout: RolloutOnCluster, status: str) -> Callable[[], str]:
-    """Return what gives the message of the kill that waits for a copy; `status` of Stalled."""
+    """Return what gives the message of a kill that waits for a copy; `status` of Stalled."""
 
     def seen() -> str:
         found = rollout.conditions()
@@ -227,7 +227,7 @@ def test_a_kill_waits_for_the_copy_of_the_configuration_and_no_task_is_handed_a_
     begin = time.monotonic()
     rollout.xbr("kill", rollout.name, "--reason", "test")
     wait_for("the kill waits for the copy", _lags(rollout, "False"), 60, interval=0.5)
-    # In the namespace with the copy of before: it offloads, though -1 is delivered.
+    # In the namespace with the previous copy: it offloads, though -1 is delivered.
     missed = flights.start("wb_keys")
     flights.wait("wb_keys", missed, "hold", "running")
     flights.note_offloaded()

@@ -13,7 +13,7 @@
 | a long task across each delivery, there and back | `wb_steady`, three runs |
 
 Airflow 3 is installed without `jwtSecret` and `apiSecretKey`, as most releases are: the rollout
-says so before it delivers anything, and the keys that are there are written into the values.
+reports it before it delivers anything, and the keys that are there are written into the values.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
     rollout.prepare()
     rollout.delete()
     rollout.apply(accepting)
-    # Twice as long, for the way there comes first.
+    # Twice as long, because the way there comes first.
     flights = Flights(airflow, time.time() + 2 * STAY.total_seconds())
     across = flights.go_live(
         rollout, lambda: _keep_keys(airflow, rollout) if airflow.instance.major == 3 else None
@@ -186,7 +186,7 @@ def test_no_task_is_handed_a_path_and_no_run_is_lost_by_a_kill(airflow: AirflowS
 
     print(rollout.xbr("kill", rollout.name, "--dry-run"), flush=True)
     begin = time.monotonic()
-    # The kill waits for it, as for every task of before.
+    # The kill waits for it, as for every earlier task.
     ending = Timer(STEADY_SECONDS, flights.end_steady, (across,))
     ending.start()
     killing = rollout.xbr(

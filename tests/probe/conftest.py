@@ -39,7 +39,7 @@ def _asked(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a version that is not there before anything runs."""
+    """Refuse a version that does not exist before anything runs."""
     try:
         probe_world.select(_asked(config))
     except HarnessError as error:

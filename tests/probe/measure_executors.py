@@ -6,7 +6,7 @@
 VENV is a virtual environment with Airflow 2.11 or 3.3, its providers common-io, postgres and
 celery[redis], and Celery below 5.7; FOLDER is made. As root on Linux, with Debian's redis-server,
 dumb-init and PostgreSQL; some 15 minutes. Nothing is judged: a person reads what is printed, and
-docs/airflow.md, "Executors", says what was seen. Shorter than in an Airflow as it comes:
+docs/airflow.md, "Executors", records what was seen. Shorter than in an Airflow as it comes:
 heartbeats may be missing for 40 s (300 s), a message belongs to a worker for 100 s (a day), and
 what a dead scheduler left is looked for each minute (300 s).
 """
@@ -91,7 +91,7 @@ def clearing(at: World) -> None:
 def messages(at: World) -> None:
     """A message waits while no worker is there; the next worker has other settings."""
     say("A message is sent at threshold 0 and taken by a worker of threshold -1.")
-    at.tell("w1", signal.SIGTERM)
+    at.send_signal("w1", signal.SIGTERM)
     at.processes["w1"].wait()
     at.trigger("slow", "message", 1)
     at.watch("message", 30, lambda run_id: at.task(run_id)[0] == "queued")
@@ -115,7 +115,7 @@ def killed(at: World, host: str, another: str) -> None:
     at.watch("killed-slow_again", 200, at.alive)
     if another.startswith("w"):
         time.sleep(max(0.0, begin + 160 - time.monotonic()))
-        for line in at.told(another, "received|succeeded in|already running|raised"):
+        for line in at.newest_lines(another, "received|succeeded in|already running|raised"):
             say(f"  {line[:200]}")
     for dag in ("slow", "slow_again"):
         at.fail(dag, f"killed-{dag}")
@@ -129,7 +129,7 @@ def redelivered(at: World) -> None:
     at.trigger("slow", "redelivered", 170)
     at.begun("redelivered")
     at.watch("redelivered", 200, at.over)
-    at.tell("w4", signal.SIGTERM)
+    at.send_signal("w4", signal.SIGTERM)
     at.processes["w4"].wait()
 
 
@@ -138,7 +138,7 @@ def rolled(at: World, host: str, another: str) -> None:
     say("The pod is asked to end; its task takes 30 s.")
     at.trigger("slow", "rolled", 30)
     at.begun("rolled")
-    at.tell(host, signal.SIGTERM)
+    at.send_signal(host, signal.SIGTERM)
     begin = time.monotonic()
     time.sleep(1)
     at.trigger("slow", "next", 1)
@@ -154,7 +154,7 @@ def out_of_grace(at: World, host: str, another: str) -> None:
     say("The pod is asked to end, and killed 8 s later.")
     at.trigger("slow_again", "grace", LONG)
     at.begun("grace")
-    at.tell(host, signal.SIGTERM)
+    at.send_signal(host, signal.SIGTERM)
     time.sleep(8)
     say(f"  after 8 s: {at.alive('grace')}, pod gone {at.gone(host)}")
     if not at.gone(host):
@@ -175,7 +175,7 @@ def asked_again(at: World, host: str, another: str, *numbers: signal.Signals) ->
     at.begun(run_id)
     for number in numbers:
         if not at.gone(host):
-            at.tell(host, number)
+            at.send_signal(host, number)
         time.sleep(3)
     at.watch(run_id, 90, lambda _: at.gone(host))
     _another(at, another)

@@ -63,8 +63,8 @@ def of(at: World, document: Found, run_id: str) -> list[Found]:
     return [found for found in document["attempts"] if found["taskInstanceId"] in ids]
 
 
-def runs_told(at: World, document: Found, stopped: list[RunKey]) -> set[RunKey]:
-    """The runs that Airflow's API tells of the task instances seen, as the operator asks it."""
+def runs_found(at: World, document: Found, stopped: list[RunKey]) -> set[RunKey]:
+    """The runs of the task instances seen, by Airflow's API, as the operator asks it."""
     auth = BearerAuth(at.client.headers["Authorization"].removeprefix("Bearer "))
     rest = Rest(at.client, at.url, v2((3, 3)), Credentials(auth, "", "", ""))
     wanted = {found["taskInstanceId"] for found in document["attempts"]}
@@ -105,7 +105,7 @@ def test_a_task_in_a_worker_is_seen_and_ended_and_the_worker_goes_on(at: World, 
         assert {(p["dagId"], p["taskId"]) for p in deaf} == {("slow_again", "sleep")}
 
     else:
-        assert runs_told(at, seen, []) == {RunKey("slow_again", "deaf"), RunKey("slow", "lost")}
+        assert runs_found(at, seen, []) == {RunKey("slow_again", "deaf"), RunKey("slow", "lost")}
 
     # What began at another time is another process.
     other = [f"{process['pid']}:{process['started'] + 1}" for process in deaf]
@@ -115,9 +115,9 @@ def test_a_task_in_a_worker_is_seen_and_ended_and_the_worker_goes_on(at: World, 
     at.fail("slow_again", "deaf")
     if at.is_3:
         # Its row is failed and its process lives: it is listed with its run, and there only.
-        assert runs_told(at, seen, []) == {RunKey("slow", "lost")}
+        assert runs_found(at, seen, []) == {RunKey("slow", "lost")}
         stopped = [RunKey("slow_again", "deaf"), RunKey("slow", "never")]
-        assert runs_told(at, seen, stopped) == {stopped[0], RunKey("slow", "lost")}
+        assert runs_found(at, seen, stopped) == {stopped[0], RunKey("slow", "lost")}
     begin = time.monotonic()
     answer = ask(at, pyz, "--end", *named(deaf))
     print(f"ended in {time.monotonic() - begin:.2f} s: {answer['ended']}")
@@ -128,7 +128,7 @@ def test_a_task_in_a_worker_is_seen_and_ended_and_the_worker_goes_on(at: World, 
     assert at.alive("lost")
     assert at.task("deaf")[0] == "failed"
 
-    # Whoever watched it is killed, as where memory runs out: the task goes on, and is seen.
+    # Its supervisor is killed, as where memory runs out: the task goes on, and is seen.
     marks = ("airflow task supervisor", "airflow supervisor") if not at.is_3 else ("airflow sup",)
     watching = [pid for pid, words in at.commands("w1").items() if words.startswith(marks)]
     below = [pid for pid, words in at.commands("w1").items() if "task runner" in words]

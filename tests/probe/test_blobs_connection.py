@@ -42,7 +42,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bucket(store: ObjectStore) -> Iterator[str]:
-    """The bucket of the DAG; it goes with all that is in it."""
+    """The bucket of the DAG; it is removed with its content."""
     store.client().create_bucket(Bucket=BUCKET)
     yield BUCKET
     for key in store.all_keys(BUCKET):
@@ -116,7 +116,7 @@ def test_the_family_runs_through_the_connection_and_its_metrics_arrive(
 
 
 def received(server: socket.socket) -> list[str]:
-    """All that has arrived."""
+    """Everything that has arrived."""
     lines = []
     server.setblocking(False)
     while True:

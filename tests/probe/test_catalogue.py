@@ -1,4 +1,4 @@
-"""The catalogue: on a broken set-up exactly the right check speaks up, on a right one none does.
+"""The set-ups: on a broken one exactly the right check reports it, on a right one none does.
 
 Each file in `catalogue/` is one set-up; `set_ups` knows the format. With `--airflow` those of other
 versions run too.
@@ -38,7 +38,7 @@ BROKEN, RIGHT = (
     [read(file) for file in sorted((CATALOGUE / kind).glob("*.toml"))]
     for kind in ("broken", "right")
 )
-# What newer providers do to values is known, the same in every set-up, and told elsewhere.
+# What newer providers do to values is known, the same in every set-up, and reported elsewhere.
 KNOWN_DRIFT = ("provider-json-strings", "roundtrip-")
 # So many at a time: two cores, and most of the time is Airflow's import.
 AT_A_TIME = 2
@@ -131,7 +131,7 @@ def _wanted(items: Sequence[pytest.Item], version: str) -> list[SetUp]:
 
 
 def warning(answer: Answer) -> set[str]:
-    """Names of the checks that warn, without what is known."""
+    """Names of the checks that warn, without the known ones."""
     return {name for name in answer.checks("warn") if not name.startswith(KNOWN_DRIFT)}
 
 

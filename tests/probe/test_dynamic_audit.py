@@ -155,7 +155,7 @@ def test_needs_no_more_than_the_right_to_read_and_follows_the_schema(place: Plac
 
 def test_values_that_nobody_can_read_are_told_apart(place: Place) -> None:
     if place.is_3:
-        pytest.skip("the database keeps what is no JSON out of Airflow 3's table")
+        pytest.skip("the database keeps what is not JSON out of Airflow 3's table")
     bad = {"k0": b'{"a": ', "k1": b"\x80\x04N.", "k2": b'"\xff"', "k3": b'"a\x00b"', "k4": b""}
     bad["k5"] = b'{"__classname__": "no.such.Thing", "__version__": 1, "__data__": {}}'
     where = "dag_id = 'audited' AND run_id = 'run 1' AND task_id = 'plain'"

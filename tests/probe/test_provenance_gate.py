@@ -32,7 +32,7 @@ WITH_DAGS = ("scheduler", "triggerer")
 
 
 class BuildNode(Node):
-    """A node whose pods tell their build by a process of their own, and the rest as ever."""
+    """A node whose pods report their build by a process of their own; the rest is as ever."""
 
     def __init__(self, kubeconfig: Path, pki: Path) -> None:
         super().__init__("builds", kubeconfig, pki)
@@ -151,7 +151,7 @@ def reason(status: Json) -> str:
 
 
 def sources(status: Json) -> set[str]:
-    """What the newest look saw to be of another build, or could not see."""
+    """What the newest look found to be of another build, or could not see."""
     return {reading.partition(" ")[0] for reading in status["provenance"]["readings"]}
 
 
@@ -207,7 +207,7 @@ def test_a_build_that_comes_between_the_deliveries_holds_and_a_kill_does_not_wai
 def test_an_image_that_does_not_tell_its_commit_holds(story: Story) -> None:
     place = story.place
     driver = story.declare(story.first, sources=["image"], imageEnv=["NOBODY_SETS_THIS"])
-    driver.until("what is untold to hold", lambda status: reason(status) == "BuildUnknown")
+    driver.until("an unknown build to hold", lambda status: reason(status) == "BuildUnknown")
     assert threshold(place) is None
     assert (
         "is not known (checked: org.opencontainers.image.revision or NOBODY_SETS_THIS)"

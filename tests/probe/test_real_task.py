@@ -48,7 +48,7 @@ def tasks(
             "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "3",
             "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MIN": "0.1",
             "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "0.5",
-            # With several workers, LocalExecutor of 3.3 may wait for one that nobody told to end.
+            # With several workers, LocalExecutor of 3.3 may wait for one that nobody asked to end.
             "AIRFLOW__CORE__PARALLELISM": "1",
             "AIRFLOW_SERIES": airflow.version,
             "LEFT_OUT": LEFT_OUT.get(airflow.version, ""),

@@ -118,7 +118,7 @@ def asked(
 _AIRFLOW_2 = {
     "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth,"
     "airflow.api.auth.backend.session",
-    # A busy machine is no reason for gunicorn to end.
+    # A busy machine must not end gunicorn.
     "AIRFLOW__WEBSERVER__WEB_SERVER_MASTER_TIMEOUT": "900",
     "AIRFLOW__WEBSERVER__WEB_SERVER_WORKER_TIMEOUT": "900",
     "AIRFLOW__WEBSERVER__WORKER_REFRESH_INTERVAL": "0",

@@ -48,7 +48,7 @@ def roundtrip(pod: Pod) -> Answer:
 
 
 def aged(store: ObjectStore, keys: list[str]) -> list[str]:
-    """The same objects as they would be had the probe been killed long ago: the name tells."""
+    """The same objects as if the probe had been killed long ago: the name shows it."""
     began = datetime.now(UTC) - ABANDONED_AFTER - timedelta(minutes=1)
     run_id = new_run_id(began)
     names = []

@@ -67,7 +67,7 @@ def test_a_sample_that_the_provider_changes_warns(pod: Pod, tmp_path: Path) -> N
 
 def test_a_file_that_cannot_be_read_is_no_yes(pod: Pod, tmp_path: Path) -> None:
     secret = json.loads(pod.env["AIRFLOW_CONN_XCOM_S3"])["password"]
-    # It tries to tell what the pod knows; nothing of that is there.
+    # It tries to print what the pod knows; nothing of that is there.
     (tmp_path / "own.py").write_text("import os\nraise ValueError(str(dict(os.environ)))\n")
     answer = probed(pod, tmp_path)
     assert answer.code == 3

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.every_airflow]
 SNIPPETS = REPO / "tests/unit/xcom_static/snippets"
 PROGRAM = Path(__file__).with_name("measure_effects.py")
 LETTERS = {"ok": ".", "drifts": "D", "fails": "F"}
-# Told by rules of their own, not by the table: see `effects.effect` and the tests below.
+# Reported by rules of their own, not by the table: see `effects.effect` and the tests below.
 BY_RULE = {"json-str", "digits-str", "dataframe", "nested-dataframe", "dataclass", "attrs"}
 # Equal to what was written, of another class: not worth a finding.
 SUBCLASSES = {"defaultdict", "counter", "ordereddict"}

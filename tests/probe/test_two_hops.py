@@ -1,4 +1,4 @@
-"""DAGs come by one chain, the image by another: what is loaded is told before a trigger.
+"""DAGs come by one chain, the image by another: what is loaded is shown before a trigger.
 
 Real are Git, the example workflow's script, the worktree and the link of git-sync, Airflow's
 parsing, its database, and the API server that `xbr` asks; a process on this machine stands for each
@@ -75,7 +75,7 @@ class Cluster:
     volumes: dict[str, Volume] = field(default_factory=dict)
 
     def deploy(self, sha: str | None) -> None:
-        """Replace the pods: by those of the image of a commit, or of one that tells none."""
+        """Replace the pods: by those of the image of a commit, or of one that reports none."""
         image = self.folder / f"image-{sha}"
         if sha is not None and not image.exists():
             self.sources.build(sha, image)
@@ -351,14 +351,14 @@ def test_a_release_without_pods_is_unknown(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--expect", "main"], "'main' is not a commit"),
         (["--wait"], "--wait requires --expect"),
         (["--without", "tags", "--without", "image", "--without", "stamp"], "nothing to check"),
     ],
 )
-def test_wrong_use_is_refused_before_anything_is_asked(arguments: list[str], told: str) -> None:
+def test_wrong_use_is_refused_before_anything_is_asked(arguments: list[str], message: str) -> None:
     answer = CliRunner().invoke(main, ["provenance", "--release", RELEASE, *arguments])
     assert answer.exit_code == 2
-    assert told in answer.output
+    assert message in answer.output

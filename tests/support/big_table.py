@@ -31,7 +31,7 @@ END
 def fill(connection: psycopg.Connection[Any], rows: int, in_flight: int) -> None:
     """Replace all runs and rows by `rows` rows, ten in each run; `in_flight` runs are running.
 
-    The indexes are those of Airflow; they are made anew after the rows, which is quicker.
+    The indexes are those of Airflow; they are made again after the rows, which is quicker.
     """
     runs = rows // ROWS_PER_RUN
     is_3 = _one(connection, "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE "

@@ -53,7 +53,7 @@ class Cutter:
                 ).start()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Stop taking connections."""
         # Closing alone does not wake the thread that waits for the next one.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

@@ -1,8 +1,8 @@
-"""A whole Airflow as plain processes, with the executor of one's choice, to look at running tasks.
+"""A whole Airflow as plain processes, with a given executor, to look at running tasks.
 
 PostgreSQL and Redis are Debian's. A worker, or a scheduler of LocalExecutor, is alone in a PID
-namespace below dumb-init, and has a host name of its own, as in a pod of Airflow's image: with the
-first process ends all that it runs.
+namespace below dumb-init, and has a host name of its own, as in a pod of Airflow's image: when the
+first process ends, so does all that it runs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class World:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def configure(self, threshold: int) -> None:
-        """Write airflow.cfg, as a delivery does; who has read it before is not told."""
+        """Write airflow.cfg, as a delivery does; processes that have read it keep the old one."""
         text = (
             f"[core]\nxcom_backend = {OBJECT_BACKEND}\n[common.io]\n"
             f"xcom_objectstorage_path = file://{self.folder}/xcom\n"
@@ -105,12 +105,12 @@ class World:
         """The file with a process's output."""
         return self.folder / f"{name}.log"
 
-    def told(self, name: str, pattern: str) -> list[str]:
-        """Lines of a process's output, the newest three."""
+    def newest_lines(self, name: str, pattern: str) -> list[str]:
+        """The newest three lines of a process's output that match."""
         lines = self.log(name).read_text().splitlines()
         return [line for line in lines if re.search(pattern, line)][-3:]
 
-    def tell(self, name: str, number: signal.Signals) -> None:
+    def send_signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the first process of a pod, as the kubelet does."""
         (inner, *_) = _children(self.processes[name].pid)
         os.kill(inner, number)
@@ -201,7 +201,7 @@ class World:
         wait_for(f"the task of {run_id} lives", lambda: self.alive(run_id), 90)
 
     def ended(self, run_id: str) -> None:
-        """Wait until the task of a run has ended by itself."""
+        """Wait until the task of a run has ended on its own."""
         wait_for(f"{run_id} ends", lambda: self.over(run_id), 120)
 
     def dead(self, run_id: str) -> bool:

@@ -195,7 +195,7 @@ def observed(
 
 
 def seen_by_airflow(recorded: Sequence[RecoveringRun]) -> AirflowView:
-    """Return what Airflow says of runs where each is as its stage expects."""
+    """Return what Airflow reports of runs where each is as its stage expects."""
     return AirflowView(
         runs=tuple(
             DagRun(run.key, _STATES.get(run.stage, "running"), run.start_date) for run in recorded

@@ -26,7 +26,7 @@ class Reply:
         body: text, or what is sent as JSON.
         headers: further ones.
         after: seconds until the answer begins; a client with a shorter time limit gives up.
-        cut: the connection ends after half of the body; where there is no body, before a status.
+        cut: the connection ends after half of the body; without a body, before a status.
         trickle: seconds between two bytes of the body.
     """
 

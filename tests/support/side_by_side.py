@@ -1,8 +1,8 @@
 """Which tests stay together where pytest runs several processes (`-n 2`).
 
 A conftest says so by the hook `pytest_xdist_make_scheduler`. (pytest-xdist's own way, the mark
-`xdist_group`, says nothing to version 9.2 of pytest: the test's name, by which 3.8 hands it on, can
-no longer be changed.)
+`xdist_group`, has no effect with version 9.2 of pytest: the test's name, by which 3.8 hands it on,
+can no longer be changed.)
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Place:
                 self.execute(f"DELETE FROM {table} WHERE dag_id = %s", dag)  # noqa: S608
 
     def as_reader(self) -> Pod:
-        """The same pod with a role that may do no more than SELECT on the tables of a census."""
+        """The same pod with a role that may only SELECT on the tables of a census."""
         name, password = "looker", "looker-secret"
         if isinstance(self.database, MySQL):
             self.execute(f"CREATE USER IF NOT EXISTS {name} IDENTIFIED BY '{password}'")

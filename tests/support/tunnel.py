@@ -1,4 +1,4 @@
-"""A proxy on loopback that makes tunnels, and tells to where and by whom they were asked for."""
+"""A proxy on loopback that makes tunnels, and records where to and by whom they were asked for."""
 
 from __future__ import annotations
 

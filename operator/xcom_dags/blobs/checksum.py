@@ -1,4 +1,4 @@
-"""The SHA-256 checksum of an object, as S3 itself makes and tells it (`ChecksumSHA256`).
+"""The SHA-256 checksum of an object, as S3 itself computes and reports it (`ChecksumSHA256`).
 
 Of an object in one piece: SHA-256 of its bytes. Of one in parts: SHA-256 of the parts' SHA-256 one
 after the other, and the number of parts behind a dash ("composite", in S3's guide under "Checking

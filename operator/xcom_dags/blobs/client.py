@@ -79,10 +79,10 @@ def fault(problem: BaseException, key: str, uri: str) -> BlobError:
 
 
 def read_fault(client: Any, problem: BaseException, key: str, uri: str) -> BlobError:
-    """The same for a read, where an object that is not there is told from all else.
+    """The same for a read, where an absent object is distinguished from every other fault.
 
-    S3 answers HEAD without a word of explanation, and 403 for an object that is not there where
-    listing is allowed below a prefix only. A list of just this object tells.
+    S3 answers HEAD without an explanation, and with 403 for an absent object where listing is
+    allowed below a prefix only. A list of just this object shows which it is.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -120,7 +120,7 @@ class Cohort:
 
 
 def _first(missing: Mapping[str, str], unreachable: list[str]) -> str:
-    """What is nearest to the cause: the store's own words, where it said any."""
+    """The error closest to the cause: the store's own words, if there are any."""
     if unreachable:
         return f"The store says: {unreachable[0]}"
     key, why = next(iter(missing.items()))

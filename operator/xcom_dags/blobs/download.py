@@ -11,7 +11,7 @@ from xcom_dags.blobs import checksum
 
 _PARTS = 6
 _PIECE = 256 * 1024
-# How often a part is asked for whose answer breaks off; botocore itself repeats only requests.
+# How often a part is requested if its answer breaks off; botocore itself repeats only requests.
 _ATTEMPTS = 5
 
 

@@ -1,4 +1,4 @@
-"""Where a blob lies: `<prefix>/<run_id>/<key>.<suffix>`, so that no run sees another's blobs."""
+"""Where a blob is kept: `<prefix>/<run_id>/<key>.<suffix>`, so that no run sees another's blobs."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def prepare(arrays: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[
     """Describe the arrays, and give them in the memory layout that is written.
 
     Raises:
-        ValueError: a name is no plain name, or an array holds Python objects, which only pickle
+        ValueError: a name is not a plain name, or an array holds Python objects, which only pickle
             could write.
     """
     import numpy as np
@@ -88,7 +88,7 @@ def read(memory: Any) -> dict[str, Any]:
         memory: the whole archive, writable; the arrays keep it alive.
 
     Raises:
-        zipfile.BadZipFile, ValueError: it is no such archive, or was not written by `write`.
+        zipfile.BadZipFile, ValueError: it is not such an archive, or was not written by `write`.
     """
     import numpy as np
 
@@ -97,7 +97,7 @@ def read(memory: Any) -> dict[str, Any]:
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             if entry.compress_type != zipfile.ZIP_STORED or not entry.filename.endswith(_SUFFIX):
-                raise ValueError(f"member {entry.filename!r} is no array as put writes it")
+                raise ValueError(f"member {entry.filename!r} is not an array as put writes it")
             # The lengths of name and extra field, which come before the data, are in the local
             # header; those of the table of contents may differ (PKWARE's APPNOTE, 4.3.7).
             file.seek(entry.header_offset + 26)

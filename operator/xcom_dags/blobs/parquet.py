@@ -11,7 +11,7 @@ def prepare(table: Any) -> dict[str, dict[str, Any]]:
     """Describe a `pyarrow.Table`: its columns, each with the table's rows and Arrow's type.
 
     Raises:
-        ValueError: it is no such table, or two columns have one name.
+        ValueError: it is not such a table, or two columns have one name.
     """
     import pyarrow
 
@@ -37,7 +37,7 @@ def read(memory: Any) -> Any:
     """Read a table.
 
     Raises:
-        pyarrow.ArrowInvalid: (a ValueError) it is no Parquet.
+        pyarrow.ArrowInvalid: (a ValueError) it is not Parquet.
     """
     import pyarrow
     import pyarrow.parquet

@@ -1,4 +1,4 @@
-"""What goes through XCom in place of a blob: a small JSON object that describes it wholly."""
+"""What goes through XCom in place of a blob: a small JSON object that describes it completely."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BlobReference:
         arrays: by name, `{"shape": [rows, ...], "dtype": "<f8"}`; a table's columns have the shape
             `[rows]` and Arrow's name of their type.
         bytes: size of the object.
-        checksum_sha256: of the object, as S3 tells it: see `checksum`.
+        checksum_sha256: of the object, as S3 reports it: see `checksum`.
         part_size: in bytes; the checksum of a larger object is put together from such parts.
     """
 

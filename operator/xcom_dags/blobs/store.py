@@ -44,7 +44,7 @@ class BlobStore:
         event_prefix: str = "",
         metrics: Metrics | None = None,
     ) -> None:
-        """A store; nothing is asked of the network yet.
+        """A store; this sends no request yet.
 
         Args:
             base: `s3://connection@bucket/prefix`; without a connection boto3's usual credentials.
@@ -144,8 +144,8 @@ class BlobStore:
         Raises:
             BlobAbsent: there is no such object.
             BlobUnreachable: the store did not answer, or refused.
-            BlobMalformed: the reference is none, of another run, schema or version, or the object
-                is not what it says; the message has the key and the difference.
+            BlobMalformed: it is not a reference, or one of another run, schema or version, or the
+                object is not what it says; the message has the key and the difference.
         """
         started = time.monotonic()
         wanted: BlobReference | None = None
@@ -249,7 +249,7 @@ class BlobStore:
             value, described = _parse(wanted.format, memory)
         except (ValueError, zipfile.BadZipFile, struct.error) as problem:
             raise BlobMalformed(
-                f"{wanted.key}: {wanted.uri} is no {wanted.format} as put writes it: {problem}"
+                f"{wanted.key}: {wanted.uri} is not {wanted.format} as put writes it: {problem}"
             ) from problem
         unlike = difference(wanted.arrays, described)
         if unlike:

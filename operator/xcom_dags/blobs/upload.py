@@ -75,7 +75,7 @@ class Upload:
         """Only full parts are sent."""
 
     def close(self) -> None:
-        """Says nothing: a writer that fails closes its sink too."""
+        """Does not commit: a writer that fails closes its sink too."""
 
     def commit(self) -> str:
         """Make the object appear, whole.
@@ -138,7 +138,7 @@ class Upload:
     def _abort(self) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        # The error that led here is what is told. Parts that stay are taken away by the bucket's
+        # The error that led here is the one reported. Parts that stay are removed by the bucket's
         # rule for incomplete uploads.
         with contextlib.suppress(BotoCoreError, ClientError):
             self._client.abort_multipart_upload(**self._target, UploadId=self._upload_id)

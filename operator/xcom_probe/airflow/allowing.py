@@ -16,9 +16,9 @@ _OPTION = ("core", "allowed_deserialization_classes")
 def classes(pattern: str) -> Iterator[None]:
     """Have this process allow classes of this pattern beside those that the pod allows.
 
-    Airflow refuses to make an instance of any other class, with every backend alike; so what a
-    backend does to objects can only be seen of a class that is allowed. Airflow keeps the answer
-    of its configuration from the first object that it reads, so this belongs before that.
+    Airflow refuses to make an instance of any other class, with every backend; so what a backend
+    does to objects can only be seen with an allowed class. Airflow caches that setting when it
+    reads its first object, so call this before.
     """
     name = options.env_name(*_OPTION)
     before = os.environ.get(name)

@@ -18,9 +18,9 @@ class ImportFailed(Exception):
 def load_xcom() -> Any:
     """The XCom class that Airflow loads in a process with this configuration.
 
-    On Airflow 3 that is the class of a task's process, and this process gets the surroundings of
-    one first (see `supervisor`). On Airflow 2 `airflow.models.xcom` has to be imported before the
-    provider's module: the other way round the import is circular.
+    On Airflow 3 that is the class of a task's process, and this process gets a supervisor first
+    (see `supervisor`). On Airflow 2 `airflow.models.xcom` has to be imported before the provider's
+    module: the other way round the import is circular.
 
     Raises:
         ImportFailed: with the reason, on one line.
@@ -59,7 +59,7 @@ def qualified_name(cls: Any) -> str:
 
 
 def configuration() -> Any:
-    """The configuration object that the backend asks: from Airflow 3.2 on the Task SDK's own.
+    """The configuration object that the backend reads: from Airflow 3.2 on the Task SDK's own.
 
     Raises:
         ImportFailed: Airflow itself cannot be imported.

@@ -28,12 +28,12 @@ _UNSEEN = (
 
 
 class FoundConnection(NamedTuple):
-    """A connection and who answered for it.
+    """A connection and where it came from.
 
     Attributes:
         connection: Airflow's object.
         source: the secrets backend, with the variable if there is one.
-        remark: what else has to be known of the source; empty, or begins with a semicolon.
+        remark: what else to know about the source; empty, or begins with a semicolon.
     """
 
     connection: Any
@@ -42,7 +42,7 @@ class FoundConnection(NamedTuple):
 
 
 def find_connection(conn_id: str) -> FoundConnection | None:
-    """Ask in a task's order whoever knows connections; None if all say that there is none.
+    """Ask the secrets backends in a task's order; None if none of them has the connection.
 
     Raises:
         CannotLook: none knows the connection, and at least one could not be asked.
@@ -96,7 +96,7 @@ def _asked() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 def _is_empty(connection: Any) -> bool:
-    """Airflow makes such a connection of any text that is no URI, and uses it."""
+    """Airflow makes such a connection of any text that is not a URI, and uses it."""
     return not any((connection.conn_type, connection.login, connection.password, connection.extra))
 
 

@@ -39,7 +39,7 @@ class ExecutionApi:
     """A transport of httpx: the only end of the client's requests.
 
     Attributes:
-        session: where XCom rows are written and read; None if there is no run to do so for.
+        session: where XCom rows are written and read; None if there is no run for them.
     """
 
     def __init__(self) -> None:

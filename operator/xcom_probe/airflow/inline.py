@@ -17,8 +17,7 @@ from xcom_probe.values.drift import JSON_STRINGS
 class InlineStrings:
     """What becomes of a string that moves from its object into its row.
 
-    Other values are the same in both places: they are looked up as a path only to find that they
-    are none.
+    Other values are the same in both places: they are looked up as a path and found not to be one.
     """
 
     def __init__(self, base: str) -> None:

@@ -1,4 +1,4 @@
-"""Which objects are there and what they hold, asked as the backend would, several at a time."""
+"""Which objects exist and what they hold, read as the backend does, several at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST = 32 * 1024 * 1024
 
 
 def objects_there(base: str, urls: Iterable[str]) -> dict[str, bool | None]:
-    """For each URL whether there is an object; None where the store would not say.
+    """For each URL whether there is an object; None where the store gave no answer.
 
     Raises:
         CannotLook: Airflow cannot be imported, or the place of `base` cannot be listed: an answer
@@ -87,7 +87,7 @@ class Objects:
 
     def _read(self, key: str) -> Content:
         try:
-            # Not from a listing that a cache has.
+            # Not from a cached listing.
             self._files.info(key, refresh=True)
             with self._files.open(key, "rb") as file:
                 stored = file.read(LARGEST + 1)

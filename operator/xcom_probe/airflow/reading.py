@@ -16,8 +16,9 @@ class Reader:
     The base path has to be set in this process's environment before.
 
     Attributes:
-        json_strings_change: whether strings that parse as JSON come back as what they say.
-        refused_schemes: URL schemes at which the backend raises, whatever comes behind.
+        json_strings_change: whether strings that parse as JSON come back as the value that they
+            encode.
+        refused_schemes: URL schemes at which the backend raises, whatever follows.
     """
 
     def __init__(self, base: str) -> None:

@@ -16,7 +16,7 @@ def storage_path(url: str) -> Any:
 
 
 def find_objects(url: str) -> Iterator[str]:
-    """Full URLs of the objects below `url`, asked of the store and not of a cache."""
+    """Full URLs of the objects below `url`, from the store, not from a cache."""
     folder = storage_path(url)
     folder.fs.invalidate_cache()
     prefix = url.split("://", 1)[0] + "://"

@@ -1,8 +1,8 @@
-"""The surroundings of a task on Airflow 3: a supervisor that answers the messages of the Task SDK.
+"""What a task of Airflow 3 runs under: a supervisor that answers the messages of the Task SDK.
 
-A task there has no database. What it wants of Airflow, its values and its connections included, it
-asks of its supervisor, which asks the API server. A bare process in the pod has no supervisor: it
-sees no connection of the metadata database, and falls back to default credentials without a word.
+A task there has no database. It gets everything from Airflow, values and connections included,
+through its supervisor, which asks the API server. A bare process in the pod has no supervisor: it
+sees no connection of the metadata database, and silently falls back to default credentials.
 
 So the probe has one, in its own process. Messages go through the same encodings as in a task: the
 SDK's frames to and from the supervisor, and the SDK's client to and from the server, so that what
@@ -130,5 +130,5 @@ class Supervisor:
             if isinstance(found, comms.ErrorResponse):
                 return found
             return comms.VariableResult.from_variable_response(found)
-        # Everything else (secrets to mask in the log, say) has no answer.
+        # Everything else (such as secrets to mask in the log) has no answer.
         return None

@@ -1,4 +1,4 @@
-"""Task instances to write and read values in, which are never there for anybody else."""
+"""Task instances to write and read values in, which nobody else ever sees."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class ThrowAwayRun:
             CannotLook: the database is out of reach or refuses the rows.
         """
         try:
-            # Not `Session()`: that is one for the whole thread, and whoever else uses it, for a
-            # connection say, commits.
+            # Not `Session()`: that is one for the whole thread, and other users of it, such as the
+            # lookup of a connection, commit.
             self._session = importlib.import_module("airflow.settings").Session.session_factory()
             self._insert_run()
             if airflow_series() >= (3, 0):

@@ -11,7 +11,7 @@ _AN_ANSWER = "any answer"
 
 
 class Outcome(NamedTuple):
-    """What one check function saw. `remedy` replaces that of the table where it can be closer."""
+    """What one check function saw. `remedy` replaces the table's where it is more specific."""
 
     status: str
     observed: str

@@ -43,7 +43,7 @@ def path_scheme(loaded: Loaded) -> Outcome:
 
 
 def path_form(loaded: Loaded) -> Outcome:
-    """Is the path written in the one way that every reader of it understands alike?"""
+    """Is the path written so that all its readers understand it alike?"""
     option = loaded.options[options.PATH]
     value = loaded.path()
     if not value:
@@ -65,7 +65,7 @@ def path_form(loaded: Loaded) -> Outcome:
 
 
 def strange(value: str) -> list[str]:
-    """What in a path its readers would understand in different ways."""
+    """What in a path its readers would understand differently."""
     problems = []
     if value != value.strip() or any(ord(character) < ord(" ") for character in value):
         problems.append("it contains or is surrounded by spaces or line feeds")

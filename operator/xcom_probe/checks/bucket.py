@@ -77,7 +77,7 @@ def bucket_through_airflow(storage: Storage) -> Outcome:
 
 
 def bucket_versioning(storage: Storage) -> Outcome:
-    """Does a removed object really go?"""
+    """Is a removed object really gone?"""
     from botocore.exceptions import ClientError
 
     expected = "no versioning, or a lifecycle rule that expires noncurrent versions"
@@ -111,7 +111,7 @@ def _lock(storage: Storage) -> str:
 
 
 def s3_delete(storage: Storage) -> Outcome:
-    """May an object be removed? One that is not there does to ask, and leaves nothing behind."""
+    """May an object be removed? Asked with one that does not exist, to leave nothing behind."""
     storage.require_s3()
     if not storage.functional:
         raise Skip("--functional-s3 is not given")

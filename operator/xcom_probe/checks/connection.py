@@ -58,7 +58,7 @@ def connection_resolves(store: Storage) -> Outcome:
 
 
 def _container(store: Storage) -> str:
-    """What to tell who wrote CONTAINER@ACCOUNT.dfs.core.windows.net, as Azure itself does."""
+    """The advice for CONTAINER@ACCOUNT.dfs.core.windows.net, the form that Azure itself uses."""
     place = store.location
     if place.scheme not in AZURE_SCHEMES or "." not in place.bucket:
         return ""
@@ -156,7 +156,7 @@ def store_answers(store: Storage) -> Outcome:
         storage.ask_bucket(store.path, _ANSWER_SECONDS)
     except FileNotFoundError as problem:
         return failed(f"the bucket does not exist: {redact.error(problem)}", expected)
-    except Exception as problem:  # noqa: BLE001 - no right, no way there: said as it is
+    except Exception as problem:  # noqa: BLE001 - no right, no way there: reported as it is
         return failed(redact.error(problem), expected)
     return passed(f"bucket {store.location.bucket!r} was listed", expected)
 

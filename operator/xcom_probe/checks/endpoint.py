@@ -21,7 +21,7 @@ ALL_FAIL = "Every push above the threshold and every pull of such a value would 
 
 
 def endpoint_reachable(storage: Storage) -> Outcome:
-    """Does the address answer at all?"""
+    """Does the address answer?"""
     storage.require_s3()
     look = storage.look()
     expected = f"an answer from {storage.endpoint()}"
@@ -62,7 +62,7 @@ def _tls_remedy(endpoint: str, problem: str) -> str:
 
 
 def speaks_s3(storage: Storage) -> Outcome:
-    """Is the one who answers an S3 server?"""
+    """Is it an S3 server that answers?"""
     look = storage.look()
     _need_request(look)
     expected = f"answers of S3 from {storage.endpoint()}"

@@ -96,7 +96,7 @@ class Loaded:
             raise
 
     def written(self, option: tuple[str, str]) -> str | None:
-        """The value as somebody wrote it, before `~` and `$NAME` were expanded; None if nobody."""
+        """The value as written, before `~` and `$NAME` were expanded; None if it is not set."""
         in_file = self.file.sections.get(option[0], {}).get(option[1])
         return self.environ.get(options.env_name(*option), in_file)
 

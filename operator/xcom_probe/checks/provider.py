@@ -1,4 +1,4 @@
-"""Checks of the packages and of the class that they give. No network."""
+"""Checks of the packages and of the class that they provide. No network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def provider_installed(loaded: Loaded) -> Outcome:
         seen.append("{} {}".format(package, version or "not installed"))
         if version is None:
             missing.append(package)
-    # Of an older one the next check says that it cannot have the module.
+    # For an older one the next check reports that it does not have the module.
     common_io = versions.version_numbers(runtime.version(runtime.PROVIDERS["common.io"]) or "")
     old = common_io < versions.FIRST_COMMON_IO
     if not missing and not old and not _findable("airflow.providers.common.io.xcom"):
@@ -151,7 +151,7 @@ def json_strings(loaded: Loaded) -> Outcome:
             if type(read) is not str or read != sample
         ]
     except ImportError as problem:
-        # The class is loaded, so that is the store's file system, of which another check tells.
+        # The class is loaded, so that is the store's file system, which another check reports.
         raise Skip(f"no value can be read: {problem}") from problem
     expected = "strings come back as strings"
     if changed:

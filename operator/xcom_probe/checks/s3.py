@@ -24,7 +24,7 @@ ATTEMPTS = 2
 # hundred, until Python's stack is full.
 _MOST_REQUESTS = 10
 
-# How far the first look came.
+# How far the first look got.
 ANSWERED = "answered"
 NO_CREDENTIALS = "no credentials"
 NOT_S3 = "not S3"
@@ -39,7 +39,7 @@ class Look(NamedTuple):
     """The answers to one HEAD on the bucket and one LIST under the prefix.
 
     Attributes:
-        came: how far it came, one of the constants above.
+        came: how far it got, one of the constants above.
         status: HTTP status of the HEAD, 0 without one.
         code: S3 error code, which only the answer to LIST holds. Empty if all is well.
         listed: LIST under the prefix was allowed.
@@ -123,7 +123,7 @@ class Storage:
     def credentials(self) -> str:
         """Where the credentials come from, in botocore's words; empty if there are none.
 
-        To get them may take requests, to STS say.
+        Getting them may take requests, for example to STS.
         """
         self.client()
         credentials = self._session.get_credentials()
@@ -135,11 +135,11 @@ class Storage:
         return str(credentials.method)
 
     def look(self) -> Look:
-        """Look at the bucket, once. Never creates it: boto3 does what it is told, s3fs more."""
+        """Look at the bucket, once. Never creates it: boto3 does what it is asked, s3fs more."""
         if self._look is None:
             self.client().meta.events.register("before-send.s3", self._count)
             try:
-                self._look = self._told_apart(self._at_bucket())
+                self._look = self._classified(self._at_bucket())
             except _Circle:
                 self._look = Look(NOT_S3, problem="it redirects every request")
             self._client.meta.events.unregister("before-send.s3", self._count)
@@ -150,7 +150,7 @@ class Storage:
         if self._requests > _MOST_REQUESTS:
             raise _Circle
 
-    def _told_apart(self, look: Look) -> Look:
+    def _classified(self, look: Look) -> Look:
         """A TLS server answers plain HTTP with 400 or hangs up: that is neither dead nor not S3."""
         odd = look.status and look.came in (NOT_S3, UNREACHABLE)
         if odd and self.endpoint().startswith("http:") and self._speaks_tls():

@@ -17,7 +17,7 @@ OPTION_WHY = "The pod would write to another place, or with another threshold, t
 
 
 def env_misspelt(loaded: Loaded) -> Outcome:
-    """Is there a variable that somebody meant for one of the options and that Airflow ignores?"""
+    """Is there a variable that was meant for one of the options and that Airflow ignores?"""
     return _misspelt(
         loaded.misspelt_env, "no misspelling of the variables that Airflow reads", True
     )

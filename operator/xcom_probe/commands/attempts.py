@@ -1,7 +1,7 @@
-"""`attempts`: which processes of this container run tasks; ends some of them where it is told to.
+"""`attempts`: which processes of this container run tasks; with --end, ends some of them.
 
-An attempt in a worker is a process: it is seen nowhere else for certain, neither in Airflow's rows
-nor in Celery's answers (docs/airflow.md, "Executors").
+An attempt in a worker is a process. Nothing else shows it for certain, neither Airflow's rows nor
+Celery's answers (docs/airflow.md, "Executors").
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xcom_probe.report import Report
 HELP = "list the processes here that run tasks; with --end, kill some of them"
 _PROC = "/proc"
 _PATIENCE = 3.0
-"""Seconds for what was killed to be gone: Airflow and Celery take notice within one."""
+"""Seconds for what was killed to be gone: Airflow and Celery notice within one."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def _named(text: str) -> Named:
 def _as_json(attempt: Attempt) -> dict[str, Any]:
     task = attempt.task
     names = (task.dag, task.task, task.run)
-    # A name that looks like a URL with a password is masked, and would be another one.
+    # A name that looks like a URL with a password is masked, and would then be a different one.
     sure = all(name is None or redact.text(name) == name for name in names)
     dag, name, run_id = names if sure else (None, None, None)
     return {
@@ -95,8 +95,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 def _ended(outcome: Outcome) -> Finding:
     expected = "each is killed, gone, or ends by itself"
     if not outcome.refused:
-        told = f"{len(outcome.ended)} killed, {len(outcome.left)} left, {len(outcome.gone)} gone"
-        return Finding("attempts-ended", PASS, told, expected)
+        summary = f"{len(outcome.ended)} killed, {len(outcome.left)} left, {len(outcome.gone)} gone"
+        return Finding("attempts-ended", PASS, summary, expected)
     named = "; ".join(f"process {each.pid}: {why}" for each, why in outcome.refused.items())
     return Finding(
         "attempts-ended",
@@ -109,5 +109,5 @@ def _ended(outcome: Outcome) -> Finding:
 
 
 def _seen(seen: Seen) -> Finding:
-    told = f"{len(seen.attempts)} processes; {seen.idle} of {seen.pool} of Celery's pool are idle"
-    return Finding("attempts-seen", PASS, told, "every process of a task is listed")
+    counts = f"{len(seen.attempts)} processes; {seen.idle} of {seen.pool} of Celery's pool are idle"
+    return Finding("attempts-seen", PASS, counts, "every process of a task is listed")

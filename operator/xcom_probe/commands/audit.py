@@ -99,7 +99,7 @@ def _static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None
     if args.dags:
         listed = [bundles.Bundle("", bundles.LOCAL, args.dags)]
     else:
-        # Which sources there are depends on the Airflow that is here, whatever is judged for.
+        # The sources depend on the installed Airflow, whatever version is audited for.
         here = version(runtime.airflow_version() or "") or where.airflow or _AIRFLOW_3
         listed = bundles.configured(environ, cfg, here >= _AIRFLOW_3)
         settings = list(local_settings(environ))
@@ -111,7 +111,7 @@ def _static(args: Namespace, report: Report, environ: Mapping[str, str]) -> None
         if bundle.folder is not None and label(bundle) not in missed
     )
     report.members["static"] = {"folder": folder, **result.as_json()}
-    # Nothing to complain of in Airflow's own settings says nothing of DAGs that are not here.
+    # A clean result for Airflow's own settings says nothing about DAGs that are not here.
     dags = result.files - sum(not source.problem for source in settings)
     if dags or result.findings:
         looked_at = f"{result.files} files of {folder}" if dags else "Airflow's local settings"
@@ -128,12 +128,12 @@ def _check(found: list[Any], fail_on: str, looked_at: str) -> Finding:
         return Finding("audit-static", PASS, f"nothing in {looked_at}", expected)
     places = ", ".join(f"{item.file}:{item.line} ({item.rule})" for item in worst[:_SHOWN])
     more = f" and {len(worst) - _SHOWN} more" if len(worst) > _SHOWN else ""
-    told = f"{len(worst)} in {looked_at}: {places}{more}" if worst else ""
+    summary = f"{len(worst)} in {looked_at}: {places}{more}" if worst else ""
     rest = f"{others} others, less certain or harmless" if others else ""
     return Finding(
         "audit-static",
         FAIL if worst else WARN,
-        "; ".join(part for part in (told, rest) if part),
+        "; ".join(part for part in (summary, rest) if part),
         expected,
         "Such a task fails when it pushes, or the next task reads another value.",
         "Each finding says what to use instead. docs/audit.md explains the rules.",

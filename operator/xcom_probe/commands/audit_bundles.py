@@ -26,7 +26,7 @@ def sources(bundles: Sequence[Bundle], syntax: str | None) -> Iterator[Source]:
         syntax: as of `files.sources`.
 
     Raises:
-        InvalidArgumentError: `syntax` is needed; or there is but one bundle and its folder is not
+        InvalidArgumentError: `syntax` is needed; or there is only one bundle and its folder is not
             there, or holds no Python file.
         UnavailableError: a pattern language is missing here.
     """

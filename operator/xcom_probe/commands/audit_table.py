@@ -52,7 +52,7 @@ def dynamic(args: Namespace, report: Report, environ: Mapping[str, str]) -> None
 
     Raises:
         CannotLook: the database is out of reach, or the backend cannot be loaded here.
-        UsageError: the base is no URL.
+        UsageError: the base is not a URL.
     """
     cfg = options.read_config(environ)
     base = configured_base(environ, cfg) if args.base is None else args.base
@@ -76,7 +76,7 @@ def dynamic(args: Namespace, report: Report, environ: Mapping[str, str]) -> None
 
 def _reader(base: str) -> tuple[Any, bool]:
     os.environ[options.env_name(*options.PATH)] = base
-    # Only here, because a static audit has no need of Airflow.
+    # Only here, because a static audit does not need Airflow.
     from xcom_probe.airflow.backend import ImportFailed, configuration, pickling
     from xcom_probe.airflow.reading import Reader
 
@@ -170,7 +170,7 @@ def _configured_threshold(environ: Mapping[str, str], cfg: options.ConfigFile) -
     try:
         return None if value is None else int(value)
     except ValueError:
-        # `preflight` is who says so.
+        # `preflight` reports that.
         return None
 
 

@@ -53,7 +53,7 @@ def run(args: Namespace, report: Report) -> None:
 
     Raises:
         CannotLook: the database is out of reach or not one that is known.
-        UsageError: the base is no URL.
+        UsageError: the base is not a URL.
     """
     cfg = options.read_config(os.environ)
     base = configured_base(os.environ, cfg) if args.base is None else args.base

@@ -54,7 +54,7 @@ def run(args: Namespace, report: Report) -> None:
 
     Raises:
         CannotLook: the database is out of reach or not one that is known.
-        UsageError: there is no base, it is no URL, or the file is not such a list.
+        UsageError: there is no base, it is not a URL, or the file is not such a list.
     """
     cfg = options.read_config(os.environ)
     bases = asked_bases(args.base, os.environ, cfg)

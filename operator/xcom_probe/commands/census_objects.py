@@ -1,8 +1,8 @@
-"""`census --verify-objects`: paths are told from strings that only look like one, by the store.
+"""`census --verify-objects`: asks the store which strings are paths and which only look like one.
 
 A row counts as offloaded unless it is certain that it is not: the store says that there is no such
 object, and the path does not name the row's own DAG, run and task, so that it was not written for
-this row. A path that was, and whose object is gone, is counted and told.
+this row. A path that was written for it, but whose object is gone, is counted and reported.
 """
 
 from __future__ import annotations

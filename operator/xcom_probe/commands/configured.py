@@ -1,7 +1,7 @@
 """`configured`: which XCom backend is configured here. No Airflow is imported.
 
-For the pod of a running task: the memory of one more Airflow could be what ends the task. Hence it
-says what is written, not what can be imported; the facts have the form of `inspect`.
+For the pod of a running task: the memory of one more Airflow could kill the task. So it reports
+what is configured, not what can be imported; the facts have the form of `inspect`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xcom_probe.report import Report
 
 HELP = "report which XCom backend airflow.cfg and the environment set here, without Airflow"
 _DEFAULT = "airflow.models.xcom.BaseXCom"
-"""Of every Airflow; 3.x has it at another place, and knows it by this one too."""
+"""For every Airflow; 3.x has the class in another module, and accepts this name too."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -23,11 +23,11 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(_: Namespace, report: Report) -> None:
-    """Read; what the processes here began with may be something else, and is compared.
+    """Read, and compare with what the processes here started with, which may differ.
 
     Raises:
-        CannotLook: airflow.cfg cannot be read, or is not there and nothing else names a backend:
-            then this process may have been told of another file than Airflow was.
+        CannotLook: airflow.cfg cannot be read, or does not exist and nothing else names a backend:
+            then this process may look for another file than Airflow does.
     """
     file = options.read_config(os.environ)
     named = options.env_name(*options.BACKEND) in os.environ

@@ -1,7 +1,7 @@
 """`forget`: deletes the rows of finished runs that hold the path of an offloaded value.
 
 A clear of a run deletes no row: a re-run that skips what its first try ran leaves the old path
-there, and who reads it with Airflow's own class gets the path as data. Without the row it gets
+there, and whoever reads it with Airflow's own class gets the path as data. Without the row it gets
 None, as from a task that never ran. Objects are not touched.
 """
 
@@ -38,9 +38,9 @@ def run(args: Namespace, report: Report) -> None:
     """Delete the rows.
 
     Raises:
-        CannotLook: the database is out of reach, or a lock was not to be had; what was committed
+        CannotLook: the database is out of reach, or a lock was not obtained; what was committed
             before that is in the report.
-        UsageError: there is no base, it is no URL, or the file is not such a list.
+        UsageError: there is no base, it is not a URL, or the file is not such a list.
     """
     cfg = options.read_config(os.environ)
     bases = asked_bases(args.base, os.environ, cfg)

@@ -18,7 +18,7 @@ from xcom_probe.stamp import stamps as read_stamps
 
 HELP = "report which build of the DAGs is here, and with --tags which one Airflow has parsed"
 
-# Airflow 3 turned the column's name and its meaning round.
+# Airflow 3 inverted the column's name and its meaning.
 _TAGS = """
 SELECT dag.dag_id, dag_tag.name
 FROM dag LEFT JOIN dag_tag ON dag_tag.dag_id = dag.dag_id AND dag_tag.name LIKE 'build=%'

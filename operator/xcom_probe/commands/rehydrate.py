@@ -18,12 +18,12 @@ from xcom_probe.database.writing import Writer, writer
 from xcom_probe.model import FAIL, PASS, SKIP, WARN, Finding
 from xcom_probe.report import Report
 from xcom_probe.table.ask import ask
-from xcom_probe.table.catalogue import holds_json
 from xcom_probe.table.census import Census
 from xcom_probe.table.changes import changes
 from xcom_probe.table.paths import asked_bases, parameters
 from xcom_probe.table.rehydrating import Rehydration, Totals, Wanted
 from xcom_probe.table.scan import positive
+from xcom_probe.table.supported import holds_json
 from xcom_probe.table.waiting import RunKey
 from xcom_probe.values.drift import JSON_STRINGS
 
@@ -79,7 +79,7 @@ def run(args: Namespace, report: Report) -> None:
     Raises:
         CannotLook: the database or the store is out of reach; what was committed before that is
             in the report.
-        UsageError: there is no base, it is no URL, or the file is not such a list.
+        UsageError: there is no base, it is not a URL, or the file is not such a list.
     """
     until = time.monotonic() + args.limit_seconds if args.limit_seconds else float("inf")
     cfg = options.read_config(os.environ)
@@ -119,7 +119,7 @@ def run(args: Namespace, report: Report) -> None:
 
 
 def _left(connection: Writer, bases: list[str], asked: list[RunKey]) -> list[dict[str, Any]]:
-    """Each run asked for, with the number of its rows that hold a path still."""
+    """Each run asked for, with the number of its rows that still hold a path."""
     left = {(run.dag_id, run.run_id): run.rows for run in _numbered(connection, bases, asked)}
     return [
         {"dagId": dag_id, "runId": run_id, "left": left.get((dag_id, run_id), 0)}
@@ -128,7 +128,7 @@ def _left(connection: Writer, bases: list[str], asked: list[RunKey]) -> list[dic
 
 
 def _numbered(connection: Writer, bases: list[str], asked: list[RunKey]) -> list[Wanted]:
-    """The runs asked for that are there, with the number of their rows that hold a path."""
+    """The runs asked for that exist, with the number of their rows that hold a path."""
     statements = changes(connection)
     given = [parameters(base, holds_json(connection)) for base in bases]
     wanted = sorted(set(asked))

@@ -1,8 +1,8 @@
-"""`standby`: waits to be asked, so that other commands need neither a pod's start nor an import's.
+"""`standby`: waits for commands, so that these need neither the start of a pod nor an import.
 
-To import SQLAlchemy and a driver takes longer than the question of a kill itself. It is done here
-once, while nobody waits for it. Nothing else is kept from one question to the next: each is
-answered by a process of its own, which reads the configuration and connects as it would by itself.
+Importing SQLAlchemy and a driver takes longer than the command of a kill itself. It is done here
+once, while nobody waits for it. Nothing else is kept from one command to the next: each runs in a
+process of its own, which reads the configuration and connects as it would without `standby`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def run(args: Namespace, report: Report) -> None:
     Raises:
         Interrupted: SIGTERM came.
     """
-    with contextlib.suppress(Exception):  # a question that needs it says what is missing
+    with contextlib.suppress(Exception):  # a command that needs it reports what is missing
         _import_ahead()
     report.facts["answered"] = 0
     end = time.monotonic() + args.seconds
@@ -50,7 +50,7 @@ def run(args: Namespace, report: Report) -> None:
 
 
 def _import_ahead() -> None:
-    """Import what the questions of a kill need."""
+    """Import what the commands of a kill need."""
     for name in waiting.ANSWERED:
         importlib.import_module(f"xcom_probe.commands.{name}")
     found = address(os.environ, options.read_config(os.environ))

@@ -1,4 +1,4 @@
-"""Where the metadata database is, told without Airflow."""
+"""Where the metadata database is, found without Airflow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Address(NamedTuple):
 
 
 def address(environ: Mapping[str, str], cfg: ConfigFile) -> Address | None:
-    """The database's URL where it can be told without Airflow, else None."""
+    """The database's URL where it can be found without Airflow, else None."""
     for section in (_SECTION, _LEGACY_SECTION):
         for option in _OTHERS:
             if options.env_name(section, option) in environ:

@@ -33,7 +33,7 @@ class Opened(NamedTuple):
 
 
 class Connected:
-    """What statements are asked of. Whoever makes one begins and ends the transactions.
+    """A connection that runs statements. Its creator begins and ends the transactions.
 
     Attributes:
         connection: SQLAlchemy's.

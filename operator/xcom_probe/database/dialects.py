@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Dialect(NamedTuple):
-    """How to connect to a kind of database, to look at one moment without writing, and to write.
+    """How to connect to a kind of database, to read one snapshot without writing, and to write.
 
     Attributes:
         port: where it listens if the URL does not say.
-        connect_timeout: what the driver calls it, by driver; None for all others.
+        connect_timeout: the driver's name for it, by driver; None for all others.
         prepare: statements at the start; `{seconds}` and `{milliseconds}` are the limit of each.
-        clock: gives the database's time. Comes next: all that was committed by then is seen.
+        clock: gives the database's time. Runs next: everything committed by then is seen.
         begin: statements that begin the transaction where `prepare` has not.
         prepare_writing: statements that begin a transaction that writes; `{lock_seconds}` is the
             longest wait for a lock.

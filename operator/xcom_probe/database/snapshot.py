@@ -25,7 +25,7 @@ class Database(Connected):
         self.look_at_type()
 
     def renew(self) -> None:
-        """End the transaction and begin the next one, which sees a later moment."""
+        """End the transaction and begin the next one, with a later snapshot."""
         self.connection.rollback()
         self.time = self._begin()
 

@@ -1,16 +1,16 @@
-"""The one way to write: short transactions on Airflow's own tables, each committed or undone whole.
+"""The one way to write: short transactions on Airflow's own tables, each all or nothing.
 
-Everything else in the probe looks through `snapshot`, which cannot write. Only `forget` and
-`rehydrate` come here, with the statements of `table/changes.py`: they delete or replace values of
-`xcom` and lock rows of `dag_run`. Airflow goes on beside them, so a transaction is bounded from
-all sides:
+Everything else in the probe reads through `snapshot`, which cannot write. Only `forget` and
+`rehydrate` use this, with the statements of `table/changes.py`: they delete or replace values of
+`xcom` and lock rows of `dag_run`. Airflow runs at the same time, so a transaction is bounded in
+every way:
 
 - a statement that takes longer than 60 s is ended by the database,
-- a lock that is not had within 10 s is given up (the scheduler keeps its own for less),
+- a lock that is not obtained within 10 s is given up (the scheduler holds its own for less),
 - on PostgreSQL a transaction in which this process is silent for 60 s, because its node was lost,
   is ended by the server, and its locks with it.
 
-The isolation is READ COMMITTED, as Airflow's own: a row is seen as it is when its lock is had.
+The isolation is READ COMMITTED, as Airflow's own: a row is seen as it is when its lock is obtained.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def writer(environ: Mapping[str, str], cfg: ConfigFile) -> Iterator[Writer]:
 
     Raises:
         CannotLook: no database, out of reach, of a kind that is not known, or it refused a
-            statement (a lock that was not had in time, say).
+            statement (for example, a lock was not obtained in time).
     """
     with connection(environ, cfg) as opened:
         yield Writer(opened)

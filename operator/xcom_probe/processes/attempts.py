@@ -1,8 +1,8 @@
 """Which processes run tasks.
 
-What Celery's pool forks runs a task, whatever it is called: a fork has its parent's title at first.
-So a process of the pool is one that works where it has a child. A child that has ended counts, too,
-until its parent has taken notice: what it has written may be on the parent's way.
+What Celery's pool forks runs a task, whatever its title: a fork first has its parent's. So a
+process of the pool is busy if it has a child. A child that has ended counts, too, until its parent
+has noticed: the parent may still be handling what it wrote.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xcom_probe.processes.titles import Task, Title
 POOL = "pool"
 _POOLS = frozenset({titles.POOL, titles.POOL_3})
 _HELPERS = ("from multiprocessing.", "from billiard.")
-"""Programs of Python's own that a process may have beside it (trackers of semaphores, say)."""
+"""Programs of Python's own that a process may have beside it (such as trackers of semaphores)."""
 
 
 class Attempt(NamedTuple):
@@ -27,7 +27,7 @@ class Attempt(NamedTuple):
         parent: its parent's PID.
         kind: `task`, `supervisor`, or `pool` for a process of Celery's pool that watches a task and
             will run others.
-        airflow: Airflow's major version, None where nothing tells it.
+        airflow: Airflow's major version, None where it is not known.
         task: as far as it is known.
         title: for people.
     """
@@ -56,7 +56,7 @@ class Seen(NamedTuple):
 
 
 def find(processes: Mapping[int, Process]) -> Seen:
-    """Tell which processes run tasks."""
+    """Find the processes that run tasks."""
     named = {pid: _name(process) for pid, process in processes.items() if not process.ended}
     children: dict[int, list[int]] = {}
     for process in processes.values():
@@ -73,7 +73,7 @@ def find(processes: Mapping[int, Process]) -> Seen:
                 idle += 1
                 continue
             if title.kind == titles.POOL and any(child in named for child in children[pid]):
-                continue  # its child is listed, and tells which task it is
+                continue  # its child is listed, and shows which task it is
             kind = POOL
         if kind in (titles.TASK, titles.SUPERVISOR, POOL):
             task = _task(pid, processes, named)
@@ -90,7 +90,7 @@ def _name(process: Process) -> Title:
 
 
 def _kind(title: Title, above: Title | None, process: Process) -> str:
-    """What a process is, by its title and by whose child it is."""
+    """What a process is, by its title and its parent."""
     if title.kind in (titles.TASK, titles.MAIN) or above is None:
         return title.kind
     if above.kind in _POOLS and title.kind in (*_POOLS, titles.OTHER):
@@ -105,10 +105,10 @@ def _is_helper(process: Process) -> bool:
 
 
 def _task(pid: int, processes: Mapping[int, Process], named: Mapping[int, Title]) -> Task:
-    """Which task a process runs. What a supervisor of Airflow 2 is called is never ambiguous."""
+    """Which task a process runs. The title of a supervisor of Airflow 2 is never ambiguous."""
     title, parent = named[pid], processes[pid].parent
     while parent in named and named[parent] == title:
-        parent = processes[parent].parent  # it was forked by what is called as it is
+        parent = processes[parent].parent  # it was forked by a process with the same title
     above = named.get(parent)
     if above is None or not above.task.known:
         return title.task

@@ -1,9 +1,9 @@
 """Ends processes of tasks by force.
 
 Measured (docs/airflow.md, "Executors"): where the lowest process of an attempt is killed, its
-supervisor and Celery's pool take notice within a second, and the worker goes on. A supervisor that
-is killed first leaves a task which nobody watches. So a supervisor is ended only where no task is
-left below it, and a process of Celery's pool never: it will run other tasks.
+supervisor and Celery's pool notice within a second, and the worker goes on. A supervisor that is
+killed first leaves a task that nothing watches. So a supervisor is ended only where no task is left
+below it, and a process of Celery's pool never: it will run other tasks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xcom_probe.processes import attempts, table, titles
 from xcom_probe.processes.attempts import Attempt
 
 _LOOK = 0.05
-"""Seconds between two looks whether they have ended."""
+"""Seconds between two checks whether they have ended."""
 
 
 class Named(NamedTuple):
@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     Attributes:
         ended: were killed.
         left: supervisors that end by themselves, for their task was killed or still lives.
-        gone: were no task's any more.
+        gone: no longer ran a task.
         refused: could not be killed, and why.
     """
 
@@ -44,11 +44,11 @@ class Outcome(NamedTuple):
 
 
 def end(wanted: Iterable[Named], proc: str, mine: int, patience: float) -> Outcome:
-    """Kill exactly these, where they are those of tasks still; wait until they have ended.
+    """Kill exactly these, where they still run tasks; wait until they have ended.
 
     Args:
         proc, mine: as for `table.read`.
-        patience: seconds to wait, for supervisors too; what has not ended by then is no error.
+        patience: seconds to wait, for supervisors too; what has not ended by then is not an error.
 
     Raises:
         CannotLook: not all processes can be seen here.
@@ -81,7 +81,7 @@ def _works(supervisor: int, found: Mapping[int, Attempt]) -> bool:
 
 
 def _kill(each: Named, proc: str, outcome: Outcome) -> None:
-    # Its number may be another process's by now; from here to the signal only within microseconds.
+    # Its PID may be reused by now; from here to the signal it takes microseconds.
     process = table.one(proc, each.pid)
     if process is None or process.ended or process.started != each.started:
         outcome.gone.append(each)

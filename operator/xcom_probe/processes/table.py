@@ -14,13 +14,13 @@ _KERNEL_THREAD = 0x00200000
 _MOUNT = re.compile(r"hidepid=(\w+)")
 _SHOWS_ALL = frozenset({"0", "off"})
 _ROUNDS = 5
-"""Looks for processes that came while the others were read."""
+"""How often to look for processes that came while the others were read."""
 _PAGE = 4096
 """Bytes of a title that older kernels show."""
 _BEGINNING = 0.2
 """Seconds that a program may take to get its arguments after it has begun."""
 _LOOK = 0.005
-"""Seconds between two looks whether it has them."""
+"""Seconds between two checks whether it has them."""
 
 
 class Process(NamedTuple):
@@ -29,9 +29,9 @@ class Process(NamedTuple):
     Attributes:
         pid, parent: as this namespace counts; the parent is 0 where it is outside.
         started: clock ticks since the boot (proc(5), field 22 of stat).
-        ended: whether nothing of it runs any more: only its parent has yet to take notice.
+        ended: whether nothing of it runs any more, and only its parent has not noticed yet.
         words: its command line; empty where its memory is gone, or where it has blanked it.
-        whole: whether the command line surely is not cut.
+        whole: whether the command line is certainly not cut.
         comm: its short name.
     """
 

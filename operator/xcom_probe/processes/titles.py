@@ -1,4 +1,4 @@
-"""What a process that runs tasks calls itself, and which task that names.
+"""The titles of processes that run tasks, and the task that each names.
 
 Airflow and Celery name their processes by `setproctitle`, which writes over the command line that
 /proc shows. Every such call in a worker, by the sources of Airflow 2.9.3, 2.10.5, 2.11.2, 3.0.6,
@@ -17,7 +17,7 @@ Airflow and Celery name their processes by `setproctitle`, which writes over the
 
 DAG, TASK and RUN are names, TI the ID of a task instance, another one after a clear. On 3.0 to 3.2
 the pool's process keeps Celery's title while it is a supervisor. On 3.3 it keeps the title of its
-last task when that has ended: nothing but its children tells whether it works.
+last task when that has ended: only its children show whether it is busy.
 
 Without a title: 2.x with `execute_tasks_new_python_interpreter` (`airflow tasks run DAG TASK RUN
 --local ...` below the pool's process), with `run_as_user` or another task runner than a fork (`sudo
@@ -26,7 +26,7 @@ with `run_as_user` (`sudo -E -H -u USER python -c 'from airflow.sdk.execution_ti
 new process has named itself. And each fork has its parent's title until it has its own.
 
 A title may be cut: there is as much room as the command line and the environment had. So a name
-counts only where it surely is whole.
+counts only where it is certainly complete.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _SHORT = 15
 
 
 class Task(NamedTuple):
-    """What a title tells of a task; None where it does not, or not for certain.
+    """What a title shows of a task; None where it does not, or not for certain.
 
     Attributes:
         dag, task, run: names, on Airflow 2; all of them or none.
@@ -87,13 +87,13 @@ UNKNOWN = Task()
 
 
 class Title(NamedTuple):
-    """What a command line tells.
+    """What a command line shows.
 
     Attributes:
         kind: one of the constants above.
-        airflow: Airflow's major version, None where nothing tells it.
+        airflow: Airflow's major version, None where it is not known.
         task: the task that it names.
-        text: for people; of a program that is none of Airflow's, its name only.
+        text: for people; of a program that is not Airflow's, its name only.
     """
 
     kind: str
@@ -103,11 +103,11 @@ class Title(NamedTuple):
 
 
 def read(words: Sequence[str], whole: bool) -> Title:
-    """Tell what a process is.
+    """Identify a process by its command line.
 
     Args:
         words: its command line; a title is one word.
-        whole: whether it surely is not cut.
+        whole: whether it is certainly not cut.
     """
     if len(words) == 1:
         found = _title(words[0], whole)
@@ -117,7 +117,7 @@ def read(words: Sequence[str], whole: bool) -> Title:
 
 
 def read_short(comm: str) -> Title:
-    """Tell what a process is by its short name: it ends, and its command line is gone."""
+    """Identify a process by its short name: it is ending, and its command line is gone."""
     for begin, kind, airflow in (
         (_SUPERVISOR_2, SUPERVISOR, 2),
         (_TASK_2, TASK, 2),
@@ -191,7 +191,7 @@ def _command(words: Sequence[str]) -> Title:
             return Title(kind, 2, _of_words(["airflow", *given]), text)
     if any(word.startswith(_OF_SDK) for word in words):
         return Title(TASK, 3, UNKNOWN, f"{names[0]} (airflow.sdk)")
-    # Not its arguments: they are somebody's, and may hold anything.
+    # Not its arguments: they are a user's, and may hold anything.
     return Title(OTHER, None, UNKNOWN, names[0].split(" ")[0] if names else "")
 
 

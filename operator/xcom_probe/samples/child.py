@@ -1,6 +1,6 @@
 """The process that runs one Python file of samples; it writes descriptions to its result pipe.
 
-One line of JSON for each thing that it has to say: `{"networkCut": ...}` first, then
+One line of JSON for each message: `{"networkCut": ...}` first, then
 `{"name": ..., "value": ...}` or `{"name": ..., "refused": reason}` for each sample, or
 `{"error": message, "line": number}`, and `{"done": true}` at the end.
 """
@@ -27,7 +27,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
-        # What the file prints is nobody's business, and may be what must not be printed.
+        # What the file prints is discarded: it may be secret.
         os.dup2(null, standard)
     _say(out, {"networkCut": confine(seconds)})
     try:

@@ -17,10 +17,10 @@ _CLONE_NEWNET = 0x40000000
 
 
 def confine(cpu_seconds: int) -> bool:
-    """Limit this process for good; say whether it has no network any more.
+    """Limit this process for good; return whether it no longer has a network.
 
-    The rest is there on every Linux. A network of its own needs a right that containers often do
-    not have.
+    The other limits work on every Linux. A network of its own needs a right that containers often
+    do not have.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     # Whatever ends the parent ends this process too.

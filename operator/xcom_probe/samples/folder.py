@@ -103,7 +103,7 @@ class SampleFolder:
             if size > LARGEST:
                 self._problem(name, f"has {size} bytes; the limit is {LARGEST}")
                 return
-            # Read twice, so that a faulty file is told as one, and the value made in its turn.
+            # Read twice, so that a faulty file is reported as one, and the value made in its turn.
             _load(path)
         except ValueError as problem:
             self._problem(name, f"is not JSON: {problem}")

@@ -46,7 +46,7 @@ def rebuild(description: Any) -> Any:
     """The value of a description.
 
     Raises:
-        ValueError: this is no description, and nor is it JSON.
+        ValueError: this is not a description, or not JSON.
     """
     if isinstance(description, float) or type(description) in _PLAIN:
         return description

@@ -44,7 +44,7 @@ class Trouble(Exception):
 
 
 def messages(path: str, most: int, seconds: float) -> Iterator[dict[str, Any]]:
-    """What the process says (see `child`), one after the other, without its `done`.
+    """What the process reports (see `child`), one after the other, without its `done`.
 
     Args:
         most: samples that it may give.

@@ -1,8 +1,8 @@
 """The dynamic audit: the values that are in the table, read as the new backend would read them.
 
-The database sorts out what needs no look: plain JSON other than strings is the same to every
-backend. What is left (strings that may parse as JSON, encoded objects, what is no JSON) is
-fetched and goes through Airflow's own code.
+The database leaves out what needs no check: plain JSON other than strings is the same to every
+backend. What is left (strings that may parse as JSON, encoded objects, what is not JSON) is fetched
+and goes through Airflow's own code.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from xcom_probe import redact
 from xcom_probe.airflow.reading import Reader
 from xcom_probe.database.snapshot import Database
 from xcom_probe.table.ask import ask
-from xcom_probe.table.catalogue import holds_json, statements
 from xcom_probe.table.paths import parameters
 from xcom_probe.table.scan import Limits, Runs, ranges
+from xcom_probe.table.supported import holds_json, statements
 from xcom_probe.table.tally import DRIFTS, FAILS, NONE, OFFLOADS, Kind, Tally, Where
 from xcom_probe.values import drift
 from xcom_probe.values.compare import differences
@@ -27,7 +27,7 @@ LARGEST = 16 * 1024 * 1024
 """Bytes. A larger value is not decoded, because that takes several times its size in memory."""
 _SMALL = 8 * 1024
 _FETCH_SMALL = 1000
-# Ranges that hold values that are no JSON are halved to find these; where there are many of them,
+# Ranges with values that are not JSON are halved to find these; where there are many of them,
 # reading every row is quicker.
 _HALVINGS = 200
 
@@ -91,7 +91,7 @@ class Audit:
             with self._database.connection.begin_nested():
                 found = self._tasks(runs, every=False)
         except sqlalchemy.exc.DataError:
-            # Some value is no JSON. Which one, only reading tells.
+            # Some value is not JSON; only reading shows which one.
             if runs.high - runs.low == 1 or self._halvings >= _HALVINGS:
                 self._count(runs, every=True)
                 return

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from xcom_probe.database.snapshot import Database
 from xcom_probe.table.ask import ask
-from xcom_probe.table.catalogue import holds_json, statements
 from xcom_probe.table.paths import parameters
 from xcom_probe.table.scan import Limits, ranges
+from xcom_probe.table.supported import holds_json, statements
 
 STEPS = 32
 """Sizes are rounded up to one of so many steps between powers of two: by 1/32 at most."""

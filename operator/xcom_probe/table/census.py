@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from xcom_probe.database.snapshot import Database, in_utc
 from xcom_probe.model import rfc3339
 from xcom_probe.table.ask import ask
-from xcom_probe.table.catalogue import holds_json, statements
 from xcom_probe.table.paths import parameters
 from xcom_probe.table.scan import Limits, ranges
+from xcom_probe.table.supported import holds_json, statements
 from xcom_probe.table.waiting import RunKey, Waiter, triggered, waiters
 
 _CHUNK = 500
@@ -128,7 +128,7 @@ class Census:
 
         Raises:
             CannotLook: the table is not one of a supported Airflow.
-            UsageError: a base is no URL.
+            UsageError: a base is not a URL.
         """
         self._database = database
         self._statements = statements(database)
@@ -155,7 +155,7 @@ class Census:
         return int(ask(self._database, self._statements.count_in_flight, {}).scalar())
 
     def count_pickled(self) -> int:
-        """Small pickled rows of runs in flight: what they hold, SQL cannot tell."""
+        """Small pickled rows of runs in flight: SQL cannot see what they hold."""
         statement = self._statements.pickled
         if statement is None:
             return 0

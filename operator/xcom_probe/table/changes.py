@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from xcom_probe.database.connection import Connected
-from xcom_probe.table.catalogue import statements
+from xcom_probe.table.supported import statements
 
 
 class Changes(NamedTuple):
@@ -17,8 +17,8 @@ class Changes(NamedTuple):
 
     Attributes:
         named: number, DAG, run id and state of the runs given.
-        lock: the same, and no other transaction changes these runs until the end of this one. In
-            one order, so that two of this kind cannot block each other for good.
+        lock: the same, and no other transaction changes these runs until the end of this one. In a
+            fixed order, so that two of these cannot deadlock.
         forget: deletes the rows of a run that hold a path below a base.
         remaining: how many such rows a run has.
         held: task, map index, key and value of each of them; the value is bytes, or the string.
@@ -42,7 +42,7 @@ SELECT id, dag_id, run_id, state FROM dag_run
 WHERE (dag_id, run_id) IN :runs
 ORDER BY id
 """
-# What tells such a row, as in the statements of the census.
+# The condition of such a row, as in the statements of the census.
 _PATHS = {
     ("postgresql", "bytea"): """
   AND octet_length(value) BETWEEN :shortest AND :longest

@@ -18,7 +18,7 @@ def parsed(data: bytes, as_json: bool) -> Any:
         as_json: whether the column is JSON for the database (Airflow 3).
 
     Raises:
-        Unfit: it is no JSON, or none that such a column can hold.
+        Unfit: it is not JSON, or JSON that such a column cannot hold.
     """
     if not data:
         raise Unfit("the object is empty")

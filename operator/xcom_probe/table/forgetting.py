@@ -6,9 +6,9 @@ from typing import Any, Iterator, NamedTuple
 
 from xcom_probe.database.writing import Writer
 from xcom_probe.table.ask import ask
-from xcom_probe.table.catalogue import holds_json
 from xcom_probe.table.changes import changes
 from xcom_probe.table.paths import parameters
+from xcom_probe.table.supported import holds_json
 from xcom_probe.table.waiting import RunKey
 
 # Runs that one transaction keeps locked: some 200 statements, well below a second.
@@ -35,7 +35,7 @@ class Forgotten(NamedTuple):
 
     @property
     def skipped(self) -> str | None:
-        """Why nothing was deleted; None if that was not refused."""
+        """Why the deletion was refused; None if it was not."""
         return f"in flight: {self.state}" if self.state in IN_FLIGHT else None
 
     def as_json(self) -> dict[str, Any]:

@@ -153,7 +153,7 @@ WHERE dag_run_id >= :low AND dag_run_id < :high AND value IS NOT NULL
 """,
 )
 
-# Airflow 3: JSON. Compared as bytes, so that no collation has a say.
+# Airflow 3: JSON. Compared as bytes, so that no collation applies.
 _JSON = Statements(
     in_flight="""
 SELECT r.dag_id, r.run_id, r.state, r.start_date, r.run_type, x.task_id, x.amount

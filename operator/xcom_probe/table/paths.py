@@ -22,7 +22,7 @@ def below(base: str) -> str:
     's3://aws_default@bucket/xcom/'
 
     Raises:
-        UsageError: `base` is no URL.
+        UsageError: `base` is not a URL.
     """
     parts = urlsplit(base)
     if not parts.scheme or not (parts.netloc or parts.path):
@@ -37,7 +37,7 @@ def outermost(bases: Iterable[str]) -> list[str]:
     ['s3://c@b/x', 's3://c@b/xy']
 
     Raises:
-        UsageError: one of them is no URL.
+        UsageError: one of them is not a URL.
     """
     found: list[str] = []
     for base in sorted(set(bases), key=lambda base: (below(base), base)):
@@ -50,7 +50,7 @@ def asked_bases(given: list[str], environ: Mapping[str, str], cfg: ConfigFile) -
     """The bases of --base, else the configured one; none of them below another.
 
     Raises:
-        UsageError: there is none, or one is no URL.
+        UsageError: there is none, or one is not a URL.
     """
     if given:
         return outermost(given)
@@ -78,7 +78,7 @@ def row_prefix(base: str) -> bytes:
 
 
 def parameters(base: str | None, as_json: bool) -> dict[str, Any]:
-    """Parameters by which statements tell such rows; without a base there are none.
+    """Parameters by which statements find such rows; without a base no row matches.
 
     Args:
         base: the base path as configured.

@@ -1,8 +1,8 @@
 """Copying the content of objects back into the rows that hold their paths.
 
 Each batch is a transaction of its own. A row is written only if it still holds the path whose
-object was read, so that a task that runs again meanwhile loses nothing. What is copied is no path
-any more: whoever starts over goes on where this ended.
+object was read, so that a task that runs again meanwhile loses nothing. A copied row no longer
+holds a path, so a new start continues where this ended.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from xcom_probe.airflow.objects import AT_ONCE, Content, Objects
 from xcom_probe.database.writing import Writer
 from xcom_probe.model import CannotLook
 from xcom_probe.table.ask import ask
-from xcom_probe.table.catalogue import holds_json
 from xcom_probe.table.changes import changes
 from xcom_probe.table.contents import Unfit, is_same, numbers_change, parsed
 from xcom_probe.table.paths import below, parameters
+from xcom_probe.table.supported import holds_json
 
 # Bytes that wait for one transaction, beside those that are read at once.
 _MOST_WAITING = 32 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 A step is a range of runs with a bounded number of rows, found by the primary key of `xcom`, in a
 transaction of its own: a long scan holds no old snapshot that would keep the database from
-cleaning up. What changes meanwhile is seen as it is when its range is read.
+cleaning up. A row is seen as it is when its range is read.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Callable, Iterator, NamedTuple
 
 from xcom_probe.database.snapshot import Database
 from xcom_probe.table.ask import ask
-from xcom_probe.table.catalogue import statements
 from xcom_probe.table.statements import NEWEST, OLDEST_SINCE
+from xcom_probe.table.supported import statements
 
 STEP = 100_000
 _PROGRESS_EVERY = 10.0
@@ -90,7 +90,7 @@ def ranges(
     if limit.since is not None:
         first = ask(database, OLDEST_SINCE, {"since": _naive_utc(database, limit.since)}).scalar()
         oldest = newest + 1 if first is None and newest is not None else first or 0
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
     high = 0 if newest is None else newest + 1
     while high > oldest:
         left = limit.step if limit.rows is None else min(limit.step, limit.rows - seen())
@@ -102,10 +102,10 @@ def ranges(
         low = oldest if found is None else max(oldest, min(found + 1, high - 1))
         yield Runs(low, high)
         high = low
-        if time.monotonic() - told > _PROGRESS_EVERY:
-            told = time.monotonic()
+        if time.monotonic() - reported > _PROGRESS_EVERY:
+            reported = time.monotonic()
             part = (newest - low) / max(1, newest - oldest)
-            sys.stderr.write(f"xcom_probe: {part:.0%} in {told - started:.0f} s\n")
+            sys.stderr.write(f"xcom_probe: {part:.0%} in {reported - started:.0f} s\n")
             sys.stderr.flush()
 
 
@@ -133,7 +133,7 @@ def positive(text: str) -> int:
     """A whole number above 0.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: it is not.
     """
     if not text.isdigit() or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is not a whole number above 0")

@@ -8,7 +8,7 @@ _SHOWN = 40
 
 
 def lines(result: dict[str, Any]) -> Iterator[str]:
-    """Lines for a terminal, of every command that is about the table; none of others."""
+    """Lines for a terminal, for every command about the table; none for others."""
     if result["command"] == "census" and "runs" in result:
         yield from _census(result)
     if result["command"] == "forget" and "runs" in result:

@@ -1,7 +1,7 @@
 """Who waits for a run: tasks of TriggerDagRunOperator in runs in flight.
 
 The operator writes the run id of the run that it triggered into its own XCom, under
-`trigger_run_id`, and nothing else there names the DAG. That is known of the template field
+`trigger_run_id`, and nothing else there names the DAG. That is known from the template field
 `trigger_dag_id`, which Airflow keeps as rendered for the newest 30 runs of a task. What is not
 known rules nothing out: such a task is listed for every run that it may wait for.
 """

@@ -28,7 +28,7 @@ def table() -> str:
     for rule in RULES:
         kinds = ", ".join(f"`{kind}`" for kind in rule.kinds)
         effects = {kind: effect(measured_as(kind), Target()) for kind in rule.kinds}
-        words = _IN_WORDS.get(rule.id) or (_told(effects, _new), _told(effects, _today))
+        words = _IN_WORDS.get(rule.id) or (_by_effect(effects, _new), _by_effect(effects, _today))
         cells = (
             f"`{rule.id}` {rule.name}",
             f"{rule.title}: {kinds}",
@@ -59,15 +59,15 @@ def _today(found: Effect) -> str:
     return "comes back" if found.today == NONE else found.today
 
 
-def _told(effects: dict[str, Effect], words: Callable[[Effect], str]) -> str:
-    """Return what holds for all kinds, or for which."""
+def _by_effect(effects: dict[str, Effect], words: Callable[[Effect], str]) -> str:
+    """Return what holds for all kinds, or for which of them."""
     groups: dict[str, list[str]] = {}
     for kind, found in effects.items():
         groups.setdefault(words(found), []).append(kind)
     if len(groups) == 1:
         return next(iter(groups))
     return "; ".join(
-        f"{told}: {', '.join(f'`{kind}`' for kind in kinds)}" for told, kinds in groups.items()
+        f"{text}: {', '.join(f'`{kind}`' for kind in kinds)}" for text, kinds in groups.items()
     )
 
 

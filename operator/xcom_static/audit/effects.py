@@ -51,7 +51,7 @@ _ROWS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
 _DECODES_TWICE = (1, 5, 4)
 # Instances of classes that Airflow can write, and reads only where the deployment allows them.
 ALLOWLISTED = frozenset({"dataclass", "attrs", "pydantic"})
-# Not values but code that gets past what the operator delivers: another backend, another pod.
+# Not values but code that bypasses what the operator delivers: another backend, another pod.
 OF_CODE = frozenset(
     {"backend-option", "xcom-class", "env-file", "pod-override", "pod-mutation-hook"}
 )
@@ -59,7 +59,7 @@ _WORDS = {".": NONE, "D": DRIFTS, "F": FAILS}
 
 
 class Target(NamedTuple):
-    """The place whose behaviour is asked for; None where it is not known: the worst then counts.
+    """The place to judge for. None where it is not known: the worst then counts.
 
     Attributes:
         airflow: (major, minor).
@@ -91,7 +91,7 @@ class Effect(NamedTuple):
 
     @property
     def new(self) -> bool:
-        """Whether it is the change of backend that brings it about."""
+        """Whether the change of backend causes it."""
         return self.effect in (FAILS, DRIFTS) and self.today == NONE
 
 

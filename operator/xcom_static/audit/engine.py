@@ -7,8 +7,8 @@ import time
 from typing import Any, Iterable, Iterator, NamedTuple
 
 from xcom_static.audit.effects import DRIFTS, FAILS, NONE, Target, effect
-from xcom_static.audit.in_code import Found, found_in
 from xcom_static.audit.rules import BY_ID, RULE_OF, Problem, problems
+from xcom_static.audit.runtime_changes import Found, found_in
 from xcom_static.flow import operators
 from xcom_static.flow.frame import RETURN, Produced
 from xcom_static.flow.reader import Flow
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
         file, line, column: where it is returned or pushed; line and column from 1.
         dag_id, task_id: None where they are not known. One function used by two tasks is two
             findings.
-        key: the XCom key; empty where it is no constant.
+        key: the XCom key; empty where it is not a constant.
         kind: the kind of value.
         effect: `fails`, `drifts`, `offloads` or `unknown`, with the object storage backend.
         today: the same with BaseXCom; `none` if it comes back as it was.
@@ -61,7 +61,7 @@ class Finding(NamedTuple):
 
     @property
     def new(self) -> bool:
-        """Whether the change of backend brings it about."""
+        """Whether the change of backend causes it."""
         return self.effect in (FAILS, DRIFTS) and self.today == NONE
 
     def counts(self, confidence: str) -> bool:
@@ -105,7 +105,7 @@ class Result(NamedTuple):
 
     Attributes:
         files: how many Python files there are.
-        parsed: how many of them name Airflow at all.
+        parsed: how many of them name Airflow.
         tasks: how many tasks and operator classes they hold.
         seconds: wall time.
         findings: sorted by file, line and rule.
@@ -314,13 +314,13 @@ def _message(problem: Problem, produced: Produced, task: Task | None, evidence: 
         verb = f'pushes under "{produced.key}"' if produced.key else "pushes"
     part = f" ({problem.where})" if problem.where else ""
     effect = problem.effect
-    told = f"{verb} {problem.rule.title}{part}: {evidence}."
+    text = f"{verb} {problem.rule.title}{part}: {evidence}."
     if effect.effect in _VERBS:
-        told += f" The object storage backend {_VERBS[effect.effect]}"
-        told += f" {effect.where}" if effect.where else ""
+        text += f" The object storage backend {_VERBS[effect.effect]}"
+        text += f" {effect.where}" if effect.where else ""
         if effect.today == NONE:
-            told += "; BaseXCom does not"
-        told += "."
+            text += "; BaseXCom does not"
+        text += "."
     elif effect.where:
-        told += f" Reading it fails {effect.where}."
-    return told
+        text += f" Reading it fails {effect.where}."
+    return text

@@ -1,4 +1,4 @@
-"""The rules: which values each finds, what is said of them, what to write instead.
+"""The rules: which values each finds, how findings describe them, what to write instead.
 
 docs/audit.md is held to this table by a test.
 """

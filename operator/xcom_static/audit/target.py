@@ -1,4 +1,4 @@
-"""Which Airflow is asked about: the installed one, or one that somebody names."""
+"""Which Airflow to judge for: the installed one, or one that the user names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def target(airflow: str | None, common_io: str | None = None) -> Target:
         common_io: a version such as `1.7.2`, None if it is not known.
 
     Raises:
-        InvalidArgumentError: a version is none, or older than what was measured.
+        InvalidArgumentError: a version is invalid, or older than what was measured.
         UnavailableError: `auto`, and no Airflow is installed.
     """
     if airflow == AUTO:
@@ -32,7 +32,7 @@ def ignore_syntax(given: str | None, where: Target) -> str | None:
     """How `.airflowignore` is written: as given, else as that Airflow reads it by default.
 
     Raises:
-        InvalidArgumentError: it is no such syntax.
+        InvalidArgumentError: there is no such syntax.
     """
     if given:
         if given not in SYNTAXES:

@@ -41,7 +41,7 @@ def summary(static: Mapping[str, Any]) -> str:
 
 
 def subject(dag_id: str | None, task_id: str | None) -> str:
-    """Who does it, as far as it is known."""
+    """The task or code that does it, as far as it is known."""
     if task_id is not None:
         return f"{dag_id}.{task_id}" if dag_id is not None else f"task {task_id}"
     return "this code" if dag_id is None else f"a task of {dag_id}"

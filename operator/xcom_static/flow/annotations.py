@@ -40,7 +40,7 @@ def annotated(node: ast.AST | None, frame: Frame, sure: int, depth: int = 0) -> 
 
 
 def _generic(node: ast.Subscript, frame: Frame, sure: int, depth: int) -> Values:
-    """`list[...]`, `Optional[...]`, ...: by the last part of the name, whoever it is of."""
+    """`list[...]`, `Optional[...]`, ...: by the last part of the name, from any module."""
     name = str(frame.module.dotted(node.value, frame.scope) or getattr(node.value, "id", ""))
     inner = subscript(node)
     arguments = inner.elts if isinstance(inner, ast.Tuple) else [inner]

@@ -17,7 +17,7 @@ class Call(NamedTuple):
     frame: Frame
 
     def argument(self, name: str, position: int | None = None) -> ast.expr | None:
-        """An argument by keyword, else by position; None if it is not given so."""
+        """An argument by keyword, else by position; None if it is given in neither way."""
         return argument(self.node, name, position)
 
     def value(self, name: str, position: int | None = None) -> Values:

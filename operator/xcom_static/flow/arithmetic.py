@@ -7,12 +7,12 @@ import ast
 from xcom_static.flow.frame import Frame
 from xcom_static.flow.values import LOW, MEDIUM, UNKNOWN, Value, Values, made, only, union
 
-# Whatever one calculates with them, it stays of their kind.
+# Any calculation with them gives the same kind.
 _STICKY = frozenset({"ndarray", "series", "dataframe", "tensor", "np-scalar", "np-float64"})
 _NUMBERS = frozenset({"int", "float", "bool"})
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 _PLAIN_COMPARISONS = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
-# Stands for what is not known beside something that is.
+# Stands for an unknown operand beside a known one.
 _ANYTHING: Values = (Value("?", LOW),)
 
 
@@ -59,7 +59,7 @@ def _pair(one: Value, operator: ast.operator, other: Value, node: ast.AST) -> Va
 
 
 def compare(node: ast.Compare, frame: Frame) -> Values:
-    """`left < right`: a bool, but for arrays and their scalars."""
+    """`left < right`: a bool, except for arrays and their scalars."""
     left = frame.value(node.left)
     if len(node.ops) == 1 and not isinstance(node.ops[0], _PLAIN_COMPARISONS):
         for value in left:

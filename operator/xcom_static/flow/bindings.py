@@ -53,7 +53,7 @@ def bind(target: ast.AST, values: Values, frame: Frame, source: ast.AST | None =
         frame.env[target.id] = values
     elif isinstance(target, (ast.Tuple, ast.List)):
         given = getattr(source, "elts", [])
-        # The elements of a container are not told apart.
+        # The elements of a container are not distinguished.
         inner = at_most(elements(values), MEDIUM)
         for position, item in enumerate(target.elts):
             known = len(given) == len(target.elts)
@@ -84,5 +84,5 @@ def narrow(test: ast.expr, holds: bool, env: Env) -> None:
 
 
 def _keep(name: str, kinds: set[str], holds: bool, env: Env) -> None:
-    """A class that is no kind says nothing of what is left: the name is unknown then."""
+    """A class that is not a kind says nothing about what is left: the name is then unknown."""
     env[name] = tuple(value for value in env.get(name, UNKNOWN) if (value.kind in kinds) is holds)

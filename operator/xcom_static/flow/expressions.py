@@ -93,7 +93,7 @@ def _dict_comprehension(node: ast.DictComp, frame: Frame) -> Values:
 
 
 def _within(node: Any, frame: Frame) -> Frame:
-    """A frame with the names that a comprehension binds for itself."""
+    """A frame with the names that a comprehension binds."""
     inner = frame.fork()
     for generator in node.generators:
         bind(generator.target, elements(inner.value(generator.iter)), inner)

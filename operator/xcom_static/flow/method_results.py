@@ -50,7 +50,7 @@ def _writes_to(call: Call) -> bool:
 
 
 def _to_dict(call: Call, table: Value) -> Values:
-    """By default the inner keys are the index: numbers, unless somebody set another one."""
+    """By default the inner keys are the index: numbers, unless another one was set."""
     orient = call.argument("orient", 0)
     name = orient.value if isinstance(orient, ast.Constant) else "dict"
     if name == "records":

@@ -17,7 +17,7 @@ from xcom_static.flow.values import LOW, MEDIUM, UNKNOWN, Values, made, only
 from xcom_static.source.modules import argument, is_false, is_true
 from xcom_static.source.tasks import Task
 
-# The first word of statements that give rows, as far as one can tell from the word.
+# The first word of statements that give rows, as far as the word shows it.
 _QUERIES = frozenset({"select", "with", "show", "values", "describe", "table", "explain"})
 _COMMENT = re.compile(r"\s*(--[^\n]*\n|/\*.*?\*/)", re.DOTALL)
 # Commands that print one whole number.

@@ -105,7 +105,7 @@ def _for(node: Any, frame: Frame) -> bool:
 
 
 def _loop(node: Any, frame: Frame) -> bool:
-    """The body is read once, and may not be run at all."""
+    """The body is read once, and may not be run."""
     _branch([node.body, []], frame)
     return block(node.orelse, frame)
 

@@ -15,7 +15,7 @@ _BEGINNINGS = '{["-0123456789tfnNI'
 
 def is_json(text: str) -> bool:
     """Whether a string decodes as JSON, and so to something else than itself."""
-    # Quick, for nearly all texts are none. White space may stand before it.
+    # Quick, because nearly all texts are not JSON. White space may stand before it.
     if not text[:1].strip() or text[0] not in _BEGINNINGS:
         text = text.strip()
         if not text or text[0] not in _BEGINNINGS:

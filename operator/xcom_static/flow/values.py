@@ -1,4 +1,4 @@
-"""The values that the data flow tells apart: a kind, what it holds, and how sure that is."""
+"""The values that the data flow distinguishes: a kind, what it holds, and how sure that is."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Value(NamedTuple):
         return self.what or self.kind
 
 
-# Alternatives; none at all: nothing is known.
+# Alternatives; if there are none, nothing is known.
 Values = Tuple[Value, ...]
 UNKNOWN: Values = ()
 

@@ -1,6 +1,6 @@
 """The DAG files of a folder, as Airflow finds them: `.airflowignore`, zip archives, links.
 
-Other than Airflow it goes on where a link leads to a folder that was seen before (Airflow refuses
+Unlike Airflow it goes on where a link leads to a folder that was seen before (Airflow refuses
 the whole folder), and takes every `.py` file, not only those that look like DAGs.
 """
 
@@ -63,7 +63,7 @@ def sources(folder: str, syntax: str | None) -> Iterator[Source]:
         empty = False
         yield source
     if empty:
-        # Nothing to complain of would look like nothing wrong.
+        # An empty result would look like a clean one.
         raise NoFilesError(
             f"the DAG folder {folder!r} contains no Python file that Airflow would read; use the "
             "folder that the DAGs are synced to"
@@ -132,7 +132,7 @@ def _rules(root: str, folder: str, syntax: str | None) -> list[_Rule]:
 
 
 def _regexp(line: str, root: str, folder: str) -> _Rule | None:
-    """Searched for in the path below the DAG folder. Airflow skips one that is none, too."""
+    """Searched for in the path below the DAG folder. Airflow skips an invalid one, too."""
     del folder
     try:
         pattern: Pattern[str] = re.compile(line)

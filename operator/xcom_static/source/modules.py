@@ -162,7 +162,7 @@ class Module:
 
 
 def parse(name: str, source: bytes) -> Module:
-    """Read a file.
+    """Parse a file.
 
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: this interpreter cannot parse it.
@@ -182,7 +182,7 @@ def single(name: str, scope: Scope) -> ast.expr | None:
 
 
 def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
-    """The argument of a call by keyword, else by position; None if it is not given so."""
+    """The argument of a call by keyword, else by position; None if it is given in neither way."""
     for keyword in call.keywords:
         if keyword.arg == name:
             return keyword.value
@@ -364,13 +364,13 @@ class _Reader:
 
     @staticmethod
     def _rebound(target: ast.expr, scope: Scope) -> None:
-        """A loop's names hold many things: two expressions say that none is the only one."""
+        """A loop's names hold many things: two expressions mean that there is not just one."""
         for child in [target, *ast.iter_child_nodes(target)]:
             if isinstance(child, ast.Name):
                 scope.values.setdefault(child.id, []).extend([target, target])
 
     def _expression(self, root: ast.AST, scope: Scope, place: DagContext) -> None:
-        """Note the calls in an expression. The hottest loop of all, hence its form."""
+        """Note the calls in an expression. The hottest loop, which explains its form."""
         leaves = LEAVES
         if root.__class__ in leaves:
             return

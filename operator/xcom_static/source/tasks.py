@@ -73,7 +73,7 @@ class Task(NamedTuple):
         operator: the operator's class: its dotted path, or its name if it is of this file.
         call: the operator's or decorator's call, None if there is none.
         pushes: False where `do_xcom_push` is off.
-        multiple_outputs: each item of the dict is pushed by itself, too.
+        multiple_outputs: each item of the dict is also pushed separately.
         mapped: there is one instance for each element (`expand`).
     """
 
@@ -97,7 +97,7 @@ class Dag(NamedTuple):
         node: the call of the class, or the decorated function.
         call: with the DAG's arguments; None for a bare `@dag`.
         scope: the scope that it stands in.
-        dag_id: None where it is no constant.
+        dag_id: None where it is not a constant.
     """
 
     node: Any
@@ -311,7 +311,7 @@ class Discovery:
             return None
         if isinstance(node, ast.Name):
             assigned = single(node.id, scope)
-            # `extract = PythonOperator(python_callable=extract)` is no call of a function's maker.
+            # `extract = PythonOperator(python_callable=extract)` does not make a function.
             if isinstance(assigned, (ast.Lambda, ast.Call)) and not self._is_operator(
                 assigned, scope
             ):
@@ -358,7 +358,7 @@ class Discovery:
         return ".".join([*prefixes, name])
 
     def _group(self, group: Any, scope: Scope) -> tuple[str | None, bool]:
-        """A task group's ID, None if it is no constant, and whether it is put before tasks' IDs."""
+        """A task group's ID, None if not a constant, and whether it is put before tasks' IDs."""
         if isinstance(group, ast.Call):
             return (
                 self._module.text(argument(group, "group_id", 0), scope),

@@ -1,4 +1,4 @@
-"""A large value that every task can compute for itself, and the check of what arrived.
+"""A large value that every task can compute, and the check of what arrived.
 
 The consumer does not trust what the producer says about the value: it makes the value again from
 the run's id and compares both type and content.

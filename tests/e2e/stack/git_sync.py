@@ -1,4 +1,4 @@
-"""Fills a DAG folder as git-sync does: a tree for each version, and a link turned in one step.
+"""Fills a DAG folder as git-sync does: a tree for each version, and a link moved in one step.
 
 `python git_sync.py URL FOLDER once|forever`. What git-sync pulls from a repository comes as a zip
 archive here. While there is a file /tmp/stuck, the link stays as it is.
@@ -21,13 +21,13 @@ STUCK = Path("/tmp/stuck")
 
 
 def pull(url: str, folder: Path) -> None:
-    """Fetch, unpack, turn the link, remove the tree of before."""
+    """Fetch, unpack, move the link, remove the previous tree."""
     with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
         archive = answer.read()
     name = Path(".worktrees") / hashlib.sha256(archive).hexdigest()
     link = folder / "repo"
     before = folder / link.readlink() if link.is_symlink() else None
-    # Looked for only now: what was published after the file was made is never turned to.
+    # Looked for only now: what was published after the file was made never becomes current.
     if before == folder / name or STUCK.exists():
         return
     zipfile.ZipFile(io.BytesIO(archive)).extractall(folder / name)

@@ -22,7 +22,7 @@ sys.path.insert(0, os.environ["PROBE"])
 
 
 def samples() -> list[Any]:
-    """The values that one task can push, but for those left out."""
+    """The values that one task can push, except those left out."""
     from xcom_probe.values import addressed, arrays, plain, typed
     from xcom_probe.values.sample import TASK_ID, NotHere
 
@@ -66,7 +66,7 @@ def real_task() -> None:
         for sample in samples():
             try:
                 value = sample.make()
-            except Exception:  # noqa: BLE001, S112 - its package is not here; the probe says so too
+            except Exception:  # noqa: BLE001, S112 - its package is missing, as the probe reports
                 continue
             try:
                 instance.xcom_push(key=sample.key or sample.name, value=value)

@@ -22,7 +22,7 @@ BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def live(run_id, try_number, conf):
-    """Say who this attempt is and what it loaded, then touch a file until the time is over."""
+    """Print who this attempt is and what it loaded, then touch a file until the time is over."""
     try:
         from airflow.sdk.configuration import conf as configuration
         from airflow.sdk.execution_time.xcom import XCom

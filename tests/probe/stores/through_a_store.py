@@ -19,7 +19,7 @@ VALUE = {"text": "é\u2028🚀" * 400_000, "numbers": list(range(1000))}
 
 @dag(schedule=None, start_date=datetime(2024, 1, 1, tzinfo=timezone.utc))  # noqa: UP017 - Python 3.9
 def through_a_store() -> None:
-    # Else Airflow pushes each member once more by itself, by the return type.
+    # Else Airflow pushes each member separately as well, by the return type.
     @task(multiple_outputs=False)
     def push() -> dict[str, Any]:
         return VALUE

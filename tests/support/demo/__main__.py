@@ -1,6 +1,6 @@
-"""The product's main job on a real cluster, told step by step: `make demo`, `make demo-down`.
+"""The product's main job on a real cluster, shown step by step: `make demo`, `make demo-down`.
 
-`DEMO_PICTURE=docs/demo.svg make demo` writes what it told as the picture of the README, too.
+`DEMO_PICTURE=docs/demo.svg make demo` writes what it showed as the picture of the README, too.
 """
 
 from __future__ import annotations

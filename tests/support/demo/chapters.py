@@ -36,7 +36,7 @@ class Demo:
         self.story = Story()
 
     def run(self) -> None:
-        """Tell the whole story.
+        """Show all chapters.
 
         Raises:
             HarnessError: something that must be seen was not.

@@ -1,6 +1,6 @@
-"""A story told step by step: what is done, what was seen, how long it took, and a closing table.
+"""The demo's output: each step, what was seen, how long it took, and a closing table.
 
-What is told is kept as a picture too: the same lines, cut at the width of a page.
+What is printed is kept as a picture too: the same lines, cut at the width of a page.
 """
 
 from __future__ import annotations
@@ -72,42 +72,42 @@ class Story:
         )
         self._picture.print("[bold]$ make demo[/]")
 
-    def tell(self, text: str, *, markup: bool = False) -> None:
+    def print_line(self, text: str, *, markup: bool = False) -> None:
         """Print one line, whole on the terminal, cut to its width in the picture."""
         self.console.print(text, markup=markup)
         self._picture.print(text, markup=markup, no_wrap=True, overflow="ellipsis", crop=True)
 
     def draw(self, path: Path) -> None:
-        """Write what was told so far as an SVG file."""
+        """Write what was printed so far as an SVG file."""
         path.write_text(
             self._picture.export_svg(title="make demo", code_format=_PICTURE, unique_id="demo")
         )
 
     @contextmanager
     def chapter(self, title: str) -> Iterator[Chapter]:
-        """Tell one step; an exception inside is shown as its failure and goes on upwards."""
+        """Show one step; an exception inside is shown as its failure and raised on."""
         chapter = Chapter(title)
         self.chapters.append(chapter)
         number = len(self.chapters)
-        self.tell(f"\n[bold cyan]{number}. {title}[/]", markup=True)
+        self.print_line(f"\n[bold cyan]{number}. {title}[/]", markup=True)
         begin = time.monotonic()
-        told = _Teller(self, chapter)
+        printed = _PrintedChapter(self, chapter)
         try:
-            yield told
+            yield printed
         except BaseException:
             chapter.failed = True
             raise
         finally:
             chapter.seconds = time.monotonic() - begin
             word = "[bold red]FAILED[/]" if chapter.failed else "[green]done[/]"
-            self.tell(f"   {word} after {chapter.seconds:.1f} s", markup=True)
+            self.print_line(f"   {word} after {chapter.seconds:.1f} s", markup=True)
 
     def show(self, command: str, output: str) -> None:
         """Print a command that the reader can repeat, and what it answered."""
-        self.tell(f"   [dim]$ {command}[/]", markup=True)
+        self.print_line(f"   [dim]$ {command}[/]", markup=True)
         lines = output.rstrip().splitlines()
         for line in lines[:PICTURE_OUTPUT]:
-            self.tell(f"     {line}")
+            self.print_line(f"     {line}")
         for line in lines[PICTURE_OUTPUT:]:
             self.console.print(f"     {line}", markup=False)
 
@@ -128,7 +128,7 @@ class Story:
         Console(file=sys.stdout, highlight=False, width=width).print(table)
 
 
-class _Teller(Chapter):
+class _PrintedChapter(Chapter):
     """A chapter that prints what is seen at once."""
 
     def __init__(self, story: Story, chapter: Chapter) -> None:
@@ -137,4 +137,4 @@ class _Teller(Chapter):
 
     def saw(self, fact: str) -> None:
         super().saw(fact)
-        self._story.tell(f"   - {fact}")
+        self._story.print_line(f"   - {fact}")

@@ -40,7 +40,7 @@ class AirflowApiError(HarnessError):
 
 @dataclass(frozen=True)
 class TaskInstance:
-    """One task of one run, as the API tells it.
+    """One task of one run, as the API reports it.
 
     Attributes:
         state: None while nothing was decided.
@@ -104,7 +104,7 @@ class AirflowApi:
             path: below `/api/v1` or `/api/v2`, starting with `/`.
             body: JSON to send.
             params: of the query string.
-            accept: status codes above 399 that are an answer and no error.
+            accept: status codes above 399 that are an answer, not an error.
 
         Raises:
             AirflowApiError: another status code above 399, or a transient one for too long.
@@ -181,7 +181,7 @@ class AirflowApi:
             body={
                 "dag_run_id": run_id,
                 "conf": dict(conf or {}),
-                # Airflow 3 wants to be told that there is none.
+                # Airflow 3 requires the field, even without a date.
                 **({} if self._major == 2 else {"logical_date": None}),
             },
             accept={409},
@@ -189,7 +189,7 @@ class AirflowApi:
         return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """The run as the API tells it."""
+        """The run as the API reports it."""
         return dict(self.request("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))
 
     def run_state(self, dag_id: str, run_id: str) -> str:
@@ -377,10 +377,10 @@ class AirflowDatabase:
         return next((row for row in rows if (row.task_id, row.key) == (task_id, key)), None)
 
     def received(self, dag_id: str, run_id: str) -> dict[str, str]:
-        """What task `consume` of the demo DAGs says it was handed: `type`, `sha256`, `starts`.
+        """What task `consume` of the demo DAGs reports as received: `type`, `sha256`, `starts`.
 
         Raises:
-            HarnessError: it has not said anything yet.
+            HarnessError: it has not reported anything yet.
         """
         row = self.xcom(dag_id, run_id, "consume", "received")
         if row is None:

@@ -38,7 +38,7 @@ _OVERVIEWS = {
 def gather(kubectl: Kubectl, folder: Path) -> None:
     """Write overviews, and `logs/<namespace>/<pod>/<container>[.previous].log` of every pod.
 
-    What cannot be had is written down in its place: a bundle never hides the failure that it is
+    What cannot be read is noted in its place: a bundle never hides the failure that it is
     made for. Secrets are left out.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The one object through which tests and the demo talk to a cluster.
 
 `CLUSTER=` chooses the provider: `kind` (Docker), `node` (this Linux machine, as root) or `existing`
-(the current kubeconfig). By default it is kind if Docker runs and its node image can be had, else
+(the current kubeconfig). By default it is kind if Docker runs and its node image is available, else
 node on Linux as root.
 
     python -m harness.cluster up | down | status | kubeconfig
@@ -59,9 +59,9 @@ def choose_provider(environment: Mapping[str, str]) -> Provider:
     if docker and KindProvider().present():
         return _chosen(KindProvider(), "its cluster is on this machine already")
     if docker and kind.node_image_in_reach():
-        return _chosen(KindProvider(), f"Docker runs and {kind.node_image()} can be had")
+        return _chosen(KindProvider(), f"Docker runs and {kind.node_image()} is available")
     if root_linux:
-        why = f"{kind.node_image()} cannot be had" if docker else "no Docker daemon answers"
+        why = f"{kind.node_image()} is not available" if docker else "no Docker daemon answers"
         return _chosen(NodeProvider(), f"this is Linux, we are root, and {why}")
     raise HarnessError(
         "no cluster can be made here: start Docker (CLUSTER=kind; its node image "
@@ -183,7 +183,7 @@ class Cluster:
     ) -> T:
         """Wait up to `deadline` seconds for `predicate` to return something true.
 
-        The error on timeout tells what was last seen, and the state of all pods.
+        The error on timeout shows what was last seen, and the state of all pods.
 
         Raises:
             WaitTimeoutError: it did not.

@@ -29,7 +29,7 @@ def install(packages: Iterable[str]) -> None:
     one, which is harmless but not wanted. After a reboot systemd starts it all the same.)
 
     Raises:
-        HarnessError: packages are missing, and this is no Debian or we are not root.
+        HarnessError: packages are missing, and this is not Debian or we are not root.
     """
     wanted = list(packages)
     if not _missing(wanted):

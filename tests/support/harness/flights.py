@@ -143,15 +143,15 @@ class Flights:
         return second
 
     def wait_ending(self, pod: str, deadline: float = 500.0) -> None:
-        """Wait until a pod was told to end; it lives."""
+        """Wait until a pod is asked to end; it still runs."""
 
-        def told() -> bool:
+        def ending() -> bool:
             found = self.stack.cluster.kubectl_json("-n", self.stack.namespace, "get", "pod", pod)
             if "deletionTimestamp" not in found["metadata"]:
-                raise NotYetError(f"{pod} goes on")
+                raise NotYetError(f"{pod} is not asked to end")
             return True
 
-        wait_for(f"{pod} is told to end", told, deadline, interval=1)
+        wait_for(f"{pod} is asked to end", ending, deadline, interval=1)
 
 
 def _waits_for(rollout: RolloutOnCluster, named: str) -> bool:
@@ -203,7 +203,7 @@ def accepting(manifest: dict[str, Any]) -> None:
 
 
 def handed_in(stack: AirflowStack, dag: str, run: str) -> list[tuple[str, dict[str, Any]]]:
-    """What each task of a run says that it was handed."""
+    """What each task of a run reports that it was handed."""
     return [
         (f"{row.task_id}[{row.map_index}] {row.key.removeprefix('received').strip()}".strip(), said)
         for row in stack.database.xcoms(dag, run)

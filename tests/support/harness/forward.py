@@ -1,8 +1,8 @@
 """A local port that leads to a Service in the cluster, and comes back when the pod behind it goes.
 
 `kubectl port-forward` holds on to one pod and ends with it. Airflow's webserver is replaced in the
-middle of what the tests look at, so whoever uses a port asks for its address before each request
-and says so when a request has failed.
+middle of what the tests look at, so a user of a port asks for its address before each request and
+reports a request that failed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class PortForward:
         """`127.0.0.1:PORT`, from a process that was running a moment ago.
 
         Raises:
-            HarnessError: the forward could not be set up: no ready pod behind the Service, say.
+            HarnessError: the forward could not be set up: for example, no ready pod behind the
+                Service.
         """
         if self._process is None or self._process.poll() is not None:
             self.close()

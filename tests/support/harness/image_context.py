@@ -8,7 +8,7 @@
     containerfile = "Dockerfile"    # of this repository, in place of the folder's own Containerfile
     arguments = {SOURCE = "repo"}   # further build arguments
 
-`base = "debian"` is the bare Debian file system, for which there is no folder.
+`base = "debian"` is the bare Debian file system, which has no folder.
 """
 
 from __future__ import annotations

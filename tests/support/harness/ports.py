@@ -1,4 +1,4 @@
-"""TCP ports for servers that have to be told theirs."""
+"""TCP ports for servers that must be given one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long-running programs, recorded so that a later process can tell, and end, exactly these.
+"""Long-running programs, recorded so that a later process can find, and end, exactly these.
 
 A process is known by its number, its start time and the boot it belongs to: a number that was
 given to another program meanwhile is never signalled.
@@ -20,7 +20,7 @@ from harness.waiting import WaitTimeoutError, wait_for
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process, for good. `started` is in clock ticks since boot (proc(5), field 22)."""
+    """One certain process. `started` is in clock ticks since boot (proc(5), field 22)."""
 
     pid: int
     started: int
@@ -75,7 +75,7 @@ def _wait_gone(processes: Sequence[ProcessId], deadline: float) -> None:
 
 
 def reap(pid: int) -> None:
-    """Take the exit code of a child of ours, so that it is no zombie; others are left alone."""
+    """Take the exit code of a child of ours, so that no zombie is left; others are left alone."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

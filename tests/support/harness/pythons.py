@@ -46,7 +46,7 @@ class Python:
         return words if self.root is None else in_root(self.root, *words)
 
     def __str__(self) -> str:
-        """What to tell a person."""
+        """Its description for a person."""
         place = "of this machine" if self.root is None else f"in {self.root}"
         return f"Python {self.version}, {self.program} {place}"
 
@@ -58,7 +58,7 @@ def python(version: str) -> Python:
         version: one of `SUITES`.
 
     Raises:
-        HarnessError: none can be had, or `XCOM_ROLLOUT_PYTHONS` holds another word.
+        HarnessError: none is available, or `XCOM_ROLLOUT_PYTHONS` holds another word.
     """
     if version not in SUITES:
         raise HarnessError(f"Python {version!r} is not known: use one of {', '.join(SUITES)}")

@@ -1,4 +1,4 @@
-"""What the harness tells the person who waits: one line per step, with seconds."""
+"""What the harness prints for the person who waits: one line per step, with seconds."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Instance:
         values: files in tests/e2e/stack, each changing what the one before says.
         web: component that answers its REST API.
         workers: whether tasks run in workers, which get them from Redis.
-        volumes: how many are there to be claimed, as nothing in the cluster makes any.
+        volumes: how many are there to be claimed, as nothing in the cluster creates any.
         under: key of an umbrella chart's values, below which Airflow's are; empty: no umbrella.
         tasks: namespace of the task pods; empty: the same.
     """
@@ -446,7 +446,7 @@ class AirflowStack:
         )
 
     def _remove_jobs_of_other_images(self, image: str) -> None:
-        """A Job cannot be changed: Helm would fail on it, and makes one that is gone anew."""
+        """Delete them: a Job cannot be changed, so Helm would fail; one that is gone it creates."""
         selector = f"tier=airflow,release={self.release}"
         words = ("--namespace", self.namespace, "get", "jobs", "-l", selector)
         for job in self.cluster.kubectl_json(*words)["items"]:
@@ -567,7 +567,7 @@ class AirflowStack:
 
 
 def airflow_values(instance: Instance, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the values of a release say of Airflow."""
+    """Return Airflow's part of the values of a release."""
     return dict(values[instance.under] if instance.under else values)
 
 

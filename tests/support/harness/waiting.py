@@ -30,7 +30,7 @@ def wait_for(
     """Call `predicate` until it returns something true, and return that.
 
     A predicate that is not satisfied returns something false, or raises `NotYetError` or any
-    `HarnessError` (a refused kubectl call, say): its text is then what was last seen.
+    `HarnessError` (such as a refused kubectl call): its text is then what was last seen.
 
     Args:
         what: the condition in words, for the error.

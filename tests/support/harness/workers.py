@@ -16,7 +16,7 @@ from harness.waiting import NotYetError, wait_for
 
 
 class Clock:
-    """Says what happened when."""
+    """Prints what happened when."""
 
     def __init__(self) -> None:
         self.begin = time.monotonic()
@@ -29,7 +29,7 @@ class Clock:
 def alone(
     cluster: Cluster, instance: Instance, folders: Sequence[Path], dags: Collection[str]
 ) -> Iterator[AirflowStack]:
-    """Install an Airflow with workers, on the database backend; alone, for two slow each other.
+    """Install an Airflow with workers, on the database backend; alone, because two slow each other.
 
     Args:
         folders: of DAG files.

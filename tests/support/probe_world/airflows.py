@@ -98,11 +98,11 @@ def airflow_environment(
         stores: whether with the providers of gs:// and abfs://, which are heavy.
 
     Raises:
-        HarnessError: its Python cannot be had, or a package cannot be installed.
+        HarnessError: its Python is not available, or a package cannot be installed.
     """
     requirements = _FOLDER / f"{version}.txt"
     more = [_CELERY] if celery else []
-    # Afterwards, for it may take back a version of the first.
+    # Afterwards, because it may downgrade a version of the first.
     more += [_STORES / f"{version}.txt"] if stores else []
     files = [requirements, *more, *identity()]
     if version == DEFAULT_AIRFLOW:

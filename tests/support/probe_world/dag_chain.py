@@ -129,7 +129,7 @@ class Volume:
         return self.folder / "repo" / "dags"
 
     def pull(self) -> None:
-        """Fetch, check out, turn the link in one step, remove the tree of before."""
+        """Fetch, check out, move the link in one step, remove the previous tree."""
         repository, link = self.folder / ".git", self.folder / "repo"
         git(repository, "fetch", "--quiet", "origin", "+main:refs/synced")
         sha = git(repository, "rev-parse", "refs/synced")

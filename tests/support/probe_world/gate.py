@@ -25,7 +25,7 @@ class Gate:
         self._open.set()
 
     def close(self) -> None:
-        """Accept no more connections."""
+        """Stop accepting connections."""
         self._open.set()
         self._server.close()
 

@@ -87,7 +87,7 @@ def object_store(
                 "MINIO_ROOT_PASSWORD": SECRET_KEY,
                 "MINIO_UPDATE": "off",
                 "MINIO_BROWSER": "off",
-                # Without a key it cannot encrypt, and refuses who asks for that.
+                # Without a key it cannot encrypt, and refuses requests for that.
                 "MINIO_KMS_SECRET_KEY": f"tests:{_ENCRYPTION_KEY}",
                 **({"MINIO_SITE_REGION": region} if region else {}),
             },

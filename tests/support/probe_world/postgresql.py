@@ -129,7 +129,7 @@ def _postgres_programs() -> Path:
     """The folder of initdb and postgres; Debian's package is installed if it is missing."""
     found = _initdbs()
     if not found:
-        # Only the programs are wanted, not a server that starts by itself.
+        # Only the programs are wanted, not a server that starts automatically.
         settings = Path("/etc/postgresql-common/createcluster.conf")
         if os.geteuid() == 0 and not settings.exists():
             settings.parent.mkdir(exist_ok=True)

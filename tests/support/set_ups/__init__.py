@@ -1,4 +1,4 @@
-"""The catalogue of set-ups of an Airflow pod: its files, and the real parts that they name."""
+"""Set-ups of an Airflow pod: their files, and the real parts that they name."""
 
 from __future__ import annotations
 

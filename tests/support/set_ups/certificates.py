@@ -15,7 +15,7 @@ _DAY = timedelta(days=1)
 
 
 class Authority:
-    """A CA that nobody trusts unless told to."""
+    """A CA that nobody trusts by default."""
 
     def __init__(self, folder: Path) -> None:
         """Make it; its certificate is `folder/ca.crt`."""

@@ -40,7 +40,7 @@ def _silent() -> Iterator[str]:
 
 @contextmanager
 def _http(status: int, body: str, headers: dict[str, str]) -> Iterator[str]:
-    """A web server that is no S3 server: every request gets the same answer."""
+    """A web server that is not an S3 server: every request gets the same answer."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:

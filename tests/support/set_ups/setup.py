@@ -1,4 +1,4 @@
-"""One set-up as its TOML file says it. docs/probe.md tells how to add one."""
+"""One set-up as its TOML file defines it. docs/probe.md shows how to add one."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class SetUp:
     Attributes:
         name: of the file.
         title: what it is about, in one line.
-        check: the one check that has to speak up; empty if none may.
-        seen: part of what it has to say it saw.
+        check: the one check that must report something; empty if none may.
+        seen: part of what it must report as observed.
         status: of that check.
         airflow: prefixes of the versions that it is about.
         env: variables to set.
@@ -49,7 +49,7 @@ class SetUp:
         identity: policy statements of the identity that the connection has.
         image: what differs in the packages: `without` (module, distribution) and `add` (pins).
         bucket: name, and `versioning`, of one more bucket.
-        faketime: what libfaketime makes of the clock, as in `+20m`.
+        faketime: how libfaketime changes the clock, as in `+20m`.
     """
 
     name: str

@@ -155,8 +155,8 @@ class Airflow:
         self.send: Callable[[SimRun, int, TaskState], None] = self.send_to_pod
         """The executor takes a task instance that was queued just now."""
         self.begun: Callable[[SimPod], None] = lambda _: None
-        self.told: Callable[[SimRun], None] = self.tell_pods
-        """A run was set to failed: whoever watches its attempts may notice."""
+        self.notify: Callable[[SimRun], None] = self.notify_pods
+        """A run was set to failed: its pods or supervisors may notice."""
         self.alive: Callable[[SimRun], Sequence[SimPod]] = lambda _: ()
         """The attempts of a run in workers."""
         self.cut_off: Callable[[SimPod], None] = lambda _: None
@@ -432,7 +432,7 @@ class Airflow:
             self._end_another(pod, run, number)
 
     def _end_another(self, pod: SimPod, run: SimRun, number: int) -> None:
-        """Airflow 2: an attempt that has succeeded says so in the row, whosever that is by now."""
+        """Airflow 2: an attempt that has succeeded sets that in the row, whosever it is by now."""
         state = run.states[number]
         if not run.in_flight or state.state in ("success", "skipped"):
             return
@@ -528,9 +528,9 @@ class Airflow:
             for number, state in enumerate(run.states):
                 if state.state not in ("success", "skipped"):
                     run.states[number] = replace(state, state="failed")
-        self.told(run)
+        self.notify(run)
 
-    def tell_pods(self, run: SimRun) -> None:
+    def notify_pods(self, run: SimRun) -> None:
         """The pods of a run that was set to failed may notice."""
         if self.weather.heartbeat:
             for pod in list(self.cluster.tasks):

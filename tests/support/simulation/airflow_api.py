@@ -47,7 +47,7 @@ class AirflowApi:
         return "" if self.airflow.cluster.web_answers else RESTARTING
 
     def view(self, kill: Kill | None) -> AirflowView:
-        """Return what a pass of the operator is told."""
+        """Return what a pass of the operator sees."""
         self.blind = frozenset()
         if self.error:
             return AirflowView(error=self.error)
@@ -57,7 +57,7 @@ class AirflowApi:
         recorded = {run.key for run in kill.runs} if kill else set()
         watched = {run.key for run in kill.runs if run.stage not in _OVER} if kill else set()
         unread = {key: self.unread[str(key)] for key in watched if str(key) in self.unread}
-        # With one run its DAG is asked, too, whether Airflow answers at all.
+        # With one run its DAG is asked, too, whether Airflow answers.
         asked = {str(key) for key in watched}
         asked |= {key.dag_id for key in watched} if len(watched) == 1 else set()
         if asked and all(self.unread.get(name) == BROKEN for name in asked):
@@ -71,11 +71,11 @@ class AirflowApi:
         dags = {key.dag_id for key in recorded} | (set(kill.held_dags) if kill else set())
         busy = {run.key.dag_id for run in airflow.runs.values() if run.in_flight}
         unread_dags = {dag: self.unread[dag] for dag in dags | busy if dag in self.unread}
-        told = dags - unread_dags.keys()
+        known = dags - unread_dags.keys()
         return AirflowView(
             runs=runs,
-            paused_dags=frozenset(told & airflow.paused),
-            missing_dags=frozenset(told & airflow.missing),
+            paused_dags=frozenset(known & airflow.paused),
+            missing_dags=frozenset(known & airflow.missing),
             busy_dags=frozenset(busy - airflow.paused - self.unread.keys()),
             unread=unread,
             unread_dags=unread_dags,

@@ -22,7 +22,7 @@ class Clock:
         self.now = 0
         """Seconds since START."""
         self.happened = 0
-        """Number of events so far: unchanged means that the world has not changed by itself."""
+        """Number of events so far: unchanged means that the world has not changed on its own."""
         self.after_each: Callable[[], None] = lambda: None
         """Called after the events of each second: the scheduler's loop."""
         self._events: list[tuple[int, int, Callable[[], None]]] = []

@@ -44,7 +44,7 @@ class SimPod:
     deaf: bool = False
     lost: bool = False
     in_worker: bool = False
-    """Whether it is no pod but a process in one."""
+    """Whether it is not a pod but a process in one."""
     shown: Pod | None = None
     """As the operator saw it last, kept for as long as it stays in the same state."""
     shown_in: tuple[int | None, int | None, bool] | None = None
@@ -78,7 +78,7 @@ class Cluster:
         self.make_worker: Callable[[int | None], SimPod] | None = None
         """Makes a pod in which tasks run; None where each task has a pod of its own."""
         self.end_worker: Callable[[SimPod], None] = lambda _: None
-        """Tells it to end, once its tasks have."""
+        """Asks it to end, once its tasks have."""
         self.kill_worker: Callable[[SimPod], None] = lambda _: None
         """Ends it, and its tasks."""
         self.on_removed: Callable[[SimPod], None] = lambda _: None
@@ -130,7 +130,7 @@ class Cluster:
     # -- long-lived pods ---------------------------------------------------------------------
 
     def pod(self, component: str, created: int | None = None) -> SimPod:
-        """Return a new pod with the configuration of now."""
+        """Return a new pod with the present configuration."""
         if component == "worker" and self.make_worker is not None:
             return self.make_worker(created)
         return self.plain_pod(component, created)
@@ -274,7 +274,7 @@ class Cluster:
     # -- nodes -------------------------------------------------------------------------------
 
     def lose(self, node: str) -> list[SimPod]:
-        """A node is lost with its processes; its pods are shown, terminating, for ever."""
+        """A node is lost with its processes; its pods are shown as terminating forever."""
         self.lost_nodes.add(node)
         hit = [pod for pod in (*self.tasks, *self.long_lived) if pod.node == node]
         for pod in hit:

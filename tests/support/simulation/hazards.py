@@ -35,7 +35,7 @@ class Hazards:
     unaudited: list[str] = field(default_factory=list)
     unconfirmed: list[str] = field(default_factory=list)
     endless: list[str] = field(default_factory=list)
-    """The kill waits for ever and does not say for what."""
+    """The kill waits forever and does not report for what."""
 
     def found(self) -> dict[str, list[str]]:
         """Return the lists that are not empty."""

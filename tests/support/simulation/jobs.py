@@ -94,7 +94,7 @@ class Jobs:
         if request.kind in ASKED and of_a_kill and name not in self.asked and self._waits():
             entry.at_hand = True
             self.asked.add(name)
-            # One answer of a kind is kept, and for ever.
+            # One answer of a kind is kept, forever.
             self.jobs = [e for e in self.jobs if not (e.at_hand and e.job.kind is request.kind)]
             self._work(entry)
             self._end(entry)
@@ -105,7 +105,7 @@ class Jobs:
             entry.lost = self.sent in self.weather.jobs_lost
         self.jobs.append(entry)
         seconds = self.dice.between(self.seconds)
-        # A census is a look at one moment, and may be told of much later.
+        # A census shows one moment, and may be reported much later.
         self.clock.after(self.dice.between((0, seconds)), lambda: self._work(entry))
         self.clock.after(seconds, lambda: self._end(entry))
 
@@ -125,7 +125,7 @@ class Jobs:
                 self._end(entry)
 
     def forget_answers(self) -> None:
-        """The operator is another process: what it was told and has not recorded is lost."""
+        """The operator is another process: answers that it has not recorded are lost."""
         self.jobs = [entry for entry in self.jobs if not entry.at_hand]
 
     def _work(self, entry: SimJob) -> None:

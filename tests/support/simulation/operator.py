@@ -87,7 +87,7 @@ FAILED_PASS: Final = 3
 AWAY: Final = 7
 """Seconds for which an operator is away that was stopped."""
 MOST_PASSES: Final = 3000
-"""Passes after which nobody looks on: what was found last counts as the end."""
+"""Passes after which nobody looks any more: what was found last counts as the end."""
 MOST_AT_ONCE: Final = 100
 """Actions within one second after which a loop is taken for one without an end."""
 
@@ -152,9 +152,9 @@ class Simulation:
         )
         self.calibration = CalibrationResult(1000, ())
         self.content = "content"
-        """What the pods are made of and configured with, as far as the digest tells."""
+        """What the pods are made of and configured with, as far as the digest shows."""
         self.build: str | None = BUILD
-        """The commit that all of the release is of; None where it does not tell."""
+        """The commit that all of the release is of; None where it is not known."""
         self.looks: list[tuple[datetime, str | None, set[str]]] = []
         """When the pods were looked into, what they showed, and which pods they were."""
         self.worker_executor = "LocalExecutor"
@@ -163,7 +163,7 @@ class Simulation:
         self.problems: tuple[str, ...] = ()
         """What cannot be observed, in words."""
         self.wont_roll = ""
-        """Why the triggerer does not replace its pods by itself, in words."""
+        """Why the triggerer does not replace its own pods, in words."""
         self.own_since: datetime | None = None
         """When the pod of a component was made that is not the chart's; None without one."""
         self.loose: tuple[LoosePod, ...] = ()
@@ -171,7 +171,7 @@ class Simulation:
         self.shut = False
         """Whether the operator may not look into the namespace of the task pods."""
         self.unclear = ""
-        """Why airflow.cfg cannot be told where the newest revision is a person's."""
+        """Why airflow.cfg is not known where the newest revision is a person's."""
         self.not_armed: tuple[str, ...] = ()
         """What a kill would lack, in words."""
         self.actions: list[Action] = []
@@ -189,7 +189,7 @@ class Simulation:
         self.asides: Asides = {}
         """Steps of the operator whose action failed: in the memory of its process."""
         self.failing_since: int | None = None
-        """Since when an action fails that all else waits for."""
+        """Since when an action fails that everything else waits for."""
 
     # -- names that tests use ----------------------------------------------------------------
 
@@ -513,7 +513,7 @@ class Simulation:
                 for dag in dag_ids[:most]:
                     self.api.set_paused(dag, paused=True)
                     self.paused_by_us.add(dag)
-                    # Who paused it in the second before leaves no trace.
+                    # A person who paused it in the second before leaves no trace.
                     self.people.paused.discard(dag)
             case UnpauseDags(dag_ids=dag_ids):
                 for dag in dag_ids[:most]:
@@ -928,7 +928,7 @@ class Simulation:
         return kill if kill is not None and kill.finished_at is None else None
 
     def held(self) -> bool:
-        """Whether a person was told to be needed: by what was found, or since all passes fail."""
+        """Whether a person is needed: by what was found, or because all passes fail."""
         found = self.last is not None and self.last.current.finding.progress is Progress.HELD
         return found or self.fails_for_long()
 

@@ -95,7 +95,7 @@ class People:
     def _pause(self, dag: str) -> None:
         kill = self.sim.open_kill()
         held = set(kill.dags_still_held) if kill else set()
-        if dag not in self.sim.airflow.paused | held:  # who else paused it leaves no trace
+        if dag not in self.sim.airflow.paused | held:  # anybody else who paused it leaves no trace
             self.paused.add(dag)
         self.sim.airflow.paused.add(dag)
 

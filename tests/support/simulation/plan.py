@@ -73,7 +73,7 @@ def _live() -> Simulation:
 
 
 def world(plan: Plan) -> Simulation:
-    """Return the world of a plan at its second 0, live and offloading but for a plan of a flip."""
+    """Return the world of a plan at its second 0, live and offloading unless it has a flip."""
     the_spec = _spec(plan.strategy, plan.finished_runs, plan.stop_after)
     sim = Simulation([], the_spec=the_spec, weather=plan.weather)
     if plan.flip:
@@ -162,7 +162,7 @@ def play(plan: Plan, *, settled: int = SETTLED) -> Simulation:
 def judge(sim: Simulation) -> None:
     """Add what can only be said at the end."""
     hazards, kill, last = sim.hazards, sim.open_kill(), sim.last
-    # A person is told of each run by the step that is held for it, be it the current one or not.
+    # Each run is reported by the step that is held for it, whether it is the current one or not.
     message = " ".join(step.finding.message for step in last.findings) if last is not None else ""
     held = sim.held()
     # Reported as soon as nothing else holds the kill.
@@ -242,7 +242,7 @@ def draw(random: Random) -> Plan:
             for _ in range(pick.of(0, 0, 0, 1, 3))
         ),
     )
-    # Drawn last, so that a world of before is the same but for these.
+    # Drawn last, so that an earlier world stays the same except for these.
     plan = replace(plan, people=tuple(sorted((*plan.people, *_draw_unread(pick, runs, nasty)))))
     starts = pick.of(0, 0, 0, 5, 30, 90)
     return replace(plan, weather=replace(plan.weather, web_starts=starts))
@@ -262,7 +262,7 @@ def draw_with_workers(random: Random) -> Plan:
 def draw_with_both(random: Random) -> Plan:
     """Draw a plan some of whose tasks run in workers and some in pods of their own.
 
-    What it has besides is drawn as for `draw_with_workers`: all that befalls either.
+    What it has besides is drawn as for `draw_with_workers`: all that can happen to either.
     """
     plan = draw_with_workers(random)
     pick = _Pick(random)
@@ -416,7 +416,7 @@ def _draw_workers(pick: _Pick, weather: Weather, nasty: bool) -> Weather:
         again=often(pick.of(20, 100, 400), 0),
         doubled=often(pick.of(10, 50), 0),
         orphaned=often(pick.of(10, 50), 0),
-        untold=often(pick.of(5, 30), 0),
+        unnamed=often(pick.of(5, 30), 0),
         look_pace=pick.of(0, 0, 2),
         look_faults=often(pick.of(10, 50), 0),
         end_faults=often(pick.of(10, 50), 0),
@@ -453,7 +453,7 @@ def _draw_people(
 
 
 def _draw_unread(pick: _Pick, runs: tuple[RunPlan, ...], nasty: bool) -> list["Event"]:
-    """Draw runs and DAGs that Airflow refuses to tell of, for a time or for ever."""
+    """Draw runs and DAGs that Airflow refuses to show, for a time or forever."""
     events: list[Event] = []
     for _ in range(pick.of(0, 0, 1, 2) if nasty else pick.of(0, 0, 0, 0, 0, 1)):
         what = _any_run(pick, runs) if pick.chance(70) else pick.of(*DAGS)

@@ -62,7 +62,7 @@ class Weather:
     skew: int = 0
     """Seconds by which the operator's clock is ahead."""
     unseen: bool = False
-    """Whether task pods do not show, and nobody says so."""
+    """Whether task pods are not shown, and nobody reports it."""
     tasks_in: str = ""
     """The namespace of the task pods; empty stands for the one of the rollout."""
     copied_after: int = 0
@@ -83,13 +83,13 @@ class Weather:
     heartbeats: int = 40
     """How long those of a task may be missing until its row is failed."""
     again: int = 0
-    """How long a message belongs to who took it, until it is given out again; 0: for ever."""
+    """How long a message belongs to the worker that took it before it is sent again; 0: forever."""
     doubled: int = 0
     """Per cent of the messages that come twice."""
     orphaned: int = 0
     """Per cent of the attempts that lose their supervisor."""
-    untold: int = 0
-    """Per cent of the attempts that do not tell of which run they are."""
+    unnamed: int = 0
+    """Per cent of the attempts whose title does not name their run."""
     look_pace: int = 0
     """How old a look into the workers may be that serves another pass."""
     look_faults: int = 0

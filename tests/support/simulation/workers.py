@@ -21,7 +21,7 @@ from xcom_rollout.decide.observed import Attempt
 TICKS: Final = 100
 """Of the clock of a machine, in a second."""
 IDLE_ENDS: Final = 1
-"""Seconds after which a worker without tasks has ended that was told to."""
+"""Seconds from the request to end until a worker without tasks has ended."""
 DEAF_MORE: Final = 60
 """Airflow 2: seconds from SIGTERM to SIGKILL (`killed_task_cleanup_time`)."""
 LOST_ROW: Final = 2
@@ -53,9 +53,9 @@ class SimProcess(SimPod):
     pid: int = 0
     ticks: int = 0
     orphan: bool = False
-    """Whether its supervisor was lost: nobody tells it that its run was failed."""
-    untold: bool = False
-    """Whether its title does not tell of which run it is."""
+    """Whether its supervisor was lost: it does not learn that its run was failed."""
+    unnamed: bool = False
+    """Whether its title does not name its run."""
 
     @property
     def began(self) -> int:
@@ -68,7 +68,7 @@ class SimWorker(SimPod):
     """A worker, whose forks all have the settings that it had at its start."""
 
     closing: bool = False
-    """Whether it takes no more messages and ends with its last task."""
+    """Whether it takes no further messages and ends with its last task."""
     processes: list[SimProcess] = field(default_factory=list)
 
 
@@ -108,7 +108,7 @@ class Workers:
         """How often each has happened."""
         if weather.workers:
             airflow.send = self.send
-            airflow.told = self.told
+            airflow.notify = self.notify_supervisors
             airflow.begun = self.begun
             airflow.alive = self.alive_of
             airflow.cut_off = self.cut_off
@@ -176,7 +176,7 @@ class Workers:
             self.cluster.leave(worker)
 
     def kill(self, worker: SimPod) -> None:
-        """End a worker at once, with all that runs in it: rows stay as they are for long."""
+        """End a worker at once, with all that runs in it: rows stay as they are for a long time."""
         if not isinstance(worker, SimWorker) or worker.gone:
             return
         worker.gone = True
@@ -278,7 +278,7 @@ class Workers:
             message=message,
             pid=pid,
             ticks=self.clock.now * TICKS + self.dice.between((0, TICKS - 1)),
-            untold=self.dice.chance(self.weather.untold),
+            unnamed=self.dice.chance(self.weather.unnamed),
         )
         worker.processes.append(process)
         message.run.attempts.append(process)
@@ -332,9 +332,9 @@ class Workers:
             fail = partial(self.airflow.fail, process.run, process.task, process)
             self.clock.after(LOST_ROW, fail)
 
-    def told(self, run: SimRun) -> None:
+    def notify_supervisors(self, run: SimRun) -> None:
         """The supervisors of a run that was set to failed ask Airflow, and see that."""
-        self.airflow.tell_pods(run)
+        self.airflow.notify_pods(run)
         for process in list(self.processes()):
             if process.run is run and process.attempt and not self.airflow.current(process):
                 seconds = self.dice.between(self.weather.notices)
@@ -410,12 +410,12 @@ class Workers:
             pid=process.pid,
             started=process.ticks,
             title=f"airflow task {process.name}",
-            run=run.key if run is not None and listed and not process.untold else None,
+            run=run.key if run is not None and listed and not process.unnamed else None,
         )
 
     def end(self, attempt: Attempt) -> str:
         """End a process by force, if it is still that one; return what is wrong."""
-        # As the layer `act` does: what was seen before counts no more.
+        # As the layer `act` does: what was seen before no longer counts.
         self._looked = None
         worker = next((pod for pod in self.all if pod.name == attempt.pod), None)
         if worker is None:

@@ -146,14 +146,14 @@ class Airflow:
             return run
 
     def let_end(self, run: Run, ticks: int) -> None:
-        """Let the task that runs now come to its end after so many ticks."""
+        """Let the task that runs now end after so many ticks."""
         with self._lock:
             for pod in self._pods:
                 if pod.run is run:
                     pod.left = ticks
 
     def let_all_end(self, ticks: int) -> None:
-        """Let every task, also those to come, take no more than so many ticks from now on."""
+        """Let every task, also those to come, take at most so many ticks from now on."""
         with self._lock:
             self.longest = ticks
             for pod in self._pods:
@@ -167,7 +167,7 @@ class Airflow:
             run.decided()
 
     def tick(self) -> None:
-        """Let running tasks come nearer to their end, and the scheduler start what it may."""
+        """Advance running tasks, and let the scheduler start what it may."""
         with self._lock:
             for pod in list(self._pods):
                 self._go_on(pod)

@@ -1,4 +1,4 @@
-"""Which build of the DAGs a release has, as the probe tells it in its pods and in its database."""
+"""Which build of the DAGs a release has, as the probe reports it in pods and from the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Builds:
     stamps: dict[str, str]
     parsed: str
 
-    def told(self, component: str, arguments: list[str]) -> Json:
+    def answer(self, component: str, arguments: list[str]) -> Json:
         """What the probe's `provenance` answers in a pod of this component."""
         sha = self.stamps.get(component)
         stamp = {

@@ -1,6 +1,6 @@
 """The operator's loop in this process, over the wire of a test, beside the stand-ins.
 
-An operator that was stopped leaves nothing: the next one is made anew, with new connections.
+An operator that was stopped leaves nothing: the next one starts from scratch, with new connections.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from xcom_rollout.stored.rollouts import ClusterRollouts, ConflictError
 from xcom_rollout.wiring import Clients, open_clients
 
 MOUNT_LAG = timedelta(seconds=2)
-"""How late the operator takes the kubelet for, which knows of a change at once unless it is told
-otherwise (`Node.late`)."""
+"""How late the operator takes the kubelet to be, which by default sees a change at once
+(`Node.late`)."""
 _PAUSE = 0.05
 """Seconds between two looks at a world in which only the clock can change something."""
 
@@ -73,7 +73,7 @@ def start_operator(
     Args:
         cached: whether it glances at a cache, whose watches are over no wire.
         identity: of its pod.
-        monotonic: seconds by which it tells the age of its Lease.
+        monotonic: seconds by which it measures the age of its Lease.
     """
     beside = from_kubeconfig(str(place.site.kubeconfig))
     kube = WatchedConnection(beside, wire, faults)
@@ -227,7 +227,8 @@ class Driver:
     def _pass(self) -> timedelta | None:
         """Make passes until the operator rests; None where it was stopped.
 
-        Returns when it wants to look again: at once where a pass failed, which is no rest.
+        Returns when it wants to look again: at once where a pass failed, which does not count as
+        rest.
         """
         try:
             rest = self._operator.make_passes(Key(self.place.namespace, ROLLOUT))

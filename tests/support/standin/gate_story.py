@@ -1,4 +1,4 @@
-"""The gate on the build from beginning to end, told as what a user can see of it.
+"""The gate on the build from beginning to end, as a user can see it.
 
 All is of an old build, then a part of it of the expected one, then all. Between the two deliveries
 one pod's DAGs are the old ones again for a while.
@@ -13,7 +13,7 @@ from standin.driver import NEVER, Driver, Stops
 from standin.kube import Json
 from standin.node import Node
 from standin.place import Place, Site
-from standin.story import Seen, Told, is_live, seen
+from standin.story import Seen, StoryResult, is_live, seen
 
 OLD, EXPECTED = "1" * 40, "2" * 40
 
@@ -40,7 +40,9 @@ class GateOutcome:
     verdict: str
 
 
-def tell_gate(site: Site, node: Node, namespace: str, *, stops: Stops = NEVER) -> Told[GateOutcome]:
+def tell_gate(
+    site: Site, node: Node, namespace: str, *, stops: Stops = NEVER
+) -> StoryResult[GateOutcome]:
     """Let the story take place in a new namespace.
 
     Raises:
@@ -49,7 +51,7 @@ def tell_gate(site: Site, node: Node, namespace: str, *, stops: Stops = NEVER) -
     held = []
     with Place(site, node, namespace) as place:
         builds = Builds({"scheduler": OLD, "triggerer": OLD}, parsed=OLD)
-        node.tell_builds(namespace, builds)
+        node.set_builds(namespace, builds)
         gate = {"expectedBuild": EXPECTED, "sources": ["stamp", "tags"], "interval": "1s"}
         place.declare(gates={"provenance": gate})
         driver = Driver(place, stops)
@@ -71,7 +73,7 @@ def tell_gate(site: Site, node: Node, namespace: str, *, stops: Stops = NEVER) -
         driver.until("a live rollout", is_live)
         verdict = place.status()["provenance"]["verdict"]
         outcome = GateOutcome(tuple(held), seen(place), verdict)
-        return Told(outcome, driver.writes, driver.stopped_after, driver.errors, {})
+        return StoryResult(outcome, driver.writes, driver.stopped_after, driver.errors, {})
 
 
 def _found(status: Json) -> tuple[str, tuple[str, ...]]:

@@ -102,8 +102,8 @@ class Node:
         """Let `probe` say what the probe finds in the Jobs of this namespace."""
         self._probes[namespace] = probe
 
-    def tell_builds(self, namespace: str, builds: Builds) -> None:
-        """Let the live pods of this namespace tell these builds."""
+    def set_builds(self, namespace: str, builds: Builds) -> None:
+        """Let the live pods of this namespace report these builds."""
         self._builds[namespace] = builds
 
     def tick(self, namespace: str) -> None:
@@ -221,7 +221,7 @@ class Node:
             pod for pod in pods if _has(pod, {"batch.kubernetes.io/job-name": metadata["name"]})
         ]
         if not mine and status.get("startTime"):
-            # Its only pod was ended, and there is no second try.
+            # Its only pod was ended, and there is no retry.
             self._end_job(path, ("FailureTarget", "Failed"), {"failed": 1})
             return
         if not mine:
@@ -318,7 +318,7 @@ class Node:
             return run_here((sys.executable, *command[1:]), dict(os.environ), stdin)
         if "provenance" in command:
             component = found["metadata"]["labels"]["component"]
-            return Ran(framed(self._builds[namespace].told(component, command)))
+            return Ran(framed(self._builds[namespace].answer(component, command)))
         return self._inspect(found)
 
     def _answer(self, pod: Json, command: list[str], stdin: bytes) -> Ran:

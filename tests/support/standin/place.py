@@ -200,7 +200,7 @@ class Place:
         self.kube.merge(f"{self._rollouts()}/{ROLLOUT}", {"spec": spec})
 
     def ask_for_proofs(self) -> None:
-        """Ask for all proofs and audits anew, as `kubectl xbr prove` does."""
+        """Ask for all proofs and audits again, as `kubectl xbr prove` does."""
         annotations = {"xcomrollout.dev/prove": json.dumps({"by": "ana"})}
         self.kube.merge(f"{self._rollouts()}/{ROLLOUT}", {"metadata": {"annotations": annotations}})
 

@@ -8,7 +8,7 @@ from http.server import ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """A thread for each connection; a client that is gone is no error."""
+    """A thread for each connection; a client that is gone is not an error."""
 
     daemon_threads = True
 

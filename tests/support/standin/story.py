@@ -1,4 +1,4 @@
-"""The operator's main job from beginning to end, told as what a user can see of it.
+"""The operator's main job from beginning to end, as a user can see it.
 
 The flip, then a kill with four runs in flight: one that has offloaded a value and is in its next
 task; one whose task will offload only after the revert; one that never does (the bystander); and
@@ -69,7 +69,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Told(Generic[T]):
+class StoryResult(Generic[T]):
     """An outcome, and how it came about."""
 
     outcome: T
@@ -88,7 +88,7 @@ def tell(
     storm: Storm | None = None,
     strategy: str = "Retrigger",
     cached: bool = False,
-) -> Told[Outcome]:
+) -> StoryResult[Outcome]:
     """Let the story take place in a new namespace.
 
     Args:
@@ -130,7 +130,7 @@ def tell(
             counts=place.status()["killSwitch"]["runs"],
         )
         drawn = dict(faults.seen) if faults else {}
-        return Told(outcome, driver.writes, driver.stopped_after, driver.errors, drawn)
+        return StoryResult(outcome, driver.writes, driver.stopped_after, driver.errors, drawn)
 
 
 def _put_runs_in_flight(place: Place) -> tuple[Run, Run]:
@@ -178,14 +178,14 @@ def _loaded_by_triggerer(place: Place) -> Loaded:
 
 
 def _listed(place: Place) -> bool:
-    told = place.status()["offloadedRuns"]
+    listed = place.status()["offloadedRuns"]
     maps = f"/api/v1/namespaces/{place.namespace}/configmaps"
-    found = place.kube.find(f"{maps}/{told['listRef']['name']}")
-    return found is not None and len(json.loads(found["data"]["runs.json"])) == told["count"]
+    found = place.kube.find(f"{maps}/{listed['listRef']['name']}")
+    return found is not None and len(json.loads(found["data"]["runs.json"])) == listed["count"]
 
 
 class Tellers:
-    """Processes that tell stories side by side, each with a node of its own; a context manager."""
+    """Processes that run stories side by side, each with a node of its own; a context manager."""
 
     def __init__(self, site: Site, workers: int) -> None:
         self._pool = ProcessPoolExecutor(
@@ -206,7 +206,7 @@ class Tellers:
     def tell(
         self, story: Callable[..., T], namespace: str, **disturbed: Stops | Storm | str | bool
     ) -> Future[T]:
-        """Tell a story in another process, as soon as one is free.
+        """Run a story in another process, as soon as one is free.
 
         Args:
             story: a function of a module; takes site, node and namespace.
@@ -221,7 +221,7 @@ _here: list[tuple[Site, Node]] = []
 
 
 def _prepare(site: Site) -> None:
-    # What goes wrong on purpose is in `Told.errors`; the operator's own log would repeat it.
+    # What goes wrong on purpose is in `StoryResult.errors`; the operator's own log would repeat it.
     logging.getLogger("xcom_rollout").setLevel(logging.CRITICAL)
     node = _open.enter_context(Node(f"node-{os.getpid()}", site.kubeconfig, site.pki))
     _here.append((site, node))

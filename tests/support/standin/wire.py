@@ -2,7 +2,7 @@
 
 A write is a request that may change something: to the API server, to Airflow's REST API, or a
 `helm upgrade`. `Wire` numbers them in the order in which they were sent. Events are left out: they
-are told to people and never read back.
+are for people and never read back.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Wire:
     """Every request, reads too, as `GET configmaps`; helm's own go another way."""
     stopped: bool = False
     doing: str = ""
-    """The action that is being performed, in words; it tells apart writes to the same object."""
+    """The action that is being performed, in words; it distinguishes writes to the same object."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self) -> None:
@@ -102,7 +102,7 @@ class Faults:
 
 
 class WatchedConnection(Connection):
-    """A way to the API server that tells the wire of every write, and disturbs what the faults say.
+    """A way to the API server that reports every write to the wire, and disturbs as the faults say.
 
     Watches are let through: what they miss, a pass asks for.
     """

@@ -47,15 +47,15 @@ def cannot_look(plan: Plan) -> Plan:
     return replace(plan, people=((plan.kill_at, "refuse-exec", ""),))
 
 
-def untold(plan: Plan) -> Plan:
+def unnamed(plan: Plan) -> Plan:
     plan = retriggered(plan)
-    return replace(plan, weather=replace(plan.weather, untold=100), people=())
+    return replace(plan, weather=replace(plan.weather, unnamed=100), people=())
 
 
 MUTANTS: dict[str, tuple[See, Callable[[Plan], Plan]]] = {
     "nobody looks into the workers": (nothing_in_workers, retriggered),
     "workers that cannot be looked into have no tasks": (refusals_forgotten, cannot_look),
-    "a process of an unknown run is of no stopped run": (unknown_left_out, untold),
+    "a process of an unknown run is of no stopped run": (unknown_left_out, unnamed),
 }
 
 

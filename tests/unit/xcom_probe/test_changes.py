@@ -9,10 +9,10 @@ import pytest
 
 from xcom_probe import main
 from xcom_probe.commands.forget import _counts, _forgotten
-from xcom_probe.table.catalogue import _KNOWN
 from xcom_probe.table.changes import changes
 from xcom_probe.table.forgetting import Forgotten
 from xcom_probe.table.rehydrating import Held, Outcome, Totals, Wanted
+from xcom_probe.table.supported import _KNOWN
 
 RUN = Wanted(1, "d", "r", 200)
 

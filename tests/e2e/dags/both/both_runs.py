@@ -14,7 +14,7 @@ from way_back_common import DAG, IS_3, big, consume, deaf, hold, produce
 def own_pod() -> dict[str, Any]:
     """Return how a task asks for a pod of its own: on Airflow 2 by its queue, on 3 by its executor.
 
-    That pod says LocalExecutor, by its template, and takes no other name.
+    That pod is configured for LocalExecutor, by its template, and accepts no other name.
     """
     if not IS_3:
         return {"queue": "kubernetes"}

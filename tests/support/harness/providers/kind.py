@@ -122,7 +122,7 @@ class KindProvider:
             )
         except CommandError as error:
             raise HarnessError(
-                f"{error}\nIf the node image cannot be had, name another one in "
+                f"{error}\nIf the node image is not available, name another one in "
                 "KIND_NODE_IMAGE, or use CLUSTER=node (Linux as root)"
             ) from error
 
@@ -131,7 +131,7 @@ class KindProvider:
         if self.kubeconfig.exists() or not self.present():
             return
         self.kubeconfig.parent.mkdir(exist_ok=True)
-        # A node that is stopped cannot tell it; `up` replaces the cluster then.
+        # A node that is stopped cannot provide it; `up` replaces the cluster then.
         with suppress(CommandError):
             self._kind("export", "kubeconfig", "--name", CLUSTER_NAME)
 

@@ -120,7 +120,7 @@ class NodeProvider:
             shutil.copy2(log, folder / log.name)
 
     def _prepare(self) -> None:
-        """All that can be had before anything is started: packages, programs, images."""
+        """All that can be prepared before anything is started: packages, programs, images."""
         debian.install(PACKAGES)
         tools.ensure(_TOOLS)
         images.build("pause")
@@ -282,7 +282,7 @@ class NodeProvider:
         return run("ctr", "--address", RUN / "containerd.sock", "--namespace", "k8s.io", *arguments)
 
     def _remove(self) -> None:
-        """Remove all that could be there, without trusting any of it to be."""
+        """Remove everything that could be there, without assuming that any of it is."""
         # These first: the kubelet would start again what is stopped below.
         # (Their data goes too: nothing is lost by a short grace.)
         self._processes.stop_all(grace=1)

@@ -107,7 +107,7 @@ def create(where: Addresses) -> None:
         run("ip", "-n", NAMESPACE, "link", "set", link, "up")
     for network in (where.services, where.pods):
         run("ip", "route", "add", network, "via", where.node, "dev", _HOST_LINK)
-    # ClusterIPs are no one's address: without a route the node itself could not send to them.
+    # ClusterIPs are nobody's address: without a route the node itself could not send to them.
     run("ip", "-n", NAMESPACE, "route", "add", where.services, "dev", _NODE_LINK)
     run(*inside("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"))
 

@@ -1,7 +1,7 @@
-"""Code beside the values: what sets the backend's options, and what changes the pod of a task.
+"""Code that sets the backend or its options at run time, or changes the pod of a task.
 
-Both get past what the operator delivers and a proof has seen. It is read off literals: a name that
-is put together from parts is not seen, nor what another program is told.
+Both bypass what the operator delivers and a proof has checked. Only literals are read: a name that
+is put together from parts is not seen, nor what another program is given.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ VARIABLES = frozenset(
     }
 )
 _WITHIN = re.compile(r"(?<!\w)({})=".format("|".join(sorted(VARIABLES))))
-# Without one of these words a file holds nothing of this kind.
+# A file without any of these words holds nothing of this kind.
 _WORDS = (
     *(b"AIRFLOW__CORE__XCOM", b"AIRFLOW__COMMON_IO__XCOM", b"xcom_backend", b"xcom_objectstorage"),
     *(b"load_dotenv", b"executor_config", b"pod_override", b"pod_mutation_hook"),
 )
-# The class of XCom's as an attribute, or a text: as a word it stands in every docstring on XCom.
+# The XCom class as an attribute or a text: the bare name is in every docstring on XCom.
 _CLASS_NAMED = re.compile(rb"\.[\s\\]*(Base)?XCom\b|[\"'](Base)?XCom[\"']")
 _READ_CALLS = frozenset({"os.getenv", "os.environ.get", "os.environ.__contains__"})
 _SET_CALLS = frozenset(
@@ -49,7 +49,7 @@ _SET_CALLS = frozenset(
         *("os.putenv", "os.unsetenv", "unittest.mock.patch.dict", "mock.patch.dict"),
     }
 )
-# By their last name: methods of something that is not to be resolved.
+# By their last name: methods of something that cannot be resolved.
 _SET_METHODS = frozenset({"setenv", "delenv", "V1EnvVar"})
 _CONF_METHODS = frozenset({"set", "remove_option"})
 _CLASSES = frozenset({"XCom", "BaseXCom"})
@@ -97,7 +97,7 @@ def found_in(module: Module, source: bytes) -> list[Found]:
 
 
 def _names_the_class(module: Module, source: bytes) -> bool:
-    """Whether code (and not only what is said of it) may get at the class of XCom's."""
+    """Whether code (and not only a comment or docstring) may get at the XCom class."""
     if b"XCom" not in source:
         return False
     if _CLASS_NAMED.search(source):

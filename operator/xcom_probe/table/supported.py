@@ -1,4 +1,4 @@
-"""Which statements there are, and which are right for the database at hand."""
+"""The statements for each kind of database that Airflow supports."""
 
 from __future__ import annotations
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from xcom_probe import options
-from xcom_static.audit import in_code
+from xcom_static.audit import runtime_changes
 from xcom_static.source.modules import parse
 
 
 def test_the_options_are_those_that_the_probe_reads() -> None:
-    assert frozenset(options.OPTIONS) == in_code.OPTIONS
-    assert {options.env_name(*option) for option in options.OPTIONS} == in_code.VARIABLES
+    assert frozenset(options.OPTIONS) == runtime_changes.OPTIONS
+    assert {options.env_name(*option) for option in options.OPTIONS} == runtime_changes.VARIABLES
 
 
 def kinds(text: str) -> list[str]:
     source = text.encode()
-    return [item.kind for item in in_code.found_in(parse("etl.py", source), source)]
+    return [item.kind for item in runtime_changes.found_in(parse("etl.py", source), source)]
 
 
 @pytest.mark.parametrize(
