@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import re
-import shutil
 import tempfile
 import time
 from dataclasses import replace
@@ -16,11 +15,10 @@ from typing import Any
 import pytest
 
 from harness import tools
-from standin.bench import CHILD, CONFIG, VALUES, Bench, write_chart
+from standin.bench import CHILD, CONFIG, VALUES, Bench, after_a_restart, write_chart
 from xcom_rollout.clients.errors import ActionFailed, Conflict, HelmError, SecretRotated
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json, KubeApi
-from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.observed import Maker
 from xcom_rollout.decide.settings import BackendSettings, object_storage
 from xcom_rollout.deliver.earlier import Revisions
@@ -425,13 +423,6 @@ def test_a_missing_release_is_named(bench: Bench) -> None:
 
 def without_repository(bench: Bench) -> Bench:
     return replace(bench, repository="http://127.0.0.1:9/none")
-
-
-def after_a_restart(bench: Bench) -> Bench:
-    """The operator's pod was replaced: its folder and all that it remembers are gone."""
-    shutil.rmtree(bench.world.work, ignore_errors=True)
-    bench.world.work.mkdir()
-    return replace(bench, world=replace(bench.world, memo=Memo()))
 
 
 def test_neither_the_repository_nor_the_operators_pod_is_needed_for_a_way_back(

@@ -807,6 +807,17 @@ class HelmChart(Model):
     version: ChartVersion = Field(
         description="Version of the chart; must be the version that the release runs."
     )
+    credentials_secret_ref: SecretReference | None = Field(
+        default=None,
+        description="Secret with the login of a private repository: the keys url, username and "
+        "password, or type kubernetes.io/dockerconfigjson for oci://. It is sent only to "
+        "the repository that url names, or to the registries in it.",
+    )
+    ca_ref: CaReference | None = Field(
+        default=None,
+        description="Certificate authority for the repository's certificate. The public "
+        "authorities when absent.",
+    )
 
 
 class HelmDelivery(Model):

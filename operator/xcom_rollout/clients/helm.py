@@ -10,6 +10,7 @@ from typing import Final
 
 from xcom_rollout.clients.errors import HelmError, NotInspected
 from xcom_rollout.clients.helm_inspection import Inspection
+from xcom_rollout.clients.memory_file import MemoryFile
 
 TIMEOUT: Final = 60.0
 """Seconds that a helm command may take; with GRACE it stays below the core's DELIVERY_LIMIT."""
@@ -66,10 +67,20 @@ class HelmRunner:
             raise HelmError(f"helm {arguments[0]} applied a manifest without showing it")
         return output
 
-    def run(self, arguments: Sequence[str], *, stdin: str | None = None) -> str:
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: str | None = None,
+        files: Sequence[MemoryFile] = (),
+        explains: bool = False,
+    ) -> str:
         """Run a command and return what it printed.
 
-        `stdin` is for what no file may hold, such as the values of a release.
+        Args:
+            stdin: what no file may hold, such as the values of a release.
+            files: what it reads by path and no disk may hold.
+            explains: whether its output says why it failed, and not its errors.
 
         Raises:
             HelmError: helm is missing, failed (its own words are quoted) or took too long.
@@ -83,6 +94,7 @@ class HelmRunner:
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                pass_fds=[file.descriptor for file in files],
                 text=True,
                 errors="replace",
             )
@@ -104,7 +116,8 @@ class HelmRunner:
                     f"{shown} took more than {TIMEOUT:.0f} s and was stopped: {_trimmed(errors)}"
                 ) from error
         if process.returncode != 0:
-            raise HelmError(f"{shown} failed: {_trimmed(errors) or f'exit {process.returncode}'}")
+            said = _trimmed(f"{output}\n{errors}" if explains else errors)
+            raise HelmError(f"{shown} failed: {said or f'exit {process.returncode}'}")
         return output
 
     def _environment(self) -> dict[str, str]:

@@ -76,6 +76,7 @@ from xcom_rollout.deliver.release import (
     secrets_path,
 )
 from xcom_rollout.deliver.repository import compose, pull_whole
+from xcom_rollout.deliver.repository_access import Access, access_to
 from xcom_rollout.release.objects import list_workloads
 from xcom_rollout.stored.names import config_map_path
 from xcom_rollout.wiring import Clients
@@ -440,12 +441,18 @@ class HelmDelivery:
         # A chart may hold others that its Chart.yaml does not name.
         if not self._other_chart(stored):
             repository = self._chart.repository
-            yield f"pulled from {repository}", lambda: pull_whole(helm, self._chart, folder)
+            yield (
+                f"pulled from {repository}",
+                lambda: pull_whole(helm, self._chart, folder, self._access()),
+            )
         if stored.dependencies:
             yield (
                 "built from Helm's record of the release and the charts that it depends on",
-                lambda: compose(helm, record["chart"], folder),
+                lambda: compose(helm, record["chart"], folder, self._access()),
             )
+
+    def _access(self) -> Access:
+        return access_to(self.clients.api, self.rollout.namespace, self._chart)
 
     def _unlike(self, stored: StoredRelease, archive: bytes, origin: str) -> str:
         """Return how the chart differs from what the release was made of; empty if it does not."""

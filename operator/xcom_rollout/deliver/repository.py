@@ -4,6 +4,7 @@ An umbrella chart often lives in Git alone and is in no repository, while the ch
 it is. Then Helm's record has the one, and the repository that Chart.yaml names has the other.
 """
 
+import json
 import re
 import tempfile
 from collections.abc import Sequence
@@ -14,10 +15,14 @@ from xcom_rollout.api.v1alpha1 import HelmChart
 from xcom_rollout.clients.errors import HelmError, Malformed
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
+from xcom_rollout.clients.memory_file import memory_file
 from xcom_rollout.deliver.chart import Packed, archive_of, dependency_sources
+from xcom_rollout.deliver.repository_access import OCI, Access, Login, refusal
 
 _NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 _VERSION: Final = re.compile("[v0-9][A-Za-z0-9.+-]*")
+_ALIAS: Final = "repository"
+"""What a repository with a login is called in the configuration that helm is given."""
 _USER: Final = re.compile(r"//[^/@]*@")
 _PACKAGE_IT: Final = (
     "Package it with its dependencies (helm dependency build, helm package) and publish it in the "
@@ -25,14 +30,17 @@ _PACKAGE_IT: Final = (
 )
 
 
-def pull_whole(helm: HelmRunner, chart: HelmChart, folder: Path) -> bytes:
+def pull_whole(helm: HelmRunner, chart: HelmChart, folder: Path, access: Access) -> bytes:
     """Return the archive of the chart that the spec names.
 
     Raises:
-        HelmError: the repository cannot be reached or has no such chart.
+        HelmError: the repository cannot be reached or has no such chart, or the Secret of the spec
+            is meant for another.
     """
+    if refused := refusal(access, chart):
+        raise HelmError(refused)
     try:
-        return pull(helm, chart.repository, chart.name, chart.version, folder)
+        return pull(helm, chart.repository, chart.name, chart.version, folder, access)
     except HelmError as error:
         raise HelmError(
             f"spec.delivery.helm.chart: {chart.name} {chart.version} depends on other charts, so "
@@ -41,7 +49,7 @@ def pull_whole(helm: HelmRunner, chart: HelmChart, folder: Path) -> bytes:
         ) from error
 
 
-def compose(helm: HelmRunner, chart: Json, folder: Path) -> bytes:
+def compose(helm: HelmRunner, chart: Json, folder: Path, access: Access) -> bytes:
     """Return an archive of the chart of Helm's record, with what it depends on.
 
     Raises:
@@ -50,7 +58,7 @@ def compose(helm: HelmRunner, chart: Json, folder: Path) -> bytes:
     packed = []
     try:
         for one in dependency_sources(chart):
-            archive = pull(helm, one.repository, one.name, one.version, folder)
+            archive = pull(helm, one.repository, one.name, one.version, folder, access)
             packed.append(Packed(one, archive))
         return archive_of(chart, packed)
     except (HelmError, Malformed) as error:
@@ -60,8 +68,13 @@ def compose(helm: HelmRunner, chart: Json, folder: Path) -> bytes:
         ) from error
 
 
-def pull(helm: HelmRunner, repository: str, name: str, version: str, folder: Path) -> bytes:
+def pull(
+    helm: HelmRunner, repository: str, name: str, version: str, folder: Path, access: Access
+) -> bytes:
     """Return the archive of a chart.
+
+    Args:
+        access: what opens the repository, if it is the one that this is meant for.
 
     Raises:
         HelmError: the repository cannot be reached or has no such chart.
@@ -70,18 +83,53 @@ def pull(helm: HelmRunner, repository: str, name: str, version: str, folder: Pat
         # It goes to the command line, and Chart.yaml may be anybody's.
         raise HelmError(f"the chart {name!r} of version {version!r} cannot be requested by name")
     folder.mkdir(parents=True, exist_ok=True)
-    oci = repository.startswith("oci://")
-    source: Sequence[str] = (
-        (f"{repository.rstrip('/')}/{name}",) if oci else (name, "--repo", repository)
-    )
-    with tempfile.TemporaryDirectory(dir=folder, prefix="pull-") as target:
-        helm.run(("pull", *source, "--version", version, "--destination", target))
-        got = Path(target) / f"{name}-{version}.tgz"
+    with tempfile.TemporaryDirectory(dir=folder, prefix="pull-") as place:
+        target = Path(place) / "charts"
+        target.mkdir()
+        wanted = ("--version", version, "--destination", str(target))
+        _pull(helm, repository, name, wanted, access, Path(place))
+        got = target / f"{name}-{version}.tgz"
         if not got.is_file():
             # Helm takes a version such as 1.16 for a range.
-            found = ", ".join(sorted(path.name for path in Path(target).iterdir())) or "nothing"
+            found = ", ".join(sorted(path.name for path in target.iterdir())) or "nothing"
             raise HelmError(
                 f"{version!r} must be one exact version of the chart {name}; the repository "
                 f"returned {found}"
             )
         return got.read_bytes()
+
+
+def _pull(
+    helm: HelmRunner,
+    repository: str,
+    name: str,
+    wanted: Sequence[str],
+    access: Access,
+    place: Path,
+) -> None:
+    """Have helm put the archive where `wanted` says. The login is in no argument and on no disk."""
+    login, authority = access.login_for(repository), ""
+    trusted: tuple[str, ...] = ()
+    if access.authorities:
+        authority = str(place / "ca.crt")
+        Path(authority).write_text(access.authorities)
+        trusted = ("--ca-file", authority)
+    if repository.startswith(f"{OCI}://"):
+        chart = f"{repository.rstrip('/')}/{name}"
+        if login is None:
+            helm.run(("pull", chart, *wanted, *trusted))
+            return
+        with memory_file(json.dumps(login.docker_config(repository)).encode()) as config:
+            registry = ("--registry-config", config.path)
+            helm.run(("pull", chart, *wanted, *trusted, *registry), files=[config])
+        return
+    if not isinstance(login, Login):
+        helm.run(("pull", name, "--repo", repository, *wanted, *trusted))
+        return
+    entry = {"name": _ALIAS, "url": repository, "caFile": authority}
+    entry |= {"username": login.username, "password": login.password}
+    with memory_file(json.dumps({"apiVersion": "v1", "repositories": [entry]}).encode()) as config:
+        known = ("--repository-config", config.path, "--repository-cache", str(place))
+        update = ("repo", "update", _ALIAS, "--fail-on-repo-update-fail", *known)
+        helm.run(update, files=[config], explains=True)
+        helm.run(("pull", f"{_ALIAS}/{name}", *wanted, *known), files=[config])

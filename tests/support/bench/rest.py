@@ -99,7 +99,7 @@ class RestBenchmark:
     def _all_ready(self, number: int, wanted: str, *, counted: bool) -> bool:
         seen: Counter[str] = Counter()
         last, since = "", datetime.now(UTC) - timedelta(seconds=INTERVAL)
-        for item in self.api.items(f"{CRS}/xcombackendrollouts"):
+        for item in self.fleet.api.items(f"{CRS}/xcombackendrollouts"):
             taken = ((item.get("status") or {}).get("offloadedRuns") or {}).get("takenAt")
             if counted and (taken is None or parse_time(taken) < since):
                 seen["not counted yet"] += 1

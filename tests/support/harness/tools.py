@@ -71,6 +71,7 @@ TOOLS: dict[str, Tool] = {
         Tool("minio", "minio", "github.com/minio/minio"),
         Tool("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw"),
         Tool("fake-gcs-server", "fake-gcs-server", "github.com/fsouza/fake-gcs-server"),
+        Tool("registry", "registry", "github.com/distribution/distribution/v3/cmd/registry"),
         Tool("statsd_exporter", "statsd_exporter", "github.com/prometheus/statsd_exporter"),
     )
 }

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,7 @@ from harness.apiserver import ApiServer
 from harness.shell import run
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 from xcom_rollout.clients.kube import Json, KubeApi
+from xcom_rollout.clients.memo import Memo
 from xcom_rollout.decide.observed import Rollout
 from xcom_rollout.deliver.helm import HelmDelivery
 from xcom_rollout.wiring import Clients
@@ -148,6 +149,8 @@ class Bench:
     namespace: str
     repository: str
     world: Clients
+    access: Mapping[str, Json] = field(default_factory=dict)
+    """What else the spec says of the chart: the Secret and the authority of its repository."""
 
     @property
     def api(self) -> KubeApi:
@@ -156,7 +159,8 @@ class Bench:
     def rollout(
         self, version: str = "1.0.0", chart_name: str = "small", values_path: str | None = None
     ) -> Rollout:
-        chart = {"repository": self.repository, "name": chart_name, "version": version}
+        chart: Json = {"repository": self.repository, "name": chart_name, "version": version}
+        chart |= self.access
         api = {"service": "web", "credentialsSecretRef": {"name": "airflow-api"}}
         spec = {
             "airflow": {"release": "rel", "api": api},
@@ -209,3 +213,10 @@ class Bench:
         """The status of each stored revision by its number."""
         found = (one["metadata"]["labels"] for one in self.secrets("owner=helm,name=rel"))
         return {int(labels["version"]): labels["status"] for labels in found}
+
+
+def after_a_restart(bench: Bench) -> Bench:
+    """The operator's pod was replaced: its folder and all that it remembers are gone."""
+    shutil.rmtree(bench.world.work, ignore_errors=True)
+    bench.world.work.mkdir()
+    return replace(bench, world=replace(bench.world, memo=Memo()))

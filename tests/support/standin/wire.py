@@ -23,6 +23,7 @@ import httpx2
 from xcom_rollout.clients.connection import Answer, Connection, unreachable
 from xcom_rollout.clients.errors import KubeError
 from xcom_rollout.clients.helm import HelmRunner
+from xcom_rollout.clients.memory_file import MemoryFile
 from xcom_rollout.clients.pod_process import Printed
 from xcom_rollout.clients.streams import OpenStreams
 
@@ -227,9 +228,16 @@ class WatchedHelm(HelmRunner):
 
     wire: Wire = field(default_factory=Wire)
 
-    def run(self, arguments: Sequence[str], *, stdin: str | None = None) -> str:
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: str | None = None,
+        files: Sequence[MemoryFile] = (),
+        explains: bool = False,
+    ) -> str:
         self.wire.check()
-        output = super().run(arguments, stdin=stdin)
+        output = super().run(arguments, stdin=stdin, files=files, explains=explains)
         if arguments[0] in ("upgrade", "rollback") and not any(
             word.startswith("--dry-run") for word in arguments
         ):

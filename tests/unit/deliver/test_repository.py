@@ -8,6 +8,7 @@ from xcom_rollout.clients.errors import HelmError
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
 from xcom_rollout.deliver.repository import compose
+from xcom_rollout.deliver.repository_access import Access
 
 
 def umbrella(**changes: str) -> Json:
@@ -35,13 +36,13 @@ def helm(folder: Path, text: str) -> HelmRunner:
 def test_a_chart_yaml_gives_helm_no_option(tmp_path: Path, changes: dict[str, str]) -> None:
     ran = tmp_path / "ran"
     with pytest.raises(HelmError, match="cannot be requested by name"):
-        compose(helm(tmp_path, f"touch {ran}"), umbrella(**changes), tmp_path)
+        compose(helm(tmp_path, f"touch {ran}"), umbrella(**changes), tmp_path, Access())
     assert not ran.exists()
 
 
 def test_a_password_in_the_address_of_a_repository_is_not_told(tmp_path: Path) -> None:
     says = "echo 'Error: https://me:s3cr3t@charts.x/index.yaml: 404' >&2; exit 1"
     with pytest.raises(HelmError, match=r"https://charts\.x/index\.yaml: 404") as caught:
-        compose(helm(tmp_path, says), umbrella(), tmp_path)
+        compose(helm(tmp_path, says), umbrella(), tmp_path, Access())
     assert "s3cr3t" not in caught.value.message
     assert "Package it with its dependencies" in caught.value.message
