@@ -308,7 +308,7 @@ RepositoryAddress = Annotated[
         "(https?|oci)://[!-.0-?A-~]+(/[!-~]*)?",
         "the address of a chart repository",
         "use an address that starts with https://, http:// or oci:// in lower case, without spaces "
-        "and without a user or password: whoever may read the rollout may read them",
+        "and without a user or password, which belong into a Secret (credentialsSecretRef)",
         1024,
     ),
 ]
