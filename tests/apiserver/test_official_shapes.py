@@ -6,6 +6,7 @@ A real Helm, a real API server, and the Airflow chart of the end-to-end tests.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,6 +137,65 @@ def test_a_release_with_objects_of_all_kinds_is_flipped_and_brought_back(
     assert delivery.apply(READERS, 1) == ""
     assert delivery.apply(DATABASE, 2, way_back=True) == ""
     assert not differences(before, bench.helm("get", "manifest", "rel"))
+    bench.helm("uninstall", "rel", "--no-hooks")
+
+
+SCALED = {
+    "executor": "CeleryExecutor",
+    "workers": {"keda": {"enabled": True}, "persistence": {"enabled": False}},
+}
+SCALED_OBJECTS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "scaledobjects.keda.sh"},
+    "spec": {
+        "group": "keda.sh",
+        "scope": "Namespaced",
+        "names": {"kind": "ScaledObject", "plural": "scaledobjects", "singular": "scaledobject"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "x-kubernetes-preserve-unknown-fields": True,
+                    }
+                },
+            }
+        ],
+    },
+}
+"""The kind of KEDA's that its own definition has; what acts on it is not here."""
+
+
+def objects_of(bench: Bench, plural: str) -> list[dict[str, Any]]:
+    found = bench.server.kubectl_json("-n", bench.namespace, "get", plural)["items"]
+    return [item["spec"] for item in found]
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_as_many_workers_as_keda_has_are_left_through_flip_and_kill(
+    bench: Bench, workers: int
+) -> None:
+    bench.server.apply(json.dumps(SCALED_OBJECTS))
+    bench.server.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
+    delivery = install(bench, {**GIVEN, **SCALED})
+    scale = ("scale", "deployment/rel-worker", f"--replicas={workers}")
+    bench.server.kubectl("-n", bench.namespace, *scale)
+    before = objects_of(bench, "scaledobjects.keda.sh")
+    assert len(before) == 1
+    assert delivery.forecast(READERS) == ()
+    for revision, settings in enumerate((READERS, DATABASE), 1):
+        assert delivery.apply(settings, revision, way_back=settings == DATABASE) == ""
+        (found,) = (
+            item
+            for item in list_workloads(bench.api, bench.namespace, "rel")
+            if component_of(item) == "worker"
+        )
+        assert found["spec"]["replicas"] == workers
+        assert objects_of(bench, "scaledobjects.keda.sh") == before
     bench.helm("uninstall", "rel", "--no-hooks")
 
 
