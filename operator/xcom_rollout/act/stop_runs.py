@@ -1,4 +1,4 @@
-"""Stop runs for good."""
+"""Stop runs permanently."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What Airflow's REST API says while the kill-switch is at work."""
+"""What Airflow's REST API returns during a kill."""
 
 from xcom_rollout.airflow_api.airflow import AirflowApi, open_airflow
 from xcom_rollout.airflow_api.each import Told
@@ -11,7 +11,7 @@ from xcom_rollout.wiring import Clients
 
 
 def asked_for(rollout: Rollout, ledger: Ledger) -> bool:
-    """Return whether a decision will need Airflow's word."""
+    """Return whether a decision will need Airflow's API."""
     kill = ledger.kill
     if kill is None:
         request = kill_request(rollout)
@@ -22,7 +22,7 @@ def asked_for(rollout: Rollout, ledger: Ledger) -> bool:
 
 
 def view(clients: Clients, rollout: Rollout, ledger: Ledger) -> AirflowView:
-    """Return what Airflow says; why it could not be asked is part of that, and no error."""
+    """Return Airflow's view; why it could not be asked is part of that, not an error."""
     try:
         airflow = open_airflow(
             clients.http, clients.api, clients.memo, clients.airflow_url, rollout
