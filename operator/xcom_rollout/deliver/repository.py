@@ -1,7 +1,7 @@
 """Charts from repositories: a whole one, or those that the chart in Helm's record depends on.
 
-An umbrella chart often lives in Git alone and is in no repository, while the chart of Airflow below
-it is. Then Helm's record has the one, and the repository that Chart.yaml names has the other.
+An umbrella chart often is in Git only and in no repository, while its dependency, Airflow's chart,
+is. Then Helm's record has the former, and the repository named in Chart.yaml has the latter.
 """
 
 import re
@@ -42,7 +42,7 @@ def pull_whole(helm: HelmRunner, chart: HelmChart, folder: Path) -> bytes:
 
 
 def compose(helm: HelmRunner, chart: Json, folder: Path) -> bytes:
-    """Return an archive of the chart of Helm's record, with what it depends on.
+    """Return an archive of the chart in Helm's record, with its dependencies.
 
     Raises:
         HelmError: a dependency cannot be pulled, or it is not known from where.
@@ -54,9 +54,9 @@ def compose(helm: HelmRunner, chart: Json, folder: Path) -> bytes:
             packed.append(Packed(one, archive))
         return archive_of(chart, packed)
     except (HelmError, Malformed) as error:
-        said = _USER.sub("//", error.message)
+        why = _USER.sub("//", error.message)
         raise HelmError(
-            f"Helm's record of the chart cannot be completed: {said}. {_PACKAGE_IT}"
+            f"Helm's record of the chart cannot be completed: {why}. {_PACKAGE_IT}"
         ) from error
 
 
@@ -67,7 +67,7 @@ def pull(helm: HelmRunner, repository: str, name: str, version: str, folder: Pat
         HelmError: the repository cannot be reached or has no such chart.
     """
     if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
-        # It goes to the command line, and Chart.yaml may be anybody's.
+        # It becomes part of the command line, and Chart.yaml is not trusted.
         raise HelmError(f"the chart {name!r} of version {version!r} cannot be requested by name")
     folder.mkdir(parents=True, exist_ok=True)
     oci = repository.startswith("oci://")
@@ -78,7 +78,7 @@ def pull(helm: HelmRunner, repository: str, name: str, version: str, folder: Pat
         helm.run(("pull", *source, "--version", version, "--destination", target))
         got = Path(target) / f"{name}-{version}.tgz"
         if not got.is_file():
-            # Helm takes a version such as 1.16 for a range.
+            # Helm reads a version such as 1.16 as a range.
             found = ", ".join(sorted(path.name for path in Path(target).iterdir())) or "nothing"
             raise HelmError(
                 f"{version!r} must be one exact version of the chart {name}; the repository "
