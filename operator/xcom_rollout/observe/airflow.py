@@ -1,7 +1,7 @@
 """What Airflow's REST API returns during a kill."""
 
 from xcom_rollout.airflow_api.airflow import AirflowApi, open_airflow
-from xcom_rollout.airflow_api.each import Told
+from xcom_rollout.airflow_api.each import Answers
 from xcom_rollout.airflow_api.runs import watched_runs
 from xcom_rollout.clients.errors import ExternalError
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
@@ -34,7 +34,7 @@ def view(clients: Clients, rollout: Rollout, ledger: Ledger) -> AirflowView:
 
 def _view(airflow: AirflowApi, kill: Kill | None) -> AirflowView:
     watched = _watched(kill)
-    runs = watched_runs(airflow, watched, since=kill.engaged_at) if kill else Told({}, {})
+    runs = watched_runs(airflow, watched, since=kill.engaged_at) if kill else Answers({}, {})
     busy: set[str] = set()
     if kill is None or (kill.strategy is Strategy.IMMEDIATE and not kill.reverting):
         busy = {run.key.dag_id for run in airflow.in_flight()}
