@@ -223,7 +223,7 @@ class ClearRuns:
 
 @dataclass(frozen=True)
 class SetFinalizer:
-    """Add or remove the finalizer that keeps the resource while a kill goes on."""
+    """Add or remove the finalizer that keeps the resource during a kill."""
 
     present: bool
 

@@ -330,7 +330,7 @@ SAFE_STAGES = frozenset(
         RunStage.FAILED,
     }
 )
-"""Stages in which no task of the run can meet a path, whatever the backend."""
+"""Stages in which no task of the run can get a path, whatever the backend."""
 ENDED_STAGES = frozenset({RunStage.RECOVERED, RunStage.HEALED, RunStage.FAILED})
 
 

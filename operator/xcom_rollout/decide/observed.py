@@ -35,7 +35,7 @@ class Rollout:
     deleting: bool = False
     """Whether somebody has asked for its deletion."""
     finalized: bool = False
-    """Whether it carries the finalizer of a kill that goes on."""
+    """Whether it carries the finalizer of a kill in progress."""
 
 
 @dataclass(frozen=True)
