@@ -28,7 +28,7 @@ from xcom_rollout.wiring import Clients
 
 LIVE: Final = ("inspect", "--markers")
 OF_TASK: Final = ("configured", "--markers")
-"""Without Airflow: the memory of a second one could get the task killed."""
+"""Without importing Airflow: the memory for a second one could get the task killed."""
 TASK_TIMEOUT: Final = 15.0
 """Seconds for the pod of a task: an inspection takes a fraction of a second."""
 TASK_CONCURRENCY: Final = 8

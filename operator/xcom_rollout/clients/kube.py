@@ -41,7 +41,7 @@ _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata{};g=meta.k8s.
 class Versions:
     """The newest resourceVersion of each collection that this process has read or written.
 
-    An older cache would show an outdated state.
+    A cache that is older would show an outdated state.
     """
 
     def __init__(self) -> None:

@@ -197,8 +197,9 @@ class Situation:
     def old_workers(self) -> tuple[Pod, ...]:
         """Workers that were not seen to load what the release holds.
 
-        Nor does any task in them, whenever it was sent: its processes are forks. The creation time
-        of a worker shows nothing: the kubelet may have mounted the earlier configuration.
+        The same applies to each task in them, whenever it was sent: its processes are forks. The
+        creation time of a worker shows nothing: the kubelet may have mounted the earlier
+        configuration.
         """
         return tuple(pod for pod in self.workers if not self.loads(pod, self.release.settings))
 

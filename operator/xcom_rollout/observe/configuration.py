@@ -38,7 +38,7 @@ from xcom_rollout.release.pods import container_status
 from xcom_rollout.release.readers import READERS
 from xcom_rollout.wiring import Clients
 
-_TELLING: Final = READERS - {"worker"}
+_IMAGES_FROM: Final = READERS - {"worker"}
 """Components whose pods show which image ID a reference stands for."""
 
 
@@ -186,7 +186,7 @@ def image_ids(pods: Iterable[Json]) -> dict[str, tuple[str, ...]]:
     found: dict[str, set[str]] = {}
     for pod in pods:
         status = container_status(pod)
-        if status is None or component_of(pod) not in _TELLING or not status.get("imageID"):
+        if status is None or component_of(pod) not in _IMAGES_FROM or not status.get("imageID"):
             continue
         by_name = {container["name"]: container for container in pod["spec"]["containers"]}
         # The status may have a longer form of the image's name than the template.

@@ -19,8 +19,8 @@ IN_FLIGHT: Final = frozenset({"running", "queued"})
 BATCH: Final = 50
 """Runs, pods or DAGs that one action covers at most, so that progress is seen and recorded."""
 RECORD_BATCH: Final = 250
-"""Number of runs with a new outcome from which it is recorded while others are still to be tried: a
-record is the whole ledger. What is not on record yet is seen in Airflow again."""
+"""Outcomes of runs that are recorded at once while other runs are still to be tried: a record is
+the whole ledger. What is not on record yet is seen in Airflow again."""
 EMPTY_BATCH: Final = 2000
 """Runs that one Job covers at most: their list is a ConfigMap."""
 _PURPOSE: Final = "kill-"

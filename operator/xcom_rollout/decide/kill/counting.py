@@ -163,7 +163,7 @@ def _record_count(
 def _taken_up(
     s: Situation, kill: Kill, known: RecoveringRun | None, seen: OffloadedRun
 ) -> RecoveringRun | None:
-    """Return the run to be healed; None where it is being healed.
+    """Return the run to be healed; None where it is being healed already.
 
     A census may be older than what is on record by now: a run is never put back to a stage at which
     the ledger would forget that the kill stopped it.
