@@ -99,7 +99,7 @@ def _interrupted(s: Situation) -> Finding | None:
         )
     said = f"revision {release.revision} was started by the operator and interrupted"
     if s.ledger.interrupted != release.revision:
-        # First: its objects do not hold what the revision before it says.
+        # First: the objects of the release do not hold what the revision before it says.
         ledger = replace(s.ledger, interrupted=release.revision)
         return act("DeliveryInterrupted", f"{said}: recording that", WriteLedger(ledger, said))
     return act("DeliveryInterrupted", f"{said}; retrying", ForgetDelivery(release.revision))
