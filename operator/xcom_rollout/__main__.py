@@ -6,8 +6,8 @@ Environment:
     HELM_BIN: the helm program; `helm` by default.
     XBR_LIVENESS: address for liveness probes; none by default.
     XBR_WORKERS: number of rollouts worked on at a time; 4 by default.
-    XBR_MOUNT_LAG_SECONDS: how long after a change of a ConfigMap a kubelet may still give a new pod
-        what was there before; 30 by default.
+    XBR_MOUNT_LAG_SECONDS: how long after a change of a ConfigMap a kubelet may still mount the
+        earlier content in a new pod; 30 by default.
     XBR_LOG_LEVEL: `info` by default.
 """
 
@@ -33,12 +33,12 @@ log = logging.getLogger("xcom_rollout")
 
 
 class ConfigurationError(Exception):
-    """The operator cannot start as it is configured."""
+    """The operator cannot start with this configuration."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the environment says."""
+    """The configuration from the environment."""
 
     namespaces: tuple[str, ...]
     probe: Path
@@ -106,7 +106,7 @@ def main() -> int:
 
 
 def run(configuration: Configuration) -> int:
-    """Run the operator until it is told to stop; return its exit code."""
+    """Run the operator until it is asked to stop; return its exit code."""
     from xcom_rollout.act import perform
     from xcom_rollout.act.let_go import let_go
     from xcom_rollout.cache import Cache, CachedKube
@@ -183,9 +183,9 @@ def run(configuration: Configuration) -> int:
 
 
 def _may_begin(api: "KubeApi", namespaces: tuple[str, ...]) -> bool:
-    """Whether there is a namespace to work in; what is wrong with the others is logged.
+    """Whether there is a namespace to work in; problems of the others are logged.
 
-    One that is gone, with its Role, must not take the operator away from the rest.
+    A namespace that is gone, with its Role, must not stop the operator in the others.
     """
     from xcom_rollout.api import names
     from xcom_rollout.clients.errors import KubeError

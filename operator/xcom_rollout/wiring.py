@@ -41,7 +41,7 @@ class Clients:
             {namespace} and {port}, so that the operator can also run outside of the cluster.
         instance: names this pod, or this process outside of a cluster.
         http: client for Airflow's REST API.
-        memo: what need not be worked out twice.
+        memo: cached results.
         mount_lag: how late a kubelet may be, as in `decide.observed.MOUNT_LAG`.
     """
 
@@ -65,12 +65,12 @@ def open_clients(
     helm: str | None = None,
     work: Path | None = None,
 ) -> Clients:
-    """Return the clients that `kube` gives access to. Asks nobody anything yet.
+    """Return the clients that `kube` gives access to. Sends no request yet.
 
     Args:
         probe: the zipapp; None builds it from the installed package.
-        helm: the helm command; None takes HELM_BIN, else `helm` on PATH.
-        work: writable folder; None takes XBR_WORK_DIR, else a folder that is removed at the end.
+        helm: the helm command; None uses HELM_BIN, else `helm` on PATH.
+        work: writable folder; None uses XBR_WORK_DIR, else a folder that is removed at the end.
 
     Raises:
         OSError: the zipapp cannot be read or the folder cannot be made.

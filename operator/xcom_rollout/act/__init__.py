@@ -1,4 +1,4 @@
-"""Effects on the world: a verb is a file, and each makes true what its action names."""
+"""Effects on the world: one file for each verb, which brings about what its action names."""
 
 from xcom_rollout.act.perform import perform
 

@@ -1,4 +1,4 @@
-"""Put a question of a kill to a pod that waits for it, instead of sending a Job."""
+"""Send a question of a kill to a standby pod, instead of creating a Job."""
 
 import logging
 from typing import Final
@@ -14,17 +14,18 @@ from xcom_rollout.stored.names import PROBE_CONTAINER, config_map_path, fitted, 
 from xcom_rollout.wiring import Clients
 
 ASKED: Final = frozenset({JobKind.CENSUS, JobKind.EMPTY})
-"""What is short: a copy of values takes minutes, and a pass waits for its answer."""
+"""Only short questions: a copy of values takes minutes, and a pass waits for its answer."""
 PATIENCE: Final = 20.0
-"""Seconds for an answer, after which a Job is sent, which may take longer."""
+"""Seconds for an answer, after which a Job is created, which may take longer."""
 _LOG: Final = logging.getLogger(__name__)
 
 
 def ask_standby(clients: Clients, rollout: Rollout, action: RunJob) -> bool:
-    """Return whether a pod that waits has answered; its answer is kept for the next look.
+    """Return whether a standby pod has answered; its answer is kept for the next look.
 
-    Whatever is wrong with it, a Job is sent instead and says more. So it is where the question was
-    put before, and the process ended before the answer was on record: a Job keeps its own.
+    Whatever is wrong with it, a Job is created instead and reports more. Likewise where the
+    question was sent before, and the process ended before the answer was on record: a Job keeps its
+    own.
     """
     if action.kind not in ASKED or not is_of_a_kill(action):
         return False
@@ -34,7 +35,7 @@ def ask_standby(clients: Clients, rollout: Rollout, action: RunJob) -> bool:
             (
                 found
                 for found in standby_pods(clients.api, rollout)
-                if found.running and not clients.memo.find(("standby is dumb", found.uid))
+                if found.running and not clients.memo.find(("standby is unresponsive", found.uid))
             ),
             None,
         )
@@ -53,8 +54,8 @@ def ask_standby(clients: Clients, rollout: Rollout, action: RunJob) -> bool:
         )
     except (KubeError, Malformed) as error:
         if pod is not None:
-            # Each question would wait for it in vain.
-            clients.memo.put(("standby is dumb", pod.uid), True)
+            # Otherwise each question would wait for it in vain.
+            clients.memo.put(("standby is unresponsive", pod.uid), True)
         _LOG.warning(
             "the standby pod did not answer, so a Job is created: %s",
             error.message,
@@ -67,7 +68,7 @@ def ask_standby(clients: Clients, rollout: Rollout, action: RunJob) -> bool:
 
 
 def _first_time(clients: Clients, rollout: Rollout, pod: StandbyPod, action: RunJob) -> bool:
-    """Put on record that a question is put to a pod; return whether it was not before."""
+    """Record that a question is sent to a pod; return whether it had not been sent before."""
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -15,7 +15,7 @@ def clear_runs(clients: Clients, observed: Observed, action: ClearRuns) -> None:
     """Clear each run; one that is gone is left alone.
 
     Raises:
-        ExternalError: Airflow cannot be asked at all, or an error could not be recorded.
+        ExternalError: Airflow cannot be asked, or an error could not be recorded.
     """
     airflow = open_airflow(
         clients.http, clients.api, clients.memo, clients.airflow_url, observed.rollout
@@ -36,11 +36,11 @@ def clear_runs(clients: Clients, observed: Observed, action: ClearRuns) -> None:
 def clear_again(airflow: AirflowApi, run: RecoveringRun) -> None:
     """Clear a run after a try that failed, unless that has taken effect meanwhile.
 
-    A clear whose answer was lost may be done later than the look that this one was decided on, and
-    a second one would end tasks of the re-run.
+    A clear whose answer was lost may take effect later than the look that this one was decided on,
+    and a second one would end tasks of the re-run.
 
     Raises:
-        AirflowError: it could not be looked at, or not cleared.
+        AirflowError: it could not be read, or not cleared.
     """
     seen = airflow.run(run.key)
     if seen is not None and not was_cleared(run, seen):

@@ -28,16 +28,16 @@ from xcom_rollout.wiring import Clients
 
 LIVE: Final = ("inspect", "--markers")
 OF_TASK: Final = ("configured", "--markers")
-"""Without Airflow: the memory of another one could be what ends the task."""
+"""Without importing Airflow: the memory for a second one could get the task killed."""
 TASK_TIMEOUT: Final = 15.0
-"""Seconds for the pod of a task: a look takes some tenths."""
+"""Seconds for the pod of a task: an inspection takes a fraction of a second."""
 TASK_CONCURRENCY: Final = 8
-"""Pods of tasks to look into at a time: no Airflow is imported in them."""
+"""Pods of tasks to inspect at a time: no Airflow is imported in them."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A running container to look into."""
+    """A running container to inspect."""
 
     namespace: str
     pod: str
@@ -48,10 +48,10 @@ class Target:
 
 
 def confirm_readers(clients: Clients, observed: Observed, action: ConfirmReaders) -> None:
-    """Look into the pods and record what each loads, in one write of the ledger.
+    """Inspect the pods and record what each loads, in one write of the ledger.
 
-    A pod that cannot be looked into is recorded with the reason. One whose container was replaced
-    or has ended meanwhile is not recorded; the next pass sees what there is instead.
+    A pod that cannot be inspected is recorded with the reason. One whose container was replaced or
+    has ended meanwhile is not recorded; the next pass sees its replacement.
 
     Raises:
         ActionFailed: none of the pods runs.

@@ -22,9 +22,9 @@ from xcom_rollout.wiring import Clients
 
 
 def end_attempts(clients: Clients, observed: Observed, action: EndAttempts) -> None:
-    """End each process, unless it has ended, or another one has its number by now.
+    """End each process, unless it has ended, or another one has its PID by now.
 
-    One request for each worker. What it refuses is recorded for the runs whose processes they are.
+    One request for each worker. What it refuses is recorded for the runs of these processes.
 
     Raises:
         ExternalError: an error could not be recorded.
@@ -61,10 +61,10 @@ def _ender(
             named = [(attempt.pid, attempt.started) for attempt in attempts]
             why = refused(ask_worker(clients, namespace, worker, end=named))
         except (KubeError, Malformed) as error:
-            told = error.reworded(
+            failure = error.reworded(
                 f"no task in the worker {first.pod} could be stopped: {error.message}"
             )
-            return {attempt.run: told for attempt in attempts if attempt.run is not None}
+            return {attempt.run: failure for attempt in attempts if attempt.run is not None}
         return {
             attempt.run: ActionFailed(
                 f"process {attempt.pid} in the worker {attempt.pod} could not be stopped: "

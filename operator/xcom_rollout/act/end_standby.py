@@ -1,4 +1,4 @@
-"""End pods that wait to be asked."""
+"""End standby pods."""
 
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.actions import EndStandby
@@ -8,7 +8,7 @@ from xcom_rollout.wiring import Clients
 
 
 def end_standby(clients: Clients, rollout: Rollout, action: EndStandby) -> None:
-    """Delete the pods; their Jobs have no second try, and end with them.
+    """Delete the pods; their Jobs do not retry, and end with them.
 
     Raises:
         KubeError: the cluster could not be asked, or refused.

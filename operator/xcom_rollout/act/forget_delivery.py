@@ -1,4 +1,4 @@
-"""Take back a revision of the operator's own that was interrupted half-way."""
+"""Undo a revision of the operator's own that was interrupted."""
 
 from xcom_rollout.decide.actions import ForgetDelivery
 from xcom_rollout.decide.observed import Rollout
@@ -10,7 +10,7 @@ def forget_delivery(clients: Clients, rollout: Rollout, action: ForgetDelivery) 
     """Remove the pending revision, so that the same delivery can be made again.
 
     Raises:
-        Conflict: it is not pending any more, not the newest, or not the operator's own.
+        Conflict: it is no longer pending, not the newest, or not the operator's own.
         ExternalError: the cluster refused or could not be asked.
     """
     delivery_for(clients, rollout).forget(action.revision)

@@ -15,14 +15,14 @@ from xcom_rollout.probe.builds import BuildReport, Names, look
 from xcom_rollout.wiring import Clients
 
 MOST_READINGS: Final = 20
-"""Readings that are kept in words: the ledger and the status have bounds."""
+"""Most readings that are kept in words: the size of ledger and status is limited."""
 
 
 def inspect_builds(clients: Clients, observed: Observed, action: InspectBuilds) -> None:
-    """Look into the pods and record the verdict, in one write of the ledger.
+    """Inspect the pods and record the verdict, in one write of the ledger.
 
-    A pod that cannot be looked into makes it unknown. One that was replaced since `observed` makes
-    the record that of another question, and the next pass asks again.
+    A pod that cannot be inspected makes it unknown. Where one was replaced since `observed`, the
+    record is no longer for the current question, and the next pass asks again.
 
     Raises:
         ExternalError: the cluster could not be asked, a right is missing, or the ledger has been
@@ -30,7 +30,7 @@ def inspect_builds(clients: Clients, observed: Observed, action: InspectBuilds) 
     """
     rollout, asked = observed.rollout, action.question
     executor = executor_known(observed.executor, observed.ledger)
-    sight = look(
+    report = look(
         clients.api,
         clients.probe,
         rollout.namespace,
@@ -40,14 +40,14 @@ def inspect_builds(clients: Clients, observed: Observed, action: InspectBuilds) 
         tags=BuildSource.TAGS in asked.sources,
         task_pods=Component.TASK_POD in proven_components(executor),
     )
-    seen = answer(asked, sight, datetime.now(UTC))
+    seen = answer(asked, report, datetime.now(UTC))
     write_ledger(clients, rollout, replace(observed.ledger, build=seen))
 
 
-def answer(asked: BuildQuestion, sight: BuildReport, now: datetime) -> BuildSeen:
-    """Return what the ledger keeps of what was seen."""
-    found = verdict(sight.readings, asked.expected, asked.sources)
-    said = [str(reading) for reading in (*found.other, *found.unknown)]
+def answer(asked: BuildQuestion, report: BuildReport, now: datetime) -> BuildSeen:
+    """Return what the ledger keeps of a report."""
+    found = verdict(report.readings, asked.expected, asked.sources)
+    readings = [str(reading) for reading in (*found.other, *found.unknown)]
     return BuildSeen(
         question=asked,
         verdict=found.kind,
@@ -55,8 +55,8 @@ def answer(asked: BuildQuestion, sight: BuildReport, now: datetime) -> BuildSeen
         observed_at=now,
         differing=_sources(found.other),
         unseen=_sources(found.unknown),
-        readings=tuple(said[:MOST_READINGS]),
-        left_out=len(said[MOST_READINGS:]),
+        readings=tuple(readings[:MOST_READINGS]),
+        left_out=len(readings[MOST_READINGS:]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Let go of a rollout whose namespace is being deleted."""
+"""Release a rollout whose namespace is being deleted."""
 
 from xcom_rollout.act.set_finalizer import set_finalizer
 from xcom_rollout.clients.errors import Forbidden
@@ -9,8 +9,8 @@ from xcom_rollout.wiring import Clients
 def let_go(clients: Clients, namespace: str, name: str) -> bool:
     """Remove the finalizer where the namespace is being deleted; return whether it is.
 
-    Airflow goes with it, so there is nothing left to kill, and nothing else is looked at: the
-    operator's own Role in that namespace is among the first to go (`rbac.letNamespacesGo`).
+    Airflow is deleted with it, so there is nothing left to kill, and nothing else is read: the
+    operator's own Role in that namespace is deleted among the first (`rbac.letNamespacesGo`).
 
     Raises:
         ExternalError: the cluster refused or could not be asked.

@@ -1,4 +1,4 @@
-"""Do something for each run, and record in the ledger for which it failed."""
+"""Do something for each run, and record in the ledger where it failed."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -16,12 +16,12 @@ from xcom_rollout.wiring import Clients
 WORKERS: Final = 2
 """Runs at a time: a web server with one worker answers them one after the other anyway."""
 PATIENCE: Final = 8.0
-"""Seconds after which no further run is begun with: other steps have their turn, then these."""
+"""Seconds after which no further run is started: other steps have their turn first."""
 _LATER: Final = ExternalError("not started")
 
 
 def _is_transient(error: ExternalError) -> bool:
-    """Whether it says nothing about the run, such as a web server that is being replaced."""
+    """Whether it is unrelated to the run, such as a web server that is being replaced."""
     return isinstance(error, AirflowError) and error.fault is AirflowFault.UNREACHABLE
 
 
@@ -34,7 +34,7 @@ def each_run(
     """Do all of these; a run for which one failed gets its error and a later next try.
 
     Args:
-        done: makes the ledger's next version of the runs for which it went well; None changes
+        done: returns the ledger's next version for the runs for which it succeeded; None changes
             nothing.
 
     Raises:

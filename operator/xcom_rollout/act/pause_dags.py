@@ -12,7 +12,7 @@ def set_paused(clients: Clients, rollout: Rollout, dag_ids: Sequence[str], *, pa
     """Pause or unpause each DAG.
 
     Raises:
-        ExternalError: Airflow refused or could not be asked; the other DAGs are done all the same.
+        ExternalError: Airflow refused or could not be asked; the other DAGs are still processed.
     """
     airflow = open_airflow(clients.http, clients.api, clients.memo, clients.airflow_url, rollout)
     in_parallel(lambda dag_id: airflow.set_paused(dag_id, paused), dag_ids)

@@ -41,13 +41,13 @@ from xcom_rollout.wiring import Clients
 
 
 def perform(clients: Clients, observed: Observed, action: Action) -> str:
-    """Make true what `action` names. Doing it again changes nothing.
+    """Bring about what `action` names. Doing it again changes nothing.
 
-    Returns what people have to know of how it was done; empty where that is nothing.
+    Returns what people have to know about how it was done; empty for nothing.
 
     Raises:
-        ExternalError: it could not be done, or somebody else was quicker (`Conflict`); the next
-            pass sees how far it came.
+        ExternalError: it could not be done, or somebody else was faster (`Conflict`); the next pass
+            sees the result.
     """
     rollout = observed.rollout
     match action:

@@ -1,4 +1,4 @@
-"""Ask for all that a kill will need, and record what is missing."""
+"""Check everything that a kill will need, and record what is missing."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,12 +16,12 @@ from xcom_rollout.deliver import delivery_for
 from xcom_rollout.wiring import Clients
 
 TRIES: Final = 3
-"""How often Airflow is asked in one go. Several questions are, and a connection that is lost at one
-of them would hold the rollout for half a minute."""
+"""How often Airflow is asked in one pass. Each time has several requests, and a connection lost in
+one of them would hold the rollout for half a minute."""
 
 
 def prove_way_back(clients: Clients, observed: Observed, action: ProveWayBack) -> None:
-    """Look, change nothing of Airflow or its release, and write what is missing to the ledger.
+    """Check, without changing Airflow or its release, and write what is missing to the ledger.
 
     Raises:
         ExternalError: the ledger could not be written, or has been written meanwhile.
@@ -37,7 +37,7 @@ def prove_way_back(clients: Clients, observed: Observed, action: ProveWayBack) -
 
 
 def _dags(ledger: Ledger) -> frozenset[str]:
-    """Return the DAGs that a kill would have to do with now, as the last census shows them."""
+    """Return the DAGs that a kill would have to handle now, by the last census."""
     runs = () if ledger.census is None else ledger.census.runs
     return frozenset(run.key.dag_id for run in runs)
 
@@ -60,7 +60,7 @@ def _of_airflow(clients: Clients, rollout: Rollout, dag_ids: frozenset[str]) -> 
 
 
 def _of_pods(clients: Clients, observed: Observed) -> Iterator[str]:
-    """Yield where the operator may not end task pods, of the namespaces that can have some."""
+    """Yield the namespaces that can have task pods and where the operator may not end them."""
     namespace = observed.rollout.namespace
     with_pods = (pod.namespace or namespace for pod in observed.pods)
     for place in sorted({namespace, *observed.task_namespaces, *with_pods}):
@@ -81,10 +81,10 @@ def _of_pods(clients: Clients, observed: Observed) -> Iterator[str]:
 def _of_workers(clients: Clients, observed: Observed) -> Iterator[str]:
     """Yield why workers cannot be asked for the tasks in them, where there are workers."""
     namespace = observed.rollout.namespace
-    # By the workloads: one that is scaled down to none has workers again when a kill looks.
+    # By the workloads: one that is scaled to zero may have workers again during a kill.
     if not any(load.component == Component.WORKER for load in observed.workloads):
         return
-    # Which of the two is asked for depends on the version of the API server.
+    # Which of the two is needed depends on the version of the API server.
     for verb in ("get", "create"):
         try:
             if allowed(clients.api, verb, "pods", subresource="exec", namespace=namespace):
@@ -100,7 +100,7 @@ def _of_workers(clients: Clients, observed: Observed) -> Iterator[str]:
 
 
 def _is_of_a_moment(error: ExternalError) -> bool:
-    """Whether there was no answer, or a failure, which says nothing of the rights."""
+    """Whether there was no answer, or a failure, which is unrelated to the rights."""
     return isinstance(error, AirflowError) and (
         error.fault is AirflowFault.UNREACHABLE or error.is_failure
     )

@@ -1,4 +1,4 @@
-"""Replace pods that began with what was delivered before."""
+"""Replace pods that started with an earlier delivery."""
 
 from xcom_rollout.clients.kube_path import object_path
 from xcom_rollout.decide.actions import ReplacePods
@@ -7,7 +7,7 @@ from xcom_rollout.wiring import Clients
 
 
 def replace_pods(clients: Clients, rollout: Rollout, action: ReplacePods) -> None:
-    """Delete each pod, unless another one has its name by now; what made it makes another.
+    """Delete each pod, unless another one has its name by now; its controller creates another.
 
     Raises:
         ExternalError: one could not be deleted; those before it are.

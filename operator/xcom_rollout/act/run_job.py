@@ -30,9 +30,9 @@ from xcom_rollout.wiring import Clients
 def run_job(clients: Clients, rollout: Rollout, action: RunJob) -> None:
     """Create the Job of this attempt, with the ConfigMaps that its pod mounts.
 
-    A pod that waits to be asked is asked instead, where there is one.
+    A standby pod is asked instead, where there is one.
 
-    The names follow from the attempt, so doing it again finds them there.
+    The names follow from the attempt, so doing it again finds the objects in place.
 
     Raises:
         ActionFailed: the template of the component's pods cannot be found.
@@ -108,7 +108,7 @@ def _runs_config_map(clients: Clients, rollout: Rollout, action: RunJob) -> Runs
 
 
 def _create_config_map(clients: Clients, rollout: Rollout, name: str, content: Json) -> None:
-    """Create the ConfigMap unless it is there: its name stands for its content."""
+    """Create the ConfigMap unless it exists: its name stands for its content."""
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

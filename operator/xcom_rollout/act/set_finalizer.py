@@ -1,4 +1,4 @@
-"""Keep the resource while a kill goes on, and let it go afterwards."""
+"""Keep the resource during a kill, and release it afterwards."""
 
 from xcom_rollout.api import names
 from xcom_rollout.stored.rollouts import rollout_path

@@ -13,28 +13,28 @@ log = logging.getLogger(__name__)
 
 
 def set_values(clients: Clients, rollout: Rollout, action: SetValues) -> str:
-    """Deliver the settings, provided the release still is what this was decided on.
+    """Deliver the settings, provided the release has not changed since the decision.
 
-    The way back stops for less than the way there, and has a last resort.
+    Fewer problems stop the way back than the way there, and it has a last resort.
 
-    Returns what people have to know of it, empty for a delivery like any other.
+    Returns what people have to know about it, empty for an ordinary delivery.
 
     Raises:
-        Conflict: the release has moved on.
+        Conflict: the release has changed.
         ExternalError: the delivery failed.
     """
     if action.beside is not None:
         _send(clients, rollout, action.beside)
-    said = delivery_for(clients, rollout).apply(
+    note = delivery_for(clients, rollout).apply(
         action.settings, action.from_revision, way_back=action.way_back
     )
-    if said:
-        log.warning(said, extra={"rollout": rollout.name, "namespace": rollout.namespace})
-    return said
+    if note:
+        log.warning(note, extra={"rollout": rollout.name, "namespace": rollout.namespace})
+    return note
 
 
 def _send(clients: Clients, rollout: Rollout, job: RunJob) -> None:
-    """Send a Job without which the delivery is as right: a quota must not keep a kill waiting."""
+    """Create a Job that the delivery does not depend on: a quota must not delay a kill."""
     try:
         run_job(clients, rollout, job)
     except ExternalError as error:

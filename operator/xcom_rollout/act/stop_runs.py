@@ -1,4 +1,4 @@
-"""Stop runs for good."""
+"""Stop runs permanently."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ def stop_runs(clients: Clients, observed: Observed, action: StopRuns) -> None:
     """Set each run to failed that Airflow says it could clear; one that is gone is left alone.
 
     Raises:
-        ExternalError: Airflow cannot be asked at all, or an error could not be recorded.
+        ExternalError: Airflow cannot be asked, or an error could not be recorded.
     """
     airflow = open_airflow(
         clients.http, clients.api, clients.memo, clients.airflow_url, observed.rollout

@@ -1,4 +1,4 @@
-"""Write the ledger, and beside it what people read: the offloaded runs, the audits."""
+"""Write the ledger, and the lists for people: the offloaded runs, the audits."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def write_ledger(
     """Replace the ledger, provided nobody has written it since it was read.
 
     It has no owner: what a kill has already cleared must be known even where the rollout was
-    deleted and made again.
+    deleted and created again.
 
     Raises:
         Conflict: somebody has written it meanwhile.
@@ -36,8 +36,7 @@ def write_ledger(
     name = ledger_name(rollout.name)
     memory = LedgerMemory.of(clients.memo, rollout.namespace, name)
     listed = memory.ledger if memory.listed_for == rollout.uid else None
-    # First: once the ledger holds a census or an audit, nothing makes the operator look at the
-    # lists again.
+    # First: once the ledger holds a census or an audit, the operator never writes the lists again.
     if ledger.census is not None and (listed is None or listed.census != ledger.census):
         _publish(clients, rollout, offloaded_runs_name(rollout.name), _runs(ledger.census))
     if (kill := ledger.kill) is not None and kill.runs and (listed is None or listed.kill != kill):
@@ -58,7 +57,7 @@ def write_ledger(
 def _publish(clients: Clients, rollout: Rollout, name: str, content: Json) -> None:
     """Make the ConfigMap hold the content; where it does already, write nothing.
 
-    Where it surely is as it was when it was seen to hold that, nothing is asked either.
+    Where it is certainly unchanged since it was seen to hold that, it is not read either.
     """
     body = _config_map(rollout, name, content)
     body["metadata"]["ownerReferences"] = [owner(rollout)]
@@ -73,7 +72,7 @@ def _publish(clients: Clients, rollout: Rollout, name: str, content: Json) -> No
         clients.api.create(config_map_path(rollout.namespace), body)
         return
     other = any((present.get(key) or {}) != content[key] for key in ("data", "binaryData"))
-    # One of a rollout that was deleted, and made again since, would be deleted after it.
+    # That of a rollout that was deleted, and created again since, would be deleted after it.
     owners = present["metadata"].get("ownerReferences") or ()
     if other or all(each.get("uid") != rollout.uid for each in owners):
         body["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
@@ -82,7 +81,7 @@ def _publish(clients: Clients, rollout: Rollout, name: str, content: Json) -> No
 
 
 def _publish_report(clients: Clients, rollout: Rollout, report: Report) -> None:
-    """Put a report beside those of other names."""
+    """Add a report to those of other names."""
     name, key = reports_name(rollout.name), f"{report.name}.json"
     present = clients.api.find(config_map_path(rollout.namespace, name)) or {}
     packed = pack(key, report.text, plain_limit=REPORT_LIMIT)
@@ -103,7 +102,7 @@ def _runs(census: CensusRecord) -> Json:
         }
         for run in census.runs
     ]
-    # Without the time of the census, which the status has: so it is written where runs changed.
+    # Without the time of the census, which the status has: so it is written only if runs changed.
     content = pack(RUNS_KEY, json.dumps(runs, indent=1))
     content["data"]["count"] = str(len(runs))
     return content

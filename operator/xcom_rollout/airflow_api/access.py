@@ -1,8 +1,8 @@
-"""Where Airflow's REST API is, and what proves who asks: from the spec, Secrets and ConfigMaps.
+"""Address and credentials of Airflow's REST API: from the spec, Secrets and ConfigMaps.
 
 Credentials must reach the named Service in the rollout's own namespace and nothing else. The spec
 is checked when it is stored and when it is read; it is checked here once more, where the address
-is made, for this is the last moment at which a wrong one does no harm.
+is built, because this is the last moment at which a wrong one is harmless.
 """
 
 import base64
@@ -40,12 +40,12 @@ def airflow_http(verify: ssl.SSLContext | None = None) -> httpx2.Client:
     """Return a client for Airflow's REST API.
 
     Args:
-        verify: checks the server's certificate; None checks it by the public authorities.
+        verify: checks the server's certificate; None checks it against the public authorities.
     """
     # The address is inside the cluster: no proxy of the environment leads there. No connection is
-    # kept: the web server is replaced while the kill-switch talks to it, and a packet to a pod
-    # that is gone is answered by nobody. No cookie is kept either: several rollouts share this
-    # client, and each request is signed by itself.
+    # kept: the web server is replaced during a kill, and a packet to a deleted pod is never
+    # answered. No cookie is kept either: several rollouts share this client, and each request is
+    # authenticated separately.
     return httpx2.Client(
         timeout=TIMEOUT,
         trust_env=False,
@@ -92,7 +92,7 @@ def address(template: str, namespace: str, api: ApiSpec) -> str:
 def client_for(
     http: httpx2.Client, kube: KubeApi, memo: Memo, namespace: str, api: ApiSpec
 ) -> httpx2.Client:
-    """Return the client to ask with: `http`, or one that knows the authority of `caRef`.
+    """Return the client to use: `http`, or one that trusts the authority of `caRef`.
 
     Raises:
         AirflowError: the object or its key is missing, or holds no certificate.
@@ -141,7 +141,7 @@ def login_type(api: ApiSpec, version: tuple[int, int]) -> str:
     """Return how to log in to Airflow `version` (major, minor).
 
     Raises:
-        AirflowError: the spec says a way that this Airflow does not know.
+        AirflowError: the spec has a login type that this Airflow does not support.
     """
     airflow_2 = version[0] == 2
     if api.login is None:
@@ -164,11 +164,11 @@ def credentials(
     base: str,
     version: tuple[int, int],
 ) -> Credentials:
-    """Return what signs requests to the Airflow at `base`.
+    """Return what authenticates requests to the Airflow at `base`.
 
     Args:
-        memo: keeps what a login gave; and what the Secret holds, at the version that it is known to
-            have without asking.
+        memo: keeps the result of a login; and the content of the Secret, where its version is known
+            without a request.
 
     Raises:
         AirflowError: the Secret is missing, incomplete or unreadable, or the login unknown.
@@ -199,7 +199,7 @@ def credentials(
         )
         basic = httpx2.BasicAuth(user.encode(), password.encode())
         return Credentials(basic, secret, words, hint)
-    # The password itself is no key: keys may be shown.
+    # The password itself is not a key: keys may be shown.
     digest = hashlib.sha256(password.encode()).hexdigest()
     key = ("airflow login", kind, base, namespace, secret, user, digest)
     made: type[LoginAuth] = TokenAuth if kind == "Token" else SessionAuth
@@ -232,7 +232,7 @@ def _secret_values(
         )
     values = _decoded(_SECRET_FIELD, name, {key: data[key] for key in keys})
     for key, value in values.items():
-        # As text: httpx's own error of such a header shows the token.
+        # As text: httpx's own error for such a header shows the token.
         if value.endswith("\n") or (key in _TOKEN_KEYS and not _IN_A_HEADER.fullmatch(value)):
             raise AirflowError(
                 f"{_SECRET_FIELD}: in the Secret {name!r} the key {key} ends with a line feed or "

@@ -1,4 +1,4 @@
-"""Airflow as the kill-switch needs it: DAGs and DAG runs, asked and changed by its REST API."""
+"""Airflow as the kill-switch needs it: DAGs and DAG runs, read and changed by its REST API."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx2
 
 from xcom_rollout.airflow_api.access import address, client_for, credentials
-from xcom_rollout.airflow_api.each import MOST_BY_NAME, Told, each_for_itself, is_of_one
+from xcom_rollout.airflow_api.each import MOST_BY_NAME, Answers, ask_each, is_of_one
 from xcom_rollout.airflow_api.rest import Page, Rest, json_object, redirected, said, unreachable
 from xcom_rollout.airflow_api.run_memory import RunMemory, RunsSeen
 from xcom_rollout.airflow_api.v1 import V1
@@ -34,10 +34,10 @@ __all__ = [
 
 IN_FLIGHT: Final = ("running", "queued")
 LARGEST_PAGE: Final = 1000
-"""Entries asked for at once. Airflow gives [api] maximum_page_limit at most, 100 by default, and
-does not say so: how many it gives is seen in its answer."""
+"""Entries requested at once. Airflow returns [api] maximum_page_limit at most, 100 by default, and
+does not report that: the number is seen in its answer."""
 _ELSEWHERE: Final = "not at this location"
-"""What Airflow 2 says outside the path of its [webserver] base_url."""
+"""Airflow 2's answer outside the path of its [webserver] base_url."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class DagInfo:
     """A DAG as Airflow knows it.
 
     Attributes:
-        active: whether its file is there; nothing of a DAG without one is scheduled.
+        active: whether its file exists; runs of a DAG without one are not scheduled.
     """
 
     dag_id: str
@@ -54,10 +54,10 @@ class DagInfo:
 
 
 class AirflowApi:
-    """Asks and changes DAGs and DAG runs. Every method raises `AirflowError`."""
+    """Reads and changes DAGs and DAG runs. Every method raises `AirflowError`."""
 
     def __init__(self, rest: Rest, memory: RunMemory | None = None) -> None:
-        """Ask by `rest`; `memory` is what was seen of this Airflow's runs before."""
+        """Use `rest`; `memory` is what was seen of this Airflow's runs before."""
         self._rest = rest
         self.memory = memory or RunMemory()
 
@@ -84,12 +84,12 @@ class AirflowApi:
 
         A run that moves between pages may come twice, or at the next look.
         """
-        # In order of id, new runs come last and no page shifts.
+        # Ordered by id, new runs come last and pages do not shift.
         pages = list(self.pages("/dags/~/dagRuns", "dag_runs", {**filters, "order_by": "id"}))
         return _runs_seen(pages)
 
     def latest_runs(self) -> RunsSeen:
-        """Return the runs that were changed last, a small page of them: for the clocks in it."""
+        """Return a small page of the runs that were changed last, for the clocks in it."""
         query = {"order_by": "-updated_at", "limit": 20}
         return _runs_seen([self._rest.listed("/dags/~/dagRuns", "dag_runs", query)])
 
@@ -99,22 +99,22 @@ class AirflowApi:
         return None if answer is None else _dag_run(answer)
 
     def dag(self, dag_id: str) -> DagInfo | None:
-        """Return what Airflow knows of a DAG, None for one that it does not have."""
+        """Return a DAG as Airflow knows it, None for one that it does not have."""
         answer = self._rest.ask("GET", _dag_path(dag_id))
         if answer is None:
             return None
         member, gone = self._rest.dialect.gone
         return DagInfo(dag_id, _is_paused(answer), answer.get(member) is not gone)
 
-    def paused(self, dag_ids: Collection[str]) -> Told[str, bool | None]:
+    def paused(self, dag_ids: Collection[str]) -> Answers[str, bool | None]:
         """Return whether each DAG is paused, None for one that Airflow does not have.
 
         A request costs Airflow 2 0.15 s of processor time, most of it to check the password. So
-        it is asked for all its DAGs page by page, unless asking for each takes fewer requests.
-        What the pages lack is asked for by name: the list leaves out what the user may not read.
+        all its DAGs are read page by page, unless reading each one takes fewer requests. What the
+        pages lack is requested by name: the list leaves out what the user may not read.
         """
         if not dag_ids:
-            return Told({}, {})
+            return Answers({}, {})
         listed: dict[str, bool] = {}
         problem: AirflowError | None = None
         try:
@@ -125,14 +125,14 @@ class AirflowApi:
                 raise
             problem = error
         missing = sorted(set(dag_ids) - listed.keys())
-        asked = each_for_itself(self._paused, missing, answering=problem is None)
+        asked = ask_each(self._paused, missing, answering=problem is None)
         if problem is not None and not listed and not asked.found:
             raise problem
         known = {dag_id: listed[dag_id] for dag_id in dag_ids if dag_id in listed}
-        return Told({**known, **asked.found}, asked.refused)
+        return Answers({**known, **asked.found}, asked.refused)
 
     def _listed_dags(self, dag_ids: set[str]) -> Iterator[dict[str, bool]]:
-        """Yield page by page whether DAGs are paused, until asking for the rest is cheaper."""
+        """Yield page by page whether DAGs are paused, until reading each of the rest costs less."""
         seen: set[str] = set()
         query = {**self._rest.dialect.every_dag, "order_by": "dag_id"}
         for page in self.pages("/dags", "dags", query):
@@ -156,10 +156,10 @@ class AirflowApi:
         )
 
     def fail(self, key: RunKey) -> str | None:
-        """Set the run to failed, and return the state that it has then.
+        """Set the run to failed, and return its state afterwards.
 
-        That is another one than `failed` while a teardown is pending: Airflow ends the other
-        tasks and lets the run end by itself.
+        It is not `failed` while a teardown is pending: Airflow ends the other tasks and lets the
+        run end by itself.
 
         Returns:
             None for a run that is gone.
@@ -186,8 +186,8 @@ class AirflowApi:
         """Return if a clear of the run would do what it should; changes nothing.
 
         Raises:
-            AirflowError: it would not: the run or its DAG is gone (the run would be queued for
-                ever), no version of the DAG is left, a right is missing.
+            AirflowError: it would not: the run or its DAG is gone (the run would be queued
+                forever), no version of the DAG is left, a right is missing.
         """
         answer = self._change(key, "POST", "/clear", {**self._rest.dialect.clear, "dry_run": True})
         if answer is None:
@@ -209,7 +209,7 @@ class AirflowApi:
         try:
             answer = self._rest.ask(method, f"{_run_path(key)}{path}", None, body)
         except AirflowError as error:
-            # Airflow 2 fails with 500 at a clear without the DAG's file.
+            # Airflow 2 answers 500 to a clear without the DAG's file.
             if error.status >= httpx2.codes.INTERNAL_SERVER_ERROR and not self._is_active(
                 key.dag_id
             ):
@@ -220,10 +220,10 @@ class AirflowApi:
         return answer
 
     def pages(self, path: str, member: str, query: Mapping[str, Any]) -> Iterator[Page]:
-        """Yield the pages of a list, as large as Airflow gives them.
+        """Yield the pages of a list, as large as Airflow returns them.
 
-        Airflow 2.9 leaves `total_entries` out where certain fields are asked for: then the list
-        ends with an empty page.
+        Airflow 2.9 omits `total_entries` where certain fields are requested: then the list ends
+        with an empty page.
         """
         offset = 0
         while True:
@@ -236,13 +236,13 @@ class AirflowApi:
 
 
 def airflow_version(http: httpx2.Client, base: str) -> tuple[int, int]:
-    """Return major and minor version of the Airflow at `base`, as it says itself.
+    """Return major and minor version of the Airflow at `base`, as it reports it.
 
-    It is asked each time: asked by the wrong version of the API, an Airflow that was upgraded
-    would answer 404, which would be taken for runs that are gone.
+    It is requested each time: with the wrong version of the API, an upgraded Airflow would answer
+    404, which would be read as runs that are gone.
 
     Raises:
-        AirflowError: it does not say, or it is a version that is not known here.
+        AirflowError: it does not report it, or the version is not known here.
     """
     hint = ""
     for path in ("/api/v1/version", "/api/v2/version"):
@@ -292,13 +292,13 @@ def open_airflow(
     """Return the API that `spec.airflow.api` names, in the version that Airflow has.
 
     Args:
-        memo: keeps what a login gave, what was seen of runs, and the client of an authority of
-            its own.
+        memo: keeps the result of a login, what was seen of runs, and the client of a separate
+            certificate authority.
         url: address with the fields {scheme}, {service}, {namespace} and {port}.
 
     Raises:
         AirflowError: the address is wrong, the Secret is missing or incomplete, or Airflow's
-            version cannot be told.
+            version is not known.
         KubeError: the Secret, or the certificates, cannot be read.
     """
     spec, namespace = rollout.spec.airflow.api, rollout.namespace
@@ -322,8 +322,8 @@ def _dag_is_gone(key: RunKey) -> AirflowError:
 
 
 def _segment(name: str) -> str:
-    # No quoting helps: the path would be that of something else. Airflow's web servers decode %2F
-    # before they choose a route, and answer 404 as if there were no such run.
+    # Quoting does not help: Airflow's web servers decode %2F before they choose a route, so the
+    # path would be another one, and they answer 404 as if there were no such run.
     if name in ("", ".", "..") or "/" in name:
         raise AirflowError(
             f"a DAG or run named {name!r} cannot be addressed through the REST API; heal its runs "
@@ -355,7 +355,7 @@ def _runs_seen(pages: Sequence[Page]) -> RunsSeen:
 
 def _is_paused(dag: Mapping[str, Any]) -> bool:
     paused = dag.get("is_paused")
-    # Airflow 2 knows null: a DAG that was never anything else.
+    # Airflow 2 may return null: a DAG that was never paused or unpaused.
     if "is_paused" not in dag or not isinstance(paused, bool | None):
         raise AirflowError(
             f"the DAG {dag.get('dag_id')!r} in Airflow's answer lacks is_paused, or it is not "

@@ -1,6 +1,6 @@
-"""Answers that end: neither one that trickles nor one without an end stops the operator.
+"""Limits for answers: neither a slow nor an endless answer blocks the operator.
 
-The client's own time limit counts from byte to byte.
+The client's own time limit applies to each byte, not to the whole answer.
 """
 
 import time
@@ -12,7 +12,7 @@ import httpx2
 LONGEST: Final = 60.0
 """Seconds that the body of an answer may take."""
 LARGEST: Final = 64 * 1024 * 1024
-"""Bytes of the body of an answer, as they are sent: a page holds the conf of each of its runs."""
+"""Bytes of the body of an answer, as sent: a page contains the conf of each of its runs."""
 
 
 class BoundedTransport(httpx2.BaseTransport):
@@ -22,7 +22,7 @@ class BoundedTransport(httpx2.BaseTransport):
         self._inner = inner
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request. Reading the answer raises `httpx2.TransportError` beyond the bounds."""
+        """Send the request. Reading the answer raises `httpx2.TransportError` beyond the limits."""
         response = self._inner.handle_request(request)
         assert isinstance(response.stream, httpx2.SyncByteStream)  # noqa: S101 - no async transport
         return httpx2.Response(

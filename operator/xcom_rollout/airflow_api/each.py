@@ -1,4 +1,4 @@
-"""Ask Airflow for each of several things for itself: a refusal of one is not one of the others."""
+"""Ask Airflow for several things one by one: a refusal of one does not affect the others."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MOST_BY_NAME: Final = 100
-"""Things that are asked for by name where Airflow refuses their list."""
+"""Most things that are requested by name where Airflow refuses their list."""
 _OF_ALL: Final = frozenset(
     {
         httpx2.codes.UNAUTHORIZED,
@@ -25,17 +25,17 @@ _OF_ALL: Final = frozenset(
         httpx2.codes.GATEWAY_TIMEOUT,
     }
 )
-"""Answers of a server, or of what is in front of it, whatever was asked for."""
+"""Answers of a server, or of a proxy in front of it, that do not depend on the request."""
 
 
 @dataclass(frozen=True)
-class Told(Generic[K, V]):
-    """What Airflow told of several things.
+class Answers(Generic[K, V]):
+    """Airflow's answers about several things.
 
     Attributes:
-        found: those that it told of.
-        refused: those that it refused to tell of, and why. Nothing is known of them: such a thing
-            may be there or gone.
+        found: those that it returned.
+        refused: those that it refused to return, and why. Nothing is known about them: they may
+            exist or be gone.
     """
 
     found: Mapping[K, V]
@@ -43,19 +43,19 @@ class Told(Generic[K, V]):
 
 
 def is_of_one(error: AirflowError) -> bool:
-    """Whether a refusal may be about the one thing that was asked for, and not about the API."""
+    """Whether a refusal may be about the requested thing, and not about the API as a whole."""
     whole = (AirflowFault.UNREACHABLE, AirflowFault.UNAUTHORIZED)
     return error.fault not in whole and error.status not in _OF_ALL
 
 
-def each_for_itself(
+def ask_each(
     ask: Callable[[K], V], keys: Collection[K], *, answering: bool = False
-) -> Told[K, V]:
-    """Return what `ask` tells of each key, and for which of them it was refused.
+) -> Answers[K, V]:
+    """Return the result of `ask` for each key, and the keys for which it was refused.
 
     Args:
-        answering: whether Airflow has just answered something else. If it has not, and fails at
-            all of these, that is about Airflow.
+        answering: whether Airflow has just answered something else. If it has not, and all of these
+            fail, Airflow itself has failed.
 
     Raises:
         AirflowError: the API as a whole refused, failed or could not be reached.
@@ -83,4 +83,4 @@ def each_for_itself(
         and all(error.is_failure for error in refused.values())
     ):
         raise next(iter(refused.values()))
-    return Told(found, refused)
+    return Answers(found, refused)

@@ -1,8 +1,8 @@
-"""Logins to Airflow: a password with each request, a token, a session, a token of somebody else's.
+"""Logins to Airflow: a password with each request, a token, a session, a given token.
 
-Airflow 3 answers a token whose key was changed (the official chart makes a new one at every
+Airflow 3 answers a token whose key was changed (the official chart generates a new one at every
 upgrade unless `jwtSecret` is set) with 403, as it does where the user lacks a right; Airflow 2 may
-answer a session that it does not know with 403, too. So a 403 is worth a login, once.
+answer a session that it does not know with 403, too. So after a 403 a login is tried, once.
 """
 
 import re
@@ -21,8 +21,8 @@ from xcom_rollout.clients.errors import RETRY_LATER, RETRY_SOON, AirflowError, A
 TOKEN_PATH: Final = "/auth/token"
 FORM_PATH: Final = "/login/"
 REMEMBERED: Final = 60.0
-"""Seconds for which a 403 right after a login is taken for a missing right, not for a login that
-counts no more: FAB allows five logins in 40 s, and each costs a check of the password."""
+"""Seconds for which a 403 right after a login is read as a missing right, not as an expired login:
+FAB allows five logins in 40 s, and each costs a check of the password."""
 _INVALID_TOKEN: Final = "invalid jwt"
 _CSRF_FIELD: Final = re.compile(r"<input\b[^>]*\bname=[\"']csrf_token[\"'][^>]*>")
 _VALUE: Final = re.compile(r"\bvalue=[\"']([^\"']+)[\"']")
@@ -33,7 +33,7 @@ Login = Generator[httpx2.Request, httpx2.Response, str]
 
 
 class BearerAuth(httpx2.Auth):
-    """Signs requests with a token that somebody else has made."""
+    """Authenticates requests with a given token."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -45,30 +45,30 @@ class BearerAuth(httpx2.Auth):
 
 
 class LoginAuth(httpx2.Auth):
-    """Signs requests with what a login gave, and logs in where that is absent or refused.
+    """Authenticates requests by a login, and logs in where its result is absent or refused.
 
-    Checking a password costs Airflow much of the time of a request, so what a login gave is kept
-    as long as it is good. Safe for use by several threads: they share one login.
+    Checking a password costs Airflow much of the time of a request, so the result of a login is
+    kept as long as it is valid. Safe for use by several threads: they share one login.
     """
 
     requires_response_body = True
 
     def __init__(self, base: str, user: str, password: str, secret: str) -> None:
-        """Log in at `base`; `secret` names where user and password were read, for messages."""
+        """Log in at `base`; `secret` is where user and password were read, for messages."""
         self._base = base
         self._user, self._password = user, password
         self._secret = secret
         self._pass = ""
         self._forbidden: tuple[str, float] = ("", 0.0)
-        """A pass that got 403 right after its login, and when (time.monotonic)."""
+        """A login that got 403 right afterwards, and when (time.monotonic)."""
         self._lock = threading.Lock()
 
     @abstractmethod
     def _log_in(self, extensions: Any) -> Login:
-        """Send what a login takes, and return what signs requests.
+        """Send the requests of a login, and return what authenticates requests.
 
         Args:
-            extensions: of each request, for they hold its time limit.
+            extensions: of each request, because they contain its time limit.
 
         Raises:
             AirflowError: the login failed.
@@ -76,10 +76,10 @@ class LoginAuth(httpx2.Auth):
 
     @abstractmethod
     def _sign(self, request: httpx2.Request, gained: str) -> httpx2.Request:
-        """Return the request with what the login gave."""
+        """Return the request with the result of the login."""
 
     def auth_flow(self, request: httpx2.Request) -> Flow:
-        """Send the request, after a login if need be.
+        """Send the request, after a login if necessary.
 
         Raises:
             AirflowError: the login failed.
@@ -118,14 +118,14 @@ class LoginAuth(httpx2.Auth):
         status = response.status_code
         return AirflowError(
             f"Airflow's API at {self._base} answered {status} to {request}: {said(response)}",
-            # Each try counts where logins are refused for their number.
+            # Each try counts where the number of logins is limited.
             RETRY_LATER if status == httpx2.codes.TOO_MANY_REQUESTS else RETRY_SOON,
             status=status,
         )
 
 
 class TokenAuth(LoginAuth):
-    """Airflow 3: a user's password buys a token, good for 24 h unless its key is changed."""
+    """Airflow 3: a login returns a token, valid for 24 h unless its key is changed."""
 
     def _sign(self, request: httpx2.Request, gained: str) -> httpx2.Request:
         request.headers["Authorization"] = f"Bearer {gained}"
@@ -164,7 +164,7 @@ class TokenAuth(LoginAuth):
 
 
 class SessionAuth(LoginAuth):
-    """Airflow 2: the login form of its web pages gives a session, which is a cookie."""
+    """Airflow 2: the login form of its web pages returns a session, which is a cookie."""
 
     def _sign(self, request: httpx2.Request, gained: str) -> httpx2.Request:
         request.headers["Cookie"] = gained
@@ -185,14 +185,14 @@ class SessionAuth(LoginAuth):
             "POST",
             address,
             data=fields,
-            # Flask-WTF wants to see where a form sent by https came from.
+            # Flask-WTF requires the origin of a form that is sent by https.
             headers={"Cookie": _header(cookies), "Referer": address},
             extensions=extensions,
         )
         request = f"POST {FORM_PATH}"
         if response.is_error:
             raise self._failed(request, response)
-        # A wrong password shows the form again; the right one leads on, to a page of Airflow's.
+        # A wrong password shows the form again; the right one redirects to a page of Airflow's.
         again = urlsplit(response.headers.get("Location", FORM_PATH)).path.rstrip("/")
         if again.endswith(FORM_PATH.rstrip("/")):
             raise self._refused(response.status_code)

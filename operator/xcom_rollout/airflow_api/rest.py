@@ -1,4 +1,4 @@
-"""Requests to Airflow's REST API, and what to do when it refuses them; any version of the API."""
+"""Requests to Airflow's REST API, and the remedy when it refuses them; any version of the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from xcom_rollout.clients.errors import AirflowError, AirflowFault
 from xcom_rollout.clients.kube import Json
 
 WRITE_TIMEOUT: Final = 30.0
-"""Seconds for a change: clearing a run with many task instances takes its time."""
+"""Seconds for a change: clearing a run with many task instances takes long."""
 _FAULTS: Final[Mapping[int, AirflowFault]] = {
     401: AirflowFault.UNAUTHORIZED,
     403: AirflowFault.FORBIDDEN,
@@ -24,21 +24,21 @@ _PROVES_NOTHING: Final = (
     httpx2.codes.REQUEST_TIMEOUT,
     httpx2.codes.TOO_MANY_REQUESTS,
 )
-"""Refusals that come before anybody has looked at rights."""
+"""Refusals that come before rights are checked."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a version of the API wants to be asked differently.
+    """The differences between the versions of the API.
 
     Attributes:
         major: of the versions of Airflow that have it.
         prefix: of every path.
-        every_dag: query that lists DAGs whose files are gone, too, with no more than is needed.
+        every_dag: query that lists DAGs whose files are gone, too, with only the needed fields.
         clear: body that queues a whole run again, on the code that it ran on.
-        gone: member of a DAG that says whether its file is gone, and the value that says yes.
-        hides_login: whether a user who is not known may be answered as one without rights: with
-            FAB's AUTH_ROLE_PUBLIC, which has a default, Airflow 2 takes him for the public.
+        gone: member of a DAG that shows whether its file is gone, and the value that means yes.
+        hides_login: whether an unknown user may be answered like one without rights: with FAB's
+            AUTH_ROLE_PUBLIC, which has a default, Airflow 2 treats such a user as the public.
     """
 
     major: int
@@ -51,10 +51,10 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What proves to Airflow who asks.
+    """What authenticates the operator to Airflow.
 
     Attributes:
-        auth: signs requests.
+        auth: authenticates requests.
         secret: name of the Secret that it was read from, for messages.
         keys: the keys of that Secret, in words.
         hint: what else to check where the user is refused, in words.
@@ -72,8 +72,8 @@ class Page:
 
     Attributes:
         entries: the objects in it.
-        total: how many the whole list has; None where the answer does not say.
-        clock: the server's clock; None where the answer does not say.
+        total: length of the whole list; None where the answer does not contain it.
+        clock: the server's clock; None where the answer does not contain it.
     """
 
     entries: list[Json]
@@ -81,7 +81,7 @@ class Page:
     clock: datetime | None = None
 
     def is_last(self, seen: int) -> bool:
-        """Whether nothing follows, where so many entries were seen, those of this page included."""
+        """Whether nothing follows, after `seen` entries including those of this page."""
         return not self.entries or (self.total is not None and seen >= self.total)
 
 
@@ -123,7 +123,7 @@ class Rest:
         return json_object(self._base, f"{method} {self.dialect.prefix}{path}", response)
 
     def listed(self, path: str, member: str, query: Mapping[str, Any]) -> Page:
-        """Return a page of a list that every Airflow has, which the answer holds as `member`.
+        """Return a page of a list that every Airflow has, in the answer's `member`.
 
         Raises:
             AirflowError: as `ask`, and for 404.
@@ -142,10 +142,10 @@ class Rest:
         return self.page_of(page, path, member, _date(response))
 
     def page_of(self, answer: Json, path: str, member: str, clock: datetime | None = None) -> Page:
-        """Return the page that an answer to a question for `path` holds as `member`.
+        """Return the page in the `member` of an answer to a request for `path`.
 
         Raises:
-            AirflowError: it holds something else.
+            AirflowError: it contains something else.
         """
         entries, total = answer.get(member), answer.get("total_entries")
         if (
@@ -170,12 +170,12 @@ class Rest:
     ) -> bool:
         """Return whether the user has the right that the request needs: False for 403.
 
-        Airflow checks rights before it looks anything up, so a request that names what does not
-        exist, or is refused for what it asks, proves the right and changes nothing.
+        Airflow checks rights before it looks anything up, so a request for something that does not
+        exist, or one that is refused for its content, proves the right and changes nothing.
 
         Raises:
-            AirflowError: the user is refused, Airflow cannot be asked or fails, or somebody else
-                answers.
+            AirflowError: the user is refused, Airflow cannot be asked or fails, or the answer is
+                not from Airflow.
         """
         response = self._send(method, path, query, body)
         if response.status_code == httpx2.codes.FORBIDDEN:
@@ -189,9 +189,9 @@ class Rest:
         return True
 
     def _check_own(self, method: str, path: str, response: httpx2.Response) -> None:
-        """Raise unless a 404 is Airflow's: of another's nothing follows, least that a run is gone.
+        """Raise unless a 404 is from Airflow: any other does not prove that a run is gone.
 
-        Both versions of the API say why in `detail`.
+        Both versions of the API have the reason in `detail`.
         """
         answer = _json(response)
         if not isinstance(answer, dict) or "detail" not in answer:
@@ -220,7 +220,7 @@ class Rest:
                 json=body,
                 auth=self._credentials.auth,
                 timeout=httpx2.USE_CLIENT_DEFAULT if method == "GET" else WRITE_TIMEOUT,
-                # Credentials go nowhere but to the address that the spec names.
+                # Credentials are only sent to the address in the spec.
                 follow_redirects=False,
             )
         except httpx2.HTTPError as error:
@@ -286,7 +286,7 @@ def _json(response: httpx2.Response) -> object:
 
 
 def unreachable(base: str, error: httpx2.HTTPError) -> AirflowError:
-    """Return the error of a request that got no answer."""
+    """Return the error for a request without an answer."""
     hint = "spec.airflow.api.service, port and scheme, and that the web server is running"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         hint = "that spec.airflow.api.caRef names the certificate authority of the web server"
@@ -300,12 +300,12 @@ def unreachable(base: str, error: httpx2.HTTPError) -> AirflowError:
 
 
 def redirected(base: str, request: str, target: str, response: httpx2.Response) -> AirflowError:
-    """Return the error of an answer that points elsewhere, with the field to set.
+    """Return the error for an answer that redirects, with the field to set.
 
     Args:
-        base: address that the spec gives.
-        request: what was asked, in words.
-        target: path below `base` that was asked.
+        base: address from the spec.
+        request: the request, in words.
+        target: the requested path below `base`.
     """
     here = httpx2.URL(f"{base}{target}")
     try:
@@ -328,7 +328,7 @@ def redirected(base: str, request: str, target: str, response: httpx2.Response) 
         remedy = f'set spec.airflow.api.path: "{prefix}"'
     else:
         remedy = "check spec.airflow.api.service, scheme and path"
-    # Without its query, which may hold what is nobody's business.
+    # Without its query, which may be confidential.
     place = f"{there.scheme}://{there.netloc.decode('ascii')}{there.path}"
     return AirflowError(
         f"Airflow's API at {base} answered {response.status_code} to {request} and redirects to "

@@ -1,9 +1,9 @@
-"""Whether Airflow's user may do all that a kill needs, asked without changing anything.
+"""Checks whether Airflow's user may do everything that a kill needs, without changing anything.
 
-Airflow checks rights before it looks anything up, and before it looks at what exactly is asked. So
-a change of a run that does not exist is answered with 403 where the right is missing and with 404
-where it is there; a change of a DAG with a mask that names no field, with 403 or 400. Measured on
-2.11.2 (FAB) and 3.3.2 (FAB and Simple), tests/probe/test_rest_api.py.
+Airflow checks rights before it looks anything up, and before it validates the request. So a change
+of a run that does not exist is answered with 403 where the right is missing and with 404 where it
+is granted; a change of a DAG with a mask without a field, with 403 or 400. Measured on 2.11.2 (FAB)
+and 3.3.2 (FAB and Simple), tests/probe/test_rest_api.py.
 """
 
 from collections.abc import Collection, Hashable, Sequence
@@ -22,10 +22,10 @@ NO_RUN: Final = "xcom-rollout-asks-for-its-rights"
 """Id of a run that no DAG has."""
 NO_DAG: Final = NO_RUN
 MOST_DAGS: Final = 20
-"""DAGs asked about in one go: each takes six requests."""
+"""DAGs checked at a time: each takes six requests."""
 KEPT: Final = timedelta(hours=1)
-"""How long it counts what was answered of one DAG: Airflow 2 puts three of the questions into its
-audit log, unless it refuses them."""
+"""How long the answers about one DAG are valid: Airflow 2 writes three of the requests to its audit
+log, unless it refuses them."""
 _NAMED: Final = 5
 """DAGs that a message names."""
 FIELD: Final = "spec.airflow.api.credentialsSecretRef"
@@ -37,8 +37,8 @@ class MissingRight:
 
     Attributes:
         right: what the user may not do, in words.
-        dag_id: the DAG that it may not do it to; empty where it may do it to none.
-        field: the field of the spec that names the user.
+        dag_id: the DAG that it may not do it to; empty where it may not do it to any.
+        field: the field of the spec with the user.
         remedy: what to do.
     """
 
@@ -79,14 +79,14 @@ _QUESTIONS: Final = (
 
 
 def missing_rights(airflow: AirflowApi, dag_ids: Collection[str] = ()) -> tuple[MissingRight, ...]:
-    """Return the rights that a kill needs and the user lacks; empty where it can do all.
+    """Return the rights that a kill needs and the user lacks; empty where none is missing.
 
     Args:
-        dag_ids: DAGs to ask about, for a right may be given for single DAGs. Where there are
-            none, or none is known to Airflow, the rights to any DAG are asked for.
+        dag_ids: DAGs to check, because rights may be granted for single DAGs. Where there are
+            none, or Airflow knows none of them, the rights to any DAG are checked.
 
     Raises:
-        AirflowError: the user is refused or may do nothing at all, or Airflow cannot be asked.
+        AirflowError: the user is refused or has no right, or Airflow cannot be asked.
     """
     asked = sorted(dag_ids) or [NO_DAG]
     found = in_parallel(lambda dag_id: _missing(airflow, dag_id), asked)
@@ -103,16 +103,16 @@ def missing_rights(airflow: AirflowApi, dag_ids: Collection[str] = ()) -> tuple[
 
 
 class DagRights:
-    """The rights to single DAGs as they were answered lately, safe for threads."""
+    """The rights to single DAGs by recent answers. Thread-safe."""
 
     def __init__(self, memo: Memo, key: Hashable, now: datetime) -> None:
-        """Args: `key` names whose rights they are."""
+        """Args: `key` identifies the user."""
         self._memo, self._key, self._now = memo, key, now
 
     def missing(self, airflow: AirflowApi, dag_id: str) -> Sequence[MissingRight]:
         """Return the rights to this DAG that the user lacks.
 
-        Of an answer that is kept only what was refused is asked again.
+        Of a kept answer only the refused rights are checked again.
 
         Raises:
             AirflowError: Airflow cannot be asked.
@@ -131,27 +131,27 @@ class DagRights:
 def describe_missing(
     airflow: AirflowApi, rights: DagRights, dag_ids: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Return in words which rights that a kill needs the user lacks; empty where it can do all.
+    """Return in words which rights that a kill needs the user lacks; empty where none is missing.
 
-    The rights to any DAG are asked for, and those to the first `MOST_DAGS` of these: Airflow can
-    leave a user out of single DAGs.
+    The rights to any DAG are checked, and those to the first `MOST_DAGS` of these: Airflow can
+    exclude a user from single DAGs.
 
     Raises:
         AirflowError: as `missing_rights`.
     """
     to_any = missing_rights(airflow)
-    told = {right.right for right in to_any}
+    reported = {right.right for right in to_any}
     of_dags: dict[str, list[MissingRight]] = {}
     asked = sorted(set(dag_ids))[:MOST_DAGS]
     for found in in_parallel(lambda dag_id: rights.missing(airflow, dag_id), asked):
         for right in found:
-            if right.right not in told:
+            if right.right not in reported:
                 of_dags.setdefault(right.right, []).append(right)
     return (*map(str, to_any), *map(_of_dags, of_dags.values()))
 
 
 def _of_dags(rights: Sequence[MissingRight]) -> str:
-    """Return the same right, missing for several DAGs, in words."""
+    """Return one right, missing for several DAGs, in words."""
     first, dag_ids = rights[0], [right.dag_id for right in rights]
     if len(rights) == 1:
         return str(first)
@@ -166,7 +166,7 @@ def _of_dags(rights: Sequence[MissingRight]) -> str:
 def _missing(
     airflow: AirflowApi, dag_id: str, only: Collection[str] | None = None
 ) -> list[MissingRight]:
-    """Args: `only` the rights to ask about, beside those that a GET tells."""
+    """Args: `only` the rights to check, in addition to those that a GET shows."""
     rest, root = airflow.rest, f"/dags/{quote(dag_id, safe='')}"
     missing = []
     paused: bool | None = None
@@ -175,7 +175,7 @@ def _missing(
             continue
         body = question.body
         if question.right == _PAUSE:
-            # What the DAG is already, though the mask lets nothing through.
+            # Its present state, although the mask excludes everything.
             body = {"is_paused": True if paused is None else paused}
         if not rest.allows(question.method, f"{root}{question.path}", question.query, body):
             missing.append(_right(question, "" if dag_id == NO_DAG else dag_id))

@@ -1,4 +1,4 @@
-"""Runs as they were seen last, and until when that is all that changed."""
+"""Runs as last seen, and until when their changes are known."""
 
 import threading
 import time
@@ -12,11 +12,11 @@ from xcom_rollout.decide.ledger import RunKey
 from xcom_rollout.decide.observed import DagRun
 
 OVERLAP: Final = timedelta(seconds=60)
-"""How long before the last look a change may be dated that could be seen only now: the time of a
+"""How much older than the last look the date of a newly visible change may be: the time of a
 transaction, and the differences between the clocks of several schedulers. While Airflow's pods were
 replaced, transactions of 20 to 30 s were seen on a node."""
 ASKED_AGAIN: Final = 5
-"""Runs that are asked for by name at one look, because a change of theirs has yet to be seen."""
+"""Most runs requested by name at one look, because their change has not been seen yet."""
 RELOAD: Final = 300.0
 """Seconds after which everything is read again."""
 
@@ -26,7 +26,7 @@ class RunsSeen:
     """A list of runs.
 
     Attributes:
-        server_time: the web server's clock when the list was begun; None where it does not say.
+        server_time: the web server's clock at the start of the list; None where it is not returned.
         decided: the newest time of a scheduler's decision about any of the runs, by its clock.
     """
 
@@ -41,12 +41,12 @@ class RunMemory:
 
     Attributes:
         absent: runs that Airflow did not have.
-        refused: runs that Airflow refused to tell of when they were asked for by name, and why.
-            Nothing else is kept of them: what was seen before may be so no more.
-        changing: runs that were asked to change, and how each was seen before. A change is dated
-            when its transaction begins to write and seen when that ends, so a late one would be
+        refused: runs that Airflow refused to return when they were requested by name, and why.
+            Nothing else is kept of them: what was seen before may be outdated.
+        changing: runs that were asked to change, and their previous state. A change is dated when
+            its transaction begins to write and visible when that ends, so a late one would be
             missed by a look at what changed since.
-        seen_until: from when on changes are to be asked for; None before a first look.
+        seen_until: start of the next request for changes; None before a first look.
     """
 
     runs: dict[RunKey, DagRun] = field(default_factory=dict)
@@ -59,11 +59,11 @@ class RunMemory:
     _begun: float = 0.0
 
     def unknown(self, wanted: Collection[RunKey]) -> set[RunKey]:
-        """Return the runs of which nothing is known, and that were not asked for by name."""
+        """Return the runs about which nothing is known, and that were not requested by name."""
         return set(wanted) - self.runs.keys() - self.absent - self.refused.keys()
 
     def keep_only(self, wanted: Collection[RunKey]) -> None:
-        """Forget what is not wanted, and everything where it is time to read it again."""
+        """Drop what is not wanted, and everything when it is time to read it again."""
         if self.seen_until is None or time.monotonic() - self._begun > RELOAD:
             self.runs, self.absent, self.refused = {}, set(), {}
             self.seen_until = self._decided = None
@@ -73,12 +73,12 @@ class RunMemory:
                 del kept[key]
 
     def asked_to_change(self, key: RunKey) -> None:
-        """Remember that the run was asked to change. Takes the lock itself."""
+        """Record that the run was asked to change. Takes the lock itself."""
         with self.lock:
             self.changing[key] = self.runs.get(key)
 
     def overdue(self) -> list[RunKey]:
-        """Return runs to ask for by name, each time others, for their change was not seen yet."""
+        """Return runs to request by name, in turns, because their change was not seen yet."""
         seen = [
             key
             for key, before in self.changing.items()
@@ -92,14 +92,14 @@ class RunMemory:
         return due
 
     def refused_before(self) -> list[RunKey]:
-        """Return runs to ask for again that were refused, each time others."""
+        """Return refused runs to request again, in turns."""
         due = list(self.refused)[:ASKED_AGAIN]
         for key in due:
             self.refused[key] = self.refused.pop(key)
         return due
 
-    def told(self, key: RunKey, run: DagRun | None) -> None:
-        """Keep what Airflow said of a run that it was asked for by name."""
+    def record(self, key: RunKey, run: DagRun | None) -> None:
+        """Record Airflow's answer about a run that was requested by name."""
         self.refused.pop(key, None)
         if run is None:
             self.absent.add(key)
@@ -107,14 +107,14 @@ class RunMemory:
         else:
             self.runs[key] = run
 
-    def not_told(self, key: RunKey, error: AirflowError) -> None:
-        """Keep that Airflow refused to tell of a run."""
+    def record_refusal(self, key: RunKey, error: AirflowError) -> None:
+        """Record that Airflow refused to return a run."""
         self.refused[key] = error
         self.runs.pop(key, None)
         self.absent.discard(key)
 
     def note(self, seen: RunsSeen, wanted: Collection[RunKey]) -> None:
-        """Keep of these runs what is wanted."""
+        """Keep those of these runs that are wanted."""
         for run in seen.runs:
             if run.key in wanted:
                 self.runs[run.key] = run
@@ -125,8 +125,8 @@ class RunMemory:
     def seen_at(self, server_time: datetime | None) -> None:
         """Let changes count as seen until then, or until the scheduler's clock if that is behind.
 
-        Everything that is kept has to be as it was then, or newer.
+        Everything that is kept has to be of that time, or newer.
         """
-        # Without the web server's clock nothing says which changes are still to come.
+        # Without the web server's clock it is not known which changes are still to come.
         clocks = [moment for moment in (server_time, self._decided) if moment is not None]
         self.seen_until = None if server_time is None else min(clocks) - OVERLAP

@@ -1,7 +1,7 @@
-"""Airflow 3: of which runs task instances are.
+"""Airflow 3: the runs of task instances.
 
-An ID names one try of a task: a clear gives the task another one. So what it belongs to never
-changes, and the ID of an earlier try is not listed any more.
+An ID stands for one try of a task: a clear gives the task another one. So its run never changes,
+and the ID of an earlier try is no longer listed.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from xcom_rollout.decide.ledger import RunKey
 _LIST: Final = "/dags/~/dagRuns/~/taskInstances"
 _MEMBER: Final = "task_instances"
 _RUNS: Final = 100
-"""Runs whose task instances are asked for in one request."""
+"""Runs whose task instances are requested at a time."""
 _PAGE: Final = 100
 _EVER: Final = "1970-01-01T00:00:00Z"
 
@@ -25,8 +25,8 @@ def runs_of_instances(
 ) -> dict[str, RunKey]:
     """Return the run of each ID; one that Airflow does not list is left out.
 
-    Read are the running task instances of all DAGs, and those of `runs` that have begun, until all
-    are found. `GET .../taskInstances` and `POST .../taskInstances/list` are the same in 3.0 to 3.3.
+    Reads the running task instances of all DAGs, and the started ones of `runs`, until all are
+    found. `GET .../taskInstances` and `POST .../taskInstances/list` are the same in 3.0 to 3.3.
 
     Raises:
         AirflowError: Airflow could not be asked, or refused.

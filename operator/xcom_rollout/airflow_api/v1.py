@@ -8,7 +8,7 @@ V1: Final = Dialect(
     major=2,
     prefix="/api/v1",
     every_dag={"only_active": False, "fields": ["dag_id", "is_paused"]},
-    # Without dry_run Airflow only says what it would clear.
+    # Without dry_run Airflow only returns what it would clear.
     clear={"dry_run": False},
     gone=("is_active", False),
     hides_login=True,

@@ -17,12 +17,12 @@ from xcom_rollout.api.status import RolloutStatus
 from xcom_rollout.api.v1alpha1 import RolloutSpec
 
 MAX_NAME_LENGTH: Final = 40
-"""Longest name of a rollout: names of Jobs and values of labels are made from it, and those end
-at 63 characters."""
+"""Longest name of a rollout: names of Jobs and values of labels are derived from it, and those have
+at most 63 characters."""
 
 DEFAULT_MAX_LENGTH: Final = 1024
-"""Bound of a string that has a rule and no bound of its own: the API server estimates the cost of
-a rule by the longest value that it could meet, and refuses what has no bound."""
+"""Maximum length of a string that has a rule and no maximum of its own: the API server estimates
+the cost of a rule by the longest possible value, and refuses strings without a maximum."""
 
 CRD_FILE: Final = f"{names.PLURAL}.yaml"
 _COMMAND: Final = "python -m xcom_rollout.api.crd"
@@ -35,11 +35,11 @@ _SCALARS: Final = frozenset({"string", "integer", "number", "boolean"})
 
 
 class UnsupportedSchemaError(TypeError):
-    """A model says something that a structural schema cannot hold."""
+    """A model contains something that a structural schema cannot express."""
 
 
 def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a JSON schema of pydantic's as a structural schema of Kubernetes'.
+    """Return a JSON schema from pydantic as a structural schema for Kubernetes.
 
     References are resolved, titles are left out, an optional value becomes a property that may be
     absent, and a default value that is an object becomes `{}`, which the API server fills from
@@ -75,7 +75,7 @@ def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
     if isinstance(result.get("default"), Mapping):
         result["default"] = {}
     if result.get("x-kubernetes-int-or-string"):
-        # A number reaches the rule, which can say what to write instead.
+        # A number is passed to the rule, whose message says what to write instead.
         result.pop("type", None)
     if result.get("type") == "string" and "x-kubernetes-validations" in result:
         result.setdefault("maxLength", DEFAULT_MAX_LENGTH)
@@ -218,7 +218,7 @@ def _printer_columns() -> list[dict[str, Any]]:
 
 
 def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """A status holds what was written and nothing that the API server adds."""
+    """Return the schema of a status, to which the API server must add nothing."""
     result = {key: value for key, value in schema.items() if key != "default"}
     for name, child in result.get("properties", {}).items():
         result["properties"][name] = _without_defaults(child)

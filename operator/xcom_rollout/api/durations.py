@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 DURATION_PATTERN: Final = r"^([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?$"
-"""With so many digits each is shorter than a lifetime: a moment plus or minus it is a date."""
+"""With so many digits it is shorter than a lifetime: a time plus or minus it is a valid date."""
 _UNITS: Final = {"h": 3600, "m": 60, "s": 1}
 
 

@@ -1,7 +1,7 @@
-"""From a spec as the API server gives it to the typed one, or to what is wrong with it.
+"""Converts a spec from the API server to the typed one, or to a list of its problems.
 
-The API server checks specs by the installed CRD, which may be older than the operator. What
-passes it and is still wrong is told the same way: field, value and remedy.
+The API server checks specs by the installed CRD, which may be older than the operator. What passes
+it and is still wrong is reported in the same way: field, value and remedy.
 """
 
 import difflib
@@ -30,17 +30,17 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "tuple_type": "must be a list",
 }
 _PASSWORD: Final = re.compile(r"(://[^@/:\s\"]*:)[^@\s\"]+@")
-"""A password in an address: a message that shows the value ends up in logs."""
+"""A password in an address: a message with the value would end up in logs."""
 _PREFIXED: Final = re.compile(r"([A-Za-z0-9.]+): (.*)", re.DOTALL)
-"""A validator of a whole object names the field within it in front of its message."""
+"""A validator of a whole object puts the field within it in front of its message."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one field.
+    """A problem of one field.
 
-    `field` is the path as it is written in the resource, `value` the value there as JSON, empty
-    where there is none, and `remedy` says what to write instead.
+    `field` is its path in the resource, `value` its value as JSON, empty where there is none, and
+    `remedy` says what to write instead.
     """
 
     field: str
@@ -55,7 +55,7 @@ class Problem:
 
 
 class SpecInvalidError(ValueError):
-    """A resource whose spec cannot be acted on."""
+    """The spec of a resource is not valid."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(map(str, problems)))
@@ -121,7 +121,7 @@ def _model_at(location: Sequence[int | str]) -> type[Model] | None:
     model: type[Model] = RolloutSpec
     for part in location:
         if isinstance(part, int):
-            continue  # the list that it is an index of has led to the model of its items
+            continue  # an index: its list has already led to the model of its items
         found = next(
             (
                 _model_within(field.annotation)
@@ -137,7 +137,7 @@ def _model_at(location: Sequence[int | str]) -> type[Model] | None:
 
 
 def _model_within(annotation: Any) -> type[Model] | None:
-    """Return the model of a field that holds one, may be absent, or is a list of them."""
+    """Return the model of a field that contains one, is optional, or is a list of them."""
     if isinstance(annotation, type) and issubclass(annotation, Model):
         return annotation
     inner = (_model_within(argument) for argument in get_args(annotation))
@@ -145,7 +145,7 @@ def _model_within(annotation: Any) -> type[Model] | None:
 
 
 def _after_value(message: object, value: object) -> str:
-    """The message without the value in front: a problem shows the value by itself."""
+    """The message without the value in front: a problem shows the value separately."""
     return str(message).removeprefix(f"{value!r} ")
 
 

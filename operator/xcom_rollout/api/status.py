@@ -1,7 +1,7 @@
-"""The status of an `XComBackendRollout`: what the operator tells people and other controllers.
+"""The status of an `XComBackendRollout`: what the operator reports to people and controllers.
 
-The CRD's status schema is rendered from these models, so a field that is missing here would be
-dropped by the API server: whatever writes a status is checked against them.
+The CRD's status schema is rendered from these models, so the API server would drop a field that is
+missing here: everything that writes a status is checked against them.
 """
 
 from typing import Annotated, Literal
@@ -35,7 +35,7 @@ class StatusCondition(Model):
 
 
 class ProofFailedCheck(Model):
-    """A check of a proof that said no."""
+    """A failed check of a proof."""
 
     name: str = Field(description="Name of the check.")
     observed: str = Field(description="What was observed.")
@@ -66,7 +66,7 @@ class ProofStatus(Model):
 
 
 class RehearsalStatus(Model):
-    """The rehearsal of the kill-switch that counts at present."""
+    """The rehearsal of the kill-switch that is currently valid."""
 
     required: bool | None = Field(default=None, description="Whether a rehearsal is required.")
     valid: bool | None = Field(default=None, description="Whether there is a valid attestation.")
@@ -144,7 +144,7 @@ class CalibrationStatus(Model):
 
 
 class ProvenanceStatus(Model):
-    """What the newest look for the expected build saw."""
+    """The result of the newest check for the expected build."""
 
     verdict: Literal["fresh", "stale", "mixed", "unknown"] = Field(
         description="fresh: everything is from the expected build; stale: everything that is "
@@ -174,7 +174,7 @@ class OffloadedRunsStatus(Model):
 
 
 class DeliveryStatus(Model):
-    """What was found delivered."""
+    """What is delivered."""
 
     revision: Count | None = Field(default=None, description="Revision of the Helm release.")
     settings: str | None = Field(default=None, description="The backend settings it holds.")
@@ -186,7 +186,7 @@ class DeliveryStatus(Model):
 
 
 class KillRunsStatus(Model):
-    """Number of DAG runs that the kill-switch has brought so far or further."""
+    """Number of DAG runs that have reached each stage of the kill-switch, or progressed further."""
 
     found: Count = Field(default=0, description="Runs to heal.")
     draining: Count = Field(default=0, description="Runs that run to their end.")
@@ -207,7 +207,7 @@ class KillRunsStatus(Model):
 
 
 class TroubledRunStatus(Model):
-    """A DAG run that could not be brought forward when it was tried last."""
+    """A DAG run whose last try failed."""
 
     dag_id: str = Field(description="Its DAG.")
     run_id: str = Field(description="Its run ID.")
@@ -261,7 +261,7 @@ class KillSwitchStatus(Model):
 
 
 class HistoryEntry(Model):
-    """Something that took place."""
+    """Something that happened."""
 
     at: AwareDatetime = Field(description="When.")
     event: str = Field(description="What happened, as a CamelCase word.")
@@ -269,7 +269,7 @@ class HistoryEntry(Model):
 
 
 class RolloutStatus(Model):
-    """What the operator sees and does."""
+    """What the operator observes and does."""
 
     observed_generation: Generation | None = Field(
         default=None, description="Generation of the resource that this status refers to."

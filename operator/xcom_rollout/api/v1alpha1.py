@@ -1,8 +1,8 @@
-"""The `XComBackendRollout` resource, version v1alpha1: the only place field names live.
+"""The `XComBackendRollout` resource, version v1alpha1: the only place with field names.
 
 The CRD is rendered from these models (`python -m xcom_rollout.api.crd`), so a field, its
-documentation and its validation are written once. Rules that a schema cannot say are CEL rules in
-`json_schema_extra`, worded as what to write instead.
+documentation and its validation are written once. Rules that a schema cannot express are CEL rules
+in `json_schema_extra`, whose messages say what to write instead.
 """
 
 import re
@@ -54,7 +54,7 @@ class Model(BaseModel):
 
 _WHOLE_BYTES: Final = "(0|[1-9][0-9]{0,17})"
 _THRESHOLD_RULE = {
-    # A number is let through to the rule, which can say what to write; a type error could not.
+    # A number is passed to the rule, which can say what to write; a type error could not.
     "x-kubernetes-int-or-string": True,
     **cel(
         f"type(self) == string && self.matches('^{_WHOLE_BYTES}$')",
@@ -103,15 +103,15 @@ def _quoted_rule(pattern: str, what: str, remedy: str) -> dict[str, Any]:
 _QUANTILE_RULE = _quoted_rule(QUANTILE_PATTERN, "a share between 0 and 1", _QUANTILE_REMEDY)
 _MARGIN_RULE = _quoted_rule(MARGIN_PATTERN, "a factor of 1 or more", _MARGIN_REMEDY)
 COMMIT_PATTERN: Final = r"^[0-9a-f]{7,64}$"
-"""A commit, whole or shortened to no less than the seven digits that Git shows."""
+"""A commit, whole or shortened to at least the seven digits that Git shows."""
 _COMMIT_REMEDY: Final = (
     "write 7 to 64 lower-case hexadecimal digits in quotes, as git rev-parse HEAD prints them"
 )
 _COMMIT_RULE = _quoted_rule(COMMIT_PATTERN, "a commit", _COMMIT_REMEDY)
 IMAGE_LABEL: Final = "org.opencontainers.image.revision"
-"""Where an image's commit is looked for when nobody says: an annotation or label of the pod."""
+"""Where an image's commit is read from by default: an annotation or label of the pod."""
 IMAGE_VARIABLE: Final = "APP_SHA"
-"""The same: a variable in the container."""
+"""The same, as a variable in the container."""
 _AT_LEAST_A_MINUTE: Final = "is less than a minute: use 1m or more"
 _MINUTE_RULE = _all_of(
     _DURATION_RULE,
@@ -159,12 +159,12 @@ Duration = Annotated[
     str, Field(max_length=32, json_schema_extra=_DURATION_RULE), AfterValidator(_checked_duration)
 ]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
-"""Any text, such as the id of a DAG. What names a Kubernetes object has a type of its own below."""
+"""Any text, such as the id of a DAG. Names of Kubernetes objects have their own types below."""
 
 
 @dataclass(frozen=True)
 class _Named:
-    """Makes a string a name that leads neither to another namespace nor to another host.
+    """Restricts a string to a name that leads neither to another namespace nor to another host.
 
     Attributes:
         pattern: regular expression of the whole value, understood by Python and RE2 alike.
@@ -172,7 +172,7 @@ class _Named:
         remedy: what to write instead.
         longest: most characters.
         further: schema extensions with more rules.
-        unless: pattern of values that another rule refuses, in words that do not show the value.
+        unless: pattern of values that another rule refuses, with a message without the value.
     """
 
     pattern: str
@@ -212,8 +212,8 @@ def _without_password(value: object) -> object:
     return value
 
 
-# The path becomes a chart value, which Helm runs as a template with the operator's rights, then a
-# line of airflow.cfg, of which Airflow expands $ and %, then the beginning of every key.
+# The path becomes a chart value, which Helm evaluates as a template with the operator's rights,
+# then a line of airflow.cfg, in which Airflow expands $ and %, then the beginning of every key.
 _PATH_SAFE: Final = "A-Za-z0-9_~=+,:-"
 _PATH_FOLDER: Final = f"/[.]*[{_PATH_SAFE}][.{_PATH_SAFE}]*"
 StoragePath = Annotated[
@@ -234,10 +234,10 @@ StoragePath = Annotated[
 ]
 
 LABEL_PATTERN: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
-"""RFC 1035, as Kubernetes wants the name of a Service."""
+"""RFC 1035, as Kubernetes requires for the name of a Service."""
 _PART: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN_PATTERN: Final = f"{_PART}([.]{_PART})*"
-"""RFC 1123, as Kubernetes wants the name of a Secret or a ConfigMap."""
+"""RFC 1123, as Kubernetes requires for the name of a Secret or a ConfigMap."""
 KEY_PATTERN: Final = "[-_a-zA-Z0-9][-._a-zA-Z0-9]*"
 PATH_PATTERN: Final = "(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 _OBJECT_REMEDY: Final = (
@@ -346,7 +346,7 @@ class CaReference(Model):
 
 
 class AirflowLogin(Model):
-    """How the operator proves to Airflow who it is."""
+    """How the operator authenticates to Airflow."""
 
     type: Literal["Basic", "Session", "Token", "Bearer"] = Field(
         description="Basic: the password with each request (Airflow 2 with basic_auth). Session: "
@@ -458,7 +458,7 @@ class Calibration(Model):
 
 
 class Threshold(Model):
-    """From which size on a value is offloaded."""
+    """The size at or above which a value is offloaded."""
 
     bytes: str = Field(
         max_length=18,
@@ -590,7 +590,7 @@ class AuditGate(Model):
 
 
 class ProvenanceGate(Model):
-    """One build in all of the release: DAGs, images and what Airflow has parsed; see
+    """One build in the whole release: DAGs, images and what Airflow has parsed; see
     docs/provenance.md."""
 
     expected_build: str = Field(
@@ -689,7 +689,7 @@ LabelValue = Annotated[
 
 
 class JobsGate(Model):
-    """What the pods of the operator's Jobs get on top, for policies and a mesh to let them pass."""
+    """Additions to the pods of the operator's Jobs, so that policies and a mesh allow them."""
 
     labels: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
         default={},
@@ -794,7 +794,7 @@ class KillSwitch(Model):
 
 
 class HelmChart(Model):
-    """The chart of the Airflow release. It stays pinned: a flip never upgrades it."""
+    """The chart of the Airflow release. It is pinned: a flip never upgrades it."""
 
     repository: RepositoryAddress = Field(
         description="Address of the chart repository: http(s)://... or oci://... Used once, "
@@ -834,7 +834,7 @@ class HelmDelivery(Model):
 
 
 class Delivery(Model):
-    """How the settings reach Airflow."""
+    """How the settings are delivered to Airflow."""
 
     type: Literal["Helm"] = Field(description="The means of delivery.")
     helm: HelmDelivery = Field(description="Settings of the Helm delivery.")
@@ -852,7 +852,7 @@ class Census(Model):
 
 
 class RolloutSpec(Model):
-    """What a person declares."""
+    """The desired state of the rollout."""
 
     airflow: Airflow = Field(description="The Airflow instance.")
     backend: Backend = Field(description="The desired XCom backend.")

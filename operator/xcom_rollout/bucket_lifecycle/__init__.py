@@ -1,1 +1,1 @@
-"""Lifecycle rules for a prefix, merged into the one lifecycle configuration that a bucket has."""
+"""Lifecycle rules for a prefix, merged into the single lifecycle configuration of a bucket."""

@@ -1,7 +1,7 @@
 """The lifecycle configuration of one bucket, read and written as bytes.
 
-boto3 would parse and write anew what it knows of, so the requests are made here, and signed by
-botocore.
+boto3 would parse the document and rewrite only what it knows, so the requests are made here, and
+signed by botocore.
 """
 
 import base64
@@ -28,7 +28,7 @@ class Bucket:
     """One bucket, with the credentials that boto3 finds by itself."""
 
     def __init__(self, name: str, *, endpoint_url: str | None = None, region: str | None = None):
-        """Nothing is asked of the network yet.
+        """Create it without a request.
 
         Raises:
             BucketError: boto3 is not installed, or finds no credentials.
@@ -54,7 +54,7 @@ class Bucket:
         self._http = URLLib3Session(timeout=_TIMEOUT)
 
     def read(self) -> bytes:
-        """The configuration as the store has it; empty if there is none.
+        """The configuration as stored; empty if there is none.
 
         Raises:
             BucketError: the store did not answer, or refused.
@@ -78,20 +78,20 @@ class Bucket:
             raise self._refused(method, status, body)
 
     def apply(self, planned_on: bytes, own: Rule) -> bytes:
-        """Merge our rule into the configuration, and see that it is there, and all others too.
+        """Merge our rule into the configuration, and check that it and all others are stored.
 
-        S3 cannot write on a condition here, so somebody who writes in the moment between the
-        second read and the write is noticed only if what they wrote is missing afterwards.
+        S3 has no conditional write here, so somebody who writes between the second read and the
+        write is noticed only if what they wrote is missing afterwards.
 
         Args:
             planned_on: the configuration that the plan was made on.
 
         Returns:
-            The configuration as the store has it afterwards.
+            The configuration as stored afterwards.
 
         Raises:
-            ChangedMeanwhileError: it is no longer that configuration. Nothing is written.
-            BucketError: the store did not keep a rule; the old configuration is back.
+            ChangedMeanwhileError: the configuration has changed. Nothing is written.
+            BucketError: the store did not keep a rule; the old configuration is restored.
         """
         if self.read() != planned_on:
             raise ChangedMeanwhileError(
@@ -134,7 +134,7 @@ class Bucket:
 
 
 def is_there(document: bytes, own: Rule) -> bool:
-    """Whether a configuration has our rule, and it does what it should."""
+    """Whether a configuration has our rule, with the intended effect."""
     return any(rule.id == own.id and same(rule, own) for rule in rules(document))
 
 

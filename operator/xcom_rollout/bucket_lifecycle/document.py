@@ -1,9 +1,9 @@
-"""The lifecycle configuration of a bucket as bytes: one rule of ours in, all others as they are.
+"""The lifecycle configuration of a bucket as bytes: adds our rule, leaves all others unchanged.
 
-S3 replaces the whole configuration at each write, so whoever writes one rule writes everybody's.
-Rules of others are therefore never parsed and written anew: their bytes are cut out of what the
-store gave and put back unchanged. (Whether a store itself keeps the bytes is another matter; MinIO
-writes its own form of what it understood.)
+S3 replaces the whole configuration at each write, so a write of one rule writes all of them. Rules
+of others are therefore never parsed and rewritten: their bytes are cut out of the stored document
+and put back unchanged. (Whether a store itself keeps the bytes is another matter; MinIO writes its
+own form of what it understood.)
 """
 
 import xml.parsers.expat
@@ -23,12 +23,12 @@ MOST_RULES: Final = 1000
 
 
 class DocumentError(ValueError):
-    """What the store gave is not a lifecycle configuration."""
+    """What the store returned is not a lifecycle configuration."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule, with what has to be known of it.
+    """One rule, with what has to be known about it.
 
     Attributes:
         raw: its bytes.
@@ -56,8 +56,8 @@ def expiry_rule(prefix: str, days: int) -> Rule:
     """A rule that deletes objects below a prefix after some days.
 
     Raises:
-        ValueError: there is no prefix (the rule would be for the whole bucket), no slash at its
-            end, less than a day, or the ID would be too long.
+        ValueError: the prefix is empty (the rule would be for the whole bucket) or does not end
+            with a slash, it is less than a day, or the ID would be too long.
     """
     if not prefix.strip("/") or not prefix.endswith("/") or prefix.startswith("/"):
         raise ValueError(f"prefix {prefix!r}: use it with a slash only at the end, as in 'xcom/'")
@@ -77,7 +77,7 @@ def rules(document: bytes) -> tuple[Rule, ...]:
     """The rules of a configuration, in its order; empty bytes are a bucket without one.
 
     Raises:
-        DocumentError: it is no lifecycle configuration.
+        DocumentError: it is not a lifecycle configuration.
     """
     if not document:
         return ()
@@ -85,13 +85,13 @@ def rules(document: bytes) -> tuple[Rule, ...]:
 
 
 def merged(document: bytes, own: Rule) -> bytes:
-    """The configuration with our rule in it: in place of the one of its ID, else at the end.
+    """The configuration with our rule: in place of the one with its ID, else at the end.
 
     Every other byte of `document` stays.
 
     Raises:
-        DocumentError: it is no lifecycle configuration.
-        ValueError: there would be more rules than S3 takes.
+        DocumentError: it is not a lifecycle configuration.
+        ValueError: there would be more rules than S3 accepts.
     """
     if not document:
         return _HEAD + own.raw + _FOOT
@@ -153,7 +153,7 @@ def _spans(document: bytes) -> Sequence[tuple[int, int]]:
         _, begin = stack.pop()
         if len(stack) == 1 and name.rpartition(":")[2] == "Rule":
             at = parser.CurrentByteIndex
-            # At the closing tag, or behind an element that has none.
+            # At the closing tag, or after an element that has none.
             closing = document.startswith(b"</" + name.encode(), at)
             found.append((begin, document.index(b">", at) + 1 if closing else at))
 

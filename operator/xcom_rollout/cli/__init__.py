@@ -1,7 +1,7 @@
-"""`xbr`, also `kubectl xbr`: what people do with rollouts. A verb is a file.
+"""`xbr`, also `kubectl xbr`: the commands for rollouts, one file for each verb.
 
-Exit codes: 0 done, ready; 1 stalled, blocked or refused; 2 wrong use or an invalid spec; 3 still
-going on; 4 the cluster could not be asked, or what was named is not there.
+Exit codes: 0 done, ready; 1 stalled, blocked or refused; 2 invalid usage or an invalid spec; 3 in
+progress; 4 the cluster could not be reached, or the named object does not exist.
 """
 
 import importlib
@@ -32,7 +32,7 @@ _VERBS: Final = {
 
 
 class _Verbs(click.Group):
-    """Imports a verb when it is asked for: `xbr --help` needs no cluster client."""
+    """Imports a verb when it is used: `xbr --help` needs no cluster client."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx

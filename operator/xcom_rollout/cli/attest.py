@@ -1,4 +1,4 @@
-"""`xbr attest`: a rehearsal of the kill-switch is put on record."""
+"""`xbr attest`: record a rehearsal of the kill-switch."""
 
 from datetime import timedelta
 
@@ -53,7 +53,7 @@ def command(name: str, evidence: str, valid_for: timedelta | None, target: Targe
 
 
 def validity(raw: Raw, asked: timedelta | None) -> timedelta:
-    """Return how long an attestation counts.
+    """Return how long an attestation is valid.
 
     Raises:
         click.UsageError: longer than the rollout allows, or the rollout's spec is invalid.

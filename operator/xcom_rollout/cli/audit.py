@@ -89,7 +89,7 @@ def command(
     elif form == "json":
         print_json(result.as_json())
     else:
-        _tell(result.as_json())
+        _print(result.as_json())
     if any(item.counts(fail_on) for item in result.findings):
         ctx.exit(EXIT_FAIL)
     ctx.exit(EXIT_ERROR if result.unreadable else EXIT_PASS)
@@ -107,6 +107,6 @@ def _look(
         raise _OutOfReach(str(problem)) from problem
 
 
-def _tell(static: dict[str, Any]) -> None:
+def _print(static: dict[str, Any]) -> None:
     echo_lines(lines(static))
     click.echo(summary(static))

@@ -85,7 +85,7 @@ def command(
     elif target.as_json:
         print_json(as_data(installed, rows))
     else:
-        echo_lines(tell(installed, rows))
+        echo_lines(render(installed, rows))
     if path is not None:
         _write(path, starting_text(installed, values_path))
     ctx.exit(_EXIT[verdict_of(rows)])
@@ -153,8 +153,8 @@ def starting_text(installed: Installed, values_path: str | None) -> str:
     return to_yaml(manifest(start), comments(start), head=head)
 
 
-def tell(installed: Installed, rows: Sequence[Row]) -> list[str]:
-    """Return the rows in words."""
+def render(installed: Installed, rows: Sequence[Row]) -> list[str]:
+    """Return the report as lines of text."""
     lines = [
         f"Release {installed.release} in namespace {installed.namespace}, read with your "
         "permissions. Nothing is changed."

@@ -16,7 +16,7 @@ from xcom_rollout.decide.situation import some
 from xcom_rollout.stored.rollouts import Raw
 
 _LISTED: Final = 10
-"""Runs of a kind that are named; with -o json all are."""
+"""Most runs of a kind that are listed; with -o json all are."""
 
 
 def show(session: Session, name: str, strategy: Strategy | None, target: Target) -> None:
@@ -24,7 +24,7 @@ def show(session: Session, name: str, strategy: Strategy | None, target: Target)
 
     Raises:
         Unreachable: the cluster cannot be asked with the rights of the user, or has no release.
-        InvalidSpec: the spec cannot be acted on.
+        InvalidSpec: the spec is not valid.
     """
     raw = session.get(name)
     seen, now = observed(session, raw), utc_now()
@@ -39,11 +39,11 @@ def show(session: Session, name: str, strategy: Strategy | None, target: Target)
     if target.as_json:
         print_json(as_data(raw, ground, forecasts, now))
     else:
-        echo_lines(tell(raw, ground, forecasts, now))
+        echo_lines(render(raw, ground, forecasts, now))
 
 
-def tell(raw: Raw, ground: Ground, forecasts: Sequence[Forecast], now: datetime) -> list[str]:
-    """Return the forecasts in words: one in detail, several as a table."""
+def render(raw: Raw, ground: Ground, forecasts: Sequence[Forecast], now: datetime) -> list[str]:
+    """Return the forecasts as lines of text: one in detail, several as a table."""
     metadata = raw["metadata"]
     lines = [
         f"{metadata['name']} in namespace {metadata['namespace']}: a kill that starts now. "
@@ -110,7 +110,7 @@ def _overview(forecasts: Sequence[Forecast]) -> list[str]:
         )
         for each in forecasts
     ]
-    # What is said of the last is too long for a column.
+    # The last estimate is too long for a column.
     back = [(str(each.strategy), str(each.back)) for each in forecasts]
     return [
         *table([head, *rows]),

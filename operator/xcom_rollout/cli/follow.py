@@ -18,8 +18,8 @@ def follow(
 ) -> Raw:
     """Print a line, with the seconds since the start, for each change until `done`.
 
-    `done` is asked after each change, and each second. With `as_json` each line is a JSON object
-    with `seconds` and `status`. Returns the rollout as seen last.
+    `done` is called after each change, and each second. With `as_json` each line is a JSON object
+    with `seconds` and `status`. Returns the rollout as last seen.
     """
     started = time.monotonic()
     shown = ""
@@ -38,9 +38,9 @@ def follow(
 
 
 def ticking(changes: Iterator[Raw], seconds: float) -> Iterator[Raw]:
-    """Yield each change, and the last one again whenever nothing has come for so many seconds.
+    """Yield each change, and the last one again whenever there was none for so many seconds.
 
-    What `changes` raises is raised here.
+    Errors of `changes` are raised here.
     """
     arrived: queue.SimpleQueue[Raw | Exception | None] = queue.SimpleQueue()
 
@@ -49,7 +49,7 @@ def ticking(changes: Iterator[Raw], seconds: float) -> Iterator[Raw]:
             for change in changes:
                 arrived.put(change)
             arrived.put(None)
-        except Exception as problem:  # noqa: BLE001 - it is raised by who waits for the change
+        except Exception as problem:  # noqa: BLE001 - it is raised where the change is awaited
             arrived.put(problem)
 
     # The watch cannot be interrupted; it ends with the program.

@@ -1,7 +1,7 @@
 """What each strategy of the kill-switch would do now, and how long that would take. Pure.
 
 How a run would be healed is decided by the operator's own code. The seconds are those of
-docs/benchmarks.md; what nobody can know is said in words.
+docs/benchmarks.md; what cannot be estimated is described in words.
 """
 
 from dataclasses import dataclass, replace
@@ -27,11 +27,11 @@ from xcom_rollout.decide.settings import NEVER_OFFLOAD
 from xcom_rollout.decide.situation import Situation, some
 
 HELM: Final = (2, 2)
-"""Seconds that one delivery takes: measured."""
+"""Measured seconds of one delivery."""
 JOB: Final = (8, 10)
-"""Seconds that a Job with the probe takes, of which most is the start of its pod: measured."""
+"""Measured seconds of a Job with the probe, most of them for the start of its pod."""
 GRACE: Final = (0, 30)
-"""Seconds that a task pod is given to end: Kubernetes' default grace period at most."""
+"""Seconds that a task pod takes to end: Kubernetes' default grace period at most."""
 PAUSE: Final = (0, int(PAUSE_PATIENCE.total_seconds()))
 """Seconds for which an Immediate kill tries to pause DAGs."""
 
@@ -43,9 +43,9 @@ class Estimate:
     least: int = 0
     """Seconds."""
     most: int = 0
-    """Seconds, without what `until` names."""
+    """Seconds, without the time for `until`."""
     until: tuple[str, ...] = ()
-    """What has to come about besides, and nobody knows when."""
+    """What else has to happen, at an unknown time."""
     rests_on: tuple[str, ...] = ()
 
     def then(self, seconds: tuple[int, int], what: str) -> "Estimate":
@@ -80,12 +80,12 @@ class LeftToEnd:
 
 @dataclass(frozen=True)
 class Ground:
-    """What all strategies start from."""
+    """The common starting point of all strategies."""
 
     settings: str
     """What the release holds."""
     runs: tuple[OffloadedRun, ...]
-    """Runs in flight that hold offloaded values, as far as they are known."""
+    """Known runs in flight that hold offloaded values."""
     counted_at: datetime | None
     """When they were counted; None: never."""
     stale: bool
@@ -95,7 +95,7 @@ class Ground:
     stop_tasks_after: timedelta | None
     finished_runs: FinishedRuns
     open_kill: Kill | None
-    """A kill that goes on; the runs are those that it has not healed yet."""
+    """A kill in progress; the runs are those that it has not healed yet."""
     warnings: tuple[str, ...] = ()
 
 
@@ -112,22 +112,22 @@ class Forecast:
     pods_ended: int
     """Task pods of the runs that would be stopped."""
     old_tasks: int
-    """Task pods that would be waited for, for they may still offload."""
+    """Task pods that would be waited for, because they may still offload."""
     oldest: timedelta | None
     """Age of the oldest of those."""
     stop_tasks_after: str
-    """What becomes of those that go on for long."""
+    """What happens to those that take long."""
     finished_runs: str
     airflow_api: str
     """At which steps Airflow's REST API is needed."""
     store: str
     """At which steps the object store is needed."""
     writers_stopped: Estimate
-    """Nothing more is offloaded by what starts from then on."""
+    """When processes that start later no longer offload."""
     queued: Estimate | None
-    """The last run that is known now is queued again; None where none would be."""
+    """When the last currently known run is queued again; None where none would be."""
     back: Estimate
-    """The database backend is delivered."""
+    """When the database backend is delivered."""
 
     @property
     def copied_rows(self) -> int:
@@ -136,7 +136,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class _Scene:
-    """What the forecast of every strategy is made from."""
+    """The common input of the forecasts of all strategies."""
 
     s: Situation
     ground: Ground
@@ -149,7 +149,7 @@ class _Scene:
 
 
 def ground_of(observed: Observed, now: datetime) -> Ground:
-    """Return what all strategies start from.
+    """Return the common starting point of all strategies.
 
     Raises:
         LookupError: there is no Helm release.
@@ -185,7 +185,7 @@ def forecast(observed: Observed, now: datetime, strategy: Strategy) -> Forecast:
     ground = ground_of(observed, now)
     current = s.release.settings
     at_readers = current.reads_offloaded and current.threshold == NEVER_OFFLOAD
-    # Every task pod of now is an old one once the configuration changes.
+    # Every present task pod is an old one once the configuration changes.
     there = current.is_database if strategy is Strategy.IMMEDIATE else at_readers
     pods = s.old_task_pods if there else s.task_pods
     scene = _Scene(s, ground, pods, delivers=not there, rolls=not there or not _rolled(s))
@@ -275,7 +275,7 @@ def _back(scene: _Scene, healed: Estimate, old: list[Pod], left: tuple[LeftToEnd
 
 
 def _nothing(strategy: Strategy) -> Forecast:
-    """Return the forecast where no process was ever given the object storage backend."""
+    """Return the forecast where the object storage backend was never delivered."""
     at_once = Estimate(rests_on=("the object storage backend was never delivered",))
     return Forecast(
         strategy=strategy,
@@ -296,7 +296,7 @@ def _nothing(strategy: Strategy) -> Forecast:
 
 
 def _open_runs(kill: Kill) -> tuple[OffloadedRun, ...]:
-    """Return the runs of a kill that another strategy would still heal another way."""
+    """Return the runs of a kill that another strategy would still heal differently."""
     changeable = (RunStage.FOUND, RunStage.DRAINING, RunStage.STOPPING)
     return tuple(
         OffloadedRun(run.key, run.rows, str(run.stage), run.run_type, run.waited_for_by)
@@ -306,7 +306,7 @@ def _open_runs(kill: Kill) -> tuple[OffloadedRun, ...]:
 
 
 def _with_major(observed: Observed) -> Observed:
-    """Return what was observed with Airflow's version, on which the way of a backfill depends."""
+    """Return `observed` with Airflow's version, on which the healing of a backfill depends."""
     if observed.airflow is not None:
         return observed
     return replace(observed, airflow=AirflowView(major=_major(observed)))

@@ -32,7 +32,7 @@ from xcom_rollout.cli.options import (
 from xcom_rollout.cli.output import ago, echo_lines, print_json, utc_now, width, wrapped
 from xcom_rollout.cli.plan import InvalidSpec, released
 from xcom_rollout.cli.session import Person, Session, Unreachable, open_session
-from xcom_rollout.cli.story import condition, headline, tell
+from xcom_rollout.cli.story import condition, headline, render
 from xcom_rollout.decide.ledger import FinishedRuns, Strategy
 from xcom_rollout.stored.rollouts import Raw
 
@@ -129,7 +129,7 @@ class Engagement:
     def __init__(
         self, session: Session, name: str, person: Person, reason: str, strategy: Strategy | None
     ) -> None:
-        """Look at the rollout, and write the request where the standing one does not say it.
+        """Read the rollout, and write the request unless the existing one is equivalent.
 
         Raises:
             Unreachable: the cluster cannot be asked, or there is no such rollout.
@@ -141,7 +141,7 @@ class Engagement:
         self.state = state_of(self.raw) if self.standing is not None else KillState.NOT_BEGUN
         self.offloads_again = ""
         self.after: int | None = None
-        """Number of the kill that does not count, in the words of `kill_state.answered`."""
+        """Number of the kill that does not count, as in `kill_state.answered`."""
         if self.standing is not None and self.state in (KillState.FINISHED, KillState.DRIFTED):
             self._look_at_release(session)
         self.written: dict[str, Any] | None = None
@@ -162,14 +162,14 @@ class Engagement:
         new = engage(raw, self.person, self.reason, strategy)
         if self.after is None:
             return new
-        # The standing request has been carried out: from here on it asks for another kill.
+        # The existing request has been carried out: from now on it requests another kill.
         standing = new or request_of(raw) or {}
         return standing | {AFTER: self.after} if standing.get(AFTER) != self.after else new
 
     def _look_at_release(self, session: Session) -> None:
-        """See whether the release of a finished kill can hold offloaded values again.
+        """Check whether the release of a finished kill can hold offloaded values again.
 
-        The operator then begins another kill by itself, and the status may not say so yet.
+        The operator then starts another kill by itself, and the status may not show it yet.
         """
         try:
             release = released(session, self.raw)
@@ -186,7 +186,7 @@ class Engagement:
 
     @property
     def strategy(self) -> Strategy:
-        """The strategy that is asked for after this call."""
+        """The strategy that is requested after this call."""
         asked = str((self.written or {}).get("strategy") or "")
         return Strategy(asked) if asked else self.before
 
@@ -243,7 +243,7 @@ class Engagement:
             lines += _paragraph(f"The operator has not started it: {headline(self.raw)}")
         else:
             word = "is stalled" if self.state is KillState.STALLED else "is in progress"
-            # What stalls may keep the operator from seeing the request: it has no number then.
+            # A stall may prevent the operator from seeing the request, which then has no number.
             which = f"Kill {kill['attempt']}" if answered(self.raw) else "The kill"
             lines += _paragraph(f"{which} {word}: {headline(self.raw)}")
         if self.written is not None and self.strategy is not self.before:
@@ -297,7 +297,7 @@ class Engagement:
 
 
 def _follow(session: Session, name: str, wait: Wait, target: Target) -> int:
-    """Follow the kill until the wait is over, say how that was, and return the exit code."""
+    """Follow the kill until the wait is over, print the outcome, and return the exit code."""
     seen: Raw | None = None
 
     def done(raw: Raw) -> bool:
@@ -324,7 +324,7 @@ def _follow(session: Session, name: str, wait: Wait, target: Target) -> int:
         )
     else:
         click.echo()
-        echo_lines(tell(raw, utc_now()))
+        echo_lines(render(raw, utc_now()))
         click.echo()
         echo_lines(lines)
     return wait.outcome.exit_code

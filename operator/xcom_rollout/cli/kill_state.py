@@ -1,4 +1,4 @@
-"""Where the kill of a rollout stands, and what a request for one says. Pure."""
+"""The state of a rollout's kill, and of the request for one. Pure."""
 
 import json
 from enum import StrEnum
@@ -16,21 +16,21 @@ from xcom_rollout.stored.rollouts import Raw
 STRATEGIES: Final = tuple(str(strategy) for strategy in Strategy)
 AFTER: Final = "after"
 """Member of a request: number of the newest kill that had ended when it was made, 0 for none. A
-kill with a higher number is the one that was asked for; no two clocks are compared."""
+kill with a higher number is the requested one; no two clocks are compared."""
 
 
 class KillState(StrEnum):
-    """How the kill that is asked for stands."""
+    """State of the requested kill."""
 
     NOT_BEGUN = "NotBegun"
-    """The operator has not begun it, or has not been seen to."""
+    """The operator has not started it, as far as the status shows."""
     GOING_ON = "GoingOn"
     STALLED = "Stalled"
     """A part of it waits for a person."""
     FINISHED = "Finished"
     """The database backend is back, and the release still holds it."""
     DRIFTED = "Drifted"
-    """It had finished, and the release does not hold what it delivered any more."""
+    """It had finished, and the release no longer holds what it delivered."""
 
 
 _DECLARED: Final = {"by": "spec.killSwitch.engaged", "reason": "declared in the spec"}
@@ -71,7 +71,7 @@ def declared_strategy(raw: Raw) -> Strategy:
 
 
 def asked_strategy(raw: Raw) -> Strategy:
-    """Return the strategy that the operator follows: of the request, else of the spec."""
+    """Return the strategy that the operator follows: that of the request, else of the spec."""
     asked = str((request_of(raw) or {}).get("strategy") or "")
     return strategy_named(asked) or declared_strategy(raw)
 
@@ -79,10 +79,10 @@ def asked_strategy(raw: Raw) -> Strategy:
 def engage(
     raw: Raw, person: Person, reason: str, strategy: Strategy | None
 ) -> dict[str, Any] | None:
-    """Return the request to write into the annotation; None where the standing one says it all.
+    """Return the request to write into the annotation; None where the existing one is equivalent.
 
-    A standing request keeps who made it, when and why; another strategy is put into it, with who
-    asked for that.
+    An existing request keeps who made it, when and why; another strategy is added to it, with who
+    requested that.
     """
     standing = request_of(raw)
     at = f"{person.now:%Y-%m-%dT%H:%M:%SZ}"
@@ -100,7 +100,7 @@ def engage(
 
 
 def answered(raw: Raw, after: int | None = None) -> bool:
-    """Whether the kill of the status is, or includes, the one that is asked for now.
+    """Whether the kill in the status is, or includes, the one that is requested now.
 
     Args:
         after: number of a kill that does not count, nor any before it; None leaves that to the
@@ -113,7 +113,7 @@ def answered(raw: Raw, after: int | None = None) -> bool:
         after = request[AFTER]
     if after is not None:
         return int(kill["attempt"]) > after
-    # Written by hand or by an older xbr. A kill that goes on takes in a request that comes late.
+    # Written by hand or by an older xbr. A kill in progress includes a later request.
     asked, ended = request.get("at"), kill.get("finishedAt")
     if not asked or not ended:
         return True
@@ -124,13 +124,12 @@ def answered(raw: Raw, after: int | None = None) -> bool:
 
 
 def concluded(raw: Raw) -> bool:
-    """Whether the kill that is asked for has come to its end, whatever came after that, or is not
-    going to begin."""
+    """Whether the requested kill has ended, whatever came after that, or is not going to start."""
     return (answered(raw) and bool(kill_of(raw).get("finishedAt"))) or back_already(raw)
 
 
 def state_of(raw: Raw, after: int | None = None) -> KillState:
-    """Return how the kill that is asked for stands; `after` is that of `answered`."""
+    """Return the state of the requested kill; `after` is that of `answered`."""
     if not answered(raw, after):
         return KillState.STALLED if stalled(raw) else KillState.NOT_BEGUN
     if not kill_of(raw).get("finishedAt"):
@@ -141,19 +140,19 @@ def state_of(raw: Raw, after: int | None = None) -> KillState:
 
 
 def finished(raw: Raw, after: int | None = None) -> bool:
-    """Whether the kill that is asked for has finished and the release holds what it delivered."""
+    """Whether the requested kill has finished and the release holds what it delivered."""
     return state_of(raw, after) is KillState.FINISHED
 
 
 _BLIND: Final = (OBSERVE_FAILED, INVALID_SPEC)
-"""Reasons of a stall for which the operator sees nothing of a rollout."""
+"""Reasons of a stall in which the operator sees nothing of a rollout."""
 
 
 def stalled(raw: Raw) -> bool:
-    """Whether something stands still within the kill."""
+    """Whether a part of the kill is stalled."""
     found = condition(raw, Condition.STALLED)
-    # The operator shows this condition from the moment on at which it has seen the request; while
-    # it sees nothing, it does not see the request either.
+    # The operator sets this condition as soon as it has seen the request; while it sees nothing, it
+    # does not see the request either.
     seen = bool(condition(raw, Condition.REVERTED)) or found.get("reason") in _BLIND
     return seen and found.get("status") == "True"
 

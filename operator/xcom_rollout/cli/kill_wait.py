@@ -1,4 +1,4 @@
-"""Waiting for a kill: when to stop, with which exit code, and what to say then."""
+"""Waiting for a kill: when to stop, with which exit code, and what to print then."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from xcom_rollout.decide.summarize import ACTION_FAILED, FAILED, OBSERVE_FAILED
 from xcom_rollout.stored.rollouts import Raw
 
 PATIENCE: Final = 30.0
-"""Seconds for which a kill may stand still while it is waited for."""
+"""Seconds for which a kill may be stalled while it is waited for."""
 
 
 class Outcome(StrEnum):
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
     FINISHED = "finished"
     NOTHING_TO_DO = "nothing to do"
-    """An earlier kill had brought the database backend back, and the operator begins no other."""
+    """An earlier kill has restored the database backend, and the operator starts no other."""
     STALLED = "stalled"
     TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
@@ -43,10 +43,10 @@ class Outcome(StrEnum):
 
 
 class Wait:
-    """Says, of a rollout that is looked at again and again, whether to wait any longer.
+    """Decides, for successive states of a rollout, whether to continue waiting.
 
-    The operator goes on by itself after much that stalls it, such as an answer of Airflow's API
-    that came too late. What lasts needs a person.
+    The operator recovers by itself from many stalls, such as a late answer of Airflow's API. A
+    lasting one needs a person.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Wait:
         timeout: timedelta | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is seen yet.
+        """Start before anything is seen.
 
         Args:
             after: number of a kill that does not count, as in `kill_state.answered`.
@@ -88,7 +88,7 @@ class Wait:
         if stalled(raw):
             shown = Outcome.STALLED
         elif back_already(raw, self._after):
-            # What is seen may be from before the request: it counts when it stays.
+            # What is seen may be from before the request: it counts if it lasts.
             shown = Outcome.NOTHING_TO_DO
         else:
             self._seen = None
@@ -100,7 +100,7 @@ class Wait:
 
 
 def report(raw: Raw, outcome: Outcome) -> list[str]:
-    """Return what the outcome of the wait means for a person, and the commands that help."""
+    """Return what the outcome of the wait means, for people, and useful commands."""
     if outcome is Outcome.FINISHED:
         return ["The kill has finished."]
     if outcome is Outcome.NOTHING_TO_DO:
@@ -117,7 +117,7 @@ def report(raw: Raw, outcome: Outcome) -> list[str]:
 
 
 def stall(raw: Raw) -> list[str]:
-    """Return what stands still, which runs are in trouble, and the commands that help."""
+    """Return what is stalled, which runs have problems, and useful commands."""
     found = condition(raw, Condition.STALLED)
     reason = str(found.get("reason", "Stalled"))
     lines = [f"Stalled for {lasting(timedelta(seconds=PATIENCE))}: {reason}"]
@@ -146,7 +146,7 @@ _HELPS: Final[Mapping[str, str]] = {
     OBSERVE_FAILED: "kubectl logs -n xcom-rollout deploy/xcom-rollout --since=10m",
     ACTION_FAILED: "helm history {release} -n {namespace}",
 }
-"""Commands for reasons whose message names none: where the cause is to be seen."""
+"""Commands that show the cause, for reasons whose message contains none."""
 
 
 def _fields(raw: Raw) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def command() -> None:
 
 
 def _rule_options(function: F) -> F:
-    """Add the options that name a rule, and hand over its bucket and the rule."""
+    """Add the options of a rule, and pass its bucket and the rule."""
 
     @click.option("--bucket", required=True, help="The name of the S3 bucket.")
     @click.option(
@@ -89,7 +89,7 @@ def plan(target: Target, store: Bucket, own: Rule) -> None:
     """Show what apply would change, and change nothing."""
     before = store.read()
     after = merged(before, own)
-    _tell_sooner(before, own)
+    _warn_sooner(before, own)
     if target.as_json:
         print_json({"change": after != before, "before": before.decode(), "after": after.decode()})
     elif after == before:
@@ -107,7 +107,7 @@ def plan(target: Target, store: Bucket, own: Rule) -> None:
 def apply(target: Target, store: Bucket, own: Rule, force: bool) -> None:
     """Add the rule, then read the configuration back and check that all rules are there."""
     before = store.read()
-    if _tell_sooner(before, own) and not force:
+    if _warn_sooner(before, own) and not force:
         _end(EXIT_STALLED, "nothing is written; remove that rule, or use --force")
     if merged(before, own) == before:
         after = before
@@ -129,7 +129,7 @@ def verify(target: Target, store: Bucket, own: Rule) -> None:
     """Report whether the rule is there."""
     document = store.read()
     there = is_there(document, own)
-    _tell_sooner(document, own)
+    _warn_sooner(document, own)
     if target.as_json:
         print_json({"there": there})
     else:
@@ -140,7 +140,7 @@ def verify(target: Target, store: Bucket, own: Rule) -> None:
 
 
 def _not_a_name(bucket: str) -> str:
-    """What to tell somebody who gave a URL or a path as the bucket."""
+    """The message for a URL or a path given as the bucket."""
     scheme, _, rest = bucket.rpartition("://")
     if scheme in ("", "s3", "s3a", "s3n"):
         name = rest.partition("/")[0].rpartition("@")[2]
@@ -151,7 +151,7 @@ def _not_a_name(bucket: str) -> str:
     )
 
 
-def _tell_sooner(document: bytes, own: Rule) -> bool:
+def _warn_sooner(document: bytes, own: Rule) -> bool:
     found = sooner(document, own)
     for rule in found:
         narrowed = ", some of them" if rule.narrowed else ""
@@ -164,7 +164,7 @@ def _tell_sooner(document: bytes, own: Rule) -> bool:
 
 
 def _diff(before: bytes, after: bytes) -> str:
-    """A readable difference; what is written has no line breaks that were not there before."""
+    """A readable difference; the written document gets no additional line breaks."""
     return "".join(
         difflib.unified_diff(_lines(before), _lines(after), "in the bucket", "planned", n=20)
     )
@@ -173,7 +173,7 @@ def _diff(before: bytes, after: bytes) -> str:
 def _lines(document: bytes) -> list[str]:
     if not document:
         return []
-    # The document was read without entities before it came here.
+    # Documents with entities have been refused before.
     pretty = minidom.parseString(document).toprettyxml(indent="  ")  # noqa: S318
     return [line + "\n" for line in pretty.splitlines()[1:] if line.strip()]
 

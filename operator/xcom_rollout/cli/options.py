@@ -1,4 +1,4 @@
-"""Options that every verb takes, before the verb or after it."""
+"""Options that every verb accepts, before or after the verb."""
 
 import functools
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Duration(click.ParamType[timedelta]):
 
 @dataclass(frozen=True)
 class Target:
-    """Where the rollout is and how to answer."""
+    """Where the rollout is, and the output format."""
 
     namespace: str | None = None
     context: str | None = None
@@ -46,7 +46,7 @@ class Target:
         return self.output == "json"
 
     def over(self, other: "Target") -> "Target":
-        """Return these options, and those of `other` where there is none here."""
+        """Return these options, with those of `other` where one is missing here."""
         return Target(
             self.namespace or other.namespace,
             self.context or other.context,
@@ -55,7 +55,7 @@ class Target:
 
 
 def common_options(function: F) -> F:
-    """Add the options and hand them over as the argument `target`."""
+    """Add the options and pass them as the argument `target`."""
 
     @click.option(
         "-n", "--namespace", help="Namespace of the rollout. Default: that of the context."

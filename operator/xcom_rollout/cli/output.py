@@ -1,4 +1,4 @@
-"""Words and tables on the terminal."""
+"""Text and tables on the terminal."""
 
 import json
 import textwrap
@@ -26,13 +26,13 @@ def print_json(value: Any) -> None:
 
 
 def coloured(word: str) -> str:
-    """Return the word in the colour of what it means; click leaves it out where there is none."""
+    """Return the word in the colour of its meaning; click removes it where colours are not used."""
     colour = COLOURS.get(word)
     return click.style(word, fg=colour) if colour else word
 
 
 def width() -> int:
-    """Return the columns to write to; 100 where the output is no terminal."""
+    """Return the width of the output in columns; 100 where it is not a terminal."""
     return max(60, get_terminal_size((100, 24)).columns)
 
 
@@ -62,12 +62,12 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 
 def read_time(text: str) -> datetime:
-    """Return the moment written in RFC 3339."""
+    """Return the time written in RFC 3339."""
     return datetime.fromisoformat(text)
 
 
 def ago(text: str | None, now: datetime) -> str:
-    """Return how long ago a moment of a status was, such as `12 s ago`."""
+    """Return how long ago a time in a status was, such as `12 s ago`."""
     return "at an unknown time" if not text else f"{lasting(now - read_time(text))} ago"
 
 

@@ -68,13 +68,13 @@ def command(ctx: click.Context, name: str | None, filename: Any, target: Target)
     if target.as_json:
         print_json(as_data(raw, decision))
     else:
-        echo_lines(tell(raw, decision, source))
+        echo_lines(render(raw, decision, source))
     held = decision.current.finding.progress is Progress.HELD
     ctx.exit(EXIT_STALLED if held else EXIT_DONE)
 
 
 def read_declared(text: str, source: str) -> Raw:
-    """Return the one rollout that the YAML documents of `text` hold.
+    """Return the one rollout in the YAML documents of `text`.
 
     Raises:
         InvalidSpec: it is not valid YAML, or contains none or several.
@@ -107,7 +107,7 @@ def look(session: Session, raw: Raw) -> Decision:
     """Return what would be decided about the rollout now.
 
     Raises:
-        InvalidSpec: the spec cannot be acted on.
+        InvalidSpec: the spec is not valid.
         Unreachable: the cluster around the rollout cannot be observed.
     """
     return decide(observed(session, raw), utc_now())
@@ -117,7 +117,7 @@ def observed(session: Session, raw: Raw) -> Observed:
     """Return what the operator would see of the rollout now, with the rights of the user.
 
     Raises:
-        InvalidSpec: the spec cannot be acted on.
+        InvalidSpec: the spec is not valid.
         Unreachable: the cluster around the rollout cannot be observed.
     """
     from xcom_rollout.observe import observe
@@ -126,7 +126,7 @@ def observed(session: Session, raw: Raw) -> Observed:
 
 
 def released(session: Session, raw: Raw) -> Release | None:
-    """Return the Helm release of the rollout as it is now; None where there is none.
+    """Return the current Helm release of the rollout; None where there is none.
 
     Raises:
         InvalidSpec, Unreachable: as `observed`.
@@ -142,8 +142,8 @@ def _asked(session: Session, raw: Raw, ask: Callable[["Clients", Rollout], T]) -
     return session.look(what, lambda clients: ask(clients, read_rollout(raw)))
 
 
-def tell(raw: Raw, decision: Decision, source: str) -> list[str]:
-    """Return the decision in words."""
+def render(raw: Raw, decision: Decision, source: str) -> list[str]:
+    """Return the decision as lines of text."""
     metadata = raw["metadata"]
     current = decision.current.finding
     lines = [
@@ -207,7 +207,7 @@ def as_data(raw: Raw, decision: Decision) -> dict[str, Any]:
 
 
 def plain(value: object) -> Any:
-    """Return a value made of dataclasses as plain JSON data; what is long only by its name."""
+    """Return a value made of dataclasses as plain JSON data; long ones only by their name."""
     if isinstance(value, Ledger):
         return "the ledger"
     if isinstance(value, Report):
@@ -234,8 +234,8 @@ def _check_spec(raw: Raw) -> None:
 
 
 def _as_applied(session: Session, declared: Raw) -> Raw:
-    """Return the rollout as it would be after an apply; the API server checks it and keeps
-    nothing."""
+    """Return the rollout as it would be after an apply; the API server checks it without storing
+    it."""
     name = declared["metadata"]["name"]
     body = {**declared, "metadata": {**declared["metadata"], "namespace": session.namespace}}
     body.pop("status", None)

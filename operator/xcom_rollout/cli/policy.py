@@ -1,4 +1,4 @@
-"""`xbr policy`: the least rights that blobs below a prefix need."""
+"""`xbr policy`: the minimum permissions that blobs below a prefix need."""
 
 import sys
 

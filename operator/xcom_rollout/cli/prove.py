@@ -1,4 +1,4 @@
-"""`xbr prove`: all proofs and audits are asked for anew."""
+"""`xbr prove`: request all proofs and audits again."""
 
 import click
 

@@ -133,28 +133,28 @@ def command(
     probe = _probe()
     deadline = time.monotonic() + timeout
     while True:
-        sight, trouble = _look(session, probe, release, Names(labels, variables), dags)
-        found = verdict(sight.readings, expect, sources) if sight else None
+        report, trouble = _look(session, probe, release, Names(labels, variables), dags)
+        found = verdict(report.readings, expect, sources) if report else None
         done = not wait or (found is not None and found.kind is Freshness.FRESH)
         if done or time.monotonic() + interval >= deadline:
             break
         said = found.reason if found else trouble
         click.echo(f"not yet: {said}", err=True)
         time.sleep(interval)
-    if sight is None or found is None:
+    if report is None or found is None:
         raise Unreachable(trouble)
     if target.as_json:
-        print_json(as_data(sight, found, expect, sources))
+        print_json(as_data(report, found, expect, sources))
     else:
-        echo_lines(tell(sight, found, expect))
+        echo_lines(render(report, found, expect))
     late = wait and found.kind in (Freshness.STALE, Freshness.MIXED)
     if late:
         click.echo(f"unchanged after {lasting(timedelta(seconds=timeout))}", err=True)
     sys.exit(EXIT_GOING_ON if late else _EXIT[found.kind])
 
 
-def tell(sight: BuildReport, found: Verdict, expect: str | None) -> list[str]:
-    """Return what was seen in words."""
+def render(report: BuildReport, found: Verdict, expect: str | None) -> list[str]:
+    """Return the report as lines of text."""
     rows = [
         (
             pod.name,
@@ -163,12 +163,12 @@ def tell(sight: BuildReport, found: Verdict, expect: str | None) -> list[str]:
             _builds(pod.readings, BuildSource.IMAGE),
             pod.note or pod.digest.rpartition("@")[2][:19] or "-",
         )
-        for pod in sight.pods
+        for pod in report.pods
     ]
-    if sight.template:
-        rows.append(("(next task)", "worker", "-", _builds(sight.template, BuildSource.IMAGE), ""))
+    if report.template:
+        rows.append(("(next task)", "worker", "-", _builds(report.template, BuildSource.IMAGE), ""))
     tagged: dict[str, int] = {}
-    for seen in sight.tags:
+    for seen in report.tags:
         build = short(seen.build) if seen.build else "unknown"
         tagged[build] = tagged.get(build, 0) + 1
     tags = ", ".join(f"{count} of {build}" for build, count in sorted(tagged.items()))
@@ -185,7 +185,7 @@ def tell(sight: BuildReport, found: Verdict, expect: str | None) -> list[str]:
 
 
 def as_data(
-    sight: BuildReport, found: Verdict, expect: str | None, sources: tuple[BuildSource, ...]
+    report: BuildReport, found: Verdict, expect: str | None, sources: tuple[BuildSource, ...]
 ) -> dict[str, Any]:
     """Return the same as plain JSON data."""
     return {
@@ -202,10 +202,10 @@ def as_data(
                 "note": pod.note,
                 "readings": _data(pod.readings),
             }
-            for pod in sight.pods
+            for pod in report.pods
         ],
-        "taskTemplate": _data(sight.template),
-        "tags": _data(sight.tags),
+        "taskTemplate": _data(report.template),
+        "tags": _data(report.tags),
         "other": _data(found.other),
         "unknown": _data(found.unknown),
     }
@@ -236,7 +236,7 @@ def _probe() -> bytes:
 
 
 def tasks_have_pods(api: KubeApi, namespace: str, release: str) -> bool:
-    """Whether the executor that is written for the scheduler gives tasks pods beside workers.
+    """Whether the scheduler's configured executor creates task pods in addition to workers.
 
     Raises:
         KubeError: the cluster could not be asked.
@@ -249,18 +249,18 @@ def tasks_have_pods(api: KubeApi, namespace: str, release: str) -> bool:
 def _look(
     session: Session, probe: bytes, release: str, names: Names, dags: tuple[str, ...]
 ) -> tuple[BuildReport | None, str]:
-    """Return what is seen; where the cluster cannot be asked, None and why."""
+    """Return the report; where the cluster cannot be asked, None and the reason."""
     api, namespace = KubeApi(session.kube), session.namespace
     try:
         own = tasks_have_pods(api, namespace, release)
-        sight = look(api, probe, namespace, release, names, dags, task_pods=own)
+        report = look(api, probe, namespace, release, names, dags, task_pods=own)
     except Forbidden as problem:
         raise Unreachable(f"your permissions are not sufficient: {problem.message}") from problem
     except ExternalError as problem:
         return None, problem.message
-    if not sight.pods:
+    if not report.pods:
         return None, (
             f"no pod of the release {release!r} runs in the namespace {session.namespace!r}; "
             "pods are found by the labels of Airflow's chart"
         )
-    return sight, ""
+    return report, ""

@@ -1,4 +1,4 @@
-"""`xbr resume`: a finished kill request is taken back."""
+"""`xbr resume`: withdraw a finished kill request."""
 
 import click
 
@@ -38,10 +38,10 @@ def command(name: str, target: Target) -> None:
 
 
 def check(raw: Raw) -> None:
-    """See that there is a kill request that may be taken back.
+    """Check that there is a kill request that may be withdrawn.
 
     Raises:
-        Refused: there is none, it is declared in the spec, or the kill is still going on.
+        Refused: there is none, it is declared in the spec, or the kill is still in progress.
     """
     where = f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
     if (raw["spec"].get("killSwitch") or {}).get("engaged"):

@@ -1,4 +1,4 @@
-"""The cluster as the command line sees it, with errors in words for people."""
+"""The cluster as the command line sees it, with error messages for people."""
 
 import json
 import os
@@ -30,18 +30,18 @@ _MOST_WATCH_ERRORS: Final = 30
 _RETRY_SECONDS: Final = 1.0
 _WATCH_SECONDS: Final = 3600
 _SILENCE: Final = 150.0
-"""Seconds without a word after which a watch is begun again: a bookmark comes each minute."""
+"""Seconds without data after which a watch is started again: a bookmark comes each minute."""
 
 
 class Unreachable(click.ClickException):
-    """The cluster could not be asked, or what was named is not there."""
+    """The cluster could not be reached, or the named object does not exist."""
 
     exit_code = EXIT_UNREACHABLE
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who asks, and when, both as the API server says it."""
+    """The user and the time of a command, both according to the API server."""
 
     name: str
     now: datetime
@@ -63,7 +63,7 @@ class Session:
         """Return the rollout.
 
         Raises:
-            Unreachable: it is not there, or the cluster cannot be asked.
+            Unreachable: it does not exist, or the cluster cannot be asked.
         """
         with self.asking(f"read the rollout {name}"):
             return self.api.get(rollout_path(self.namespace, name))
@@ -87,10 +87,10 @@ class Session:
             self.api.patch(rollout_path(self.namespace, metadata["name"]), patch)
 
     def change(self, name: str, annotation: str, make: "Maker") -> Raw:
-        """Annotate the rollout with what `make` says of its newest version, and return that.
+        """Annotate the rollout with the result of `make` for its newest version, and return that.
 
-        `make` returns the new value; None removes the annotation. It is asked again where
-        somebody else changed the rollout at the same time, as the operator does all the while.
+        `make` returns the new value; None removes the annotation. It is called again where somebody
+        else changed the rollout at the same time, as the operator often does.
         """
         while True:
             raw = self.get(name)
@@ -101,29 +101,29 @@ class Session:
             return raw
 
     def person(self) -> Person:
-        """Return who the API server takes this client for."""
+        """Return the user that the API server sees for this client."""
         with self.asking("read your user name"):
             review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
             answer = self.api.review(_REVIEWS, review)
         return read_person(answer)
 
     def watch(self, name: str) -> Iterator[Raw]:
-        """Yield the rollout as it is now and after each change.
+        """Yield the current rollout, and the rollout after each change.
 
         Raises:
             Unreachable: the cluster has not answered for half a minute, or the rollout is gone.
         """
         with self.asking(f"watch the rollout {name}"):
-            # Says in the right words that it is not there: a watch would wait for it.
+            # Raises the right error if it does not exist: a watch would wait for it.
             raw = self.api.get(rollout_path(self.namespace, name))
             yield raw
-            told, failures = raw["metadata"]["resourceVersion"], 0
+            version, failures = raw["metadata"]["resourceVersion"], 0
             while True:
                 try:
                     for seen in self._seen(name):
                         failures = 0
-                        if seen["metadata"]["resourceVersion"] != told:
-                            told = seen["metadata"]["resourceVersion"]
+                        if seen["metadata"]["resourceVersion"] != version:
+                            version = seen["metadata"]["resourceVersion"]
                             yield seen
                 except KubeError as error:
                     failures += 1
@@ -132,7 +132,7 @@ class Session:
                     time.sleep(_RETRY_SECONDS)
 
     def _seen(self, name: str) -> Iterator[Raw]:
-        """Yield the rollout as it is, and after each change until the watch ends."""
+        """Yield the current rollout, and the rollout after each change until the watch ends."""
         path, fields = rollout_path(self.namespace), f"metadata.name={name}"
         items, since = self.api.list_at(path, fields=fields)
         if not items:
@@ -168,7 +168,7 @@ class Session:
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
-        """Turn what the API server answers into words: what was asked for, and what to do."""
+        """Turn errors of the API server into messages: what was requested, and the remedy."""
         try:
             yield
         except KubeError as error:
@@ -217,7 +217,7 @@ def read_person(answer: Json) -> Person:
 def open_session(target: Target, namespace: str | None = None) -> Session:
     """Connect as kubectl would: KUBECONFIG, else the pod's service account, else ~/.kube/config.
 
-    `namespace` is taken where the options name none.
+    `namespace` is used where the options have none.
 
     Raises:
         Unreachable: there is no such configuration, or no such context in it.

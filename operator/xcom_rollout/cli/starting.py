@@ -1,4 +1,4 @@
-"""A rollout as YAML for people: the fields in their order, with what to do about them above."""
+"""A rollout as YAML for people: the fields in their order, with instructions above them."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 _WIDTH: Final = 96
 _PLAIN: Final = re.compile(r"[A-Za-z/][A-Za-z0-9_./@:-]*[A-Za-z0-9]")
-"""Texts that YAML takes for texts without quotes, but for the words below."""
+"""Strings that YAML reads as strings without quotes, except the words below."""
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
 Path = tuple[str, ...]
@@ -18,8 +18,8 @@ def to_yaml(value: Mapping[str, Any], comments: Mapping[Path, str], *, head: str
     """Return maps and scalars as YAML.
 
     Args:
-        comments: what stands above a field, by its path.
-        head: what stands above all.
+        comments: the comments above fields, by their paths.
+        head: the comment at the top.
     """
     lines = [*_comment(head, 0), *_lines(value, comments, ())]
     return "\n".join(lines) + "\n"

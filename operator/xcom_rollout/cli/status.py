@@ -1,4 +1,4 @@
-"""`xbr status`: how a rollout stands."""
+"""`xbr status`: the state of a rollout."""
 
 import click
 
@@ -6,7 +6,7 @@ from xcom_rollout.cli.follow import follow
 from xcom_rollout.cli.options import EXIT_GOING_ON, Target, common_options
 from xcom_rollout.cli.output import echo_lines, print_json, utc_now
 from xcom_rollout.cli.session import open_session
-from xcom_rollout.cli.story import exit_code, tell
+from xcom_rollout.cli.story import exit_code, render
 from xcom_rollout.stored.rollouts import Raw
 
 
@@ -38,4 +38,4 @@ def _show(raw: Raw, target: Target) -> None:
     if target.as_json:
         print_json(raw.get("status") or {})
     else:
-        echo_lines(tell(raw, utc_now()))
+        echo_lines(render(raw, utc_now()))

@@ -1,4 +1,4 @@
-"""A rollout's status as a story for people. Pure."""
+"""A rollout's status as text for people. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ def condition(raw: Raw, kind: str) -> Mapping[str, Any]:
 
 
 def is_current(raw: Raw) -> bool:
-    """Whether the operator has seen the spec as it is now."""
+    """Whether the operator has seen the current spec."""
     return bool(
         (raw.get("status") or {}).get("observedGeneration") == raw["metadata"]["generation"]
     )
@@ -36,7 +36,7 @@ def exit_code(raw: Raw) -> int:
 
 
 def headline(raw: Raw) -> str:
-    """Return where the rollout stands, in one line."""
+    """Return the state of the rollout, in one line."""
     status = raw.get("status") or {}
     if not status:
         return (
@@ -50,8 +50,8 @@ def headline(raw: Raw) -> str:
     return text
 
 
-def tell(raw: Raw, now: datetime) -> list[str]:
-    """Return the lines of the whole story."""
+def render(raw: Raw, now: datetime) -> list[str]:
+    """Return the whole status as lines of text."""
     metadata, status = raw["metadata"], raw.get("status") or {}
     words = {0: "ready", 1: "stalled", 3: "in progress"}[exit_code(raw)]
     lines = [f"{metadata['name']} in namespace {metadata['namespace']}: {words}"]
@@ -70,7 +70,7 @@ def tell(raw: Raw, now: datetime) -> list[str]:
 
 
 def progress(raw: Raw) -> str:
-    """Return what changes while one watches, in one line."""
+    """Return what changes during a watch, in one line."""
     status = raw.get("status") or {}
     ready = condition(raw, Condition.READY)
     text = f"{status.get('phase', 'NotSeen'):<18} {ready.get('reason', ''):<22} "
@@ -82,7 +82,7 @@ def progress(raw: Raw) -> str:
 
 
 def kill_progress(kill: Mapping[str, Any]) -> str:
-    """Return how far a kill has come, in one line."""
+    """Return the progress of a kill, in one line."""
     parts = [_counts(kill)]
     if kill.get("writersStoppedAt"):
         parts.insert(0, f"writers stopped after {_to_writers_stopped(kill)} s")
@@ -106,7 +106,7 @@ def _conditions(raw: Raw) -> list[str]:
         entry = condition(raw, kind)
         if not entry:
             continue
-        # Ready, Reconciling and Stalled share one message, which the headline has told.
+        # Ready, Reconciling and Stalled share one message, which is in the headline.
         message = entry["message"] if kind in DOMAIN_CONDITIONS else ""
         rows.append((kind, entry["status"], entry["reason"], message))
     return ["", "Conditions", *table(rows)] if rows else []
@@ -260,7 +260,7 @@ def _kill(raw: Raw, now: datetime) -> list[str]:
 
 
 def troubled(kill: Mapping[str, Any], *, indent: int = 4) -> list[str]:
-    """Return the runs whose last try failed: how far each is, why, and when it is tried again."""
+    """Return the runs whose last try failed: stage, error and next try of each."""
     lines = []
     for run in kill.get("troubled") or ():
         text = f"{run['dagId']}/{run['runId']} ({run['stage']}): {run['error']}"
@@ -274,7 +274,7 @@ def troubled(kill: Mapping[str, Any], *, indent: int = 4) -> list[str]:
 
 
 def estimate(kill: Mapping[str, Any], now: datetime) -> timedelta | None:
-    """Return how long the clearing will go on at its pace so far; None where there is no pace."""
+    """Return the remaining time of the clearing at its pace so far; None where it has no pace."""
     runs = kill.get("runs") or {}
     to_clear = runs.get("found", 0) - runs.get("healed", 0) - runs.get("draining", 0)
     cleared = runs.get("cleared", 0)
@@ -293,7 +293,7 @@ def _to_writers_stopped(kill: Mapping[str, Any]) -> str:
 
 
 def _counts(kill: Mapping[str, Any]) -> str:
-    """Return the number of runs by stage; stages that not every strategy has only where there are
+    """Return the number of runs by stage; stages that not every strategy has only if they have
     any."""
     runs = kill.get("runs") or {}
     always = ("found", "stopped", "cleared", "recovered")

@@ -1,1 +1,1 @@
-"""Thin clients of Kubernetes, Helm and Airflow, and the forms in which facts are kept there."""
+"""Thin clients of Kubernetes and Helm, and helpers for their data."""

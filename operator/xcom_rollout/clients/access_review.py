@@ -1,4 +1,4 @@
-"""What the operator's own account may do, asked of the API server without doing it."""
+"""What the operator's own account may do, by the API server's access reviews."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def allowed(
 ) -> bool:
     """Return whether the operator may do it.
 
-    Each account may ask, unless the cluster's `system:basic-user` was taken away.
+    Each account may ask, unless the cluster's `system:basic-user` was removed.
 
     Args:
         plural: such as `pods`.
@@ -53,7 +53,7 @@ def allowed(
 
 @dataclass(frozen=True)
 class Rules:
-    """What the operator may do to all objects of a kind in one namespace, as far as that is sure.
+    """What the operator certainly may do to all objects of a kind in one namespace.
 
     Attributes:
         granted: rules as (API groups, resources, verbs), in which `*` stands for every one.
@@ -62,7 +62,7 @@ class Rules:
     granted: tuple[tuple[frozenset[str], frozenset[str], frozenset[str]], ...] = ()
 
     def allow(self, verb: str, plural: str, group: str) -> bool:
-        """Return whether it surely may; False says nothing."""
+        """Return whether it certainly may; False means unknown."""
         return any(
             groups & {group, "*"} and resources & {plural, "*"} and verbs & {verb, "*"}
             for groups, resources, verbs in self.granted
@@ -72,10 +72,10 @@ class Rules:
 def rules(api: KubeApi, namespace: str) -> Rules:
     """Return the rules of a namespace by one request (SelfSubjectRulesReview).
 
-    Empty where the API server says that it cannot tell them all, as with a webhook that authorizes:
-    what a rule grants, that may refuse. Empty too where this is not answered, as by a proxy that
-    does not know it: each right is asked for then. A rule for objects by name is left out: it tells
-    of these.
+    Empty where the API server reports that the list is incomplete, as with an authorization
+    webhook, which may refuse what a rule grants. Also empty where the request is not answered, as
+    by a proxy that does not know it: each right is requested then. A rule for objects by name is
+    left out: it applies to these only.
     """
     review = {
         "apiVersion": "authorization.k8s.io/v1",

@@ -1,8 +1,8 @@
-"""The way to one API server, over the official client: its address, trust and credentials.
+"""The connection to one API server, by the official client: its address, trust and credentials.
 
 The official client reads kubeconfigs and service accounts, renews tokens, and holds the pool of
-connections. It never tries a request again by itself, and follows no redirect: what is tried again
-is decided above, where it is known whether a request may take effect twice.
+connections. It never retries a request by itself, and follows no redirect: the callers decide about
+retries, because they know whether a request may take effect twice.
 """
 
 import threading
@@ -25,16 +25,16 @@ from xcom_rollout.clients.pod_process import Printed, ProcessRefused, Proxy, Tru
 from xcom_rollout.clients.streams import OpenStreams
 
 TIMEOUT: Final = 10.0
-"""Seconds in which a connection is made, and in which some of an answer has to come."""
+"""Seconds in which a connection is made, and in which a part of an answer has to arrive."""
 _KEPT: Final = 64
-"""Connections that are kept for later. There may be more; it is as many as there are workers."""
+"""Idle connections that are kept: as many as there are workers. More may be open."""
 _AUTH: Final = ("BearerToken",)
-"""The one way to log in that the official client's requests know; Basic goes by it too."""
+"""The only login method of the official client's requests; Basic uses it too."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API server answered to one request."""
+    """The API server's answer to one request."""
 
     method: str
     path: str
@@ -53,11 +53,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Access:
-    """How the API server is reached, for a client of another kind.
+    """How the API server is reached, for another kind of client.
 
     Attributes:
         authorization: the header's value, such as `Bearer ...`; empty for none.
-        proxy_url: of the proxy between, its login included; empty for none.
+        proxy_url: of the proxy, its login included; empty for none.
     """
 
     server: str
@@ -84,12 +84,12 @@ class Connection:
         context: str = "",
         kubeconfig: str = "",
     ) -> None:
-        """Make the connection; nobody is asked anything yet.
+        """Create the connection without sending a request.
 
         Raises:
             KubeconfigError: the proxy cannot be used.
         """
-        # Not 0, for which urllib3 (2.8) makes an error of a redirect.
+        # Not 0, for which urllib3 (2.8) raises an error at a redirect.
         configuration.retries = False
         configuration.connection_pool_maxsize = _KEPT
         configuration.keep_alive = True
@@ -119,7 +119,7 @@ class Connection:
         return not self.kubeconfig
 
     def access(self) -> Access:
-        """Return how the API server is reached, as it is now.
+        """Return how the API server is reached now.
 
         Raises:
             KubeError: the credentials cannot be renewed.
@@ -130,7 +130,7 @@ class Connection:
         return Access(self.server, authorization, self._trust, proxy_url)
 
     def close(self) -> None:
-        """Close what is open and idle."""
+        """Close the idle connections."""
         self._client.close()
 
     def send(
@@ -162,14 +162,14 @@ class Connection:
         headers: Mapping[str, str] | None,
         silence: float,
     ) -> Iterator[Answer | Iterator[bytes]]:
-        """Yield the pieces of an answer as they come, or the answer where it is a refusal.
+        """Yield the pieces of an answer as they arrive, or the answer where it is a refusal.
 
         Args:
             open_streams: which can end it.
-            silence: seconds without a word after which the connection is taken for lost.
+            silence: seconds without data after which the connection is considered lost.
 
         Raises:
-            KubeError: nobody answered, or the connection was lost or ended.
+            KubeError: there was no answer, or the connection was lost or ended.
         """
         with _reaching("WATCH", path):
             answer = self._begin("GET", path, query, headers, None, silence)
@@ -181,7 +181,7 @@ class Connection:
                 with open_streams.reading(response):
                     yield _pieces(response)
             finally:
-                # Not given back to the pool: what is still to come would be another's answer.
+                # Not returned to the pool: the rest would be read as the answer of another request.
                 response.close()
 
     def run(
@@ -191,10 +191,10 @@ class Connection:
 
         Args:
             path: of `exec` below the pod.
-            timeout: seconds for the process once it has begun.
+            timeout: seconds for the process once it has started.
 
         Raises:
-            KubeError: nobody answered, or it did not end in time.
+            KubeError: there was no answer, or it did not end in time.
         """
         address = urlsplit(f"{self.server}/{checked(path)}")
         url = address._replace(
@@ -254,7 +254,7 @@ def words(error: BaseException) -> str:
 
 
 def unreachable(method: str, path: str, error: Exception) -> KubeError:
-    """Return the error of a request that had no answer."""
+    """Return the error for a request without an answer."""
     return KubeError(
         f"the Kubernetes API server cannot be reached ({method} {path}): {words(error)}", RETRY_SOON
     )
@@ -265,12 +265,12 @@ def _reaching(method: str, path: str) -> Iterator[None]:
     try:
         yield
     except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError) as error:
-        # ApiException: the official client makes one of each TLS error.
+        # ApiException: the official client raises it for each TLS error.
         raise unreachable(method, path, error) from error
 
 
 def _pieces(response: urllib3.HTTPResponse) -> Iterator[bytes]:
-    """Yield what comes as it comes. A proxy that speaks HTTP/1.0 sends no chunks."""
+    """Yield data as it arrives. A proxy that speaks HTTP/1.0 sends no chunks."""
     if response.chunked:
         yield from response.stream()
         return
@@ -279,14 +279,14 @@ def _pieces(response: urllib3.HTTPResponse) -> Iterator[bytes]:
 
 
 def _proxy_of(configuration: Configuration) -> Proxy | None:
-    """Return the proxy between, None for none; let the official client log in to it."""
+    """Return the proxy, None for none; let the official client log in to it."""
     if not configuration.proxy or should_bypass_proxies(
         configuration.host, configuration.no_proxy or ""
     ):
         return None
-    told = urlsplit(configuration.proxy)
+    proxy = urlsplit(configuration.proxy)
     login = None
-    if told.username:
-        login = (unquote(told.username), unquote(told.password or ""))
+    if proxy.username:
+        login = (unquote(proxy.username), unquote(proxy.password or ""))
         configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=":".join(login))
-    return Proxy(told.scheme, told.hostname or "", told.port or 80, login)
+    return Proxy(proxy.scheme, proxy.hostname or "", proxy.port or 80, login)

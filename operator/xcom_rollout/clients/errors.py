@@ -1,4 +1,4 @@
-"""What can go wrong outside: each error says what, where and what to do, in words for people."""
+"""Errors of external systems: each message says what failed, where, and the remedy."""
 
 import copy
 from enum import StrEnum
@@ -12,8 +12,8 @@ class ExternalError(Exception):
     """Something outside of the operator could not be read or changed.
 
     Attributes:
-        message: what happened, where, and what to do.
-        retry_after: seconds after which another try makes sense.
+        message: what happened, where, and the remedy.
+        retry_after: seconds after which a retry makes sense.
     """
 
     def __init__(self, message: str, retry_after: float = RETRY_LATER) -> None:
@@ -29,7 +29,7 @@ class ExternalError(Exception):
 
 
 class Conflict(ExternalError):  # noqa: N818 - named after what happened
-    """Somebody else was quicker; the pass is simply repeated."""
+    """Somebody else was faster; the pass is simply repeated."""
 
     def __init__(self, message: str, retry_after: float = 0.5) -> None:
         super().__init__(message, retry_after)
@@ -44,9 +44,9 @@ class KubeError(ExternalError):
 
     Attributes:
         status: HTTP status of the answer; 0 without one.
-        reason: the API server's word for it, such as `NotFound`; empty where it gave none, as for
-            a resource that is not installed.
-        said: its message, as it is.
+        reason: the API server's reason, such as `NotFound`; empty where it gave none, as for a
+            resource that is not installed.
+        said: its message, unchanged.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Forbidden(KubeError):  # noqa: N818 - named after what happened
 
 
 class Malformed(ExternalError):  # noqa: N818 - named after what happened
-    """Something that the operator reads does not have the form that it should have."""
+    """Something that the operator reads does not have the expected form."""
 
 
 class HelmError(ExternalError):
@@ -79,19 +79,19 @@ class NotInspected(HelmError):  # noqa: N818 - named after what happened
 
 
 class AirflowFault(StrEnum):
-    """Why a request to Airflow's REST API failed, for code that goes on differently."""
+    """Why a request to Airflow's REST API failed, for code that handles the cases differently."""
 
     UNREACHABLE = "Unreachable"
-    """No answer, or one that is not Airflow's."""
+    """No answer, or one that is not from Airflow."""
     UNAUTHORIZED = "Unauthorized"
-    """The login fails, or what it gave is refused."""
+    """The login fails, or its token or session is refused."""
     FORBIDDEN = "Forbidden"
     """The user lacks a right."""
     DAG_NOT_FOUND = "DagNotFound"
-    """Airflow has no such DAG, or its file is gone: nothing of it can be scheduled."""
+    """Airflow has no such DAG, or its file is gone: none of its runs can be scheduled."""
     RUN_NOT_FOUND = "RunNotFound"
     CONFLICT = "Conflict"
-    """Airflow does not do that in the state that the DAG or the run is in (409)."""
+    """Airflow refuses it in the current state of the DAG or the run (409)."""
     OTHER = "Other"
 
 
@@ -120,13 +120,13 @@ class AirflowError(ExternalError):
 
     @property
     def is_failure(self) -> bool:
-        """Whether Airflow, or what is in front of it, failed at the request (5xx)."""
+        """Whether Airflow, or a proxy in front of it, failed at the request (5xx)."""
         return self.status >= _SERVER_ERROR
 
 
 class ActionFailed(ExternalError):  # noqa: N818 - named after what happened
-    """An action could not be done for a reason in the cluster or in the spec."""
+    """An action failed for a reason in the cluster or in the spec."""
 
 
 class SecretRotated(ActionFailed):
-    """A delivery would change a secret that the chart makes at each upgrade."""
+    """A delivery would change a secret that the chart generates at each upgrade."""

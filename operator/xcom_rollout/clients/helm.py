@@ -15,15 +15,15 @@ from xcom_rollout.clients.memory_file import MemoryFile
 TIMEOUT: Final = 60.0
 """Seconds that a helm command may take; with GRACE it stays below the core's DELIVERY_LIMIT."""
 GRACE: Final = 20.0
-"""Seconds that helm has after SIGTERM: it then still records the release as failed, where a kill
-would leave it pending for ever."""
+"""Seconds that helm has after SIGTERM: it then still records the release as failed, while SIGKILL
+would leave it pending forever."""
 _MOST_OUTPUT: Final = 1500
 _POST_RENDERER_FAILED: Final = re.compile(r"post[- ]?render", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class HelmRunner:
-    """Runs helm with all its files below `home`, for the root file system may be read-only.
+    """Runs helm with all its files below `home`, because the root file system may be read-only.
 
     Attributes:
         binary: name on PATH or path of helm.
@@ -40,18 +40,18 @@ class HelmRunner:
     def run_inspected(
         self, arguments: Sequence[str], inspect: Callable[[str], None], *, stdin: str | None = None
     ) -> str:
-        """Run a command that applies a manifest, and have that looked at before it is applied.
+        """Run a command that applies a manifest, and inspect that before it is applied.
 
-        What is looked at is what is applied: helm renders once, and gives the result to its post
-        renderer, which gives it back as it was or fails; helm has changed nothing by then.
+        The inspected manifest is the applied one: helm renders once, and passes the result to its
+        post renderer, which returns it unchanged or fails; helm has changed nothing by then.
 
         Args:
             inspect: called with the manifest, in a thread; what it raises stops the command.
 
         Raises:
             NotInspected: the post renderer did not work, so nothing was applied: no memory for it,
-                or a helm 4, to which it is the name of a plugin.
-            HelmError: as `run`; or helm has applied what it did not show.
+                or a helm 4, which expects the name of a plugin.
+            HelmError: as `run`; or helm has applied a manifest without showing it.
             Exception: what `inspect` raised.
         """
         with Inspection(inspect) as inspection:
@@ -78,12 +78,12 @@ class HelmRunner:
         """Run a command and return what it printed.
 
         Args:
-            stdin: what no file may hold, such as the values of a release.
-            files: what it reads by path and no disk may hold.
-            explains: whether its output says why it failed, and not its errors.
+            stdin: data that must not be in a file, such as the values of a release.
+            files: data that it reads by path and that must not be on a disk.
+            explains: whether the reason of a failure is in its output, not in its errors.
 
         Raises:
-            HelmError: helm is missing, failed (its own words are quoted) or took too long.
+            HelmError: helm is missing, failed (its output is quoted) or took too long.
         """
         words = [self.binary, *arguments, *self.global_arguments]
         shown = f"helm {arguments[0]}"
@@ -131,7 +131,7 @@ class HelmRunner:
 
 
 def _trimmed(text: str) -> str:
-    """Return the end of helm's words, where the cause stands, without its warnings."""
+    """Return the end of helm's output, which has the cause, without its warnings."""
     lines = [line.strip() for line in text.splitlines() if not line.startswith("WARNING:")]
     words = " ".join(line for line in lines if line)
     return words if len(words) <= _MOST_OUTPUT else f"... {words[-_MOST_OUTPUT:]}"

@@ -1,7 +1,7 @@
-"""Looks at a manifest between helm's rendering and its applying, as helm's post renderer.
+"""Inspects a manifest between helm's rendering and applying, as helm's post renderer.
 
 The post renderer is a process that helm starts. It asks this process through a socket in a folder
-that only this user may enter: a manifest holds secrets, and none of it touches a disk.
+that only this user may enter: a manifest contains secrets, and none of it is written to a disk.
 """
 
 import contextlib
@@ -34,16 +34,16 @@ class Inspection:
     """Calls a function with the manifest of one helm command, before helm applies it.
 
     Attributes:
-        seen: whether a manifest was looked at and allowed.
+        seen: whether a manifest was inspected and allowed.
         refused: what the function raised; None where it raised nothing.
 
     Raises:
-        NotInspected: it is not known which Python runs.
+        NotInspected: the path of the running Python is not known.
     """
 
     def __init__(self, inspect: Callable[[str], None]) -> None:
         if not sys.executable:
-            # Helm takes an empty post renderer for none, and would apply what nobody looked at.
+            # Helm reads an empty post renderer as none, and would apply without inspection.
             raise NotInspected("sys.executable is empty, so helm can be given no post renderer")
         self._inspect = inspect
         self.seen = False
@@ -72,7 +72,7 @@ class Inspection:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Wakes the thread where helm has ended without asking.
+        # Wakes the thread where helm has ended without connecting.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listener.close()
@@ -89,9 +89,9 @@ class Inspection:
                 manifest += part
             try:
                 self._inspect(manifest.decode())
-            except Exception as refused:  # noqa: BLE001 - raised again where helm was begun
+            except Exception as refused:  # noqa: BLE001 - raised again where helm was started
                 self.refused = refused
                 return
             self.seen = True
-            with contextlib.suppress(OSError):  # helm was ended meanwhile, which is told elsewhere
+            with contextlib.suppress(OSError):  # helm has ended, which is reported elsewhere
                 caller.sendall(_ALLOWED)

@@ -23,11 +23,11 @@ Listed = tuple[list[Json], int]
 """Objects, and the resourceVersion of the list."""
 
 PAGE: Final = 500
-"""Objects asked for at a time, as kubectl does."""
+"""Objects requested at a time, as by kubectl."""
 _PAUSES: Final = (0.5, 2.0)
-"""Seconds between the tries to begin a command in a pod."""
+"""Seconds between the tries to start a command in a pod."""
 _ROUNDING: Final = timedelta(seconds=2)
-"""Difference of clocks that a header in whole seconds, and a slow answer, cannot tell from none."""
+"""Smallest detectable difference of clocks: the header has whole seconds, and answers take time."""
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
@@ -41,7 +41,7 @@ _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata{};g=meta.k8s.
 class Versions:
     """The newest resourceVersion of each collection that this process has read or written.
 
-    A cache that is older would show what is known to be over.
+    A cache that is older would show an outdated state.
     """
 
     def __init__(self) -> None:
@@ -50,9 +50,9 @@ class Versions:
         self._wanted: set[tuple[str, str]] = set()
 
     def note(self, path: str, version: int, labels: str = "") -> None:
-        """Take the version of an object below `path`, or of a list by a label selector.
+        """Record the version of an object below `path`, or of a list by a label selector.
 
-        Of lists only those are kept that a cache has been asked for: others are without end.
+        Only the lists that a cache was asked for are kept: the number of others is unlimited.
         """
         with self._lock:
             if labels and (path, labels) not in self._wanted:
@@ -62,9 +62,9 @@ class Versions:
     def seen(self, path: str, labels: str = "") -> int:
         """Return how new a list by a label selector has to be; 0 where nothing was seen of it.
 
-        It may not be older than any object that the last such list held, or that was read or
-        written. Not than the list itself: its version is that of all the cluster, and a watch hears
-        of that once a minute. So a deletion may be seen a moment later than a list had shown it.
+        It may not be older than any object that the last such list contained, or that was read or
+        written. It may be older than the list itself, whose version is that of the whole cluster,
+        which a watch gets once a minute. So a deletion may be seen a moment later than in a list.
         """
         with self._lock:
             self._wanted.add((path, labels))
@@ -88,8 +88,8 @@ class KubeApi:
         """Take a connection.
 
         Args:
-            versions: those of another that reads and writes the same; None begins anew.
-            manager: who is told to have written the fields of an object.
+            versions: those of another that reads and writes the same; None starts empty.
+            manager: the field manager that is recorded for what is written.
         """
         self._connection = connection
         self._manager = manager
@@ -103,10 +103,10 @@ class KubeApi:
         return self._connection
 
     def now(self) -> datetime:
-        """Return the time by the API server's clock, as its last answer told it.
+        """Return the time by the API server's clock, derived from its last answer.
 
-        What Kubernetes records, such as the end of a Job, is compared with this and with no clock
-        of another machine.
+        What Kubernetes records, such as the end of a Job, is compared with this and never with the
+        clock of another machine.
         """
         return datetime.now(UTC) + self._ahead
 
@@ -126,17 +126,17 @@ class KubeApi:
     ) -> list[Json]:
         """Return all objects below `path` that the selectors match.
 
-        With `metadata_only` the server leaves out everything but `metadata`: a Helm release
-        weighs up to a megabyte.
+        With `metadata_only` the server leaves out everything but `metadata`: a Helm release has up
+        to a megabyte.
         """
         return self.list_at(path, labels=labels, fields=fields, metadata_only=metadata_only)[0]
 
     def list_at(
         self, path: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
     ) -> Listed:
-        """Return all objects below `path`, and the resourceVersion at which they were so.
+        """Return all objects below `path`, and the resourceVersion of the list.
 
-        The version is 0 where the server's is no number: nothing can be compared with it then.
+        The version is 0 where the server's is not a number: nothing can be compared with it then.
         """
         items, version = self.pages(path, labels=labels, fields=fields, metadata_only=metadata_only)
         return list(items), version
@@ -185,9 +185,9 @@ class KubeApi:
         Args:
             since: resourceVersion of a list, or of the last event.
             seconds: after which the server ends the watch.
-            silence: seconds without a word after which the connection is taken for lost.
+            silence: seconds without data after which the connection is considered lost.
 
-        Also raises `KubeError` where the server has forgotten what happened since.
+        Also raises `KubeError` where the server no longer has the events since then.
         """
         params = {
             "watch": "1",
@@ -211,19 +211,19 @@ class KubeApi:
                 yield event
 
     def end_watches(self) -> None:
-        """End all watches, those that begin later too; each raises `KubeError` in its thread."""
+        """End all watches, including later ones; each raises `KubeError` in its thread."""
         self._watches.end()
 
     def known_version(self, path: str) -> str | None:
         """Return the resourceVersion of the object where it is known without asking.
 
-        Empty where there surely is no such object; None where it is not known.
+        Empty where the object certainly does not exist; None where it is not known.
         """
         del path
         return None
 
     def create(self, path: str, body: Json) -> bool:
-        """Create the object; return False where one of its name is there already."""
+        """Create the object; return False where one of its name exists already."""
         answer = self._send("POST", path, body=body)
         if _reason(answer) == "AlreadyExists":
             return False
@@ -231,11 +231,11 @@ class KubeApi:
         return True
 
     def review(self, path: str, body: Json) -> Json:
-        """Return the answer to a review, an object that is answered and never kept."""
+        """Return the answer to a review, an object that is never stored."""
         return _json(self._send("POST", path, body=body))
 
     def replace(self, path: str, body: Json) -> Json:
-        """Replace the object, or its `/status`; return it as it is stored now.
+        """Replace the object, or its `/status`; return it as stored.
 
         Raises:
             Conflict: it has changed since the `resourceVersion` in `body`, or is gone.
@@ -246,7 +246,7 @@ class KubeApi:
         return self._noted(path.removesuffix("/status").rpartition("/")[0], _json(answer))
 
     def as_applied(self, path: str, body: Json) -> Json:
-        """Return the object as it would be after a server-side apply; nothing is kept of it."""
+        """Return the object as it would be after a server-side apply; nothing is stored."""
         answer = self._send(
             "PATCH",
             path,
@@ -268,7 +268,7 @@ class KubeApi:
         self._noted(path.rpartition("/")[0], _json(answer))
 
     def delete(self, path: str, *, uid: str, grace_seconds: int | None) -> None:
-        """Delete the object if it still has this UID; one that is gone is deleted.
+        """Delete the object if it still has this UID; a missing one counts as deleted.
 
         Args:
             grace_seconds: None leaves a pod its own grace period.
@@ -286,7 +286,7 @@ class KubeApi:
             self._noted(path.rpartition("/")[0], _json(answer))
 
     def log(self, namespace: str, pod: str, container: str) -> str | None:
-        """Return the whole log of the container; None where there is none to be had."""
+        """Return the whole log of the container; None where it has none."""
         path = f"{object_path(namespace, 'pods', pod)}/log"
         answer = self._send("GET", path, params={"container": container})
         if answer.status in (_NOT_FOUND, _BAD_REQUEST):
@@ -307,8 +307,8 @@ class KubeApi:
     ) -> str:
         """Run a command in a container, feed it `stdin`, return what it printed, errors first.
 
-        A kubelet that cannot be reached for a moment shows as a 5xx before the command begins;
-        that is tried again.
+        A kubelet that cannot be reached for a moment shows as a 5xx before the command starts;
+        that is retried.
 
         Args:
             timeout: seconds for the command.
@@ -359,7 +359,7 @@ class KubeApi:
 
 
 def version_of(item: Mapping[str, Any]) -> int:
-    """Return the resourceVersion of an object or a list; 0 where it is no number.
+    """Return the resourceVersion of an object or a list; 0 where it is not a number.
 
     Versions of one collection can be compared as numbers (Kubernetes API concepts, "Resource
     versions").
@@ -377,12 +377,12 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _ahead(answer: Answer) -> timedelta:
-    """Return how much the server's clock is ahead; zero where it is within what it rounds."""
+    """Return how much the server's clock is ahead; zero where that is within the rounding."""
     try:
-        told = parsedate_to_datetime(answer.headers["Date"])
+        server_time = parsedate_to_datetime(answer.headers["Date"])
     except (KeyError, TypeError, ValueError):
         return timedelta(0)
-    ahead = told - datetime.now(UTC)
+    ahead = server_time - datetime.now(UTC)
     return ahead if abs(ahead) > _ROUNDING else timedelta(0)
 
 
@@ -400,7 +400,7 @@ def _json(answer: Answer) -> Json:
 
 def _refused(answer: Answer) -> KubeError:
     request, said = f"{answer.method} {answer.path}", _message(answer)
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "status": answer.status,
         "reason": _reason(answer),
         "said": said,
@@ -409,12 +409,12 @@ def _refused(answer: Answer) -> KubeError:
         return Forbidden(
             f"the operator is not allowed to {request}: {said}; grant the permission in the Role "
             "of its chart",
-            **told,
+            **facts,
         )
     return KubeError(
         f"the Kubernetes API server answered {answer.status} to {request}: {said}",
         RETRY_SOON if answer.is_server_error else RETRY_LATER,
-        **told,
+        **facts,
     )
 
 
@@ -431,7 +431,7 @@ def _reason(answer: Answer) -> str:
 
 
 def _lacks_right(answer: Answer) -> bool:
-    """Tell a missing right from a quota or an admission rule, which answer 403 too."""
+    """Return whether it is a missing right, not a quota or admission rule, which answer 403 too."""
     if answer.status == _UNAUTHORIZED:
         return True
     return answer.status == _FORBIDDEN and 'User "' in _message(answer)

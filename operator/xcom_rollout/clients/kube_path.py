@@ -1,4 +1,4 @@
-"""Paths of the Kubernetes API: made here only, so that no name can lead out of its place."""
+"""Paths of the Kubernetes API: built only here, so that no name can lead to another place."""
 
 import re
 from typing import Final
@@ -7,9 +7,9 @@ from urllib.parse import quote
 from xcom_rollout.clients.errors import KubeError
 
 _SAFE: Final = "!$&'()*+,;=:@~"
-"""What may stand in a segment of a path as it is (RFC 3986)."""
+"""Characters that a segment of a path may contain unescaped (RFC 3986)."""
 _ESCAPED: Final = re.compile(r"%(2[ef5]|5c)", re.IGNORECASE)
-"""A dot, slash, percent sign or backslash in disguise: the API server would decode it."""
+"""An escaped dot, slash, percent sign or backslash: the API server would decode it."""
 
 
 def object_path(
@@ -22,7 +22,7 @@ def object_path(
         version: group and version, such as `batch/v1`; the core group has a version only.
 
     Raises:
-        KubeError: a part can be no name, for it would lead to another place.
+        KubeError: a part is not a valid name: it would lead to another place.
     """
     group = ["apis" if "/" in version else "api", *version.split("/")]
     parts = [*group, "namespaces", namespace, plural, *([] if name is None else [name])]
@@ -33,7 +33,7 @@ def segment(name: str) -> str:
     """Return a name as a segment of a path.
 
     Raises:
-        KubeError: the name is empty, `.` or `..`, or holds `/`, `%` or a backslash, which no
+        KubeError: the name is empty, `.` or `..`, or contains `/`, `%` or a backslash, which no
             object's name does.
     """
     if name in ("", ".", "..") or any(character in name for character in "/%\\"):
@@ -45,7 +45,7 @@ def segment(name: str) -> str:
 
 
 def checked(path: str) -> str:
-    """Return the path of a request, which leads where it seems to.
+    """Return the path of a request if it is unambiguous.
 
     Raises:
         KubeError: it has an empty segment, one of dots, or one that hides its end.

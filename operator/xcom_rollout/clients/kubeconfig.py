@@ -1,7 +1,7 @@
 """Where the API server is and who asks it: a kubeconfig, or the pod's service account.
 
-The official client reads both. What it passes over in silence, and would ask as nobody or as
-somebody else for, is refused here by name.
+The official client reads both. What it ignores silently, so that it would send requests as nobody
+or as somebody else, is refused here with a message.
 """
 
 import os
@@ -21,7 +21,7 @@ NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace
 DEFAULT: Final = "~/.kube/config"
 _IMPERSONATION: Final = ("as", "as-uid", "as-groups", "as-user-extra")
 _READ: Final = (ConfigException, OSError, ValueError, KeyError, TypeError, yaml.YAMLError)
-"""What the official client raises for a kubeconfig of another form."""
+"""What the official client raises for an invalid kubeconfig."""
 
 
 def as_operator(context: str | None = None) -> Connection:
@@ -74,7 +74,7 @@ def from_kubeconfig(files: str, context: str | None = None) -> Connection:
 
     Args:
         files: a path, or several with colons between them, as in KUBECONFIG.
-        context: None takes the current one.
+        context: None uses the current one.
 
     Raises:
         KubeconfigError: there is no such file or context, or it cannot be used.
@@ -93,34 +93,34 @@ def from_kubeconfig(files: str, context: str | None = None) -> Connection:
                 f"the kubeconfig {files} has no current context: choose one with --context, or "
                 "with: kubectl config use-context"
             )
-        told: Mapping[str, Any] = merged["contexts"].get_with_name(name)["context"].value
-        user = _user(merged, told, files)
-        if not merged["clusters"].get_with_name(told["cluster"])["cluster"].safe_get("server"):
-            raise KubeconfigError(f"the cluster {told['cluster']!r} of {files} has no server")
+        chosen: Mapping[str, Any] = merged["contexts"].get_with_name(name)["context"].value
+        user = _user(merged, chosen, files)
+        if not merged["clusters"].get_with_name(chosen["cluster"])["cluster"].safe_get("server"):
+            raise KubeconfigError(f"the cluster {chosen['cluster']!r} of {files} has no server")
         load_kube_config(files, name, client_configuration=configuration)
     except _READ as error:
         raise KubeconfigError(f"cannot use the kubeconfig {files}: {words(error)}") from error
     if not configuration.api_key and not configuration.cert_file and _is_asked_for(user):
         way = "exec" if "exec" in user else "auth-provider"
         raise KubeconfigError(
-            f"{way} of the user {told['user']!r} in {files} returned no credentials: "
+            f"{way} of the user {chosen['user']!r} in {files} returned no credentials: "
             f"{_program(user)}; check its output, and try: kubectl auth whoami"
         )
     return Connection(
         configuration,
-        namespace=told.get("namespace") or "default",
+        namespace=chosen.get("namespace") or "default",
         context=name,
         kubeconfig=files,
     )
 
 
-def _user(merged: Any, told: Mapping[str, Any], files: str) -> Mapping[str, Any]:
+def _user(merged: Any, chosen: Mapping[str, Any], files: str) -> Mapping[str, Any]:
     """Return the user of a context; empty for none.
 
     Raises:
-        KubeconfigError: it is not there, or would ask as somebody else.
+        KubeconfigError: it does not exist, or impersonates another user.
     """
-    name = told.get("user")
+    name = chosen.get("user")
     if not name:
         return {}
     found = merged["users"].get_with_name(name, safe=True)

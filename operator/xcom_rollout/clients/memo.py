@@ -1,6 +1,6 @@
 """A bounded memory for results that follow from an immutable input.
 
-What it holds may be forgotten at any time without any change in behaviour.
+Its content may be dropped at any time without any change in behaviour.
 """
 
 import threading
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Memo:
-    """Remembers results by key; the least recently used are forgotten. Safe for threads."""
+    """Keeps results by key; the least recently used are dropped. Thread-safe."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -25,8 +25,8 @@ class Memo:
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key before, or returns now.
 
-        The key must name the input completely. `make` may run twice at once; nothing is
-        remembered when it raises.
+        The key must identify the input completely. `make` may run twice at once; nothing is kept
+        when it raises.
         """
         with self._lock:
             if key in self._values:
@@ -41,16 +41,16 @@ class Memo:
         return value
 
     def put(self, key: Hashable, value: object) -> None:
-        """Remember a value that was come by in another way."""
+        """Keep a value that was obtained in another way."""
         self.forget(key)
         self.get(key, lambda: value)
 
     def find(self, key: Hashable) -> Any:
-        """Return what is remembered by this key, None for nothing."""
+        """Return what is kept by this key, None for nothing."""
         with self._lock:
             return self._values.get(key)
 
     def forget(self, key: Hashable) -> None:
-        """Forget what was remembered by this key."""
+        """Drop what is kept by this key."""
         with self._lock:
             self._values.pop(key, None)

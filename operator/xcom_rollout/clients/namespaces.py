@@ -1,11 +1,11 @@
-"""Whether a namespace goes, with all that is in it."""
+"""Whether a namespace is being deleted."""
 
 from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.clients.kube_path import segment
 
 
 def is_terminating_namespace(api: KubeApi, name: str) -> bool:
-    """Return whether the namespace is being deleted, with all that is in it.
+    """Return whether the namespace is being deleted, with everything in it.
 
     Raises:
         KubeError: the cluster could not be asked.

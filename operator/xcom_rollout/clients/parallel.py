@@ -15,7 +15,7 @@ R = TypeVar("R")
 def in_parallel(
     action: Callable[[T], R], items: Iterable[T], *, workers: int = CONCURRENCY
 ) -> list[R]:
-    """Return `action` of each item, in their order; do all of them even if one fails.
+    """Return `action` of each item, in their order; all are done even if one fails.
 
     Raises:
         ExternalError: one or more failed; the first one's error, and how many there are.

@@ -1,8 +1,8 @@
-"""A process in a container, over a WebSocket: its input, what it prints and how it ends.
+"""A process in a container, over a WebSocket: its input, its output and its exit.
 
 The channels are those of Kubernetes' remote commands: each message begins with the number of its
-channel, and version 5 can also tell that a channel has ended (KEP 4006). `kubernetes.stream`
-speaks them too, but gives no time limit to connect; see docs/decisions/kubernetes-client.md.
+channel, and version 5 can also signal that a channel has ended (KEP 4006). `kubernetes.stream`
+supports them too, but has no time limit to connect; see docs/decisions/kubernetes-client.md.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _PIECE: Final = 32 * 1024
 
 @dataclass(frozen=True)
 class Trust:
-    """How the server is known, and who asks, as far as TLS tells it."""
+    """How TLS authenticates the server and the client."""
 
     verify: bool = True
     ca_file: str | None = None
@@ -37,7 +37,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class Proxy:
-    """What stands between."""
+    """The proxy in front of the API server."""
 
     scheme: str
     host: str
@@ -54,7 +54,7 @@ class Printed:
 
 
 class ProcessRefused(Exception):  # noqa: N818 - named after what happened
-    """The API server answered with no WebSocket.
+    """The API server did not open a WebSocket.
 
     Attributes:
         status: of the answer.
@@ -79,12 +79,12 @@ def run_process(
     """Run the process that `url` names, feed it `stdin`, and return what it printed.
 
     Args:
-        begin_within: seconds in which each step of connecting has to be answered.
+        begin_within: seconds for each step of connecting.
         timeout: seconds for the process.
 
     Raises:
-        ProcessRefused: it was not begun.
-        KubeError: nobody answered, the connection was lost, or it did not end in time.
+        ProcessRefused: it was not started.
+        KubeError: there was no answer, the connection was lost, or it did not end in time.
     """
     try:
         connection = websocket.create_connection(
@@ -111,7 +111,7 @@ def run_process(
     except (websocket.WebSocketException, OSError) as error:
         raise KubeError(f"{type(error).__name__}: {error}", RETRY_SOON) from error
     finally:
-        # Nobody else reads from it, so it may be closed here. The other side is not waited for.
+        # Nobody else reads from it, so it may be closed here, without a wait for the other side.
         connection.shutdown()
 
 
@@ -147,7 +147,7 @@ def _late() -> KubeError:
 
 
 def _check(status: bytes) -> None:
-    """Raise for a process that could not be run; what it ended with is its own affair."""
+    """Raise for a process that could not be run; its exit code is not checked."""
     try:
         value: Any = json.loads(status)
     except ValueError:
@@ -172,7 +172,7 @@ def _tls(trust: Trust) -> dict[str, Any]:
 
 def _through(proxy: Proxy | None) -> dict[str, Any]:
     if proxy is None:
-        # It would look at the environment by rules of its own.
+        # It would evaluate the environment by its own rules.
         return {"http_no_proxy": ["*"]}
     if proxy.scheme == "https":
         raise KubeError(

@@ -1,10 +1,10 @@
 """Answers that one thread reads and another ends.
 
-A socket that is closed while a thread is inside OpenSSL, which knows it by the number of its
-descriptor, is read on by that thread. Whatever is opened next gets the same number, and the thread
-eats its first bytes: `decryption failed or bad record mac` in the next request of this process, or
-a message to another process that arrives empty. So a socket is closed by who reads from it, and
-nobody else. To end the read it is shut down, by a descriptor that is the ender's own.
+If a socket is closed while a thread is inside OpenSSL, which identifies it by the number of its
+descriptor, that thread continues to read. Whatever is opened next gets the same number, and the
+thread consumes its first bytes: `decryption failed or bad record mac` in the next request of this
+process, or a message to another process that arrives empty. So a socket is closed only by its
+reader. To end the read it is shut down, by a separate descriptor of the thread that ends it.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from typing import Protocol
 
 
 class Readable(Protocol):
-    """What is read from a socket."""
+    """An answer that is read from a socket."""
 
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
 
 
 class OpenStreams:
-    """The answers that threads are reading, which another thread can end. Safe for use by all."""
+    """The answers that threads are reading, which another thread can end. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,7 +33,7 @@ class OpenStreams:
 
     @contextmanager
     def reading(self, answer: Readable) -> Iterator[None]:
-        """While the block reads from the answer it may be ended: there is no more to read then.
+        """While the block reads from the answer it may be ended: the block then reads its end.
 
         Raises:
             OSError: it cannot be read from.
@@ -51,7 +51,7 @@ class OpenStreams:
                     self._open.remove(handle)
 
     def end(self) -> None:
-        """End what is read now, and at once whatever is read later."""
+        """End what is being read, and at once whatever is read later."""
         with self._lock:
             self._ended = True
             for handle in self._open:
@@ -59,6 +59,6 @@ class OpenStreams:
 
 
 def _shut_down(handle: socket.socket) -> None:
-    """End the connection, whatever other descriptors it has; TLS is not asked."""
+    """End the connection, whatever other descriptors it has, without TLS."""
     with contextlib.suppress(OSError):
         handle.shutdown(socket.SHUT_RDWR)

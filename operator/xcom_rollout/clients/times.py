@@ -1,4 +1,4 @@
-"""Times as Kubernetes, Helm and Airflow write them."""
+"""Times in the formats of Kubernetes, Helm and Airflow."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""YAML, read by libyaml where PyYAML was built with it: twenty times as fast."""
+"""YAML, parsed by libyaml where PyYAML was built with it: twenty times as fast."""
 
 from typing import Any, Final
 

@@ -1,1 +1,1 @@
-"""The loop: events into a work queue, pass after pass, what people are told of it."""
+"""The loop: events into a work queue, pass after pass, and the reports about it."""

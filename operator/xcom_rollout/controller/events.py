@@ -1,7 +1,7 @@
 """Kubernetes Events about a rollout: what changed, what is done, what is wrong.
 
-An Event's name is made from what it says, so the same thing said again, also after a restart,
-raises the count of the one that is there.
+An Event's name is derived from its content, so a repetition, also after a restart, increases the
+count of the existing one.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from xcom_rollout.api.names import API_VERSION, KIND, MANAGER, Condition
 from xcom_rollout.clients.errors import ExternalError
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
-from xcom_rollout.controller.status_diff import Transition, worth_telling
+from xcom_rollout.controller.status_diff import Transition, worth_reporting
 from xcom_rollout.decide.calibration import BELOW_RECOMMENDATION
 
 MESSAGE_LIMIT: Final = 1024
@@ -32,7 +32,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Note:
-    """Something to tell about a rollout."""
+    """Something to report about a rollout."""
 
     severity: Severity
     reason: str
@@ -41,7 +41,7 @@ class Note:
 
 class Recorder(Protocol):
     def record(self, raw: Mapping[str, Any], notes: Iterable[Note]) -> None:
-        """Tell `notes` about the rollout `raw`. Never raises for what the API server answers."""
+        """Report `notes` about the rollout `raw`. Never raises for errors of the API server."""
 
 
 class ClusterRecorder:
@@ -58,7 +58,7 @@ class ClusterRecorder:
             try:
                 self._write(raw["metadata"], note)
             except ExternalError as error:
-                # The status tells the same; an Event is no reason to stop the rollout.
+                # The status reports the same; an Event is not a reason to stop the rollout.
                 log.warning(
                     "event not written",
                     extra={"reason": note.reason, "message_": note.message, "error": str(error)},
@@ -97,25 +97,25 @@ class ClusterRecorder:
 
 
 def event_name(about: Mapping[str, Any], note: Note) -> str:
-    """Return the name of the Event that tells `note` about the object with metadata `about`."""
+    """Return the name of the Event with `note` about the object with metadata `about`."""
     said = "\0".join((about["uid"], note.severity, note.reason, note.message))
     return f"{about['name']}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
 def shortened(message: str) -> str:
-    """Return `message` within what an Event may hold."""
+    """Return `message`, shortened to the limit of an Event."""
     if len(message) <= MESSAGE_LIMIT:
         return message
     return f"{message[: MESSAGE_LIMIT - 5]} ..."
 
 
 def notes_of(changes: Iterable[Transition]) -> list[Note]:
-    """Return what to tell of changed conditions, each thing once."""
-    told: dict[tuple[str, str], Note] = {}
-    for change in worth_telling(changes):
+    """Return what to report about changed conditions, each thing once."""
+    notes: dict[tuple[str, str], Note] = {}
+    for change in worth_reporting(changes):
         warning = change.type == Condition.STALLED or change.reason == BELOW_RECOMMENDATION
         severity = Severity.WARNING if warning else Severity.NORMAL
         key = (change.reason, change.message)
-        if warning or key not in told:
-            told[key] = Note(severity, change.reason, change.message)
-    return list(told.values())
+        if warning or key not in notes:
+            notes[key] = Note(severity, change.reason, change.message)
+    return list(notes.values())

@@ -1,4 +1,4 @@
-"""Passes that end in failure, one after the other: since when, and what a person is told of it."""
+"""Consecutive failed passes: since when, and the message about them."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ from xcom_rollout.decide.summarize import failure_lasts
 K = TypeVar("K", bound=Hashable)
 
 PATIENCE: Final = timedelta(minutes=5)
-"""How long passes may fail before a person is asked for."""
+"""How long passes may fail before a person is needed."""
 PATIENCE_IN_KILL: Final = timedelta(minutes=3)
-"""The same where a kill is asked for: as long as an API server may take to be replaced."""
+"""The same where a kill is requested: as long as the replacement of an API server may take."""
 
 NO_PROGRESS: Final = (ForgetDelivery, InspectBuilds)
-"""Actions that may succeed again and again beside one that fails: the first takes back a try that
-was cut off, the second only looks."""
+"""Actions that may succeed repeatedly while another one fails: the first undoes an interrupted try,
+the second only reads."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +30,29 @@ class Failing:
 
     since: datetime
     tried: str
-    """What could not be done at last; empty where nothing was tried, for nothing could be seen."""
+    """The action that failed last; empty where none was tried, because nothing could be read."""
     lasting: bool = False
 
     def tries_again(self, action: Action | None) -> bool:
-        """Whether the action is the one that could not be done."""
+        """Whether the action is the one that failed."""
         return action is not None and action.describe() == self.tried
 
 
 class Failures(Generic[K]):
-    """Remembers which rollouts' passes fail, until one succeeds. For threads with different keys.
+    """Records which rollouts' passes fail, until one succeeds. For threads with different keys.
 
-    Kept in memory. After a restart a failure that had lasted is taken from the status, so that the
-    restart neither says that all is well nor asks for a person a second time. The time of a younger
-    one begins anew: the status has no place for it, and a restart is a reason to try for a while.
+    Kept in memory. After a restart a lasting failure is taken from the status, so that the restart
+    neither reports success nor asks for a person a second time. The time of a recent one begins
+    again: the status has no field for it, and a restart is a reason to try for a while.
     """
 
     def __init__(self) -> None:
         self._of: dict[K, Failing | None] = {}
-        """None for a rollout whose last pass succeeded; without an entry none was made yet."""
+        """None for a rollout whose last pass succeeded; no entry before its first pass."""
         self._asides: dict[K, Asides] = {}
 
     def of(self, key: K, previous: Mapping[str, Any], now: datetime) -> Failing | None:
-        """Return the failure that goes on, None where there is none.
+        """Return the present failure, None where there is none.
 
         Args: `previous` is the status, for the first pass of this process.
         """
@@ -64,7 +64,7 @@ class Failures(Generic[K]):
     def failed(
         self, key: K, previous: Mapping[str, Any], now: datetime, patience: timedelta, tried: str
     ) -> Failing:
-        """Say that a pass failed, and return for how long that has gone on."""
+        """Record that a pass failed, and return the failure with its duration."""
         before = self.of(key, previous, now) or Failing(since=now, tried="")
         lasting = before.lasting or now - before.since >= patience
         failing = replace(before, tried=tried or before.tried, lasting=lasting)
@@ -72,44 +72,44 @@ class Failures(Generic[K]):
         return failing
 
     def succeeded(self, key: K, action: Action) -> None:
-        """Say that an action was done: what failed before it does not last."""
+        """Record that an action succeeded: an earlier failure does not last."""
         failing = self._of.get(key)
         own = failing is not None and failing.tries_again(action)
         if own or not isinstance(action, NO_PROGRESS):
             self.over(key)
 
     def asides_of(self, key: K, now: datetime) -> Asides:
-        """Return the steps that are put off, for their action failed and may be tried again."""
+        """Return the steps that are put off, because their action failed and may be retried."""
         return still_wanted(self._asides.get(key, {}), now)
 
     def put_off(self, key: K, step: str, message: str, now: datetime) -> None:
-        """Say that the action of a step failed that no other step waits for."""
+        """Record that the action of a non-blocking step failed."""
         self._asides[key] = put_aside(self.asides_of(key, now), step, message, now)
 
     def done(self, key: K, step: str) -> None:
-        """Say that the action of a step was done."""
+        """Record that the action of a step succeeded."""
         if key in self._asides:
             self._asides[key] = taken_up(self._asides[key], step)
 
     def over(self, key: K) -> None:
-        """Say that a pass came to its end."""
+        """Record that a pass has ended without failure."""
         self._of[key] = None
 
     def forget(self, key: K) -> None:
-        """Keep nothing of a rollout that is gone."""
+        """Drop everything about a rollout that is gone."""
         self._of.pop(key, None)
         self._asides.pop(key, None)
 
 
 def patience_for(rollout: Rollout, status: Mapping[str, Any]) -> timedelta:
-    """Return how long passes over the rollout may fail before a person is asked for."""
+    """Return how long passes over the rollout may fail before a person is needed."""
     kill = status.get("killSwitch") or {}
     goes_on = bool(kill) and not kill.get("finishedAt")
     return PATIENCE_IN_KILL if goes_on or kill_request(rollout) is not None else PATIENCE
 
 
 def of_lasting(message: str, rollout: Rollout, patience: timedelta, action: Action | None) -> str:
-    """Return what a person is told of a failure that lasts: the failure, and what helps."""
+    """Return the message about a lasting failure: the failure, and the remedy."""
     lines = [
         message,
         f"Each try of the last {format_duration(patience)} or more has failed; the operator keeps "

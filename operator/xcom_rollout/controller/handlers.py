@@ -1,11 +1,11 @@
-"""What wakes the operator: watch events, onto the work queue, and a list now and then.
+"""What wakes the operator: watch events, onto the work queue, and a periodic list.
 
-kopf tells of rollouts and Jobs. kopf (1.45) gives a watch up for good when its stream tells of an
-error, such as a change of etcd's leader, so the watches of the cache tell of them too, and of what
-else a rollout at rest should see at once. The list is made from the cache; only where that is lost
-is it a request.
+kopf reports rollouts and Jobs. kopf (1.45) abandons a watch permanently when its stream contains an
+error, such as a change of etcd's leader, so the watches of the cache report them too, and whatever
+else an idle rollout should see at once. The list is made from the cache; only where that is lost it
+is a request.
 
-Handlers only add keys. No finalizer is set, nothing of kopf's is written to the resource.
+Handlers only add keys. No finalizer is set, and kopf writes nothing to the resource.
 """
 
 import itertools
@@ -37,13 +37,13 @@ from xcom_rollout.stored.rollouts import is_kept, is_of_a_kill, release_of, roll
 
 EVERY_NAMESPACE: Final = "*"
 WATCH_SECONDS: Final = 3600
-"""How long a watch lasts before the API server ends it and it is begun again."""
+"""How long a watch lasts before the API server ends it and it is started again."""
 LIST_SECONDS: Final = 20.0
 """Time between two lists of all rollouts."""
 TOGETHER: Final = timedelta(seconds=0.3)
-"""Time in which the ends of pods are taken together: one act of a kill ends many."""
+"""Time in which ends of pods are combined: one action of a kill ends many."""
 APART: Final = timedelta(seconds=2)
-"""Shortest time between two passes that ends of pods ask for: where many run, they never cease."""
+"""Shortest time between two passes caused by ends of pods: where many run, they never stop."""
 
 ListRollouts = Callable[[str], Iterable[Mapping[str, Any]]]
 """Each rollout of a namespace, or of all for EVERY_NAMESPACE, as the API server shows it."""
@@ -52,18 +52,18 @@ log = logging.getLogger(__name__)
 
 
 class Wakeups:
-    """Decides which events are worth a pass.
+    """Decides which events need a pass.
 
-    The operator's own status writes come back as events; a pass is asked for only when something
+    The operator's own status writes come back as events; a pass is requested only when something
     that people write has changed: the spec, or an annotation. A rollout with a kill is urgent.
     """
 
     def __init__(self, queue: WorkQueue[Key], versions: Versions | None = None) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            versions: what this process has seen. A glance in the pass that an event asks for must
-                not show what was before the event, from a cache that is yet to hear of it.
+            versions: what this process has seen. A glance in the pass caused by an event must not
+                show the state before the event, from a cache that has not received it yet.
         """
         self._queue = queue
         self._versions = versions or Versions()
@@ -73,7 +73,7 @@ class Wakeups:
         self._killing: set[Key] = set()
 
     def rollout(self, event_type: str | None, raw: Mapping[str, Any]) -> None:
-        """Take an event of a rollout."""
+        """Handle an event of a rollout."""
         metadata = raw["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
         self._versions.note(rollout_path(key.namespace), version_of(raw))
@@ -96,7 +96,7 @@ class Wakeups:
         self._queue.add(key)
 
     def listed(self, namespace: str, rollouts: Iterable[Mapping[str, Any]]) -> None:
-        """Take all rollouts that there are in a namespace, or in all."""
+        """Handle the list of all rollouts in a namespace, or in all."""
         there = set()
         for raw in rollouts:
             there.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
@@ -113,13 +113,13 @@ class Wakeups:
             self._seen.pop(key, None)
             self._releases.pop(key, None)
             self._killing.discard(key)
-            # A rollout that was refused because of this one may have its turn now.
+            # A rollout that was refused because of this one may continue now.
             woken = [other for other in self._seen if other.namespace == key.namespace]
         for each in woken:
             self._queue.add(each)
 
     def changed(self, collection: Collection, kind: str, item: Mapping[str, Any]) -> None:
-        """Take an event of the cache."""
+        """Handle an event of the cache."""
         metadata = item["metadata"]
         if collection == ROLLOUTS:
             self.rollout(kind if kind == "DELETED" else None, item)
@@ -127,14 +127,14 @@ class Wakeups:
             self.job(item)
         elif collection in OF_A_RELEASE:
             labels = metadata.get("labels") or {}
-            # Helm's own records have the release in `name`, the chart's objects in `release`.
+            # Helm's records have the release in `name`, the chart's objects in `release`.
             helm = labels.get("owner") == "helm"
             self.release(metadata["namespace"], labels.get("name" if helm else "release", ""))
         elif collection in (PODS, TASK_PODS) and (kind == "DELETED" or has_ended(item)):
             self.pod_ended()
 
     def release(self, namespace: str, name: str) -> None:
-        """Take a change of what a release is made of: a revert by hand is seen at once."""
+        """Handle a change of a release's objects: a manual revert is seen at once."""
         if not name:
             return
         with self._lock:
@@ -147,9 +147,9 @@ class Wakeups:
             self._queue.add(key)
 
     def pod_ended(self) -> None:
-        """Take the end of a pod of Airflow's: a kill may have waited for just that.
+        """Handle the end of a pod of Airflow: a kill may have waited for it.
 
-        Which kill is not asked: a task may run in another namespace, with labels of its own.
+        All kills are woken: a task may run in another namespace, with its own labels.
         """
         with self._lock:
             woken = tuple(self._killing)
@@ -157,7 +157,7 @@ class Wakeups:
             self._queue.hasten(key, TOGETHER, APART)
 
     def job(self, raw: Mapping[str, Any]) -> None:
-        """Take an event of a Job that belongs to a rollout."""
+        """Handle an event of a Job that belongs to a rollout."""
         metadata = raw["metadata"]
         self._versions.note(JOBS.path(metadata["namespace"]), version_of(raw))
         name = (metadata.get("labels") or {}).get(names.LABEL_ROLLOUT)
@@ -175,7 +175,7 @@ def registry_for(wakeups: Wakeups, workers: Workers[Key]) -> kopf.OperatorRegist
 
     @kopf.on.login(registry=registry, id="as-the-operator")
     def login(**_: Any) -> kopf.ConnectionInfo:
-        # Made anew each time: kopf asks again when what it has is no longer accepted.
+        # Read again each time: kopf asks when its credentials are no longer accepted.
         return connection_info(as_operator().access())
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
@@ -196,7 +196,7 @@ def registry_for(wakeups: Wakeups, workers: Workers[Key]) -> kopf.OperatorRegist
 
 
 def connection_info(access: Access) -> kopf.ConnectionInfo:
-    """Return the way to the API server for kopf, the same as everything else goes."""
+    """Return kopf's connection to the API server, the same as everything else uses."""
     scheme, _, token = access.authorization.partition(" ")
     return kopf.ConnectionInfo(
         server=access.server,
@@ -211,10 +211,10 @@ def connection_info(access: Access) -> kopf.ConnectionInfo:
 
 
 class Backoffs:
-    """Seconds before each next try of a request, without end.
+    """Seconds before each retry of a request, without end.
 
-    By default kopf gives up after a minute, for good: where a right is missing until somebody has
-    mended the Role, or a namespace is made later than the operator.
+    By default kopf gives up permanently after a minute, also where a right is missing until
+    somebody fixes the Role, or a namespace is created later than the operator.
     """
 
     def __iter__(self) -> Iterator[float]:
@@ -222,7 +222,7 @@ class Backoffs:
 
 
 def configure_kopf(settings: kopf.OperatorSettings) -> None:
-    """Make kopf a source of events and nothing else."""
+    """Use kopf only as a source of events."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.peering.standalone = True
@@ -240,25 +240,25 @@ def listing(
     wakeups: Wakeups,
     seconds: float = LIST_SECONDS,
 ) -> Iterator[None]:
-    """Give `wakeups` what there is in each namespace, again and again, in a thread of its own."""
+    """Periodically pass the rollouts of each namespace to `wakeups`, in a separate thread."""
     ended = threading.Event()
 
     def run() -> None:
-        # What was said of a namespace that cannot be listed; once is enough.
-        told: dict[str, str] = {}
+        # What was logged about a namespace that cannot be listed; once is enough.
+        logged: dict[str, str] = {}
         while not ended.wait(seconds):
             for namespace in namespaces:
                 try:
                     wakeups.listed(namespace, list_rollouts(namespace))
-                except Exception as problem:  # noqa: BLE001 - the others are listed all the same
-                    if told.get(namespace) != str(problem):
+                except Exception as problem:  # noqa: BLE001 - the others are still listed
+                    if logged.get(namespace) != str(problem):
                         log.warning(
                             "cannot list rollouts; retrying",
                             extra={"namespace": namespace, "error": str(problem)},
                         )
-                    told[namespace] = str(problem)
+                    logged[namespace] = str(problem)
                 else:
-                    told.pop(namespace, None)
+                    logged.pop(namespace, None)
 
     thread = threading.Thread(target=run, name="listing", daemon=True)
     thread.start()

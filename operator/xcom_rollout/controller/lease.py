@@ -1,13 +1,13 @@
-"""One operator acts: a Lease in each namespace, held by who writes there.
+"""Only one operator acts: a Lease in each namespace, held by the operator that writes there.
 
-It is taken when something is to be written for the first time, renewed with what is written later,
-and given back at the end of the process. While nothing is to be done nothing is renewed, so that
-rest costs nothing. Who finds it held by another writes nothing: neither a status, nor to Airflow.
+It is acquired before the first write, renewed with later ones, and released at the end of the
+process. While there is nothing to do it is not renewed, so that an idle operator costs nothing. An
+operator that finds it held by another one writes nothing: neither a status, nor to Airflow.
 
-A holder acts as long as its own clock is surely within the time that it took the Lease for. Another
-one takes it over when that time is over, by the clock of the API server, which stamped it; or at
-once where the holder is surely gone: its pod does not exist any more, or its process on this host.
-A pod whose node is cut off exists until Kubernetes, or a person by force, has declared it gone.
+A holder acts as long as its own clock is certainly within the duration of the Lease. Another one
+takes it over when that has expired, by the clock of the API server, which stamped it; or at once
+where the holder is certainly gone: its pod no longer exists, or its process on this host. A pod
+whose node is cut off exists until Kubernetes, or a person by force, has declared it gone.
 """
 
 import contextlib
@@ -32,14 +32,14 @@ from xcom_rollout.release.pods import has_ended
 
 NAME: Final = "xcom-rollout"
 DURATION: Final = timedelta(minutes=15)
-"""How long a Lease is taken for; what is begun in the last of it must end in it (`MARGIN`)."""
+"""Duration of a Lease; what is started near its end must end within it (`MARGIN`)."""
 RENEWAL: Final = timedelta(minutes=7)
-"""Age from which on a Lease is renewed when something is to be written."""
+"""Age at which a Lease is renewed when something is to be written."""
 MARGIN: Final = timedelta(minutes=6)
-"""Longest time that one effect takes, with the difference between the clocks of two API servers. A
-delivery that is looked at closely renders some four times, upgrades, and may be rolled back."""
+"""Longest time that one effect takes, plus the difference between the clocks of two API servers. A
+delivery that is checked in detail renders some four times, upgrades, and may be rolled back."""
 LOOK_AGAIN: Final = timedelta(seconds=30)
-"""Time after which one that stands by tries again."""
+"""Time after which an operator that stands by tries again."""
 
 _LONGEST_HOST: Final = 63
 _POD: Final = f"{names.GROUP}/holder-pod"
@@ -54,15 +54,15 @@ class StandsBy(ExternalError):  # noqa: N818 - named after what happens
 
 
 class Unleased(ExternalError):  # noqa: N818 - named after what happens
-    """The right to Leases is missing. Raised once for a namespace; then this operator acts."""
+    """The right to Leases is missing. Raised once for each namespace; then this operator acts."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a Lease.
+    """The holder of a Lease.
 
     Attributes:
-        identity: names this operator; the same again for a container that was restarted.
+        identity: name of this operator; a restarted container has the same one.
         pod: `namespace/name` of its pod; empty outside of a cluster.
         host: `name/pid` of its process; empty in a pod.
     """
@@ -73,12 +73,12 @@ class Holder:
 
     @staticmethod
     def of_this_process(instance: str, namespace: str | None, pod: str = "") -> "Holder":
-        """Return what this process is.
+        """Return this process as a holder.
 
         Args:
             namespace: that of its pod; None outside of a cluster.
-            pod: name of its pod where that is known; the host's name is that name cut short, so a
-                long one is not believed.
+            pod: name of its pod if known; the host's name is a truncated form of it, so a long one
+                is not used.
         """
         host = socket.gethostname()
         if namespace is None:
@@ -92,7 +92,7 @@ class Holder:
 
 
 def since_boot() -> float:
-    """Return seconds that go on while the machine is suspended, unlike those of `monotonic`."""
+    """Return seconds that include time while the machine is suspended, unlike `monotonic`."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -104,24 +104,24 @@ class Leases:
     me: Holder
     monotonic: Callable[[], float] = since_boot
     _held: dict[str, float] = field(default_factory=dict)
-    """When each was asked for last, in seconds of `monotonic`."""
+    """When each was requested last, in seconds of `monotonic`."""
     _written: dict[str, Json] = field(default_factory=dict)
-    """Each as it was written last. Where it has changed since, a write of it is refused."""
+    """Each as last written. Where it has changed since, a write of it is refused."""
     _unleased: set[str] = field(default_factory=set)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hold(self, namespace: str) -> None:
-        """Make sure that this operator is the one that acts in a namespace.
+        """Ensure that this operator is the one that acts in a namespace.
 
-        Costs nothing where the Lease was taken or renewed less than RENEWAL ago.
+        Costs nothing where the Lease was acquired or renewed less than RENEWAL ago.
 
         Raises:
             StandsBy: another one acts there.
-            Unleased: the right to Leases is missing; said once, and not waited for.
-            Conflict: another one was quicker.
-            ExternalError: the Lease could not be read or written. One that is held still is enough
-                for as long as everything that may begin now ends within its time.
+            Unleased: the right to Leases is missing; raised once, and not waited for.
+            Conflict: another one was faster.
+            ExternalError: the Lease could not be read or written. Not raised while one is still
+                held for long enough that everything that may start now ends within it.
         """
         with self._lock_of(namespace):
             if namespace in self._unleased:
@@ -138,7 +138,7 @@ class Leases:
                 self._held.pop(namespace, None)
                 raise
             except Forbidden as refused:
-                # Of an operator that is newer than its Role: a kill must not wait for that.
+                # The operator is newer than its Role: a kill must not wait for that.
                 self._unleased.add(namespace)
                 raise Unleased(
                     f"no Lease is held in the namespace {namespace!r}, so a second operator there "
@@ -154,9 +154,9 @@ class Leases:
                 )
 
     def release(self) -> None:
-        """Give all Leases back, so that the next operator need not wait for their end.
+        """Release all Leases, so that the next operator need not wait until they expire.
 
-        What cannot be given back runs out by itself.
+        A Lease that cannot be released expires.
         """
         with self._lock:
             held, self._held = tuple(self._held), {}
@@ -168,9 +168,9 @@ class Leases:
                     self._write(namespace, lease, Holder(""))
 
     def _take(self, namespace: str) -> timedelta:
-        """Take or renew the Lease; return its age, which is none where it was written.
+        """Acquire or renew the Lease; return its age, which is zero where it was written.
 
-        One that a container before this one in the same pod has renewed lately is held already.
+        One that an earlier container of the same pod has renewed recently is held already.
         """
         mine = self._written.pop(namespace, None)
         if mine is not None:
@@ -187,7 +187,7 @@ class Leases:
             )
         if lease is not None and _holder(lease) == self.me.identity:
             age = self.api.now() - parse_time(lease["spec"]["renewTime"])
-            # Answers of the API server tell its time to a second only.
+            # Answers of the API server contain its time in whole seconds only.
             if -timedelta(seconds=5) <= age < RENEWAL:
                 return max(age, timedelta(0))
         self._write(namespace, lease, self.me)
@@ -219,7 +219,7 @@ class Leases:
             raise Conflict(f"another operator took the Lease of {namespace!r}")
 
     def _create(self, namespace: str, body: Json) -> bool:
-        """Return whether it was made, or can be made by nobody: the namespace is being deleted."""
+        """Return whether it was created, or nobody can, because the namespace is being deleted."""
         try:
             return self.api.create(_path(namespace), body)
         except KubeError:
@@ -228,7 +228,7 @@ class Leases:
             return True
 
     def _other(self, lease: Json) -> str:
-        """Return who else acts; empty where nobody does."""
+        """Return which other operator acts; empty where none does."""
         spec = lease.get("spec") or {}
         identity = _holder(lease)
         if identity in ("", self.me.identity):
@@ -244,17 +244,17 @@ class Leases:
         return identity
 
     def _is_gone(self, pod: str, host: str) -> bool:
-        """Whether a holder has surely ended; who cannot be asked for may be there."""
+        """Whether a holder has certainly ended; one that cannot be checked may still run."""
         if pod and self.me.pod:
             namespace, _, name = pod.partition("/")
-            # In another namespace this operator has no right to look.
+            # In another namespace this operator may have no right to read pods.
             if namespace != self.me.pod.partition("/")[0]:
                 return False
             try:
                 found = self.api.find(object_path(namespace, "pods", name))
             except Forbidden:
                 return False
-            # One that was evicted stays as an object, and runs nowhere.
+            # An evicted pod stays as an object, and does not run.
             return found is None or has_ended(found)
         if host and self.me.host:
             name, _, number = host.partition("/")

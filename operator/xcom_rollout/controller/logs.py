@@ -11,7 +11,7 @@ _QUIET: Final = ("aiohttp", "asyncio", "httpcore2", "httpx2", "httpx", "kopf", "
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record, with what was given as `extra`, as one JSON object."""
+    """Formats a record, with its `extra`, as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {

@@ -1,9 +1,9 @@
-"""One pass after the other: observe, decide, write what is known, act, until there is rest.
+"""Pass after pass: observe, decide, write the status, act, until there is nothing left to do.
 
-Every pass starts from the world. Where one came to rest, a glance at a cache is enough to see that
-nothing is to be done since; an effect is decided on a look at the API server itself. What is
-remembered of passes before is only what failed in them, and only delays another try, so the
-operator may be stopped anywhere and go on from there.
+Every pass starts from the world. After one that found nothing to do, a glance at a cache is enough
+to see that this has not changed; an effect is decided on a look at the API server itself. Only
+failures are remembered from earlier passes, and they only delay another try, so the operator may be
+stopped at any point and continue from there.
 """
 
 import logging
@@ -18,7 +18,7 @@ from xcom_rollout.clients.errors import Conflict, ExternalError
 from xcom_rollout.controller.events import Note, Recorder, Severity, notes_of
 from xcom_rollout.controller.failures import Failures, of_lasting, patience_for
 from xcom_rollout.controller.lease import StandsBy, Unleased
-from xcom_rollout.controller.status_diff import differs, transitions, without_nulls, worth_telling
+from xcom_rollout.controller.status_diff import differs, transitions, without_nulls, worth_reporting
 from xcom_rollout.decide.actions import Action, WriteLedger
 from xcom_rollout.decide.core import decide
 from xcom_rollout.decide.decision import Decision, Progress
@@ -42,27 +42,27 @@ from xcom_rollout.stored.rollouts import (
 )
 
 MOST_ON_ONE_LOOK: Final = 4
-"""Decisions that one look at the world may serve."""
+"""Most decisions that may use one look at the world."""
 MOST_PASSES: Final = 50
-"""Passes in a row over one rollout before the others get their turn."""
+"""Most consecutive passes over one rollout before the others have their turn."""
 
 PATIENT_PASSES: Final = 4
 """Passes over a held rollout before they become rarer."""
 LONGEST_UNSEEN: Final = timedelta(hours=1)
-"""Longest time for which glances at the cache are enough: no cache is believed for ever."""
+"""Longest time for which glances at the cache are enough: no cache is trusted forever."""
 LONGEST_HELD: Final = timedelta(minutes=1)
 """Longest time between passes over a held rollout."""
 LONGEST_IN_KILL: Final = timedelta(seconds=10)
-"""The same while a kill waits, such as for a task that takes hours. Most of what it waits for wakes
-nobody: a task of Celery's that ends, an API of Airflow's that answers again, a run that is
-unpaused. Its looks at rest cost the API server nothing, so they need not be rarer."""
+"""The same while a kill waits, such as for a task that takes hours. Most of what it waits for has
+no event: a Celery task that ends, Airflow's API that answers again, a DAG that is unpaused. Its
+passes without work cost the API server nothing, so they need not be rarer."""
 
 STANDING_BY: Final = "StandingBy"
-"""Reason of the Event by which an operator tells that another one acts."""
+"""Reason of the Event that another operator acts."""
 NO_LEASE: Final = "LeaseForbidden"
-"""Reason of the Event by which an operator tells that nobody else would be kept from acting."""
+"""Reason of the Event that nothing prevents another operator from acting."""
 ACTION_REMARK: Final = "ActionRemark"
-"""Reason of an Event on how an action was done: a key that was kept, a rollback in its place."""
+"""Reason of an Event about how an action was done: a key that was kept, a rollback instead."""
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """Names a rollout."""
+    """Identifies a rollout."""
 
     namespace: str
     name: str
@@ -83,11 +83,11 @@ class Key:
 
 
 class Patience:
-    """Looks less often at what has been held for long.
+    """Checks less often what has been held for long.
 
-    A remedy that causes no event is seen by looking. Somebody who has just been told acts within
-    minutes; a rollout that is held for hours need not cost as much as one that moves. Kept in
-    memory: losing it costs a few requests.
+    A remedy that causes no event is only seen by a pass. Somebody who has just been informed acts
+    within minutes; a rollout that is held for hours need not cost as much as one in progress. Kept
+    in memory: losing it costs a few requests.
     """
 
     def __init__(self) -> None:
@@ -96,11 +96,11 @@ class Patience:
     def after(
         self, key: Key, asked: timedelta, *, calm: bool, longest: timedelta = LONGEST_HELD
     ) -> timedelta:
-        """Return when to look again.
+        """Return when to make the next pass.
 
         Args:
-            calm: whether this pass found the rollout waiting, as the one before, with nothing new.
-            longest: time between passes that is not exceeded for that.
+            calm: whether this pass found the rollout waiting, like the previous one, unchanged.
+            longest: upper limit of the time between passes.
         """
         if not calm:
             self._calm.pop(key, None)
@@ -112,23 +112,23 @@ class Patience:
 
 @dataclass(frozen=True)
 class Reconciler:
-    """Brings rollouts forward. Safe to use from several threads, for different keys."""
+    """Advances rollouts. Safe to use from several threads, for different keys."""
 
     rollouts: Rollouts
     recorder: Recorder
     observe: Callable[[Rollout], Observed]
     perform: Callable[[Observed, Action], str | None]
-    """Makes an action an effect; returns what people have to know of it, if anything."""
+    """Performs an action; returns what people have to know about it, if anything."""
     now: Callable[[], datetime] = utc_now
     stopping: Callable[[], bool] = lambda: False
     """Whether to leave further passes to the next start of the operator."""
     same_look: Callable[[Observed], Observed | None] = lambda _: None
-    """Returns what was observed with the ledger as it is by now; None where that takes another
-    look at the world."""
+    """Returns what was observed, with the current ledger; None where that needs another look at the
+    world."""
     glance: Callable[[Rollout], Observed] | None = None
-    """Returns what a cache shows, which may be behind by moments; without it, none is taken."""
+    """Returns what a cache shows, which may be slightly behind; None: there are no glances."""
     upkeep: Callable[[Observed, Action], str | None] | None = None
-    """As `perform`, for what is begun at a glance: it may read from the cache too."""
+    """As `perform`, for what is started at a glance: it may read from the cache too."""
     patience: Patience = field(default_factory=Patience)
     failures: Failures[Key] = field(default_factory=Failures)
     hold: Callable[[str], None] = lambda _: None
@@ -136,26 +136,26 @@ class Reconciler:
     operator acts."""
     let_go: Callable[[Key], bool] = lambda _: False
     """Called for a rollout that is deleted and kept for its kill: removes the finalizer where the
-    whole namespace is being deleted, and returns whether it is. No look is possible there any
-    more, for the operator's rights go with it."""
+    whole namespace is being deleted, and returns whether it is. No look is possible there, because
+    the operator's rights are deleted with it."""
     standing_by: dict[Key, str] = field(default_factory=dict)
     """Why nothing is written, for rollouts of another operator."""
     settled: dict[Key, datetime] = field(default_factory=dict)
-    """When a look found nothing to do, for rollouts over which no pass has found anything since."""
+    """When a look found nothing to do, for rollouts where no pass has found anything since."""
     known: set[Key] = field(default_factory=set)
     """Rollouts over which a pass was made since the start."""
 
     def __call__(self, key: Key) -> timedelta | None:
-        """Make passes over the rollout until it rests.
+        """Make passes over the rollout until there is nothing to do.
 
-        Returns when to look again; None when only a change of the resource can matter.
+        Returns when to make the next pass; None when only a change of the resource can matter.
 
-        Raises whatever went wrong on the way, after having told it in the status.
+        Raises any error, after having reported it in the status.
         """
         try:
             return self._passes(key)
         except StandsBy as other:
-            self._tell_standing_by(key, other.message)
+            self._report_standing_by(key, other.message)
             return timedelta(seconds=other.retry_after)
 
     def _passes(self, key: Key) -> timedelta | None:
@@ -175,7 +175,7 @@ class Reconciler:
                     continue
                 rest = self._pass(key, raw)
             except (ConflictError, Conflict):
-                continue  # somebody else was quicker: look again
+                continue  # somebody else was faster: look again
             if rest.over:
                 self.settled[key] = self.now()
                 return rest.look_again
@@ -194,11 +194,11 @@ class Reconciler:
         return looked is not None and timedelta(0) <= self.now() - looked < LONGEST_UNSEEN
 
     def _glance(self, key: Key) -> "_Rest | None":
-        """Return the rest that the cache shows; None where the world has to be looked at.
+        """Return the result of a pass over the cache; None where a look at the world is needed.
 
-        A cache that is behind is never a reason to act. Nor is it to report trouble: what a glance
-        cannot see, or finds to be wrong, is looked at. Only the upkeep of what is done is begun at
-        a glance, such as a census while all is well: it changes nothing of Airflow's.
+        A cache may be behind, so it is never a reason to act or to report trouble: whatever a
+        glance cannot see, or finds to be wrong, gets a look. Only upkeep is started at a glance,
+        such as a census while there is no problem: it changes nothing in Airflow.
         """
         if self.glance is None:
             return None
@@ -212,7 +212,7 @@ class Reconciler:
         except (SpecInvalidError, ExternalError):
             return None
         except Exception:
-            # Whatever it is, a look finds it too and reports it, or shows that it is the cache's.
+            # Whatever it is, a look finds and reports it too, or shows that only the cache has it.
             log.exception("a glance failed", extra={"rollout": str(key)})
             return None
         progress = decision.current.finding.progress
@@ -233,7 +233,7 @@ class Reconciler:
             rollout = read_rollout(raw)
         except SpecInvalidError as invalid:
             self.failures.over(key)
-            self._tell_failure(key, raw, INVALID_SPEC, str(invalid), accepted=False)
+            self._report_failure(key, raw, INVALID_SPEC, str(invalid), accepted=False)
             return _Rest(over=True)
         rest, raw, seen = self._decide_and_act(key, raw, rollout, None)
         for _ in range(MOST_ON_ONE_LOOK - 1):
@@ -249,11 +249,11 @@ class Reconciler:
         rollout: Rollout,
         seen: Observed | tuple[Observed, Decision, datetime] | None,
     ) -> tuple["_Rest", Raw, Observed | None]:
-        """Return whether there is rest, the resource, and a look that serves once more.
+        """Return whether the passes are over, the resource, and a look that can be reused.
 
         Args:
-            seen: a look that serves here too; or one with what was decided on it, and when: at
-                another time it could decide otherwise.
+            seen: a look to reuse here; or one with the decision made on it, and when: at another
+                time the decision could be another one.
         """
         previous = raw.get("status") or {}
         try:
@@ -269,14 +269,14 @@ class Reconciler:
         except Conflict:
             raise
         except Exception as error:
-            self._try_to_tell(key, raw, rollout, error)
+            self._try_to_report(key, raw, rollout, error)
             raise
         failing = self.failures.of(key, previous, now)
         again = failing is not None and failing.tries_again(decision.action)
-        told = again or decision.current.step in asides
+        reported = again or decision.current.step in asides
         if again or (failing is not None and failing.lasting and decision.action is not None):
             status = still_failing(status, previous, now)
-        raw = self._publish(key, raw, status, () if told else _announcement(decision))
+        raw = self._publish(key, raw, status, () if reported else _announcement(decision))
         if decision.action is None:
             rest = self._rest(key, observed, decision, calm=not differs(previous, status))
             return rest, raw, None
@@ -291,7 +291,7 @@ class Reconciler:
         except Exception as error:
             if self._put_off(key, decision, error):
                 return _Rest(over=False), raw, None
-            self._try_to_tell(key, raw, rollout, error, decision.action)
+            self._try_to_report(key, raw, rollout, error, decision.action)
             raise
         self.failures.succeeded(key, decision.action)
         self.failures.done(key, decision.current.step)
@@ -311,15 +311,15 @@ class Reconciler:
         return _Rest(over=False), raw, self.same_look(observed) if recorded else None
 
     def _rest(self, key: Key, observed: Observed, decision: Decision, *, calm: bool) -> "_Rest":
-        """Return when to look again, where nothing is to be done now.
+        """Return when to make the next pass, where nothing is to be done now.
 
         Args:
-            calm: whether nothing has changed since the pass before.
+            calm: whether nothing has changed since the previous pass.
         """
         self.failures.over(key)
         progress = decision.current.finding.progress
         killing = observed.ledger.kill is not None
-        # The way back is in a hurry; what it waits for may take hours all the same.
+        # The way back is urgent; what it waits for may still take hours.
         waits = progress is Progress.HELD or (killing and progress is Progress.WAITING)
         longest = LONGEST_IN_KILL if killing else LONGEST_HELD
         asked = decision.requeue_after
@@ -327,9 +327,9 @@ class Reconciler:
         return _Rest(over=True, look_again=after)
 
     def _put_off(self, key: Key, decision: Decision, error: Exception) -> bool:
-        """Put off an action that failed, where the steps after it wait for nothing of it.
+        """Put off an action that failed, where the steps after it do not depend on it.
 
-        A ledger that cannot be written, and a fault of our own, are failures of the whole pass.
+        A ledger that cannot be written, and a bug of the operator, are failures of the whole pass.
         """
         current, action = decision.current, decision.action
         mine = isinstance(error, ExternalError) and not isinstance(action, WriteLedger)
@@ -343,11 +343,11 @@ class Reconciler:
     def _publish(
         self, key: Key, raw: Raw, status: Mapping[str, Any], notes: tuple[Note, ...] = ()
     ) -> Raw:
-        """Write the status if it says anything new, then tell of it."""
+        """Write the status if it has changed, then report the changes."""
         previous = raw.get("status") or {}
         changes = transitions(previous, status)
         if differs(previous, status):
-            self._may_tell(key, raw)
+            self._may_report(key, raw)
             wanted = without_nulls(status)
             raw = self.rollouts.write_status(raw, wanted)
             if differs(raw.get("status"), wanted):
@@ -355,7 +355,7 @@ class Reconciler:
                     "the installed CRD drops parts of the status; install the CRD of this version",
                     extra={"rollout": str(key)},
                 )
-        for change in worth_telling(changes):
+        for change in worth_reporting(changes):
             log.info(
                 "condition",
                 extra={
@@ -366,12 +366,12 @@ class Reconciler:
                     "what": change.message,
                 },
             )
-        told = {(note.reason, note.message): note for note in (*notes, *notes_of(changes))}
-        self.recorder.record(raw, told.values())
+        unique = {(note.reason, note.message): note for note in (*notes, *notes_of(changes))}
+        self.recorder.record(raw, unique.values())
         return raw
 
     def _hold(self, key: Key, raw: Raw) -> None:
-        """Make sure that no other operator acts.
+        """Ensure that no other operator acts.
 
         Raises:
             StandsBy: one does.
@@ -385,10 +385,10 @@ class Reconciler:
         if self.standing_by.pop(key, None) is not None:
             log.info("no longer standing by", extra={"rollout": str(key)})
 
-    def _may_tell(self, key: Key, raw: Raw) -> None:
-        """Raise where another operator acts, and tells how it stands.
+    def _may_report(self, key: Key, raw: Raw) -> None:
+        """Raise where another operator acts, which reports the status.
 
-        A status is written all the same where that is not known: it says so.
+        A status is still written where that is not known: it reports that.
         """
         try:
             self._hold(key, raw)
@@ -397,8 +397,8 @@ class Reconciler:
         except ExternalError as error:
             log.warning("the Lease is unknown", extra={"rollout": str(key), "why": error.message})
 
-    def _tell_standing_by(self, key: Key, why: str) -> None:
-        """Tell that another operator acts: once, in the log and as an Event."""
+    def _report_standing_by(self, key: Key, why: str) -> None:
+        """Report that another operator acts: once, in the log and as an Event."""
         self.settled.pop(key, None)
         if self.standing_by.get(key) == why:
             return
@@ -408,7 +408,7 @@ class Reconciler:
         if raw is not None:
             self.recorder.record(raw, (Note(Severity.WARNING, STANDING_BY, why),))
 
-    def _tell_failure(
+    def _report_failure(
         self,
         key: Key,
         raw: Raw,
@@ -428,15 +428,15 @@ class Reconciler:
             accepted=accepted,
             lasting=lasting,
         )
-        # Of one that lasts the status has the newest words; a person was told already.
+        # For a lasting one the status has the newest message; it was reported already.
         news = differs(previous, status) and not (lasting and failure_lasts(previous))
         notes = (Note(Severity.WARNING, reason, message),) if news else ()
         self._publish(key, raw, status, notes)
 
-    def _try_to_tell(
+    def _try_to_report(
         self, key: Key, raw: Raw, rollout: Rollout, error: Exception, action: Action | None = None
     ) -> None:
-        """Tell a failure in the status, if that can be written; the error is raised anyway."""
+        """Report a failure in the status, if that can be written; the error is raised anyway."""
         reason, message, tried = OBSERVE_FAILED, str(error) or type(error).__name__, ""
         if action is not None:
             reason, tried = ACTION_FAILED, action.describe()
@@ -447,9 +447,9 @@ class Reconciler:
         if failing.lasting:
             message = of_lasting(message, rollout, patience, action)
         try:
-            self._tell_failure(key, raw, reason, message, lasting=failing.lasting)
+            self._report_failure(key, raw, reason, message, lasting=failing.lasting)
         except StandsBy:
-            return  # whoever acts tells how it stands
+            return  # the other operator reports the status
         except Exception as second:
             log.exception(
                 "a failure could not be written to the status",
@@ -459,33 +459,33 @@ class Reconciler:
 
 @dataclass(frozen=True)
 class _Rest:
-    """Whether the passes are over for now, and when to look again."""
+    """Whether the passes are over for now, and when the next one is."""
 
     over: bool
     look_again: timedelta | None = None
 
 
 def _shows(raw: Raw, decision: Decision) -> bool:
-    """Whether the status says already what holds the rollout."""
+    """Whether the status already shows what holds the rollout."""
     conditions = (raw.get("status") or {}).get("conditions") or []
     shown = {condition["type"]: condition.get("reason") for condition in conditions}
     return shown.get(Condition.READY) == decision.current.finding.reason
 
 
 def _is_gone(raw: Raw) -> bool:
-    """Whether the rollout is being deleted, and nothing of it is waited for."""
+    """Whether the rollout is being deleted, without a finalizer to wait for."""
     return is_deleting(raw["metadata"]) and not is_kept(raw["metadata"])
 
 
 def _is_held_back(raw: Raw) -> bool:
-    """Whether a rollout is to be deleted, and is kept for a kill that goes on."""
+    """Whether a rollout is to be deleted, and is kept for a kill in progress."""
     return is_deleting(raw["metadata"]) and is_kept(raw["metadata"])
 
 
 def _announcement(decision: Decision) -> tuple[Note, ...]:
-    """Return what to tell about the action to come.
+    """Return what to report about the next action.
 
-    Upkeep of a live rollout is not told, and what is held was told when it began to be.
+    Upkeep of a live rollout is not reported, and a held step was reported when the hold began.
     """
     finding = decision.current.finding
     if finding.action is None or finding.progress in (Progress.DONE, Progress.HELD):

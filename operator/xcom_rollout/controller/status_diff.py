@@ -7,12 +7,12 @@ from typing import Any, Final
 from xcom_rollout.api.names import Condition
 
 NOT_REACHED: Final = "NotReached"
-"""Reason of a condition whose turn has not come."""
+"""Reason of a condition whose step has not been reached."""
 
 
 @dataclass(frozen=True)
 class Transition:
-    """A condition whose status or reason is another than before."""
+    """A condition whose status or reason has changed."""
 
     type: str
     before: str
@@ -23,7 +23,7 @@ class Transition:
 
     @property
     def flipped(self) -> bool:
-        """Whether its status is another than before, and not only its reason."""
+        """Whether its status has changed, and not only its reason."""
         return self.before != self.status
 
 
@@ -41,11 +41,11 @@ def differs(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
     return bool(without_nulls(before or {}) != without_nulls(after))
 
 
-def worth_telling(changes: Iterable[Transition]) -> list[Transition]:
-    """Return the changes that tell something which no other one of them tells.
+def worth_reporting(changes: Iterable[Transition]) -> list[Transition]:
+    """Return the changes that report something which no other one of them reports.
 
-    What the rollout is about at the moment is the reason of Ready, Reconciling and Stalled alike.
-    A condition that only has another reason is told when it is that one; the rest moves along.
+    Ready, Reconciling and Stalled have the same reason: that of the current step. A condition of
+    which only the reason changes is reported if it has that reason; the others follow it.
     """
     changes = list(changes)
     now_about = {change.reason for change in changes if change.type == Condition.READY}

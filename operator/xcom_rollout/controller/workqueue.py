@@ -1,12 +1,11 @@
 """A work queue of keys, and the threads that work on it.
 
-A key stands for an object whose whole state is looked at again, so keys carry nothing else: adding
-one that already waits changes nothing, and one that is being worked on waits until that pass is
-over. Delays and the back-off after errors are the queue's, so that a pass never sleeps.
+A key stands for an object whose whole state is read again, so keys carry nothing else: adding one
+that already waits changes nothing, and one that is being worked on waits until that pass is over.
+Delays and the back-off after errors belong to the queue, so that a pass never sleeps.
 
 Urgent keys, those of kills, are taken first. Neither they nor the others get the last worker: a
-kill waits for no slow pass over a rollout without one, and kills without end keep no other from its
-turn.
+kill never waits for slow passes over other rollouts, and endless kills do not starve the others.
 """
 
 import heapq
@@ -29,15 +28,15 @@ log = logging.getLogger(__name__)
 
 
 def spread() -> float:
-    """Return a factor from 0.8 to 1.2, so that what failed together is not retried together."""
+    """Return a factor from 0.8 to 1.2, so that simultaneous failures are not retried together."""
     return random.uniform(0.8, 1.2)  # noqa: S311  spreads retries, guards nothing
 
 
 def longest_retry(error: Exception) -> timedelta:
     """Return how long to wait at most between passes that end with `error`.
 
-    An error may have an attribute `retry_after`, the seconds after which another try makes sense;
-    the back-off grows to four times that.
+    An error may have an attribute `retry_after`, the seconds after which a retry makes sense; the
+    back-off grows to four times that.
     """
     after = getattr(error, "retry_after", None)
     if not isinstance(after, (int, float)):
@@ -60,26 +59,26 @@ class WorkQueue(Generic[K]):
         self._changed = threading.Condition()
         self._ready: deque[K] = deque()
         self._waiting: set[K] = set()
-        """Keys that are ready, or will be as soon as their present pass is over."""
+        """Keys that are ready, or will be as soon as their current pass is over."""
         self._working: dict[K, bool] = {}
         """Keys in work, and whether each was urgent when it was taken."""
         self._urgent: set[K] = set()
         self._due: dict[K, float] = {}
         self._timers: list[tuple[float, int, K]] = []
-        """A heap. An entry counts only while `_due` holds its time for the key."""
+        """A heap. An entry is valid only while `_due` has its time for the key."""
         self._numbers = itertools.count()
         self._failures: dict[K, int] = {}
         self._hastened: dict[K, float] = {}
-        """When the last pass that was hastened is, or was, due."""
+        """When the last hastened pass is, or was, due."""
         self._closed = False
 
     def add(self, key: K) -> None:
-        """Ask for a pass over `key` as soon as possible."""
+        """Request a pass over `key` as soon as possible."""
         with self._changed:
             self._add(key)
 
     def mark(self, key: K, *, urgent: bool) -> None:
-        """Say whether `key` is taken before others, from now on."""
+        """Set whether `key` is taken before others, from now on."""
         with self._changed:
             if urgent:
                 self._urgent.add(key)
@@ -89,7 +88,7 @@ class WorkQueue(Generic[K]):
             self._changed.notify_all()
 
     def add_after(self, key: K, delay: timedelta) -> None:
-        """Ask for a pass over `key` after `delay`, or earlier where one is already asked for."""
+        """Request a pass over `key` after `delay`, or earlier where one is already requested."""
         with self._changed:
             due = self._clock() + delay.total_seconds()
             if self._closed or self._due.get(key, due + 1) <= due:
@@ -99,10 +98,10 @@ class WorkQueue(Generic[K]):
             self._changed.notify_all()
 
     def hasten(self, key: K, delay: timedelta, apart: timedelta) -> None:
-        """Ask for a pass over `key` after `delay`, for what happens often.
+        """Request a pass over `key` after `delay`, for frequent events.
 
-        Not sooner than `apart` after the last one that was asked for so; and not while passes over
-        the key fail, for their back-off is there to spare somebody.
+        Not sooner than `apart` after the last one requested this way; and not while passes over the
+        key fail, because their back-off must be kept.
         """
         with self._changed:
             if key in self._failures:
@@ -115,7 +114,7 @@ class WorkQueue(Generic[K]):
                 self.add_after(key, timedelta(seconds=due - now))
 
     def add_failed(self, key: K, longest: timedelta = LONGEST_RETRY) -> timedelta:
-        """Ask for another pass over `key` after its back-off, and return that delay.
+        """Request another pass over `key` after its back-off, and return that delay.
 
         The back-off begins at a second and doubles up to `longest`.
         """
@@ -128,18 +127,18 @@ class WorkQueue(Generic[K]):
         return delay
 
     def forget_failures(self, key: K) -> None:
-        """Let the next failure of `key` wait for the shortest back-off."""
+        """Reset the back-off of `key`."""
         with self._changed:
             self._failures.pop(key, None)
 
     def get(self, *, wait: bool = True, most: int | None = None) -> K | None:
         """Return a key to work on; `done` must follow.
 
-        Whatever was asked for `key` with a delay is dropped: the pass that begins sees all.
+        Delayed requests for `key` are dropped: the pass that begins sees everything.
 
         Args:
             wait: whether to wait for a key; without it None means that none can be taken.
-            most: urgent keys that may be in work at a time, and as many others.
+            most: limit of urgent keys in work at a time, and of others.
 
         Returns None when the queue is closed, even where keys are left.
         """
@@ -159,7 +158,7 @@ class WorkQueue(Generic[K]):
             return None
 
     def done(self, key: K) -> None:
-        """Say that the pass over `key` is over."""
+        """Record that the pass over `key` is over."""
         with self._changed:
             self._working.pop(key, None)
             if key in self._waiting:
@@ -167,7 +166,7 @@ class WorkQueue(Generic[K]):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Hand out no more keys and wake all who wait for one."""
+        """Return no more keys and wake all threads that wait for one."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -177,7 +176,7 @@ class WorkQueue(Generic[K]):
             return self._closed
 
     def __len__(self) -> int:
-        """Number of keys that wait for a worker; those with a delay are not counted."""
+        """Number of keys that wait for a worker, without delayed ones."""
         with self._changed:
             return len(self._waiting)
 
@@ -190,7 +189,7 @@ class WorkQueue(Generic[K]):
             self._changed.notify_all()
 
     def _next(self, most: int | None) -> K | None:
-        """Return which ready key is next, None where none may be taken now."""
+        """Return the next ready key, None where none may be taken now."""
         for urgent in (True, False):
             taken = sum(was_urgent is urgent for was_urgent in self._working.values())
             if most is None or taken < most:
@@ -200,7 +199,7 @@ class WorkQueue(Generic[K]):
         return None
 
     def _wake_due(self) -> float | None:
-        """Make ready what is due, and return when the next is, in the clock's seconds."""
+        """Make due keys ready, and return when the next is due, in the clock's seconds."""
         now = self._clock()
         while self._timers:
             due, _, key = self._timers[0]
@@ -225,12 +224,12 @@ class Workers(Generic[K]):
         *,
         count: int = 4,
     ) -> None:
-        """Make the threads.
+        """Create the threads.
 
         Args:
-            work: makes one pass and returns when to make the next; None means: when asked. A pass
-                that raises is made again after a back-off.
-            count: how many; at least two, so that one is left for urgent keys.
+            work: makes one pass and returns when to make the next; None means: on request. A pass
+                that raises is repeated after a back-off.
+            count: number of threads; at least two, so that one is left for urgent keys.
         """
         self._queue = queue
         self._work = work
@@ -245,13 +244,13 @@ class Workers(Generic[K]):
             thread.start()
 
     def stop(self) -> None:
-        """Let each running pass come to its end, and return when all have."""
+        """Wait until each running pass has ended."""
         self._queue.close()
         for thread in self._threads:
             thread.join()
 
     def alive(self) -> bool:
-        """Whether every thread runs: a dead one means a fault in this module."""
+        """Whether every thread runs: a dead one means a bug in this module."""
         return all(thread.is_alive() for thread in self._threads)
 
     def run_one(self) -> bool:

@@ -1,6 +1,6 @@
 """Effects as data: everything the operator can do to the world.
 
-Each action is idempotent. It names what shall be so; the layer `act` makes it so.
+Each action is idempotent. It names the desired state; the layer `act` brings it about.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from xcom_rollout.decide.settings import BackendSettings
 
 @dataclass(frozen=True)
 class Report:
-    """What the probe found in full, for people: the ledger keeps only what decisions need."""
+    """The probe's complete findings, for people: the ledger keeps only what decisions need."""
 
     name: str
     """Such as `static` or `calibration`."""
@@ -48,7 +48,7 @@ class RunJob:
     attempt: int
     digest: str
     candidate: BackendSettings | None
-    """Settings that the pod's configuration shall hold; None: as it is delivered now."""
+    """Settings that the pod's configuration shall hold; None: those delivered now."""
     arguments: tuple[str, ...]
     deadline: timedelta | None = None
     """How long it may take; None: what is usual for its kind."""
@@ -63,7 +63,7 @@ class RunJob:
 
 @dataclass(frozen=True)
 class EndStandby:
-    """End the pods of these Jobs, which wait to be asked and will not be any more."""
+    """End the pods of these Jobs, which wait for questions: no more will come."""
 
     jobs: tuple[str, ...]
 
@@ -73,11 +73,11 @@ class EndStandby:
 
 @dataclass(frozen=True)
 class SetValues:
-    """Deliver the owned settings; every other value of the release stays as it is."""
+    """Deliver the owned settings; every other value of the release stays unchanged."""
 
     settings: BackendSettings
     from_revision: int
-    """The revision this was decided on: a newer one means that somebody else was quicker."""
+    """The revision this was decided on: a newer one means that somebody else changed it first."""
     way_back: bool = False
     """Whether a kill delivers: what would only block a flip does not block it."""
     beside: RunJob | None = None
@@ -119,7 +119,7 @@ class InspectBuilds:
 
 @dataclass(frozen=True)
 class ProveWayBack:
-    """Ask for all that a kill will need, and record what is missing. Changes nothing of Airflow."""
+    """Check everything that a kill will need, and record what is missing. Changes no Airflow."""
 
     settings: BackendSettings
     """What the first delivery of the way there would be; rendered, and compared with what runs."""
@@ -147,7 +147,7 @@ class UnpauseDags:
 
 @dataclass(frozen=True)
 class StopRuns:
-    """Set the runs to failed, so that Airflow schedules no further task of theirs.
+    """Set the runs to failed, so that Airflow schedules no further tasks of them.
 
     A run that Airflow could not clear afterwards is left alone. Why one was not stopped is
     recorded in the ledger, run by run.
@@ -171,9 +171,9 @@ class TaskPod:
 
 @dataclass(frozen=True)
 class EndAttempts:
-    """End these processes in workers by force, each unless another one has its number by now.
+    """Kill these processes in workers, each unless another process has its PID by now.
 
-    They belong to runs that were stopped some time ago: whoever should have ended them has not.
+    They belong to runs that were stopped some time ago: their supervisors have not ended them.
     """
 
     attempts: tuple[Attempt, ...]
@@ -197,7 +197,7 @@ class DeletePods:
 
 @dataclass(frozen=True)
 class ReplacePods:
-    """Delete pods that began with what was delivered before: others take their place.
+    """Delete pods that started with an earlier delivery: others take their place.
 
     Each keeps its own grace period, in which a worker ends its tasks.
     """
@@ -223,7 +223,7 @@ class ClearRuns:
 
 @dataclass(frozen=True)
 class SetFinalizer:
-    """Add or remove the finalizer that keeps the resource while a kill goes on."""
+    """Add or remove the finalizer that keeps the resource during a kill."""
 
     present: bool
 

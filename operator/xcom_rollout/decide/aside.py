@@ -1,6 +1,6 @@
-"""Steps whose action failed: they are put off, so that the steps after them have their turn.
+"""Steps whose action failed: they are put off, so that the steps after them are evaluated.
 
-Only of steps that do not block: what waits for them waits anyway, and the others must not.
+Only steps that do not block: what depends on them waits anyway, and the others must not.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from xcom_rollout.decide.decision import Finding, Progress
 FIRST_RETRY: Final = timedelta(seconds=2)
 LONGEST_RETRY: Final = timedelta(minutes=1)
 LASTS: Final = timedelta(minutes=3)
-"""How long an action may fail before a person is asked for."""
+"""How long an action may fail before a person is needed."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Aside:
     """The action of a step has failed at each of the last tries.
 
     Attributes:
-        message: what the last try ended with.
+        message: the error of the last try.
     """
 
     message: str
@@ -35,7 +35,7 @@ Asides = Mapping[str, Aside]
 
 
 def put_aside(asides: Asides, step: str, message: str, now: datetime) -> Asides:
-    """Return what is put off after another failed try."""
+    """Return the steps put off, after another failed try of `step`."""
     before = asides.get(step)
     tries = before.tries if before else 0
     delay = min(FIRST_RETRY * 2 ** min(tries, 10), LONGEST_RETRY)
@@ -44,14 +44,14 @@ def put_aside(asides: Asides, step: str, message: str, now: datetime) -> Asides:
 
 
 def taken_up(asides: Asides, step: str) -> Asides:
-    """Return what is put off once the action of a step was done."""
+    """Return the steps put off, once the action of `step` was done."""
     return {name: aside for name, aside in asides.items() if name != step}
 
 
 def still_wanted(asides: Asides, now: datetime) -> Asides:
-    """Return what is put off without what nobody has tried again: its cause went away otherwise.
+    """Return the steps put off without those not tried again: their cause has gone away.
 
-    A later failure of the same step is another one.
+    A later failure of the same step starts a new count.
     """
     return {
         name: aside for name, aside in asides.items() if now - aside.next_try < 2 * LONGEST_RETRY
@@ -59,7 +59,7 @@ def still_wanted(asides: Asides, now: datetime) -> Asides:
 
 
 def put_off(finding: Finding, aside: Aside, now: datetime) -> Finding:
-    """Return what a step comes to whose action failed: it waits, and tries at its time."""
+    """Return the finding of a step whose action failed: it waits for its next try."""
     due = now >= aside.next_try
     if now - aside.since < LASTS:
         if due:

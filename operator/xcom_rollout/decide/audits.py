@@ -1,7 +1,7 @@
 """The audits: tasks whose values would fail or change with the new backend, found before the flip.
 
-What an audit found is on record; whether it holds the rollout is decided here, by the spec: a
-finding that somebody accepts needs no new audit.
+The findings of an audit are on record; whether they hold the rollout is decided here, by the spec:
+accepting a finding needs no new audit.
 """
 
 import json
@@ -40,9 +40,9 @@ from xcom_rollout.decide.table import act, done, hold, wait
 AUDIT_RETRY: Final = timedelta(hours=1)
 """How long after an audit with open findings the next one begins: it may read millions of rows."""
 ERROR_RETRY: Final = timedelta(seconds=60)
-"""The same after one that could not be made."""
+"""The same after an audit that could not run."""
 EVERY_KIND: Final = (AuditKind.STATIC, AuditKind.DYNAMIC)
-"""In the order in which they are made: the cheap one first."""
+"""In the order in which they run: the cheap one first."""
 _JOB_KIND: Final = {audit: job for job, audit in AUDIT_OF.items()}
 _COMPONENT: Final = {AuditKind.STATIC: Component.WORKER, AuditKind.DYNAMIC: Component.SCHEDULER}
 """Task pods have the DAG folder, the scheduler has the database."""
@@ -105,10 +105,10 @@ def accepted(gate: AuditGate, audit: Audit) -> tuple[AuditFinding, ...]:
 
 
 def unknown(gate: AuditGate, audit: Audit) -> int:
-    """Return how many findings may hold a rollout that the ledger has no room for.
+    """Return how many findings that the ledger has no room for may hold a rollout.
 
-    The surest are kept first: where one is kept that is not sure enough to matter, so is what was
-    left out.
+    The surest are kept first: where a kept one is not sure enough to matter, those left out are
+    not either.
     """
     kept = all(_matters(gate, audit, found) for found in audit.findings)
     return audit.left_out if kept else 0
@@ -144,7 +144,7 @@ def _matches(entry: AcceptedFinding, found: AuditFinding) -> bool:
 
 
 def _counts(s: Situation, gate: AuditGate, audit: Audit | None) -> bool:
-    """Whether an audit is good for a decision now; one with open findings is for a while."""
+    """Whether an audit is valid now; one with open findings is valid for a limited time."""
     if audit is None or audit.digest != s.observed.digest or audit.verdict is Verdict.ERROR:
         return False
     if verdict(gate, audit) is Verdict.FAIL:
@@ -218,7 +218,7 @@ def _record(s: Situation, audit: Audit, report: Report | None = None) -> Finding
 
 
 def _error(s: Situation, audit: Audit | None) -> Finding | None:
-    """Return what holds after an audit that could not be made; None where the next one is due."""
+    """Return what holds after an audit that could not run; None where the next one is due."""
     if audit is None or audit.digest != s.observed.digest or audit.verdict is not Verdict.ERROR:
         return None
     again = audit.observed_at + ERROR_RETRY
@@ -239,10 +239,10 @@ def _open_findings(s: Situation, gate: AuditGate) -> Finding:
     red = [audit for audit in audits if verdict(gate, audit) is not Verdict.PASS]
     if red:
         again = min(audit.observed_at for audit in red) + AUDIT_RETRY
+        findings = "; ".join(_describe(gate, audit) for audit in red)
         return hold(
             "AuditFailed",
-            f"{'; '.join(_told(gate, audit) for audit in red)}. {_remedy(s, gate, red)} The next "
-            f"audit starts at {again:%H:%M:%SZ}.",
+            f"{findings}. {_remedy(s, gate, red)} The next audit starts at {again:%H:%M:%SZ}.",
         )
     taken = sum(len(accepted(gate, audit)) for audit in audits)
     kinds = " and ".join(f"the {audit.kind} audit" for audit in audits)
@@ -254,7 +254,7 @@ def _open_findings(s: Situation, gate: AuditGate) -> Finding:
     return done("AuditsGreen", f"{kinds} found no task that would fail or change")
 
 
-def _told(gate: AuditGate, audit: Audit) -> str:
+def _describe(gate: AuditGate, audit: Audit) -> str:
     found = holding(gate, audit)
     count = len(found) + unknown(gate, audit)
     return (
@@ -267,22 +267,22 @@ def _remedy(s: Situation, gate: AuditGate, red: Sequence[Audit]) -> str:
     rollout = s.observed.rollout
     found = [entry for audit in red for entry in holding(gate, audit)]
     unread = [entry for entry in found if entry.effect is Effect.UNSEEN]
-    told = [
+    sentences = [
         f"The ConfigMap {reports_name(rollout.name)} lists all findings with a remedy for each."
     ]
     if len(unread) < len(found) or any(unknown(gate, audit) for audit in red):
-        told.append(
+        sentences.append(
             "Change these tasks, or accept them in spec.gates.audit.accepted, by dagId, taskId, "
             "file or kind."
         )
     if unread:
         entries = some([f"{{file: {json.dumps(entry.file)}}}" for entry in unread])
-        told.append(
+        sentences.append(
             "For a file that could not be read: fix it, or audit a checkout of the bundle with "
             f"xbr audit FOLDER and then add an entry to spec.gates.audit.accepted: {entries}."
         )
-    told.append(
+    sentences.append(
         f"To request a new audit after a change: kubectl xbr prove {rollout.name} -n "
         f"{rollout.namespace}."
     )
-    return " ".join(told)
+    return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""The base paths below which a row may say that its value lies."""
+"""The base paths that rows with offloaded values may refer to."""
 
 from dataclasses import replace
 
@@ -9,10 +9,10 @@ from xcom_rollout.decide.table import act
 
 
 def bases_of(s: Situation) -> tuple[str, ...]:
-    """Return every base path that a row may hold: all that were delivered, and the present one."""
+    """Return every base path that a row may hold: all that were delivered, and the current one."""
     bases = list(s.ledger.bases)
     if not bases and s.ledger.delivered is not None:
-        bases.append(s.spec.backend.object_storage.path)  # a ledger of the version before
+        bases.append(s.spec.backend.object_storage.path)  # a ledger of the previous version
     release = s.observed.release
     path = release.settings.path if release and release.settings.reads_offloaded else None
     if path and path not in bases:
@@ -26,9 +26,9 @@ def base_arguments(s: Situation) -> tuple[str, ...]:
 
 
 def offloading_noted(s: Situation) -> Finding | None:
-    """Return what records that somebody else has delivered a backend that offloads, once.
+    """Return what records, once, that somebody else has delivered a backend that offloads.
 
-    It may be gone at the next look, and the rows that it left are not.
+    It may be gone at the next look; the rows that it wrote remain.
     """
     if not s.release.settings.reads_offloaded:
         return None

@@ -1,4 +1,4 @@
-"""Whether everything that was seen is of the commit expected. Pure."""
+"""Whether everything that was seen is of the expected commit. Pure."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -22,8 +22,8 @@ class Reading:
     Attributes:
         source: what was looked at.
         where: the place, in words.
-        build: the commit, whole or short; None where it cannot be told.
-        why: why it cannot be told, in words; else empty.
+        build: the commit, whole or short; None where it is not known.
+        why: why it is not known, in words; else empty.
     """
 
     source: BuildSource
@@ -39,7 +39,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer and what it rests on.
+    """The answer and its evidence.
 
     Attributes:
         reason: one sentence.
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def reading(source: BuildSource, where: str, text: str | None, absent: str) -> Reading:
-    """Return the reading of `text`, which may be absent or no commit at all.
+    """Return the reading of `text`, which may be absent or not a commit.
 
     Args:
         absent: why there is no build where `text` is None or empty.
@@ -62,12 +62,12 @@ def reading(source: BuildSource, where: str, text: str | None, absent: str) -> R
     if not text:
         return Reading(source, where, None, absent)
     if not COMMIT.fullmatch(text):
-        return Reading(source, where, None, f"is {text!r}, which is no commit")
+        return Reading(source, where, None, f"is {text!r}, which is not a commit")
     return Reading(source, where, text)
 
 
 def same_build(one: str, other: str) -> bool:
-    """Tell whether two commits are the same as far as the shorter one goes."""
+    """Return whether two commits are the same, up to the length of the shorter one."""
     return one.startswith(other) or other.startswith(one)
 
 
@@ -82,8 +82,8 @@ def verdict(
 ) -> Verdict:
     """Judge what was seen on the `sources`.
 
-    Fresh is only said where a commit is expected, every source was seen, nothing is unknown, and
-    all is of that commit. What is known to differ outweighs what is unknown.
+    Fresh requires that a commit is expected, every source was seen, nothing is unknown, and
+    everything is of that commit. A known difference outweighs an unknown source.
 
     Args:
         expected: the commit that should be there, of the form of `COMMIT`; None where nobody says.
@@ -120,7 +120,7 @@ def verdict(
 
 
 def _differ(builds: list[str]) -> bool:
-    # In order, one that is the beginning of others comes right before them.
+    # In sorted order, a prefix of other builds comes right before them.
     return any(not same_build(one, other) for one, other in pairwise(builds))
 
 

@@ -1,7 +1,7 @@
-"""The build: DAGs and images come by chains of their own, and all has to be of one commit.
+"""The build: DAGs and images are delivered separately, and all have to be of one commit.
 
-What was seen counts for the pods that it was seen in, for the question that was asked, and for a
-while: git-sync turns a DAG folder without any change of a pod. Unknown is not fresh.
+A look is valid for the pods that it was made in, for the question that was asked, and for a
+limited time: git-sync changes a DAG folder without any change of a pod. Unknown is not fresh.
 """
 
 from typing import Final
@@ -27,7 +27,7 @@ _SHOW: Final = {
 
 
 def build_confirmed(s: Situation) -> Finding:
-    """All of the release is of the expected build, before anything is delivered."""
+    """Everything in the release is of the expected build, before anything is delivered."""
     if s.release.settings.reads_offloaded:
         return done("BuildConfirmed", "the object storage backend is delivered")
     return _confirmed(s)
@@ -68,7 +68,7 @@ def _confirmed(s: Situation) -> Finding:
             return _look(gate, look)
         return done("BuildConfirmed", f"{seen.reason}, in {len(look.question.pods)} pods")
     left = parse_duration(gate.interval) - age
-    # Said in the same words until something else is seen: a wait of hours makes no news.
+    # The same text until something else is seen: a wait of hours adds no history entries.
     message = f"{seen.verdict}: {seen.reason}. {_remedy(gate, seen)}"
     again = look if left.total_seconds() <= 0 else None
     if seen.verdict is Freshness.UNKNOWN:
@@ -79,7 +79,7 @@ def _confirmed(s: Situation) -> Finding:
 def _look(gate: ProvenanceGate, look: InspectBuilds) -> Finding:
     return act(
         "LookingForBuild",
-        f"looking into {len(look.question.pods)} pods whether {' and '.join(gate.sources)} are of "
+        f"checking in {len(look.question.pods)} pods whether {' and '.join(gate.sources)} are of "
         f"{gate.expected_build}",
         look,
     )
@@ -95,9 +95,9 @@ def _remedy(gate: ProvenanceGate, seen: BuildSeen) -> str:
         ways.append(
             f"leave {named} out of spec.gates.provenance.sources if the release does not have it"
         )
-    told = "; ".join(ways)
+    remedy = "; ".join(ways)
     every = format_duration(parse_duration(gate.interval))
     return (
-        f"{told[:1].upper()}{told[1:]}. The pods are looked into every {every}, and the rollout "
-        "goes on by itself"
+        f"{remedy[:1].upper()}{remedy[1:]}. The pods are checked every {every}, and the rollout "
+        "continues by itself"
     )

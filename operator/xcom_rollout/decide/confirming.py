@@ -1,7 +1,7 @@
-"""What a pod loads is seen by a process inside it, and what none can tell yet is waited for.
+"""A process inside each pod checks what it loads; what cannot be known yet is waited for.
 
-That a pod was replaced is not enough: its kubelet may have mounted what was there before the
-delivery (docs/kill-switch.md, "Late kubelets").
+That a pod was replaced is not enough: its kubelet may have mounted the configuration from before
+the delivery (docs/kill-switch.md, "Late kubelets").
 """
 
 from collections.abc import Collection, Sequence
@@ -18,23 +18,23 @@ from xcom_rollout.decide.table import act, done, hold, wait
 
 LOOK_RETRY: Final = timedelta(seconds=10)
 WRITERS: Final = (Component.WORKER, "triggerer")
-"""Components whose pods write values: those of tasks, and of a deferred one that a trigger ends."""
+"""Components whose pods write values: those of tasks, and of triggers that end deferred tasks."""
 LOOKS: Final = 16
-"""Task pods to look into at a time: where nothing answers, that takes half a minute."""
+"""Task pods to inspect at a time: where none answers, that takes half a minute."""
 POD_PATIENCE: Final = timedelta(seconds=60)
-"""How long after its grace period a terminating pod is taken for one that ends."""
+"""How long after its grace period a terminating pod is still expected to end."""
 
 
 def fleet_confirmed(s: Situation, expected: BackendSettings) -> Finding:
-    """Every long-lived pod was looked into and loads the expected backend."""
+    """Every long-lived pod was inspected and loads the expected backend."""
     return _confirmed(s, s.long_lived, expected)
 
 
 def writers_confirmed(s: Situation) -> Finding:
-    """The same of those that write, and of what the release holds.
+    """The same for pods that write, and for the settings that the release holds.
 
-    That they were replaced is not enough: the kubelet may have mounted what was there before the
-    delivery.
+    That they were replaced is not enough: the kubelet may have mounted the configuration from
+    before the delivery.
     """
     return _confirmed(
         s, [pod for pod in s.long_lived if pod.component in WRITERS], s.release.settings
@@ -42,9 +42,9 @@ def writers_confirmed(s: Situation) -> Finding:
 
 
 def tasks_confirmed(s: Situation, pods: Sequence[Pod]) -> Finding:
-    """Of these task pods, those that may have mounted either configuration were looked into.
+    """Of these task pods, those that may have mounted either configuration were inspected.
 
-    Not one that is about to begin or to end: it is waited for.
+    Except one that is about to start or to end: it is waited for.
     """
     unseen = [
         pod
@@ -65,10 +65,10 @@ def tasks_confirmed(s: Situation, pods: Sequence[Pod]) -> Finding:
 
 
 def workers_seen(s: Situation, uids: Collection[str]) -> Finding | None:
-    """Return what looks into workers of which it is not known what they began with.
+    """Return what inspects workers that may have started with either configuration.
 
     Args:
-        uids: of pods in which tasks run that matter.
+        uids: of pods that run tasks that matter.
     """
     unseen = [
         pod
@@ -82,10 +82,10 @@ def workers_seen(s: Situation, uids: Collection[str]) -> Finding | None:
 
 
 def configuration_settled(s: Situation, since: datetime | None) -> Finding:
-    """No pod that comes from now on begins with what was there before a delivery.
+    """No pod that is created from now on starts with the configuration from before a delivery.
 
-    One of a moment ago is looked into. One that comes after the next delivery would have what was
-    delivered before the last one.
+    A pod created a moment ago is inspected. One created after the next delivery would have what
+    was delivered before the last one.
 
     Args:
         since: when the operator saw that delivery. A copy in another namespace may follow later.
@@ -115,7 +115,7 @@ def _copies_late(s: Situation) -> str:
 
 
 def old_tasks_ended(s: Situation, since: datetime | None) -> Finding:
-    """No task pod is left that may have the earlier configuration, and none comes.
+    """No task pod is left that may have the earlier configuration, and no more will start.
 
     Args:
         since: when the operator saw the delivery.
@@ -134,14 +134,14 @@ def old_tasks_ended(s: Situation, since: datetime | None) -> Finding:
 
 
 def old_tasks(s: Situation, pods: Sequence[Pod]) -> str:
-    """Return the runs of old task pods in words, and which of these could not be looked into."""
-    told = some(sorted({str(pod.run) for pod in pods}))
+    """Return the runs of old task pods in words, and which of these could not be inspected."""
+    runs = some(sorted({str(pod.run) for pod in pods}))
     seen = [(pod.name, reader) for pod in pods if (reader := s.reader(pod)) is not None]
     closed = [f"{name}: {reader.error}" for name, reader in seen if reader.error]
     if not closed:
-        return told
+        return runs
     return (
-        f"{told} (some of these may have the newest configuration and could not be "
+        f"{runs} (some of these may have the newest configuration and could not be "
         f"inspected: {some(closed)})"
     )
 
@@ -179,7 +179,7 @@ def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> 
         )
     wrong = [(pod.name, seen) for pod in failing if (seen := s.reader(pod)) is not None]
     if wrong:
-        told = some(wrong, words=_what_it_loads)
+        loaded = some(wrong, words=_what_it_loads)
         hint = (
             ""
             if all(seen.error for _, seen in wrong)
@@ -188,12 +188,12 @@ def _confirmed(s: Situation, pods: Sequence[Pod], expected: BackendSettings) -> 
         )
         return hold(
             "PodNotConfirmed",
-            f"expected the {expected.describe()} in every pod, but {told}{hint}",
+            f"expected the {expected.describe()} in every pod, but {loaded}{hint}",
             after=LOOK_RETRY,
         )
-    told = f"{len(pods)} pods load the {expected.describe()}"
+    summary = f"{len(pods)} pods load the {expected.describe()}"
     closed = [f"{name}: {seen.unseen}" for name, seen in readers if seen.unseen]
-    return done("PodsConfirmed", f"{told}; {some(closed)}" if closed else told)
+    return done("PodsConfirmed", f"{summary}; {some(closed)}" if closed else summary)
 
 
 def _look(pods: Sequence[Pod]) -> Finding:
@@ -214,14 +214,14 @@ def _stale(s: Situation, seen: Reader) -> bool:
 
 
 def _began_too_early(s: Situation, pod: Pod) -> bool:
-    """Whether a pod loads something else and another one in its place would not.
+    """Whether a pod loads something else and its replacement would not.
 
-    One that was made later has what it loads from elsewhere, as its own environment.
+    A pod that was created later has its settings from elsewhere, such as its own environment.
     """
     seen, changed = s.reader(pod), s.config_changed_at
     if pod.terminating or seen is None or changed is None:
         return False
-    # Neither the database nor the object storage: nobody has delivered that.
+    # Neither the database nor the object storage backend: nobody has delivered that.
     ours = seen.settings.is_database or seen.settings.reads_offloaded
     before = seen.outdated or (not seen.error and ours)
     return before and pod.created_at <= changed + s.mount_lag

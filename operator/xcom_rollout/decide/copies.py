@@ -13,7 +13,7 @@ _AGAIN: Final = timedelta(seconds=10)
 
 
 def config_not_copied(s: Situation) -> Finding | None:
-    """Return that tasks of another namespace still start with other settings; None: they do not.
+    """Return that tasks of another namespace still start with other settings; None if they do not.
 
     A pod mounts ConfigMaps of its own namespace, so a delivery alone reaches no task there.
     """
@@ -33,7 +33,7 @@ def config_not_copied(s: Situation) -> Finding | None:
 
 
 def stale_copies(stale: Sequence[StaleCopy]) -> str:
-    """Return which copies are not as the release's own, and what follows from that, in words."""
+    """Return which copies differ from the release's own, and what follows from that, in words."""
     return (
         "task pods in another namespace mount the ConfigMap of that namespace, which a delivery "
         f"does not change. The backend settings of {some(stale)} differ from those of the "
@@ -42,7 +42,7 @@ def stale_copies(stale: Sequence[StaleCopy]) -> str:
 
 
 def copy_command(home: str, copy: StaleCopy) -> str:
-    """Return the command that makes a copy say what the ConfigMap in the namespace `home` says."""
+    """Return the command that gives a copy the content of the ConfigMap in the namespace `home`."""
     data = f"$(kubectl get configmap {copy.name} -n {home} -o jsonpath='{{.data}}')"
     return (
         f"kubectl patch configmap {copy.name} -n {copy.namespace} --type merge "

@@ -94,7 +94,7 @@ def _past_kills(ledger: Ledger) -> tuple[Kill, ...]:
 
 
 def resumed(ledger: Ledger) -> Ledger:
-    """Return the ledger with its finished kill laid to the past ones, as counts."""
+    """Return the ledger with its finished kill moved to the past ones, as counts."""
     return replace(
         ledger,
         kill=None,

@@ -1,4 +1,4 @@
-"""What the core decided: at most one action, and what to tell people."""
+"""What the core decided: at most one action, and what to report."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,14 +8,14 @@ from xcom_rollout.decide.actions import Action
 
 
 class Progress(StrEnum):
-    """How a step stands."""
+    """State of a step."""
 
     DONE = "Done"
     ACTING = "Acting"
     WAITING = "Waiting"
-    """Goes on by itself."""
+    """Continues by itself."""
     HELD = "Held"
-    """Goes on only after somebody has done something."""
+    """Continues only after somebody has done something."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Decision:
     findings: tuple[StepFinding, ...]
     """Findings of the steps looked at, in the order of the table."""
     current: StepFinding
-    """The finding that the pass is about: the one with the action, else the first not done."""
+    """The finding that the pass reports: the one with the action, else the first not done."""
     requeue_after: timedelta
 
     @property

@@ -31,8 +31,8 @@ class HostFacts:
         old_writer: what still runs with the settings from before a delivery.
         known_gone: what shows that nothing of it is left.
         stopped: how a running attempt is brought to its end.
-        rolled: what becomes of running tasks when their host is replaced.
-        unproven: why nothing is delivered to a release whose tasks run there; empty: it is.
+        rolled: what happens to running tasks when their host is replaced.
+        unproven: why nothing is delivered to a release whose tasks run there; empty: supported.
     """
 
     old_writer: str
@@ -45,24 +45,24 @@ class HostFacts:
 HOSTS: Final = {
     Host.TASK_POD: HostFacts(
         old_writer="a task pod that was made before the delivery",
-        known_gone="the pod is not there any more, or has ended",
+        known_gone="the pod no longer exists, or has ended",
         stopped="its run is set to failed, then its pod is deleted",
         rolled="nothing: no roll replaces a task pod",
     ),
     Host.WORKER: HostFacts(
-        old_writer="a worker that began before the delivery, whatever it runs and whenever that "
+        old_writer="a worker that started before the delivery, whatever it runs and whenever that "
         "was sent: its processes are forks of the one that read the configuration",
-        known_gone="the worker's pod is not there any more, and each one that is was looked into. "
-        "Neither Airflow's rows nor Celery's answers tell that a process has ended in a pod that "
-        "lives on",
+        known_gone="the worker's pod no longer exists, and each existing one was inspected. "
+        "Neither Airflow's rows nor Celery's answers show that a process has ended in a pod that "
+        "keeps running",
         stopped="its run is set to failed; the process that watches it asks Airflow and ends it, "
         "10 to 70 s later, unless that process itself was lost; then it is ended",
-        rolled="they end within the pod's grace period, while it takes no others; what is left is "
-        "killed, and fails when its heartbeats have been missing for long",
+        rolled="they end within the pod's grace period, while it takes no others; the rest are "
+        "killed, and fail when their heartbeats have been missing for long",
     ),
     Host.SCHEDULER: HostFacts(
-        old_writer="a scheduler that began before the delivery, with all that it runs",
-        known_gone="the scheduler's pod is not there any more",
+        old_writer="a scheduler that started before the delivery, with everything that it runs",
+        known_gone="the scheduler's pod no longer exists",
         stopped="as in a worker",
         rolled="Airflow 2: they fail at once, for the signal reaches them too. Airflow 3: they end "
         "within the pod's grace period. What is killed runs again, retries or not",
@@ -80,7 +80,7 @@ class Executor:
     Attributes:
         name: as `[core] executor` may name it.
         classes: its class by the paths that some version of Airflow 2 or 3 knows.
-        hosts: where its tasks run; with several, each task's queue tells.
+        hosts: where its tasks run; with several, each task's queue decides.
     """
 
     name: str
@@ -89,14 +89,14 @@ class Executor:
 
     @property
     def unproven(self) -> str:
-        """Why nothing is delivered to a release that has it; empty: it is supported."""
+        """Why nothing is delivered to a release that has it; empty: supported."""
         return "; ".join(HOSTS[host].unproven for host in self.hosts if HOSTS[host].unproven)
 
 
 def _row(name: str, module: str, *hosts: Host, provider: str = "") -> Executor:
     classes = [f"airflow.executors.{module}.{name}"]
     if provider:
-        # Before 2.7 it was Airflow's own; 2.x still takes it by that path.
+        # Before 2.7 it was Airflow's own; 2.x still accepts that path.
         classes.insert(0, f"airflow.providers.{provider}.executors.{module}.{name}")
     return Executor(name, tuple(classes), hosts)
 
@@ -128,7 +128,7 @@ _BY_NAME: Final = {
 
 
 _POOLS: Final = ("prefork", "processes")
-"""Values of `[celery] pool`, of which the second is another word for the first."""
+"""Values of `[celery] pool`; the second is an alias of the first."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def named_executors(option: str) -> tuple[Named, ...]:
 
     One of `NAME`, `CLASS`, `ALIAS:CLASS`, several with commas (2.10), and on Airflow 3 such a list
     for everybody, then others for teams: `LIST;TEAM=LIST`. As Airflow reads it (ExecutorLoader of
-    2.11.2 and 3.3.2), and stricter: blanks and empty parts are no names.
+    2.11.2 and 3.3.2), and stricter: blanks and empty parts are not names.
 
     Raises:
         ValueError: no version of Airflow should take it; the message says why.
@@ -212,9 +212,9 @@ def _list(names: str, team: str) -> Iterable[Named]:
 
 
 def unsupported(option: str) -> str:
-    """Return why nothing is delivered to a release with this `[core] executor`; empty: it is.
+    """Return why nothing is delivered to a release with this `[core] executor`; empty: supported.
 
-    All of several are looked at: a task may choose any of them.
+    All executors of a list are checked: a task may choose any of them.
     """
     try:
         named = named_executors(option)
@@ -224,9 +224,9 @@ def unsupported(option: str) -> str:
 
 
 def hosts_of(option: str) -> frozenset[Host]:
-    """Return where tasks may run with this `[core] executor`, as far as it is known.
+    """Return where tasks may run with this `[core] executor`, as far as known.
 
-    Empty where the option cannot be read: it is refused for that.
+    Empty where the option cannot be read: it is refused for that reason.
     """
     try:
         return frozenset(_hosts(named_executors(option)))
@@ -242,8 +242,8 @@ def _hosts(named: Iterable[Named]) -> tuple[Host, ...]:
 def proven_components(option: str) -> tuple[Component, ...]:
     """Return those whose pod templates are proven with this `[core] executor`.
 
-    Where tasks run in workers and in pods of their own, each has a template: image, environment and
-    volumes of one say nothing of the other's.
+    Where tasks run both in workers and in pods of their own, each has its own template: image,
+    environment and volumes of one say nothing about the other's.
     """
     if {Host.TASK_POD, Host.WORKER} <= hosts_of(option):
         return (*PROVEN_COMPONENTS, Component.TASK_POD)
@@ -251,9 +251,9 @@ def proven_components(option: str) -> tuple[Component, ...]:
 
 
 def executor_known(written: str, ledger: Ledger) -> str:
-    """Return `[core] executor` as it is written for the scheduler, else as its newest proof saw it.
+    """Return `[core] executor` as written for the scheduler, else as its newest proof saw it.
 
-    Empty where neither tells.
+    Empty where neither has it.
     """
     proof = ledger.proof(Component.SCHEDULER)
     return written or (proof.executor if proof is not None else "")
@@ -280,7 +280,8 @@ def pool_unsupported(option: str, pool: str) -> str:
 def executor_supported(s: Situation) -> Finding:
     """What is written for the scheduler names no executor that the kill-switch is not safe with.
 
-    The proof tells it for sure, at the price of a Job in pods that another executor may not have.
+    Only the proof knows for certain, at the price of a Job in pods that another executor may not
+    have.
     """
     if s.release.settings == s.target:
         return done("ExecutorSupported", "the proven settings are delivered")
@@ -288,10 +289,10 @@ def executor_supported(s: Situation) -> Finding:
 
 
 def written_executor(written: str) -> Finding:
-    """Return what `[core] executor` says of the kill-switch; empty: it is not known."""
+    """Return whether the kill-switch is safe with this `[core] executor`; empty: not known."""
     if written and (why := unsupported(written)):
         return not_supported(f"the scheduler is configured with [core] executor = {written!r}", why)
-    return done("ExecutorSupported", written or "the proof tells which executor runs")
+    return done("ExecutorSupported", written or "the proof shows which executor runs")
 
 
 def not_supported(seen: str, why: str) -> Finding:

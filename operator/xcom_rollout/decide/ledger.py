@@ -24,7 +24,7 @@ class Component(StrEnum):
 
 
 PROVEN_COMPONENTS = (Component.SCHEDULER, Component.WORKER)
-"""Those that each release has; `executors.proven_components` has them all."""
+"""Those that each release has; `executors.proven_components` returns all of them."""
 
 
 class Verdict(StrEnum):
@@ -35,7 +35,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class NamedCheck:
-    """One check of the probe that said no, or warned."""
+    """One check of the probe that failed or warned."""
 
     name: str
     observed: str
@@ -50,7 +50,7 @@ class Drift:
     name: str
     meaning: str
     values: tuple[str, ...]
-    """Names of the values of the round trip that do."""
+    """Names of the values of the round trip that change."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Effect(StrEnum):
     FAILS = "fails"
     DRIFTS = "drifts"
     UNSEEN = "unseen"
-    """Nobody knows: the file could not be looked at."""
+    """Unknown: the file could not be read."""
 
 
 class Confidence(StrEnum):
@@ -137,7 +137,7 @@ class Audit:
     digest: str
     attempt: int
     verdict: Verdict
-    """As the probe gave it. Which findings hold a rollout is decided by its spec."""
+    """As reported by the probe. Which findings hold a rollout is decided by its spec."""
     observed_at: datetime
     job: str
     findings: tuple[AuditFinding, ...] = ()
@@ -145,7 +145,7 @@ class Audit:
     left_out: int = 0
     """Number of further findings that may hold a rollout: more than a ledger keeps."""
     failed: tuple[NamedCheck, ...] = ()
-    """Checks that said no or could not look, other than by findings."""
+    """Checks that failed or could not run, other than by findings."""
     facts: tuple[tuple[str, str], ...] = ()
     message: str = ""
     """What went wrong where there is no result to quote (verdict error)."""
@@ -167,7 +167,7 @@ class Calibration:
 
 
 class BuildSource(StrEnum):
-    """A way on which a build comes to Airflow, and where it shows."""
+    """A way by which a build gets to Airflow, and where it shows."""
 
     STAMP = "stamp"
     IMAGE = "image"
@@ -175,7 +175,7 @@ class BuildSource(StrEnum):
 
 
 class Freshness(StrEnum):
-    """What is said of a release that should be of one build."""
+    """Verdict on a release that should be of one build."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -185,26 +185,26 @@ class Freshness(StrEnum):
 
 @dataclass(frozen=True)
 class BuildQuestion:
-    """What a look for a build is about: its answer counts for nothing else."""
+    """What a look for a build asks: its answer is valid for nothing else."""
 
     expected: str
     """The commit, whole or short."""
     sources: tuple[BuildSource, ...]
     labels: tuple[str, ...]
-    """Annotations or labels of pods that tell an image's commit."""
+    """Annotations or labels of pods that contain an image's commit."""
     variables: tuple[str, ...]
-    """Variables in the containers that tell it."""
+    """Variables in the containers that contain it."""
     dags: tuple[str, ...]
-    """DAGs whose tags are judged; all where it is empty."""
+    """DAGs whose tags are judged; empty: all DAGs."""
     digest: str
-    """Of images, pod templates and configuration, as for a proof."""
+    """Digest of images, pod templates and configuration, as for a proof."""
     pods: tuple[tuple[str, datetime | None], ...]
     """UID and start of the container of each long-lived pod."""
 
 
 @dataclass(frozen=True)
 class BuildSeen:
-    """What the pods of the release showed when they were looked into for a build."""
+    """What the pods of the release showed when they were inspected for a build."""
 
     question: BuildQuestion
     verdict: Freshness
@@ -228,7 +228,7 @@ class Reader:
     pod: str
     uid: str
     started_at: datetime
-    """Start of the container that was looked into: a restart voids what was seen."""
+    """Start of the container that was inspected: a restart voids what was seen."""
     settings: BackendSettings
     seen_at: datetime
     error: str = ""
@@ -255,7 +255,7 @@ class OffloadedRun:
     rows: int
     state: str
     run_type: str = ""
-    """Airflow's word: manual, scheduled, backfill, ...; empty where it is not known."""
+    """Airflow's run type: manual, scheduled, backfill, ...; empty where it is not known."""
     waited_for_by: tuple[RunKey, ...] = ()
     """In-flight runs with a task that waits for this one (TriggerDagRunOperator)."""
 
@@ -271,9 +271,9 @@ class CensusRecord:
     purpose: str = ""
     """What the Job was sent for: `live`, or a moment of a kill."""
     old_runs: frozenset[RunKey] = frozenset()
-    """Written by the version before; no decision reads it."""
+    """Written by the previous version; no decision reads it."""
     after_revert: bool = False
-    """Written by the version before; no decision reads it."""
+    """Written by the previous version; no decision reads it."""
 
 
 class Strategy(StrEnum):
@@ -286,12 +286,12 @@ class Strategy(StrEnum):
     REHYDRATE = "Rehydrate"
     """Their values are copied back into the database; no run is touched."""
     IMMEDIATE = "Immediate"
-    """The database backend is delivered first, for a backend that cannot even be read. A task
-    that starts meanwhile may be handed a path: the weaker promise."""
+    """The database backend is delivered first, for a backend that cannot even be read. The weaker
+    promise: a task that starts meanwhile may be handed a path."""
 
 
 class FinishedRuns(StrEnum):
-    """What becomes of offloaded values of finished runs before the database backend is back."""
+    """What happens to offloaded values of finished runs before the database backend is back."""
 
     REHYDRATE = "Rehydrate"
     HOLD = "Hold"
@@ -299,7 +299,7 @@ class FinishedRuns(StrEnum):
 
 
 class RunStage(StrEnum):
-    """How far a kill has come with one run."""
+    """Progress of a kill with one run."""
 
     FOUND = "Found"
     """It holds offloaded values, and nothing has been done about it."""
@@ -308,7 +308,7 @@ class RunStage(StrEnum):
     STOPPING = "Stopping"
     """It is, or is about to be, set to failed."""
     STOPPED = "Stopped"
-    """It is not in flight any more; its task pods may still be."""
+    """It is no longer in flight; its task pods may still run."""
     EMPTIED = "Emptied"
     """Its rows that hold paths are gone, so no process can read one. It waits for its clear."""
     CLEARED = "Cleared"
@@ -330,13 +330,13 @@ SAFE_STAGES = frozenset(
         RunStage.FAILED,
     }
 )
-"""Stages in which no task of the run can meet a path, whatever the backend."""
+"""Stages in which no task of the run can get a path, whatever the backend."""
 ENDED_STAGES = frozenset({RunStage.RECOVERED, RunStage.HEALED, RunStage.FAILED})
 
 
 @dataclass(frozen=True)
 class RecoveringRun:
-    """A run that a kill heals: how far that has come, and what is in its way."""
+    """A run that a kill heals: its progress, and what blocks it."""
 
     key: RunKey
     rows: int
@@ -347,13 +347,13 @@ class RecoveringRun:
     run_type: str = ""
     waited_for_by: tuple[RunKey, ...] = ()
     error: str = ""
-    """Why the last try failed; empty when it did not."""
+    """Why the last try failed; empty when it succeeded."""
     tries: int = 0
     """Failed tries in a row."""
     failing_since: datetime | None = None
     """When the first of these failed."""
     next_try: datetime | None = None
-    """No further try before; None: at once."""
+    """No further try before this time; None: at once."""
     cleared_round: int = 0
     """Round of the kill in which it was cleared; it is not cleared twice in one."""
     was_emptied: bool = False
@@ -365,7 +365,7 @@ class RecoveringRun:
     stop_asked: bool = False
     """Whether Airflow may have been asked to stop it: when it ends, it has to be cleared."""
     unread: bool = False
-    """Whether nothing but looks at it failed: the error is over as soon as it can be read."""
+    """Whether only reading it failed: the error is over as soon as it can be read."""
 
     def at(self, stage: RunStage) -> "RecoveringRun":
         """Return the run at a stage, with no failed try."""
@@ -376,7 +376,7 @@ class RecoveringRun:
 
 @dataclass(frozen=True)
 class Kill:
-    """One use of the kill-switch. Once begun it is carried to its end."""
+    """One use of the kill-switch. Once started it runs to its end."""
 
     attempt: int
     engaged_at: datetime
@@ -392,12 +392,12 @@ class Kill:
     counted: tuple[str, ...] = ()
     """Censuses of this round that are on record: found, frozen, last."""
     finished_values: str = ""
-    """What became of the values of finished runs, in words; empty until that is settled."""
+    """What happened to the values of finished runs, in words; empty until that is settled."""
     reverting: bool = False
     """Whether the database backend is delivered, or is about to be, by this kill."""
     held_dags: tuple[str, ...] = ()
-    """DAGs that the operator paused and will unpause (Immediate, and kills that the version
-    before began); those paused by people are not here."""
+    """DAGs that the operator paused and will unpause (Immediate, and kills started by the previous
+    version); those paused by people are not here."""
     released_dags: tuple[str, ...] = ()
     hold_error: str = ""
     """Why DAGs could not be paused before an Immediate revert."""
@@ -453,13 +453,13 @@ class Delivered:
 
 @dataclass(frozen=True)
 class WayBack:
-    """What was found of all that a kill will need, asked before it is needed."""
+    """Result of checking everything that a kill will need, before it is needed."""
 
     digest: str
-    """Of what was looked at."""
+    """Of what was checked."""
     checked_at: datetime
     problems: tuple[str, ...] = ()
-    """What is missing: the field, what was seen, what to do. Empty where nothing is."""
+    """What is missing: the field, what was seen, what to do. Empty if nothing is missing."""
 
 
 @dataclass(frozen=True)
@@ -470,8 +470,8 @@ class Ledger:
     """The owned settings found before the first flip; the kill-switch restores them."""
     delivered: Delivered | None = None
     interrupted: int = 0
-    """Newest revision of the operator's own that was cut off, and taken back or about to be. Until
-    a later one is delivered the objects of the release may be of it or of the one before."""
+    """Newest revision of the operator's own that was interrupted, and undone or about to be. Until
+    a later one is delivered the objects of the release may be of it or of the previous one."""
     bases: tuple[str, ...] = ()
     """Every base path that was ever delivered, oldest first: a census asks for all of them."""
     offloaded_by_others: bool = False

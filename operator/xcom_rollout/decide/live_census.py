@@ -1,7 +1,7 @@
-"""The census of a live rollout: taken now and then, and a proof that a kill's would succeed.
+"""The census of a live rollout: taken periodically, and a proof that a kill's would succeed.
 
-Nothing that a kill does rests on it, for a kill counts for itself. So it need not be frequent: each
-costs the start of a pod like the scheduler's, and some requests.
+A kill does not use it: it takes its own censuses. So it need not be frequent: each costs the start
+of a pod like the scheduler's, and some requests.
 """
 
 from dataclasses import replace
@@ -27,9 +27,9 @@ from xcom_rollout.decide.table import background, done
 
 LIVE_RETRY: Final = timedelta(seconds=15)
 TRIES: Final = 2
-"""Tries in a row that fail before that is taken for lasting: a Job may lose its pod."""
+"""Failed tries in a row that count as a lasting failure: a Job may lose its pod."""
 LONGEST_WITHOUT: Final = timedelta(hours=1)
-"""How old the last census may be where no try is there to be seen, as under a quota for Jobs."""
+"""How old the last census may be where there was no try since, as under a quota for Jobs."""
 _REQUEST: Final = ProbeRequest.of_scheduler(JobKind.CENSUS, "live")
 
 
@@ -61,7 +61,7 @@ def census_fresh(s: Situation) -> Finding:
 
 
 def census_trouble(s: Situation) -> str:
-    """Return why a census of a kill would fail too, as far as those of now tell; else empty."""
+    """Return why a census of a kill would fail too, judged by the current ones; else empty."""
     failed, age = failed_since(s, _REQUEST, CensusResult), _age(s)
     if len(failed) >= TRIES:
         return f"the census has failed {len(failed)} times in a row: {failed[-1]}"

@@ -35,7 +35,7 @@ class Rollout:
     deleting: bool = False
     """Whether somebody has asked for its deletion."""
     finalized: bool = False
-    """Whether it carries the finalizer of a kill that goes on."""
+    """Whether it carries the finalizer of a kill in progress."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Maker(StrEnum):
     OPERATOR = "Operator"
     """The operator, in another pod than this one."""
     SELF = "Self"
-    """The operator, in this pod: it makes nothing else meanwhile."""
+    """The operator, in this pod: it makes no other meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,19 @@ class Release:
 
     revision: int
     status: str
-    """Helm's status word: deployed, failed, pending-upgrade, ..."""
+    """Helm's status: deployed, failed, pending-upgrade, ..."""
     chart_name: str
     chart_version: str
     settings: BackendSettings
     updated_at: datetime
-    """When the newest revision was begun."""
+    """When the newest revision was started."""
     maker: Maker = Maker.OTHER
     values_path: tuple[str, ...] = ()
-    """Keys of the values below which the chart of Airflow has its own; none where it is no
-    dependency of the chart that the release runs."""
+    """Keys of the values below which Airflow's chart has its own; none where that chart is not a
+    dependency of the one that the release runs."""
     layout_problem: str = ""
     """Why it is not known which settings Airflow has, for people; empty where it is. `settings` is
-    what the values say then, which decides nothing."""
+    then read from the values and decides nothing."""
 
     def holds(self, settings: BackendSettings) -> bool:
         """Whether it is known to hold these settings."""
@@ -104,22 +104,22 @@ class Workload:
     """When the oldest of its pods was made; None where an upgrade of the chart replaces them all,
     as it does those of the chart's own components, or where there is none."""
     restless_since: datetime | None = None
-    """Since when its pods are as they are: when the newest that is not ready was made or stopped
+    """Since when its pods have not changed: when the newest that is not ready was made or stopped
     being ready without trouble, when the last that ends should be gone, or when the Deployment last
     made progress. None where that is not known."""
     grace_seconds: int = 30
-    """How long a pod of it may take to end: a worker goes on with its tasks meanwhile."""
+    """How long a pod of it may take to end: a worker continues its tasks meanwhile."""
     only_ends: bool = False
-    """Whether it is not `rolled` for nothing but pods that are about to end."""
+    """Whether pods that are about to end are the only reason that it is not `rolled`."""
 
 
 @dataclass(frozen=True)
 class LoosePod:
-    """A long-lived pod that can read XCom and that none of the workloads has made."""
+    """A long-lived pod that can read XCom and was not created by any of the workloads."""
 
     name: str
     kind: str = ""
-    """Of what has made it; empty where nothing has."""
+    """Kind of its creator; empty where it has none."""
     maker: str = ""
 
 
@@ -148,16 +148,16 @@ class Pod:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A process of a task in a worker, whose pod lives on when it ends."""
+    """A process of a task in a worker, whose pod keeps running when it ends."""
 
     pod: str
     pod_uid: str
     pid: int
-    """As the pod counts."""
+    """In the pod's PID namespace."""
     started: int
     """Clock ticks from the boot of the machine to its start: with `pid` it names one process."""
     title: str
-    """As the process calls itself, for people."""
+    """The title of the process, for people."""
     run: RunKey | None = None
     """The DAG run that it works for; None where that is not known."""
 
@@ -182,7 +182,7 @@ class JobKind(StrEnum):
     STANDBY = "standby"
     """Waits to be asked what the Jobs of a kill would be sent for."""
     VERIFY = "verify"
-    """Made by the version before."""
+    """Created by the previous version."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class ProofResult:
     drift: tuple[Drift, ...] = ()
     message: str = ""
     is_answer: ClassVar[bool] = True
-    """A red proof says something too."""
+    """A failed proof is an answer, too."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class AuditResult:
     failed: tuple[NamedCheck, ...]
     facts: tuple[tuple[str, str], ...]
     report: str = ""
-    """Every finding as the probe gave it: JSON, for people."""
+    """Every finding as the probe reported it: JSON, for people."""
     message: str = ""
     is_answer: ClassVar[bool] = True
 
@@ -214,7 +214,7 @@ class AuditResult:
 @dataclass(frozen=True)
 class CalibrationResult:
     recommended: int
-    """Bytes; 0 where the table holds no value to go by."""
+    """Bytes; 0 where the table holds no value to measure."""
     facts: tuple[tuple[str, str], ...]
     report: str = ""
     """Everything that was measured, the largest tasks named: JSON, for people."""
@@ -250,11 +250,11 @@ class FinishedValues:
 
 @dataclass(frozen=True)
 class EmptyResult:
-    """What came of removing the rows of stopped runs that hold paths."""
+    """Result of removing the rows of stopped runs that hold paths."""
 
     verdict: Verdict
     emptied: tuple[RunKey, ...] = ()
-    """Runs that hold no path any more."""
+    """Runs that no longer hold a path."""
     left: tuple[tuple[RunKey, str], ...] = ()
     """Runs that still do, and why."""
     message: str = ""
@@ -266,15 +266,15 @@ class EmptyResult:
 
 @dataclass(frozen=True)
 class RehydrateResult:
-    """What came of copying offloaded values back into their rows."""
+    """Result of copying offloaded values back into their rows."""
 
     verdict: Verdict
     copied: int = 0
     """Rows."""
     remaining: int = 0
-    """Rows that there was no time for."""
+    """Rows left when the time was over."""
     healed: tuple[RunKey, ...] = ()
-    """Runs of those asked for that hold no path any more."""
+    """Requested runs that no longer hold a path."""
     failed: tuple[tuple[RunKey, str], ...] = ()
     """Runs with a value that could not be copied: which, and why."""
     failed_rows: int = 0
@@ -288,8 +288,8 @@ class RehydrateResult:
 ProbeResult = (
     ProofResult | AuditResult | CalibrationResult | CensusResult | EmptyResult | RehydrateResult
 )
-"""What a Job of the probe brought back. `is_answer` tells whether it looked at what it was sent
-for; where it did not, `message` says why."""
+"""Result of a Job of the probe. `is_answer` says whether it did what it was sent for; where it did
+not, `message` says why."""
 
 
 @dataclass(frozen=True)
@@ -320,18 +320,18 @@ class DagRun:
 
 @dataclass(frozen=True)
 class AirflowView:
-    """What Airflow's REST API said; gathered while a kill is going on."""
+    """What Airflow's REST API returned; gathered during a kill."""
 
     runs: tuple[DagRun, ...] = ()
     """The runs that the kill has recorded, as far as Airflow still has them."""
     paused_dags: frozenset[str] = frozenset()
     """Of the DAGs of those runs and the DAGs held by the kill: those that are paused."""
     missing_dags: frozenset[str] = frozenset()
-    """Of the same: those whose file Airflow does not find any more."""
+    """Of the same: those whose file Airflow no longer finds."""
     busy_dags: frozenset[str] = frozenset()
     """DAGs with runs in flight that are not paused; only where a kill is Immediate."""
     unread: Mapping[RunKey, str] = field(default_factory=dict)
-    """Recorded runs that Airflow refuses to tell of, and why: each may be in any state, or gone."""
+    """Recorded runs that Airflow refuses to return, and why: each may be in any state, or gone."""
     unread_dags: Mapping[str, str] = field(default_factory=dict)
     """The same of DAGs: each may be paused or not, or gone."""
     major: int = 0
@@ -357,7 +357,7 @@ class StaleCopy:
 
     Attributes:
         name: the same as that of the release's.
-        problem: why it cannot be compared; empty where its options of the backend are others.
+        problem: why it cannot be compared; empty where its options of the backend differ.
     """
 
     namespace: str
@@ -369,8 +369,8 @@ class StaleCopy:
 
 
 MOUNT_LAG: Final = timedelta(seconds=30)
-"""How long after a change of the configuration a kubelet may still give a new pod what was there
-before: it learns of a change by a watch, which is late by seconds on a node that is busy."""
+"""How long after a change of the configuration a kubelet may still mount the earlier one in a new
+pod: it learns of a change by a watch, which is late by seconds on a busy node."""
 
 
 @dataclass(frozen=True)
@@ -386,7 +386,7 @@ class Observed:
     """Last change of the ConfigMaps that Airflow's pods mount (whole seconds, as Kubernetes
     records it)."""
     backend_hash: str
-    """Hash of what those ConfigMaps say of the options that a flip owns; empty if unknown."""
+    """Hash of the options that a flip owns in those ConfigMaps; empty if unknown."""
     workloads: tuple[Workload, ...]
     pods: tuple[Pod, ...]
     jobs: tuple[ProbeJob, ...]
@@ -397,24 +397,23 @@ class Observed:
     release_missing: str = ""
     """Why there is no release, and what to do, in words; where it is known."""
     samples_missing: bool = False
-    """Whether the spec names a ConfigMap of samples that is not there."""
+    """Whether the spec names a ConfigMap of samples that does not exist."""
     loose_pods: tuple[LoosePod, ...] = ()
     executor: str = ""
-    """The executor that is written for the scheduler; empty where it is not, or cannot be read."""
+    """The executor written for the scheduler; empty where none is, or it cannot be read."""
     task_namespaces: tuple[str, ...] = ()
-    """Namespaces in which Airflow may make task pods, as far as they are known; that of the
-    rollout need not be among them."""
+    """Namespaces in which Airflow may create task pods, as far as known; that of the rollout need
+    not be among them."""
     stale_copies: tuple[StaleCopy, ...] = ()
-    """Copies of the configuration in `task_namespaces` that say another thing of the backend."""
+    """Copies of the configuration in `task_namespaces` with other settings of the backend."""
     copies_changed_at: datetime | None = None
-    """When each copy had last changed, so the change of the one that has been the same for longest;
-    None without a copy."""
+    """Last change of the copy that has been unchanged for longest; None without a copy."""
     unseen_tasks: str = ""
     """Why some task pods, or tasks in workers, cannot be seen; empty where all can."""
     unseen_since: datetime | None = None
-    """Since when that is so, where it may pass by itself: a worker that ends, or whose node is
-    busy, does not answer for some seconds."""
+    """Since when, where it may be temporary: a worker that ends, or whose node is busy, does not
+    answer for some seconds."""
     attempts: tuple[Attempt, ...] = ()
-    """The tasks in workers; nobody looks for them but a kill that has stopped runs, or has to."""
+    """The tasks in workers; only a kill that has stopped runs, or has to, looks for them."""
     mount_lag: timedelta = MOUNT_LAG
-    """As the operator was told of this cluster's kubelets."""
+    """As configured for the kubelets of this cluster."""

@@ -1,7 +1,7 @@
-"""The life of a Job that runs the probe: due, running, and answered or failed for a while.
+"""The states of a Job that runs the probe: due, running, answered, or failed until the next try.
 
-A Job is made for a request. What comes of it counts by its attempt: one that the ledger has on
-record is over, and a newer one says how the request stands.
+A Job is created for a request. Attempts are numbered: those that the ledger has on record are
+over, and a newer one shows the state of the request.
 """
 
 from collections.abc import Iterable
@@ -43,14 +43,14 @@ MAY_CONNECT: Final = (
     f"component={names.JOB_COMPONENT}) can reach the database and the bucket: NetworkPolicies, "
     "PgBouncer, a service mesh (spec.gates.jobs)"
 )
-"""What to look at where a Job's pod stands alone."""
+"""What to check where a Job's pod cannot connect."""
 JOB_RETRY: Final = timedelta(seconds=5)
 LONGEST_RETRY: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """What Jobs are made for."""
+    """What Jobs are created for."""
 
     kind: JobKind
     component: Component
@@ -64,7 +64,7 @@ class ProbeRequest:
 
 @dataclass(frozen=True)
 class Due:
-    """No attempt is under way, and none has failed a moment ago."""
+    """No attempt is running, and none has failed recently."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,12 @@ def newest_attempt(
     retry: timedelta,
     recorded: int | None = None,
 ) -> Due | Running | Answered[R] | Failed:
-    """Return how the newest attempt stands that the ledger does not have yet.
+    """Return the state of the newest attempt that the ledger does not have yet.
 
     Args:
-        result: what the Job brings back when it has an answer.
-        retry: how long a failed attempt keeps the next one from being due; each failed attempt
-            after it doubles that.
+        result: type of the Job's answer.
+        retry: delay after a failed attempt until the next one is due; each further failed attempt
+            doubles it.
         recorded: newest attempt on record; None: as the ledger says for this kind.
     """
     jobs = _attempts(s, request, recorded)
@@ -123,7 +123,7 @@ def newest_attempt(
 
 
 def failed_since(s: Situation, request: ProbeRequest, result: type[ProbeResult]) -> list[str]:
-    """Return why each attempt failed that is newer than the last answer on record, oldest first."""
+    """Return the error of each attempt newer than the last answer on record, oldest first."""
     return [
         _why(job)
         for job in _attempts(s, request)
@@ -153,9 +153,9 @@ def _why(job: ProbeJob) -> str:
 
 
 def _running_for_another(s: Situation, request: ProbeRequest) -> ProbeJob | None:
-    """Return a Job of the same kind for another digest: one at a time, whatever changes how often.
+    """Return a Job of the same kind for another digest: one at a time, however often it changes.
 
-    A kill asks for its censuses whatever else runs.
+    A kill starts its censuses whatever else runs.
     """
     if request.kind not in _ONE_AT_A_TIME:
         return None
@@ -181,7 +181,7 @@ def request_job(
     samples: str | None = None,
     runs: tuple[RunKey, ...] = (),
 ) -> RunJob:
-    """Return the action that makes the next attempt; see `RunJob` for what it is given."""
+    """Return the action that starts the next attempt; see `RunJob` for its arguments."""
     return RunJob(
         kind=request.kind,
         component=request.component,
@@ -238,7 +238,7 @@ def recorded_attempt(ledger: Ledger, kind: JobKind, component: Component) -> int
 
 
 def _next_attempt(s: Situation, request: ProbeRequest) -> int:
-    """Return a number that no such Job has had, as far as is remembered."""
+    """Return a number that no such Job has had, as far as recorded."""
     numbers = [
         job.attempt
         for job in s.observed.jobs

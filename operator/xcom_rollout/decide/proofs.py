@@ -33,14 +33,14 @@ from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
 PROOF_RETRY: Final = timedelta(seconds=60)
-"""How long after a red proof the next attempt begins, should nothing that it proved change."""
+"""How long after a failed proof the next attempt begins, if nothing that it proved changes."""
 _NOT_CONNECTED: Final = re.compile(
     r"tim(ed|e)[ -]?out|could not connect|cannot connect|can't connect|connection \w*\s?refused"
     r"|connection reset|closed the connection|unreachable|no route|resolve host|name resolution"
     r"|name or service not known|connecttimeout|endpointconnection",
     re.IGNORECASE,
 )
-"""Words of drivers and of S3 clients for a connection that did not come about."""
+"""Messages of database drivers and S3 clients for a connection that failed."""
 
 
 def proven(s: Situation) -> Finding:
@@ -168,7 +168,7 @@ def _red(s: Situation, proof: Proof | None) -> Finding | None:
 
 
 def _drift_and_executor(s: Situation, components: Sequence[Component]) -> Finding:
-    # A KubernetesExecutor task pod itself says LocalExecutor: that is how it runs its one task.
+    # A KubernetesExecutor task pod itself reports LocalExecutor: that is how it runs its one task.
     scheduler = s.ledger.proof(Component.SCHEDULER)
     executor = scheduler.executor if scheduler else ""
     if why := unsupported(executor):
@@ -187,7 +187,7 @@ def _drift_and_executor(s: Situation, components: Sequence[Component]) -> Findin
             names = ", ".join(drift.name for drift in refused)
             return hold(
                 "DriftNotAccepted",
-                f"in the {proof.component} pod, with the new backend: {_told(refused)}. Use "
+                f"in the {proof.component} pod, with the new backend: {_describe(refused)}. Use "
                 "another version of the provider, or accept the change with "
                 f"spec.gates.roundTrip.acceptedDrift: [{names}]; spec.gates.audit finds the tasks "
                 "that it affects",
@@ -206,7 +206,7 @@ def _unproven_host(s: Situation, executor: str, components: Sequence[Component])
         return hold(
             "CannotObserve",
             f"the scheduler runs with [core] executor = {executor!r}, and {s.observed.executor!r} "
-            "is written for it: of which pods a proof is made is told by what is written. Write "
+            "is written for it, which decides of which pods proofs are made. Write "
             "the value itself in its place, in airflow.cfg or as a variable of the scheduler",
         )
     workers = [load for load in s.observed.workloads if load.component == Component.WORKER]
@@ -220,7 +220,7 @@ def _unproven_host(s: Situation, executor: str, components: Sequence[Component])
     return None
 
 
-def _told(refused: list[Drift]) -> str:
+def _describe(refused: list[Drift]) -> str:
     return "; ".join(
         f"{drift.name}: {drift.meaning} ({some(list(drift.values))})" for drift in refused
     )

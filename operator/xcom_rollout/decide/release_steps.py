@@ -1,4 +1,4 @@
-"""Steps that both tables share: whose release it is, and how it stands."""
+"""Steps that both tables share: who manages the release, and its state."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from xcom_rollout.decide.table import UNTIL_CHANGED, act, done, hold, wait
 _REPLACING: Final = ("Deployment", "StatefulSet")
 DELIVERY_LIMIT = timedelta(seconds=90)
 """How long a Helm process of the operator can live: its time-out and grace (`clients/helm.py`),
-and some more for clocks that differ."""
+plus a margin for clocks that differ."""
 
 
 def sole_owner(s: Situation) -> Finding:
@@ -35,9 +35,9 @@ def sole_owner(s: Situation) -> Finding:
 def release_exists(s: Situation) -> Finding:
     """The Helm release exists, whatever chart it runs.
 
-    Enough for a kill: it delivers with the chart that the release runs, and a person who upgrades
-    that in the middle must not leave runs stopped. Nor need airflow.cfg be told: the last resort,
-    `helm rollback`, does without.
+    This is enough for a kill: it delivers with the chart that the release runs, and a person who
+    upgrades that in the middle must not leave runs stopped. Nor is airflow.cfg needed: the last
+    resort, `helm rollback`, works without it.
     """
     release = s.observed.release
     if release is None:
@@ -73,18 +73,18 @@ def release_found(s: Situation) -> Finding:
 
 
 def layout_unknown(s: Situation) -> Finding:
-    """What the release holds cannot be told."""
+    """It is not known which settings the release holds."""
     return hold(
         "AirflowConfigNotFound", f"release {s.spec.airflow.release}: {s.release.layout_problem}"
     )
 
 
 def _interrupted(s: Situation) -> Finding | None:
-    """Return what to do about a delivery of the operator's own that was cut off, if this is one.
+    """Return what to do about an interrupted delivery of the operator's own, if this is one.
 
-    Helm leaves a revision pending when its process is killed. One that this pod began has no
-    process any more: passes over a rollout follow each other. One of an earlier pod is left alone
-    for as long as its process could still live.
+    Helm leaves a revision pending when its process is killed. One that this pod started no longer
+    has a process: passes over a rollout do not overlap. One of an earlier pod is left alone for as
+    long as its process could still live.
     """
     release = s.release
     if release.maker is Maker.OTHER:
@@ -99,7 +99,7 @@ def _interrupted(s: Situation) -> Finding | None:
         )
     said = f"revision {release.revision} was started by the operator and interrupted"
     if s.ledger.interrupted != release.revision:
-        # First: the revision before it is not what its objects hold.
+        # First: the objects of the release do not hold what the revision before it says.
         ledger = replace(s.ledger, interrupted=release.revision)
         return act("DeliveryInterrupted", f"{said}: recording that", WriteLedger(ledger, said))
     return act("DeliveryInterrupted", f"{said}; retrying", ForgetDelivery(release.revision))
@@ -135,14 +135,14 @@ def release_deployed(s: Situation) -> Finding:
 
 
 def pods_would_roll(s: Situation) -> Finding:
-    """Every long-lived pod is replaced by itself when a delivery changes its template."""
+    """Every long-lived pod is replaced automatically when a delivery changes its template."""
     if s.release.settings.reads_offloaded:
         return done("PodsWouldRoll", "the object storage backend is delivered")
     return would_roll(s)
 
 
 def would_roll(s: Situation) -> Finding:
-    """The same of a release about which nothing else is known."""
+    """The same for a release about which nothing else is known."""
     staying = [load for load in s.observed.workloads if load.wont_roll]
     if staying:
         each = some([f"{load.kind} {load.name}: {load.wont_roll}" for load in staying])
@@ -159,21 +159,21 @@ def would_roll(s: Situation) -> Finding:
 def _loose(s: Situation, pods: Sequence[LoosePod]) -> str:
     hidden = sorted({f"{pod.kind} {pod.maker}" for pod in pods if pod.kind in _REPLACING})
     others = [pod for pod in pods if pod.kind not in _REPLACING]
-    told = []
+    problems = []
     if hidden:
-        told.append(
+        problems.append(
             f"{some(hidden)}: its pods have the labels of the release and it does not, so the "
             "operator cannot see it replace them. Label it (in its own metadata) "
             f"tier=airflow,release={s.spec.airflow.release}. If its pods never read XCom, remove "
             "the label tier=airflow from its pod template"
         )
     if others:
-        told.append(
+        problems.append(
             f"no Deployment or StatefulSet of the release created {some(others, words=_made)}, so "
             "nothing would replace it: create it through a Deployment. If it never reads XCom, "
             "remove its label tier=airflow"
         )
-    return "; ".join(told)
+    return "; ".join(problems)
 
 
 def _made(pod: LoosePod) -> str:

@@ -10,7 +10,7 @@ from xcom_rollout.decide.ledger import Strategy
 from xcom_rollout.decide.observed import Rollout
 
 LONGEST: Final = 1024
-"""Characters of what a person wrote: it is kept with each of the last kills, in one ConfigMap."""
+"""Most characters kept of what a person wrote: each of the last kills has it, in one ConfigMap."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class KillRequest:
 
 @dataclass(frozen=True)
 class Attestation:
-    """A person's word that the kill-switch was rehearsed."""
+    """A person's statement that the kill-switch was rehearsed."""
 
     by: str
     at: datetime
@@ -40,8 +40,8 @@ class InvalidAttestation:
 def kill_request(rollout: Rollout) -> KillRequest | None:
     """Return who asks for the kill-switch, or None when nobody does.
 
-    A malformed annotation still engages it: in an emergency a typing error must not be obeyed as
-    a no. A strategy that does not exist is that of the spec, and the reason says so.
+    A malformed annotation still engages it: in an emergency a typing error must not count as a
+    refusal. For an unknown strategy that of the spec is used, and the reason says so.
     """
     declared = Strategy(rollout.spec.kill_switch.strategy)
     text = rollout.annotations.get(names.ANNOTATION_KILL)

@@ -1,4 +1,4 @@
-"""A delivery replaces every long-lived pod: how far that is, and how long it is waited for."""
+"""A delivery replaces every long-lived pod: its progress, and how long it is waited for."""
 
 from datetime import datetime, timedelta
 
@@ -11,12 +11,12 @@ from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import done, hold, wait
 
 ROLL_PATIENCE = timedelta(minutes=5)
-"""How long the replacement of long-lived pods is taken for one that goes on by itself."""
+"""How long the replacement of long-lived pods may take before a person is needed."""
 WEB = ("webserver", "api-server")
 """Components that answer Airflow's REST API."""
 RESTART_PATIENCE = timedelta(seconds=30)
-"""The same of a component of the team's own: nothing replaces its pods but a person, or what the
-team has for that, which acts soon."""
+"""The same for a component of the team's own: only a person replaces its pods, or the team's own
+tooling, which acts soon."""
 
 
 def fleet_rolled(s: Situation) -> Finding:
@@ -59,7 +59,7 @@ def fleet_rolled(s: Situation) -> Finding:
 
 
 def tasks_cut_off(s: Situation) -> str:
-    """Return what a delivery costs tasks that run in workers, in words; empty without any."""
+    """Return the effect of a delivery on tasks that run in workers, in words; empty if none run."""
     workers = [load for load in s.observed.workloads if load.component == Component.WORKER]
     if not workers:
         return ""
@@ -74,7 +74,7 @@ def tasks_cut_off(s: Situation) -> str:
 def _leaving(s: Situation) -> list[Pod]:
     """Return the workers that end and may have the earlier configuration.
 
-    One that is scaled down with the current one is nobody's concern.
+    One that is scaled down with the current one does not matter.
     """
     ending = [pod for pod in s.workers if pod.terminating]
     return [pod for pod in ending if pod in s.old_workers] if ending else []
@@ -99,23 +99,23 @@ def _is_older(load: Workload, changed_at: datetime | None) -> bool:
 def no_longer_patient(
     s: Situation, finding: Finding, since: datetime | None, otherwise: str = ""
 ) -> Finding:
-    """Return the finding of `fleet_rolled`, held where pods should long have been replaced.
+    """Return the finding of `fleet_rolled`, held where pods should have been replaced by now.
 
     Args:
         since: when the configuration was delivered.
-        otherwise: what else may help, in words.
+        otherwise: another remedy, in words.
     """
     if finding.reason != "PodsBeingReplaced" or since is None:
         return finding
-    # A pod that is drained, restarted or scaled long after the delivery has its own time.
+    # A pod that is drained, restarted or scaled long after the delivery has its own time limit.
     rolling = [each for each in s.observed.workloads if not each.rolled]
     if not rolling:
-        # Components that no upgrade replaces. The message has the one thing that helps: no pod
-        # has trouble, and whoever goes by `otherwise` would give a promise away.
+        # Components that no upgrade replaces. The message has the only remedy: no pod has a
+        # problem, and following `otherwise` would give up a guarantee.
         if s.now - since < RESTART_PATIENCE:
             return finding
         return hold("PodsNotReplaced", finding.message, after=LOOK_RETRY)
-    # Each for itself: a worker that takes ten minutes to end hides no scheduler that cannot start.
+    # Separately: a worker that takes ten minutes to end hides no scheduler that cannot start.
     ages = [s.now - _restless_since(load, since) for load in rolling]
     if max(ages) < ROLL_PATIENCE:
         return finding
@@ -131,9 +131,9 @@ def no_longer_patient(
 
 
 def web_server_rolls(s: Situation, since: datetime) -> bool:
-    """Return whether the pods that answer Airflow's API are being replaced, and not for long yet.
+    """Return whether the pods that answer Airflow's API are being replaced, and not for too long.
 
-    Every delivery replaces them, and with one replica, or a node at its limit, nothing answers
+    Every delivery replaces them, and with one replica, or on a full node, nothing answers
     meanwhile.
 
     Args:
@@ -144,5 +144,5 @@ def web_server_rolls(s: Situation, since: datetime) -> bool:
 
 
 def _restless_since(load: Workload, since: datetime) -> datetime:
-    """Return since when a workload is as it is, after a delivery at `since`."""
+    """Return since when a workload has not changed, after a delivery at `since`."""
     return max(since, load.restless_since or since)

@@ -1,7 +1,7 @@
 """The way to the object storage backend: what is known, what is proven, two deliveries, upkeep.
 
-Promise: at no instant is a value offloaded that a process somewhere would hand out as a path; and
-nothing is delivered whose way back was not there before.
+Guarantee: at no instant is a value offloaded that a process somewhere would hand out as a path; and
+nothing is delivered before its way back is ready.
 
 The settings of a release are in one of three states. From each, one delivery leads to the next.
 
@@ -9,37 +9,37 @@ The settings of a release are in one of three states. From each, one delivery le
     readers     the object storage backend at threshold -1: everybody reads both, nobody writes
     target      the threshold of the spec: everybody reads both, everybody may write
 
-A delivery is no instant. For as long as pods are replaced, and tasks from before go on, processes
-of two neighbouring states run beside each other. Database beside readers does no harm: there is no
-path to be read. Readers beside target does none: whoever meets a path reads it. Database beside
-target is the corruption that all this is for, so the second delivery waits until no process of the
-first state is left: each long-lived pod replaced and looked into, each old task ended.
+A delivery is not instantaneous. While pods are replaced and earlier tasks continue, processes of
+two neighbouring states run side by side. Database beside readers is harmless: there is no path to
+be read. Readers beside target is harmless: each process can read paths. Database beside target is
+the corruption that all this prevents, so the second delivery waits until no process of the first
+state is left: each long-lived pod replaced and inspected, each old task ended.
 
     whose, what     one rollout for a release, a settled release, its chart, what it holds. Somebody
-                    else's change (`no-drift`) is held, or taken for the step that it was.
-    can it be done  an executor of which it is known how its tasks are seen to end; workloads that
-                    are replaced by themselves; tasks in namespaces that can be seen, whose copies
-                    of the configuration follow.
+                    else's change (`no-drift`) is held, or recorded as the step that it was.
+    can it be done  an executor for which it is known how to see its tasks end; workloads that are
+                    replaced automatically; tasks in namespaces that can be seen, whose copies of
+                    the configuration follow.
     proven          in Jobs cloned from the real pods: the candidate configuration loads, and
-                    values come back as they went. Bound to a digest of what was proven; another
-                    digest is no proof. Calibration and audits likewise.
+                    values come back unchanged. Valid for one digest of what was proven only.
+                    Calibration and audits likewise.
     armed           what a kill will need, tried for real: login and rights, a census, the chart.
-                    Last before the first delivery, for nothing else grows old so quickly.
+                    Last before the first delivery, because nothing else expires so quickly.
     readers         -1 is delivered, rolled, confirmed by a process in each pod.
     target          the same for the threshold.
-    upkeep          armed anew each hour, runs counted now and then. Neither blocks: they change
-                    nothing of Airflow's.
+    upkeep          armed again each hour, runs counted periodically. Neither blocks: they change
+                    nothing in Airflow.
 
-The order among the first groups is that of cost and of certainty: what is read for nothing comes
-before what starts a Job; what a proof tells for sure (the executor, the namespaces) is asked for
-once more after it. Steps that guard the first delivery only say that they are done once readers
-are delivered (`reads_offloaded`): a missing right is then no reason to leave a release half-way,
-for -1 is a safe place to stay, and a kill has a table of its own.
+The first groups are ordered by cost and certainty: what can be read for free comes before what
+starts a Job; what only a proof knows for certain (the executor, the namespaces) is checked again
+after it. Once readers are delivered (`reads_offloaded`), the steps that guard the first delivery
+are simply done: a missing right is then not a reason to leave a release half-way, because -1 is a
+safe state, and a kill has its own table.
 
-A step reads the world and the ledger, never what an earlier pass thought. So a pass after a crash,
-a missed event or a person's `helm upgrade` begins at the same first step, and finds by itself how
-far things are. Where a delivery was made and its record was not, the release shows it, and
-`no-drift` writes the record.
+A step reads the world and the ledger, never the state of an earlier pass. So a pass after a crash,
+a missed event or a person's `helm upgrade` begins at the same first step and finds the progress by
+itself. Where a delivery was made but not recorded, the release shows it, and `no-drift` writes the
+record.
 """
 
 from dataclasses import replace
@@ -101,7 +101,7 @@ def baseline_known(s: Situation) -> Finding:
 
 
 def already_flipped(s: Situation) -> Finding:
-    """The release has the object storage backend by somebody else."""
+    """Somebody else has delivered the object storage backend to the release."""
     return hold(
         "AlreadyFlipped",
         f"the release already runs the {s.release.settings.describe()}, and this rollout did not "
@@ -113,8 +113,8 @@ def already_flipped(s: Situation) -> Finding:
 def path_kept(s: Situation) -> Finding:
     """The spec names the path under which values have been offloaded, if there are any.
 
-    A census and a task would look for them under the wrong one. The API server refuses a changed
-    path; a rollout that was deleted and made again gets here.
+    Otherwise a census and a task would look for them under the wrong path. The API server refuses a
+    changed path; a rollout that was deleted and created again gets here.
     """
     delivered, wanted = s.ledger.delivered, s.spec.backend.object_storage.path
     path = delivered.settings.path if delivered else None
@@ -149,7 +149,7 @@ def no_drift(s: Situation) -> Finding:
         current == s.target and last is not None and last.reads_offloaded
     )
     if ours:
-        # Helm had finished when the operator was stopped, or somebody took the very same step.
+        # Helm had finished when the operator was stopped, or somebody made the same change.
         return act(
             "RecordingDelivery",
             f"revision {s.release.revision} holds the {current.describe()}",
@@ -173,9 +173,9 @@ def no_drift(s: Situation) -> Finding:
 
 
 def tasks_visible(s: Situation) -> Finding:
-    """The operator sees every pod that runs tasks, wherever Airflow makes them.
+    """The operator sees every pod that runs tasks, wherever Airflow creates them.
 
-    It comes after the proof, which knows best where that is.
+    It comes after the proof, which knows for certain where that is.
     """
     if s.observed.unseen_tasks:
         return hold("TasksNotVisible", s.observed.unseen_tasks)

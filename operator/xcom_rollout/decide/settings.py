@@ -1,4 +1,4 @@
-"""The chart values that a flip owns, and their meaning."""
+"""The chart values that a flip owns, and what they mean."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +23,7 @@ _OWNED: Final = (
 )
 
 ABSENT: Final = ""
-"""What stood in the values where nothing did, beside texts of JSON."""
+"""Marks a setting that was absent from the values, where others are JSON."""
 
 _CONFIG: Final = "config"
 _NAMES: Final = tuple(dict.fromkeys(section for section, _ in _OWNED))
@@ -38,12 +38,12 @@ class BackendSettings:
     threshold: str | None = None
     compression: str | None = None
     hollow: dict[str, str] = field(default_factory=dict, compare=False)
-    """Sections without content where these settings were read, by their place (`config.core`): an
-    empty map, or null, as JSON. Where the settings are written again, so are these."""
+    """Empty sections where these settings were read, by their place (`config.core`): an empty map,
+    or null, as JSON. They are written again together with the settings."""
     as_written: dict[str, tuple[str | None, str]] = field(default_factory=dict, compare=False)
-    """Settings that stood there in another form (a number, null, a template), or not at all, by
-    their place (`config.core.xcom_backend`): the setting that Airflow has, and what stood there, as
-    JSON or `ABSENT`."""
+    """Settings that had another form there (a number, null, a template), or were absent, by their
+    place (`config.core.xcom_backend`): the setting that Airflow has, and the original, as JSON or
+    `ABSENT`."""
 
     @property
     def by_option(self) -> dict[str, str | None]:
@@ -94,12 +94,12 @@ def object_storage(path: str, threshold: str, compression: str | None) -> Backen
 
 
 def place_of(option: str, path: Sequence[str] = ()) -> str:
-    """Return where `section.option` stands in the values: `airflow.config.core.xcom_backend`."""
+    """Return the place of `section.option` in the values: `airflow.config.core.xcom_backend`."""
     return ".".join((*path, _CONFIG, option))
 
 
 def astray(settings: BackendSettings, rendered: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the options, as `section.option`, that the chart made something else of."""
+    """Return the options, as `section.option`, that the chart rendered to another value."""
     asked = settings.by_option
     return tuple(option for option, value in asked.items() if rendered.get(option) != value)
 
@@ -109,14 +109,14 @@ def read_settings(
     rendered: Mapping[str, str] | None = None,
     path: Sequence[str] = (),
 ) -> BackendSettings:
-    """Return the owned settings of a release, and how they stand in its chart values.
+    """Return the owned settings of a release, and their form in its chart values.
 
     Args:
-        rendered: what airflow.cfg says, by `section.option`: the truth about what Airflow runs,
-            whatever the values say. None where no such file is known; then the values are taken
-            for it. There a number is read the way the chart renders it (`toString` of a YAML number
-            of 1e6 and more gives `1.048576e+06`), and a text without the space around it, as
-            configparser does.
+        rendered: the options of airflow.cfg, by `section.option`: what Airflow really runs,
+            whatever the values say. None where no such file is known; then the values are used
+            instead. There a number is read the way the chart renders it (`toString` of a YAML
+            number of 1e6 and more gives `1.048576e+06`), and a text without the space around it,
+            as configparser does.
         path: keys below which the values hold those of Airflow's chart.
     """
     found: list[str | None] = []
@@ -154,11 +154,11 @@ def write_settings(
     defaults: Mapping[str, Collection[str]] = MappingProxyType({}),
     path: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return chart values with the owned settings replaced and everything else as it was.
+    """Return chart values with the owned settings replaced and everything else unchanged.
 
-    A setting of None removes its key, or takes the chart's own default away. A section that becomes
-    empty that way is removed, or is as hollow as it was where `settings` were read: writing what
-    `read_settings` gave restores the values that were there.
+    A setting of None removes its key, or disables the chart's own default. A section that becomes
+    empty that way is removed, or left empty as it was where `settings` were read: writing what
+    `read_settings` returned restores the original values.
 
     Args:
         defaults: names of the options that the chart itself sets, by section. Helm takes null for
@@ -166,7 +166,7 @@ def write_settings(
         path: keys below which the values hold those of Airflow's chart.
 
     Raises:
-        ValuesError: `config`, or a section of it, is no map. Nothing in it is lost.
+        ValuesError: `config`, or a section of it, is not a map. Nothing in it is lost.
     """
     return _write_below(values, settings, defaults, tuple(path), ())
 
@@ -242,7 +242,7 @@ def _write_here(
 def _put(
     outer: dict[str, Any], name: str, inner: dict[str, Any], where: str, settings: BackendSettings
 ) -> None:
-    """Put a section where it was; an empty one as it was."""
+    """Put a section back in its place; an empty one in its original form."""
     if inner:
         outer[name] = inner
     elif where in settings.hollow:
@@ -252,7 +252,7 @@ def _put(
 
 
 def _all_bare(options: object, without: Mapping[str, Any]) -> bool:
-    """Whether a section holds nothing but defaults that are taken out."""
+    """Whether a section holds only defaults that are taken out."""
     return isinstance(options, Mapping) and all(
         value is None and option in without for option, value in options.items()
     )

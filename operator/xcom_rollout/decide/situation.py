@@ -1,4 +1,4 @@
-"""What the steps ask of one moment: the observed world, the time, and words derived from both."""
+"""The input of the steps: the observed world, the time, and what is derived from both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,9 @@ from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings, object_
 
 T = TypeVar("T")
 COPY_PATIENCE: Final = timedelta(seconds=60)
-"""How long a mirror is given to bring a change of airflow.cfg to the other namespaces of tasks."""
+"""How long a mirror may take to copy a change of airflow.cfg to the other namespaces of tasks."""
 COPY_LAG_MOST: Final = timedelta(minutes=10)
-"""What is believed of how late it was: a copy may have changed later for another reason."""
+"""Upper bound of the measured delay: a copy may have changed later for another reason."""
 
 
 def target_of(spec: RolloutSpec) -> BackendSettings:
@@ -33,7 +33,7 @@ class Situation:
     observed: Observed
     now: datetime
     asides: Asides = field(default_factory=dict)
-    """Steps whose action failed lately."""
+    """Steps whose action failed recently."""
 
     @property
     def spec(self) -> RolloutSpec:
@@ -69,21 +69,21 @@ class Situation:
     def holds(self, settings: BackendSettings) -> bool:
         """Whether Airflow's configuration is known to hold these settings.
 
-        The newest revision says so unless one after it was cut off and taken back: what that one
-        had changed stays until the next delivery.
+        The newest revision shows it unless a later one was interrupted and undone: the changes of
+        that one stay until the next delivery.
         """
         return self.release.holds(settings) and not self.half_delivered
 
     @property
     def half_delivered(self) -> bool:
-        """Whether the objects of the release may be of a revision that was taken back."""
+        """Whether the objects of the release may be of a revision that was undone."""
         return self.ledger.interrupted > self.release.revision
 
     @property
     def _copied_after(self) -> float:
         """Seconds after which copies had followed the last delivery, or the one before it.
 
-        A delivery is recorded before they have, in a kill when they have.
+        A delivery is recorded before they have followed; in a kill, when they have.
         """
         before, copied = self.ledger.delivered, self.observed.copies_changed_at
         longest = before.copied_after if before else 0.0
@@ -96,9 +96,9 @@ class Situation:
     def copy_lag(self) -> timedelta:
         """How much later than a kubelet a copy of the configuration may still change.
 
-        One that says what the release says need not have followed: it may have said so before, and
-        bring what was delivered in between later (a kill right after a cut-over, or somebody who
-        offloads again for a moment).
+        A copy equal to the release need not have followed: it may be an earlier, equal state, and
+        what was delivered in between may still arrive (a kill right after a cut-over, or somebody
+        who offloads again for a moment).
         """
         copied = self.observed.copies_changed_at
         if copied is None or copied >= self.release.updated_at.replace(microsecond=0):
@@ -125,9 +125,9 @@ class Situation:
     def config_changed_at(self) -> datetime | None:
         """When the pods' configuration last changed in an option that a flip owns.
 
-        What the operator recorded of its delivery counts for as long as those options are the
-        same: a label on the ConfigMap, or another option of airflow.cfg, makes no task pod an
-        old one.
+        The operator's record of its delivery is valid for as long as those options are the same: a
+        new label on the ConfigMap, or a change of another option of airflow.cfg, does not make a
+        task pod an old one.
         """
         delivered = self.ledger.delivered
         if (
@@ -142,7 +142,7 @@ class Situation:
     def old_task_pods(self) -> tuple[Pod, ...]:
         """Task pods that may hold the configuration from before its last change.
 
-        One that was made soon after it may hold either, until somebody has looked into it.
+        One that was created soon after it may hold either, until it has been inspected.
         """
         changed = self.config_changed_at
         if changed is None:
@@ -155,9 +155,9 @@ class Situation:
         )
 
     def may_be_late(self, pod: Pod) -> bool:
-        """Whether a pod was made at the last change of the configuration or soon after it.
+        """Whether a pod was created at the last change of the configuration or soon after it.
 
-        The kubelet may have mounted what was there before.
+        The kubelet may have mounted the earlier one.
         """
         changed = self.config_changed_at
         return changed is not None and changed <= pod.created_at <= changed + self.mount_lag
@@ -167,10 +167,10 @@ class Situation:
         return self.observed.mount_lag
 
     def unknown(self, pod: Pod) -> bool:
-        """Whether it takes a look into a pod to tell what it holds, and none has told.
+        """Whether only an inspection of a pod can show what it holds, and none has yet.
 
-        It counts as old; its tasks are no reason to stop their runs. When a worker was made tells
-        nothing, when a task pod was made tells it unless the kubelet may have been late.
+        It counts as old, but its tasks are not a reason to stop their runs. The creation time of a
+        task pod shows what it holds, unless the kubelet may have been late; that of a worker never.
         """
         if pod.run is not None and not self.may_be_late(pod):
             return False
@@ -197,8 +197,9 @@ class Situation:
     def old_workers(self) -> tuple[Pod, ...]:
         """Workers that were not seen to load what the release holds.
 
-        So does each task in them, whenever it was sent: its processes are forks. When a worker was
-        made tells nothing: the kubelet may have mounted what was there before.
+        The same applies to each task in them, whenever it was sent: its processes are forks. The
+        creation time of a worker shows nothing: the kubelet may have mounted the earlier
+        configuration.
         """
         return tuple(pod for pod in self.workers if not self.loads(pod, self.release.settings))
 
@@ -210,7 +211,7 @@ class Situation:
         return {run: tuple(attempts) for run, attempts in found.items()}
 
     def attempts_of(self, run: RunKey | None) -> tuple[Attempt, ...]:
-        """Return the tasks of a run in workers; for None those of which the run is not known."""
+        """Return the tasks of a run in workers; for None those whose run is not known."""
         return self._attempts_by_run.get(run, ())
 
     def still_works_for(self, run: RunKey) -> bool:
@@ -226,14 +227,14 @@ class Situation:
         return self._readers.get((pod.uid, pod.started_at))
 
     def loads(self, pod: Pod, expected: BackendSettings) -> bool:
-        """Return whether `pod` was looked into and serves as one that loads these settings."""
+        """Return whether `pod` was inspected and serves as one that loads these settings."""
         seen = self.reader(pod)
         return seen is not None and not seen.error and seen.settings.serves_as(expected)
 
     def dirty_pods(self, kill: Kill) -> tuple[Pod, ...]:
-        """Return old task pods but those of runs that are stopped, emptied or cleared anyway.
+        """Return old task pods except those of runs that are stopped, emptied or cleared anyway.
 
-        A run that is left to end, or whose values are copied back, may still offload by them.
+        A run that is left to end, or whose values are copied back, may still offload through them.
         """
         stopped = {
             run.key
@@ -245,6 +246,6 @@ class Situation:
 
 def some(items: Sequence[T], most: int = 5, *, words: Callable[[T], str] = str) -> str:
     """Return the first items in words, and how many more there are."""
-    # Only what is shown is put into words: there may be ten thousand.
+    # Only the items shown are formatted: there may be ten thousand.
     shown = ", ".join(words(item) for item in items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

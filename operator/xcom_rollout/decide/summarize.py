@@ -45,8 +45,8 @@ def summarize(
 ) -> Status:
     """Return the whole status as plain JSON data.
 
-    Unchanged input gives an unchanged status, so that a rollout at rest causes no write: a
-    condition keeps its `lastTransitionTime` until its status changes.
+    Unchanged input gives an unchanged status, so that an idle rollout causes no write: a condition
+    keeps its `lastTransitionTime` until its status changes.
     """
     s = Situation(observed, now)
     ledger, release = observed.ledger, observed.release
@@ -98,10 +98,10 @@ def failure(
     accepted: bool = True,
     lasting: bool = False,
 ) -> Status:
-    """Return the previous status with a pass that failed: invalid spec, or an error on the way.
+    """Return the previous status with a pass that failed: invalid spec, or an error.
 
-    `accepted` is False when the spec itself is at fault, `lasting` says that passes have failed
-    for long: both need a person.
+    `accepted` is False when the spec itself is invalid, `lasting` says that passes have failed for
+    long: both need a person.
     """
     before = _by_type(previous)
     held = lasting or not accepted
@@ -129,8 +129,8 @@ def failure_lasts(status: Mapping[str, Any]) -> bool:
 def still_failing(decided: Status, previous: Mapping[str, Any], now: datetime) -> Status:
     """Return what was decided, with the failure that the previous status shows.
 
-    For a try that comes after one that failed: it would otherwise be told to go on, and to have
-    failed, in turns with each try.
+    For a try after a failed one: otherwise the status would alternate between progress and failure
+    with each try.
     """
     before = _by_type(previous)
     shown = before.get(Condition.READY, {})
@@ -153,7 +153,7 @@ def _of_failure(
     *,
     held: bool,
 ) -> dict[str, tuple[str, str, str]]:
-    """Return what a failure says; what waits for a person beside it, by `present`, still does."""
+    """Return the condition of a failure; what waits for a person, by `present`, is kept."""
     values = {
         Condition.READY: ("False", reason, message),
         Condition.RECONCILING: (_flag(not held), reason, message),
@@ -216,7 +216,7 @@ def _conditions(
         ),
         Condition.STALLED: _stalled(decision),
     }
-    # Not all steps were looked at; the pass after it looks at all of them.
+    # Not all steps were evaluated; the next pass evaluates all of them.
     kept = _is_upkeep(decision) and before.get(Condition.READY, {}).get("status") == "True"
     if kept:
         values = {kind: _kept(before[kind]) for kind in values if kind in before}
@@ -232,7 +232,7 @@ def _conditions(
         elif kind in before and (
             isinstance(current.action, WriteLedger) or (killing and kind in _GATES)
         ):
-            # Nothing in the world has changed for a step that is about to be looked at again.
+            # Nothing in the world has changed for a step that is about to be evaluated again.
             values[kind] = _kept(before[kind])
         elif killing and kind in (Condition.READERS_CONFIRMED, Condition.OFFLOADING):
             values[kind] = ("False", "KillSwitchEngaged", "the kill-switch is engaged")
@@ -246,13 +246,13 @@ def _conditions(
 
 
 def _is_upkeep(decision: Decision) -> bool:
-    """Whether what is done is only asked again, which is nothing to tell of."""
+    """Whether the action only repeats a check, which is not worth an entry."""
     current = decision.current.finding
     return current.progress is Progress.DONE and current.action is not None
 
 
 def _stalled(decision: Decision) -> tuple[str, str, str]:
-    """Return what stands still, even where the rest goes on."""
+    """Return what is blocked, even where the rest continues."""
     held = [found.finding for found in decision.findings if found.finding.progress is Progress.HELD]
     shown = held[0] if held else decision.current.finding
     return _flag(bool(held)), shown.reason, shown.message
@@ -264,7 +264,7 @@ def _of_findings(findings: Sequence[StepFinding], decision: Decision) -> tuple[s
         shown = decision.current if decision.current in open_findings else open_findings[0]
         return "False", shown.finding.reason, shown.finding.message
     last = findings[-1].finding
-    # A step that does not block may be held while all the later ones are done.
+    # A non-blocking step may be held while all later ones are done.
     reached_end = Progress.DONE in (
         decision.current.finding.progress,
         decision.findings[-1].finding.progress,
@@ -301,14 +301,14 @@ def _kept(entry: Mapping[str, Any]) -> tuple[str, str, str]:
 def _history(
     decision: Decision, now: datetime, previous: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """Return what took place: one entry for each change of the phase or of its reason.
+    """Return the history: one entry for each change of the phase or of its reason.
 
-    Waiting is left out: it is what lies between two entries.
+    Waiting is left out: it is the time between two entries.
     """
     entries = list(previous)
     current = decision.current.finding
-    telling = current.progress is not Progress.WAITING and not _is_upkeep(decision)
-    if telling and (not entries or entries[-1].get("event") != current.reason):
+    worth_an_entry = current.progress is not Progress.WAITING and not _is_upkeep(decision)
+    if worth_an_entry and (not entries or entries[-1].get("event") != current.reason):
         entries.append(
             {"at": _time(now), "event": current.reason, "message": current.message[:512]}
         )

@@ -1,9 +1,9 @@
 """Tables of steps, and the one way in which they are evaluated.
 
-A step is a small named check. A blocking step that is not done ends the evaluation; one that does
-not block lets the later ones be looked at too, so that a wait for one thing does not hold up
-another. The first action found is the one that is done. The state diagram of the documentation is
-made from these tables.
+A step is a small named check. A blocking step that is not done ends the evaluation; after a
+non-blocking one the later steps are evaluated too, so that a wait for one thing does not delay
+another. The first action found is performed. The state diagram of the documentation is generated
+from these tables.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from xcom_rollout.decide.decision import Decision, Finding, Progress, StepFindin
 from xcom_rollout.decide.situation import Situation
 
 AT_REST: Final = timedelta(minutes=5)
-"""How long nothing is looked at when all is done and no event comes."""
+"""How long until the next pass when everything is done and no event comes."""
 HELD: Final = timedelta(seconds=30)
-"""How soon a held step is looked at again, where the remedy causes no event."""
+"""How soon a held step is evaluated again, where the remedy causes no event."""
 UNTIL_CHANGED: Final = AT_REST
-"""The same where the remedy is a change of a rollout, which is an event."""
+"""The same where the remedy is a change of the rollout, which is an event."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Step:
 
 
 def evaluate(table: Sequence[Step], done_phase: str, situation: Situation) -> Decision:
-    """Return what the table says of the situation."""
+    """Return the decision of the table for the situation."""
     found: list[StepFinding] = []
     pending: list[tuple[Step, StepFinding]] = []
     for step in table:
@@ -56,7 +56,7 @@ def evaluate(table: Sequence[Step], done_phase: str, situation: Situation) -> De
         return Decision(
             done_phase, tuple(found), _first(found), min(AT_REST, found[-1].finding.after)
         )
-    # What acts now; else what needs a person; else what is waited for.
+    # The finding with an action; else one that needs a person; else one that waits.
     step, entry = next(
         (item for item in pending if item[1].finding.action is not None),
         next(
@@ -67,7 +67,7 @@ def evaluate(table: Sequence[Step], done_phase: str, situation: Situation) -> De
     after = min(item[1].finding.after for item in pending)
     upkeep = found[-1].finding.action
     if entry.finding.action is None and upkeep is not None:
-        # The upkeep of a step that is done goes on; what is told is what holds.
+        # The upkeep of a step that is done continues; the finding that holds is reported.
         entry = replace(entry, finding=replace(entry.finding, action=upkeep))
         after = timedelta(0)
     return Decision(step.phase, tuple(found), entry, after)
@@ -93,7 +93,7 @@ def wait(reason: str, message: str, *, seconds: float = 1) -> Finding:
 def hold(
     reason: str, message: str, *, after: timedelta = HELD, action: Action | None = None
 ) -> Finding:
-    """A step that is held; `action` looks whether it still is, where only an effect can tell."""
+    """A step that is held; `action` checks whether it still is, where only an effect can."""
     return Finding(Progress.HELD, reason, message, action, timedelta(0) if action else after)
 
 

@@ -1,9 +1,9 @@
-"""Armed means proven: all that a kill needs was shown to be there, before it is needed.
+"""Armed means proven: everything that a kill needs was shown to work, before it is needed.
 
-Two things are asked. A census Job, for the pod that counts runs must reach the database through
-whatever stands between. And an effect that asks Airflow's API for its rights, and renders the
-chart that is kept in the cluster; what it finds missing is in the ledger. While Live the census
-that is taken anyway shows the first (`live_census.py`).
+There are two checks. A census Job, because the pod that counts runs must reach the database through
+whatever is in between. And an effect that asks Airflow's API for its rights, and renders the chart
+that is kept in the cluster; what is missing is recorded in the ledger. While Live the census that
+is taken anyway covers the first (`live_census.py`).
 """
 
 from dataclasses import replace
@@ -29,9 +29,9 @@ from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import act, background, done, hold, wait
 
 INTERVAL: Final = timedelta(hours=1)
-"""Age from which on what was shown counts no more."""
+"""Age at which a check expires."""
 RETRY: Final = timedelta(seconds=30)
-"""How soon it is asked again where something was missing."""
+"""How soon the check is repeated where something was missing."""
 MOST_SHOWN: Final = 5
 
 
@@ -80,7 +80,7 @@ def _asked(s: Situation) -> Finding:
 
 
 def _census(s: Situation) -> Finding | None:
-    """Return the finding of the census that has to succeed once; None where it did."""
+    """Return the finding of the census that has to succeed once; None where it has."""
     request = ProbeRequest.of_scheduler(JobKind.CENSUS, _purpose(s))
     record = s.ledger.census
     if record is not None and record.purpose == request.purpose:

@@ -1,4 +1,4 @@
-"""How the owned settings reach Airflow: one small interface, one module for each means."""
+"""How the owned settings are delivered to Airflow: one interface, one module for each means."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -17,19 +17,19 @@ class Delivery(Protocol):
     """One means of delivery for one rollout. Every method may raise `ExternalError`."""
 
     def current(self) -> Release | None:
-        """Return the release as it is now, None where there is none."""
+        """Return the current release, None where there is none."""
 
     def missing(self) -> str:
-        """Return why there is no release to be found, and what to do."""
+        """Return why no release is found, and the remedy."""
 
     def foreign_owner(self) -> str:
-        """Return which other controller delivers to the release, and what to do; else empty."""
+        """Return which other controller delivers to the release, and the remedy; else empty."""
 
     def chart_kept(self) -> ChartState:
-        """Return whether all that a delivery needs is kept in the cluster; cheap."""
+        """Return whether everything that a delivery needs is kept in the cluster; cheap."""
 
     def keep_chart(self) -> str:
-        """Keep it there, if it is not yet; return the digest of its content."""
+        """Store it there if necessary; return the digest of its content."""
 
     def forecast(self, settings: BackendSettings | None = None) -> tuple[str, ...]:
         """Return what would stop a delivery now, in words; empty where nothing would."""
@@ -42,14 +42,14 @@ class Delivery(Protocol):
     ) -> str:
         """Deliver `settings`, provided the release still has the revision decided on.
 
-        Returns what people have to know of it, else an empty text.
+        Returns what people have to know about it, else an empty text.
         """
 
     def roll_back(self, settings: BackendSettings, from_revision: int) -> str:
         """Deliver `settings` by going back to what was delivered earlier; return what was done."""
 
     def forget(self, revision: int) -> None:
-        """Take back the operator's own revision that was interrupted half-way."""
+        """Undo the operator's own revision that was interrupted."""
 
 
 def delivery_for(clients: Clients, rollout: Rollout) -> Delivery:

@@ -1,8 +1,8 @@
-"""The airflow.cfg in a manifest: what Airflow runs, and which chart of the release makes it.
+"""The airflow.cfg in a manifest: what Airflow runs, and which chart of the release renders it.
 
-The values of a release say only what somebody asked for. A default of the chart, a template, a
-parent chart or a place that no chart reads all make something else of them, and Airflow reads the
-file. So the file tells what is there, and whether what was asked has arrived.
+The values of a release contain only what somebody requested. A default of the chart, a template, a
+parent chart or a place that no chart reads can change the result, and Airflow reads the file. So
+the file shows the present settings, and whether the requested ones have arrived.
 
 Helm writes `# Source: top/charts/airflow/templates/...` above each object: the names below
 `charts/` are the keys below which the parent's values hold those of the dependency, aliases
@@ -34,31 +34,31 @@ _FOREIGN: Final = re.compile(r"AIRFLOW__[A-Z0-9_]+__[A-Z0-9_]+")
 
 @dataclass(frozen=True)
 class AirflowConfig:
-    """What the airflow.cfg of a release says about the owned options."""
+    """The owned options in the airflow.cfg of a release."""
 
     path: ValuesPath = ()
-    """Keys of the values below which the chart that makes it finds its own."""
+    """Keys of the values below which the chart that renders it has its own."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The owned options that are set, by `section.option`."""
     made_by: ValuesPath | None = None
-    """The same as the manifest says it, None where it does not."""
+    """The same according to the manifest, None where it does not show it."""
     problem: str = ""
-    """Why nothing of this is known, for people; empty where it is."""
+    """Why none of this is known, for people; empty where it is."""
 
 
 @dataclass(frozen=True)
 class _Found:
     name: str
     path: ValuesPath | None
-    """None where the manifest does not say which chart it came from."""
+    """None where the manifest does not show which chart it came from."""
     text: str
 
 
 def airflow_config(manifest: str, path: ValuesPath | None = None) -> AirflowConfig:
-    """Return what the airflow.cfg of a manifest, as Helm prints it, says.
+    """Return the owned options in the airflow.cfg of a manifest, as Helm prints it.
 
     Args:
-        path: the one of `spec.delivery.helm.valuesPath`; it wins over what the manifest says.
+        path: that of `spec.delivery.helm.valuesPath`; it takes precedence over the manifest.
     """
     texts = documents(manifest)
     found = list(_config_maps(texts))
@@ -70,7 +70,7 @@ def airflow_config(manifest: str, path: ValuesPath | None = None) -> AirflowConf
     if not found:
         return AirflowConfig(path or (), problem=_none(manifest))
     read = [_read(one, path) for one in found]
-    # Copies of one file, such as one for each component, say the same.
+    # Copies of one file, such as one for each component, are equal.
     if any(other != read[0] for other in read):
         return AirflowConfig(path or (), problem=_several(found))
     return read[0]
@@ -100,8 +100,8 @@ def _read(found: _Found, path: ValuesPath | None) -> AirflowConfig:
         return AirflowConfig(at, problem=f"{where}: cannot be parsed")
     options: dict[str, str] = {}
     for section, option in OWNED_OPTIONS:
-        # Airflow keeps the case: XCOM_BACKEND is another option, that nothing reads. One without a
-        # value is to it one that is not set.
+        # Airflow is case-sensitive: XCOM_BACKEND is another option, that nothing reads. An option
+        # without a value counts as not set.
         if value := sections.get(section, {}).get(option):
             options[f"{section}.{option}"] = value
     return AirflowConfig(at, options, found.path)
@@ -122,7 +122,7 @@ def _mounted_by_scheduler(texts: Iterable[str]) -> frozenset[str]:
                     PodTemplate(_SCHEDULER, template.get("metadata") or {}, template["spec"])
                 )
             except ActionFailed:
-                # Its pods cannot be told apart either, which the proof says.
+                # Its container is not known either; the proof reports that.
                 continue
     return frozenset(names)
 
@@ -131,7 +131,7 @@ def _parsed(text: str) -> Json:
     try:
         document = parse_yaml(text)
     except ValueError:
-        # Not the one that is looked for: an API server took that.
+        # Not the one that is searched for: an API server accepted that.
         return {}
     whole = isinstance(document, dict) and isinstance(document.get("metadata"), dict)
     return document if whole else {}

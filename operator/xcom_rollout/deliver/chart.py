@@ -1,10 +1,10 @@
-"""The chart of a release: its content, as Helm's record holds it, and an archive made from that.
+"""The chart of a release: its content, as in Helm's record, and an archive made from that.
 
 Helm stores with each revision the chart that it was made of: metadata, templates, values, schema
 and files, but not the charts that it depends on. Disabled ones are left out of the record, so a
-release without dependencies is complete, and its chart needs no repository. Of the others the
-record has what Chart.yaml and Chart.lock say, the former with the alias in place of the name, and
-their default values merged into those of the chart (seen with Helm 3.22).
+release without dependencies is complete, and its chart needs no repository. Of enabled ones the
+record has the entries of Chart.yaml and Chart.lock, the former with the alias instead of the name,
+and their default values merged into those of the chart (seen with Helm 3.22).
 """
 
 import base64
@@ -23,7 +23,7 @@ from xcom_rollout.clients.yaml_text import parse_yaml
 
 _ADDRESSES: Final = ("https://", "http://", "oci://")
 _DEPENDENCY_FILES: Final = ("requirements.yaml", "requirements.lock", "Chart.lock", "charts/")
-"""Files that name dependencies: without any, Helm must not look for them."""
+"""Files that list dependencies: without any, Helm must not search for them."""
 
 
 def dependencies(chart: Json) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ class Dependency:
     version: str
     repository: str
     entry: Json
-    """What Chart.yaml says of it."""
+    """Its entry in Chart.yaml."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def dependency_sources(chart: Json) -> tuple[Dependency, ...]:
     """Return where the enabled dependencies of a chart came from.
 
     Raises:
-        Malformed: the record does not say it of one of them.
+        Malformed: the record does not contain it for one of them.
     """
     listed = (chart.get("metadata") or {}).get("dependencies") or []
     locked = (chart.get("lock") or {}).get("dependencies") or []
@@ -86,7 +86,7 @@ def dependency_sources(chart: Json) -> tuple[Dependency, ...]:
 
 
 def content_digest(chart: Json) -> str:
-    """Return the sha256 in hex of what a chart is made of, as Helm shows it.
+    """Return the sha256 in hex of a chart's content, as Helm shows it.
 
     Helm merges the values of dependencies into those of the chart, by rules that changed between
     its versions, so with dependencies the default values are left out.
@@ -109,17 +109,17 @@ def content_digest(chart: Json) -> str:
 
 
 def archive_of(chart: Json, packed: Sequence[Packed] = ()) -> bytes:
-    """Return a chart as the archive that Helm takes; equal for equal charts.
+    """Return a chart as an archive for Helm; equal for equal charts.
 
     JSON is YAML: Chart.yaml and values.yaml are written as JSON, so that every value keeps its
     type.
 
     Args:
-        packed: its enabled dependencies. Their default values are taken out of those of the chart:
-            to Helm a null takes a default of the dependency away, and not one of its parent.
+        packed: its enabled dependencies. Their default values are removed from those of the chart:
+            for Helm a null removes a default of the dependency, but not one of its parent.
 
     Raises:
-        Malformed: the record holds no such chart.
+        Malformed: the record contains no such chart.
     """
     try:
         metadata = {k: v for k, v in chart["metadata"].items() if k != "dependencies"}
@@ -162,7 +162,7 @@ def _values_in(archive: bytes) -> Mapping[str, Any]:
 
 
 def _without(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that are not what the defaults say anyway."""
+    """Return the values that differ from the defaults."""
     left = {}
     for key, value in values.items():
         default = defaults.get(key)

@@ -1,4 +1,4 @@
-"""Which earlier revision the last resort, `helm rollback`, goes back to."""
+"""Chooses the earlier revision to which the last resort, `helm rollback`, goes back."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from xcom_rollout.deliver.manifests import (
     Difference,
     blocking,
     differences,
-    mark_anew,
+    mark_unstable,
     name_some,
     rotated,
 )
@@ -35,15 +35,16 @@ class Revisions:
     api: KubeApi
     namespace: str
     values_path: ValuesPath | None
-    """Where the spec says that the values of Airflow's chart are."""
+    """The place of the values of Airflow's chart, by the spec."""
 
     def to_roll_back_to(
         self, stored: StoredRelease, manifest: str, settings: BackendSettings
     ) -> tuple[StoredRelease, Sequence[Difference]]:
-        """Return the revision to roll back to, and the keys that it has otherwise.
+        """Return the revision to roll back to, and the keys in which it differs.
 
-        To look for one with the keys of now never costs a kill the one at hand: what failed is no
-        better than that, what cannot be read is left out, and few more are looked at.
+        The search for one with the present keys never loses a usable one that was already found: a
+        failed revision is not preferred, an unreadable one is skipped, and only a few more are
+        examined.
 
         Args:
             stored: the newest revision.
@@ -52,13 +53,13 @@ class Revisions:
 
         Raises:
             ActionFailed: there is none.
-            KubeError: the API server could not be asked, and none is at hand.
+            KubeError: the API server could not be asked, and none was found yet.
         """
         api, namespace, obstacles = self.api, self.namespace, []
         at_hand: tuple[StoredRelease, Sequence[Difference]] | None = None
         more = HISTORY
         listed = reversed(list_revisions(api, namespace, stored.name))
-        # One that failed may do, if there is no other: that of the upgrade just tried, for one.
+        # A failed one is used if there is no other, such as that of the upgrade just tried.
         for metadata in sorted(listed, key=lambda found: _status(found) == "failed"):
             if _status(metadata) not in ("superseded", "deployed", "failed"):
                 continue
@@ -81,7 +82,7 @@ class Revisions:
                 log.warning("no other revision is considered: %s", error.message)
                 break
             if candidate.airflow.problem:
-                continue  # what the values alone say is no ground to apply it
+                continue  # its values alone are not enough to apply it
             if candidate.settings != settings or (
                 candidate.chart_name,
                 candidate.chart_version,
@@ -89,8 +90,8 @@ class Revisions:
                 continue
             found = differences(manifest, other)
             if _same_but_for(settings, stored, candidate):
-                # Nobody changed anything between them: the chart itself makes it anew.
-                found = mark_anew(found, manifest, other)
+                # Nobody changed anything between them: the chart itself generates it each time.
+                found = mark_unstable(found, manifest, other)
             stopped, changed = blocking(found), rotated(found)
             if stopped:
                 obstacles.append(
@@ -111,7 +112,7 @@ class Revisions:
 
 
 def _same_but_for(settings: BackendSettings, one: StoredRelease, other: StoredRelease) -> bool:
-    """Tell whether two revisions were made of the same, but for the settings that a flip owns."""
+    """Return whether two revisions differ only in the settings that a flip owns."""
     try:
         values = [
             write_settings(each.values, settings, each.options, each.airflow.path)

@@ -3,18 +3,18 @@
 Hooks are left out on purpose (`--no-hooks`). The official chart runs the database migrations and
 the creation of the first user as hooks at every upgrade: a flip changes neither, they take some
 20 s, and a hook that fails marks the release as failed. The kill-switch cannot wait for that. With
-`useHelmHooks: false` these are plain Jobs of the release: one that its time to live took away is
-made anew by an upgrade and runs beside it, which nothing waits for and which changes nothing.
+`useHelmHooks: false` these are plain Jobs of the release: an upgrade creates one again that its TTL
+has removed; it runs at the same time, nothing waits for it, and it changes nothing.
 
-Values go to Helm's standard input, for they may hold secrets and no file is safe for those; and as
-JSON, which is YAML: a YAML printer for Python leaves strings such as 1e6 without quotes, and Helm
-would read a number.
+Values go to Helm's standard input, because they may contain secrets, for which no file is safe; and
+as JSON, which is YAML: a YAML printer for Python leaves strings such as 1e6 without quotes, and
+Helm would read a number.
 
 The chart is the one kept in the cluster since before the first delivery (`kept_chart.py`), made
-from Helm's own record of the release. What a delivery renders is compared with what the release was
-made of (`manifests.py`) before it is applied: what is not the flip's to change is not changed.
+from Helm's own record of the release. The rendered manifest is compared with that of the release
+(`manifests.py`) before it is applied: a delivery changes only what a flip owns.
 
-A way back that `helm upgrade` cannot make falls back on `helm rollback`, which applies a stored
+Where `helm upgrade` cannot deliver the way back, `helm rollback` is used, which applies a stored
 manifest and so needs no chart and no template.
 """
 
@@ -58,7 +58,7 @@ from xcom_rollout.deliver.manifests import (
     Difference,
     blocking,
     differences,
-    mark_anew,
+    mark_unstable,
     name_some,
     rotated,
 )
@@ -94,7 +94,7 @@ log = logging.getLogger(__name__)
 
 
 class _NotPlainError(Exception):
-    """A delivery would change something beside the options, which may be allowed all the same."""
+    """A delivery would change more than the options, which may still be allowed."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class HelmDelivery:
         )
 
     def missing(self) -> str:
-        """Return why there is no release to be found, and what to do.
+        """Return why no release is found, and the remedy.
 
         Helm can also keep its records in ConfigMaps or in a database (HELM_DRIVER); the operator
         reads Secrets, Helm's default.
@@ -165,7 +165,7 @@ class HelmDelivery:
         )
 
     def foreign_owner(self) -> str:
-        """Return which other controller delivers to the release, and what to do; else empty."""
+        """Return which other controller delivers to the release, and the remedy; else empty."""
         stored = self.stored()
         release, namespace = self.rollout.spec.airflow.release, self.rollout.namespace
         labels = {} if stored is None else stored.labels
@@ -187,12 +187,13 @@ class HelmDelivery:
         """Keep the chart that the release runs in the cluster; return its content digest.
 
         Where it is kept already, nothing is done. The chart is made from Helm's record of the
-        release. Only where that is not complete, for the chart depends on others, it comes from
-        `spec.delivery.helm.chart.repository`, or these come from where Chart.yaml has them. Either
-        way it is rendered with the values of the release and compared with what that was made of.
+        release. Only where that is incomplete, because the chart depends on others, it comes from
+        `spec.delivery.helm.chart.repository`, or its dependencies come from the repositories in
+        Chart.yaml. Either way it is rendered with the values of the release and compared with the
+        release's manifest.
 
         Raises:
-            ActionFailed: there is no such chart, or it is not what the release was made of.
+            ActionFailed: there is no such chart, or it is not the one of the release.
             HelmError: helm failed, or the repository cannot be reached.
         """
         return self._keep(self._deliverable())
@@ -200,7 +201,7 @@ class HelmDelivery:
     def forecast(self, settings: BackendSettings | None = None) -> tuple[str, ...]:
         """Return what would stop a delivery of `settings` now, in words.
 
-        Without settings, those that the release has: a delivery that changes nothing. Keeps the
+        Without settings, those of the release are used: a delivery that changes nothing. Keeps the
         chart if it is not kept yet.
         """
         found = []
@@ -218,8 +219,9 @@ class HelmDelivery:
     def render(self, settings: BackendSettings) -> Mapping[str, Json]:
         """Return the ConfigMaps that a delivery of `settings` would leave, by name.
 
-        Helm renders them with the cluster at hand, as at a real upgrade, and changes nothing. What
-        no delivery may change is an error, so nothing that a chart reads in the cluster gets out.
+        Helm renders them with access to the cluster, as in a real upgrade, and changes nothing. A
+        change that no delivery may make is an error, so nothing that a chart reads in the cluster
+        is returned.
 
         Raises:
             ActionFailed: a delivery would change more than the four options, or not these.
@@ -239,20 +241,20 @@ class HelmDelivery:
     def apply(
         self, settings: BackendSettings, from_revision: int, *, way_back: bool = False
     ) -> str:
-        """Deliver `settings`; every other value of the release stays as it is.
+        """Deliver `settings`; every other value of the release stays unchanged.
 
-        Does not wait for pods: the operator sees for itself how they come. On the way back a
-        secret that the chart makes at each upgrade stops nothing, the chart may be another one than
-        the spec names, and where `helm upgrade` cannot deliver, `helm rollback` is tried.
+        Does not wait for pods: the operator observes them itself. On the way back a secret that the
+        chart generates at each upgrade does not stop it, the chart may be another one than that of
+        the spec, and where `helm upgrade` cannot deliver, `helm rollback` is tried.
 
-        Returns what people have to know of it, empty for a delivery like any other.
+        Returns what people have to know about it, empty for an ordinary delivery.
 
         Raises:
             Conflict: the release has another revision than `from_revision` by now, or somebody
-                else's Helm is at work.
+                else's Helm is running.
             SecretRotated: a forward delivery would change a key that signs tokens.
             ActionFailed: it is pending (never forced), missing, of another chart, or a delivery
-                would change what is not the flip's, or would not reach airflow.cfg.
+                would change more than what a flip owns, or would not reach airflow.cfg.
             HelmError: helm failed.
         """
         stored = self._deliverable(way_back=way_back)
@@ -269,12 +271,12 @@ class HelmDelivery:
     def roll_back(self, settings: BackendSettings, from_revision: int, because: str = "") -> str:
         """Deliver `settings` by `helm rollback` to a revision that had them.
 
-        It is the newest one with these settings, the chart of today, and nothing else different;
-        one with other keys only where none that was ever deployed has those that are there.
-        Rollback applies the stored manifest: neither chart nor repository is needed.
+        It is the newest one with these settings, the present chart, and nothing else different;
+        one with other keys only where none that was ever deployed has the present ones. Rollback
+        applies the stored manifest: neither chart nor repository is needed.
 
         Args:
-            because: why it is not an upgrade, for people.
+            because: why `helm upgrade` is not used, for people.
 
         Returns what was done, for people.
 
@@ -311,7 +313,7 @@ class HelmDelivery:
     def forget(self, revision: int) -> None:
         """Remove the operator's own revision that an interrupted Helm process left pending.
 
-        What it has changed of Airflow stays; the next delivery begins from there. Nobody else's
+        What it has changed in Airflow stays; the next delivery starts from there. Nobody else's
         revision is ever removed.
 
         Raises:
@@ -344,10 +346,10 @@ class HelmDelivery:
         return None if named is None else tuple(named.split("."))
 
     def _deliverable(self, *, way_back: bool = False) -> StoredRelease:
-        """Return the release as it can be delivered to.
+        """Return the release if it can be delivered to.
 
-        Every delivery is made with the chart of the release. That the spec names it is asked of the
-        way there only: who upgrades the chart in the middle of a kill must not stop that.
+        Every delivery is made with the chart of the release. Only the way there requires that it is
+        the one of the spec: an upgrade of the chart during a kill must not stop the kill.
 
         Raises:
             ActionFailed: it cannot.
@@ -367,7 +369,7 @@ class HelmDelivery:
         return stored
 
     def _other_chart(self, stored: StoredRelease) -> str:
-        """Return how the chart of the spec is not that of the release; empty where it is."""
+        """Return how the chart of the spec differs from the release's; empty if it does not."""
         chart = self._chart
         if (stored.chart_name, stored.chart_version) == (chart.name, chart.version):
             return ""
@@ -390,10 +392,10 @@ class HelmDelivery:
             )
 
     def _expect_still(self, stored: StoredRelease) -> None:
-        """Raise `Conflict` where the release has moved on since it was read.
+        """Raise `Conflict` where the release has changed since it was read.
 
-        To compare takes seconds, and Helm takes no revision that it should find: what somebody did
-        meanwhile would be undone.
+        The comparison takes seconds, and Helm does not accept an expected revision: what somebody
+        did meanwhile would be undone.
         """
         newest = self.stored()
         if newest is None:
@@ -411,7 +413,7 @@ class HelmDelivery:
         return file
 
     def _fitting_archive(self, stored: StoredRelease) -> bytes:
-        """Return an archive of the chart that renders what the release was made of."""
+        """Return an archive of the chart that renders the release's manifest."""
         problems: list[ActionFailed | HelmError] = []
         for origin, made in self._origins(stored):
             try:
@@ -434,11 +436,11 @@ class HelmDelivery:
         raise first
 
     def _origins(self, stored: StoredRelease) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        """Yield where the chart of the release can come from, the likeliest first."""
+        """Yield the possible origins of the release's chart, the likeliest first."""
         helm, folder, record = self.clients.helm, self.clients.work / "charts", self._record(stored)
         if not stored.dependencies:
             yield "built from Helm's record of the release", lambda: archive_of(record["chart"])
-        # A chart may hold others that its Chart.yaml does not name.
+        # A chart may contain others that its Chart.yaml does not list.
         if not self._other_chart(stored):
             repository = self._chart.repository
             yield (
@@ -455,7 +457,7 @@ class HelmDelivery:
         return access_to(self.clients.api, self.rollout.namespace, self._chart)
 
     def _unlike(self, stored: StoredRelease, archive: bytes, origin: str) -> str:
-        """Return how the chart differs from what the release was made of; empty if it does not."""
+        """Return how the chart differs from that of the release; empty if it does not."""
         chart = f"{stored.chart_name} {stored.chart_version}, {origin},"
         with tempfile.TemporaryDirectory(prefix="chart-") as folder:
             file = Path(folder) / "chart.tgz"
@@ -474,7 +476,7 @@ class HelmDelivery:
         return not_ours(stored, stopped) if stopped else ""
 
     def _rendered(self, stored: StoredRelease, chart: Path, settings: BackendSettings) -> Rendered:
-        """Render as a real upgrade would, with the cluster at hand."""
+        """Render as a real upgrade would, with access to the cluster."""
         output = self._helm_upgrade(
             stored, chart, settings, ("--dry-run=server", "--output", "json")
         )
@@ -482,7 +484,7 @@ class HelmDelivery:
             shown = json.loads(output)
             return Rendered(str(shown["manifest"]), content_digest(shown["chart"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            # Without the error's words: they may quote what was rendered.
+            # Without the error's text: it may quote what was rendered.
             raise HelmError(
                 f"helm upgrade --dry-run printed no manifest ({type(error).__name__})"
             ) from None
@@ -501,12 +503,12 @@ class HelmDelivery:
     ) -> tuple[BackendSettings, str]:
         """Return the settings in the form in which they arrive in airflow.cfg, and the manifest.
 
-        What stood in the values at first is written again only where the chart still makes the
-        same of it. Else, as of a template or a default that means another backend by now, the
-        setting itself is written, or the way back would lead elsewhere.
+        The original text of the values is written again only where the chart still renders it to
+        the same setting. Otherwise, as with a template or a default that means another backend by
+        now, the setting itself is written, or the way back would lead elsewhere.
 
         Raises:
-            ActionFailed: the chart makes something else of them, so a delivery changes nothing or
+            ActionFailed: the chart renders something else, so a delivery changes nothing or
                 something else.
         """
         chart = self._chart_file(stored)
@@ -523,7 +525,7 @@ class HelmDelivery:
     def _render_and_compare(
         self, stored: StoredRelease, chart: Path, settings: BackendSettings
     ) -> tuple[str, AirflowConfig, tuple[str, ...]]:
-        """Return the manifest, its airflow.cfg, and the options that this has otherwise.
+        """Return the manifest, its airflow.cfg, and the options in which that differs.
 
         Raises:
             ActionFailed: it has no airflow.cfg that could be Airflow's.
@@ -548,24 +550,24 @@ class HelmDelivery:
     def _compared(
         self, stored: StoredRelease, chart: Path, settings: BackendSettings, manifest: str
     ) -> tuple[Difference, ...]:
-        """Return what `manifest` changes; where that is too much, with what is made anew each time.
+        """Return what `manifest` changes; if that is too much, with unstable differences marked.
 
-        What two renders of the same show as well was changed by nobody.
+        A difference that two renders of the same values show as well was not made by anybody.
         """
         found = differences(self._manifest(stored), manifest)
         if not blocking(found):
             return found
-        # To a template, the time of the same second is no other.
+        # Within one second a template renders the same time.
         time.sleep(1.0 - time.time() % 1.0)
         again = self._rendered(stored, chart, settings)
-        return mark_anew(found, manifest, again.manifest)
+        return mark_unstable(found, manifest, again.manifest)
 
     def _with_present_keys(
         self, stored: StoredRelease, settings: BackendSettings, found: Sequence[Difference]
     ) -> tuple[StoredRelease, Sequence[Difference], str]:
-        """Return the release with the keys that are there in its values, where that keeps them.
+        """Return the release with the present keys in its values, where that keeps them.
 
-        With it what a delivery then changes, and what people have to know of it.
+        Also returns what a delivery then changes, and what people have to know about it.
         """
         keys = present_keys(self.clients.api, self.rollout.namespace, rotated(found))
         if not keys:
@@ -587,7 +589,7 @@ class HelmDelivery:
         )
 
     def _check(self, stored: StoredRelease, found: Sequence[Difference], *, way_back: bool) -> str:
-        """Return what people have to know of these differences.
+        """Return what people have to know about these differences.
 
         Raises:
             ActionFailed, SecretRotated: a delivery may not make them.
@@ -618,7 +620,7 @@ class HelmDelivery:
     def _missing_rights(
         self, stored: StoredRelease, *, by_rules: bool = False
     ) -> tuple[rights.MissingRight, ...]:
-        """Return the rights that Helm would miss half-way."""
+        """Return the rights that Helm would lack half-way."""
         return rights.missing(
             self.clients.api,
             self.clients.memo,
@@ -636,7 +638,7 @@ class HelmDelivery:
             )
 
     def _lacking(self, stored: StoredRelease) -> str:
-        """Return a sentence on what rights are missing, after a delivery that failed."""
+        """Return a sentence about missing rights, after a delivery that failed."""
         try:
             found = self._missing_rights(stored)
         except ExternalError:
@@ -670,12 +672,12 @@ class HelmDelivery:
         kept = ""
         if way_back and rotated(found) and not blocking(found):
             stored, found, kept = self._with_present_keys(stored, settings, found)
-        said = self._check(stored, found, way_back=way_back)
-        if said:
-            log.warning("delivered anyway, because it is the revert: %s", said)
+        note = self._check(stored, found, way_back=way_back)
+        if note:
+            log.warning("delivered anyway, because it is the revert: %s", note)
         self._expect_still(stored)
         self._deliver(stored, settings)
-        return ". ".join(filter(None, (kept, said)))
+        return ". ".join(filter(None, (kept, note)))
 
     def _deliver(
         self,
@@ -712,7 +714,7 @@ class HelmDelivery:
         except HelmError as error:
             if not stored.dependencies:
                 raise
-            # A chart from a repository may read the cluster and fail with what it has read.
+            # A chart from a repository may read the cluster, and its error may quote what it read.
             raise error.reworded(_TEMPLATE_SAYS.sub(r"\1", error.message)) from None
 
     def _run(
@@ -732,7 +734,7 @@ class HelmDelivery:
             raise
 
     def _history(self) -> int:
-        """Return how many revisions Helm has to keep so that it removes none because of us."""
+        """Return how many revisions Helm has to keep so that the operator causes no removal."""
         present = list_revisions(
             self.clients.api, self.rollout.namespace, self.rollout.spec.airflow.release
         )
@@ -765,7 +767,7 @@ class HelmDelivery:
         settings: BackendSettings,
         from_revision: int,
     ) -> str:
-        """Roll back where an upgrade failed; its own failed revision is no conflict."""
+        """Roll back where an upgrade failed; its own failed revision is not a conflict."""
         try:
             stored = self._deliverable(way_back=True)
             ours = (
@@ -786,8 +788,8 @@ def upgrade_arguments(
 ) -> tuple[str, ...]:
     """Return the arguments of `helm upgrade`, which reads the values from its standard input.
 
-    `--reset-values` makes them the whole truth: without it no values, such as a release
-    without values of its own gets back at a revert, makes Helm keep the old values.
+    `--reset-values` makes them complete: without it, Helm keeps the old values where the new ones
+    are empty, as at a revert of a release without values of its own.
     """
     return (
         "upgrade",

@@ -1,7 +1,7 @@
-"""The chart in the cluster, beside the ledger: what a kill needs is at hand, whatever else is not.
+"""The chart kept in the cluster, like the ledger: what a kill needs is available in any case.
 
-It is kept in immutable Secrets, for Airflow's namespace lets fewer people write those than
-ConfigMaps, and without an owner, as the ledger: deleting the resource takes no way back away.
+It is kept in immutable Secrets, because fewer people may write those in Airflow's namespace than
+ConfigMaps, and without an owner, like the ledger: deleting the resource must not remove a way back.
 """
 
 import base64
@@ -81,9 +81,9 @@ class ChartShelf:
     def put(self, stored: StoredRelease, archive: bytes) -> None:
         """Keep the archive as the chart of the release. Doing it again changes nothing.
 
-        Other content of the same version takes the place of what was kept. It is no reason to
-        object: the release runs it, so its owner wants it, and `helm upgrade --reuse-values` writes
-        the values of the release into the chart that Helm records.
+        Other content of the same version replaces what was kept. That is not an error: the release
+        runs it, so its owner wants it, and `helm upgrade --reuse-values` writes the values of the
+        release into the chart that Helm records.
 
         Raises:
             ActionFailed: a Secret of that name holds something else.
@@ -102,7 +102,7 @@ class ChartShelf:
                     f"chart; remove it with: kubectl delete secret {name} -n "
                     f"{self.rollout.namespace}"
                 )
-        # One with dependencies cannot be made again from Helm's record, so it stays.
+        # A chart with dependencies cannot be made again from Helm's record, so it stays.
         if not stored.dependencies:
             self._remove_replaced(stored)
 
@@ -118,10 +118,10 @@ class ChartShelf:
     def file(self, stored: StoredRelease) -> Path | None:
         """Return a file with the kept chart of the release; None where none is kept.
 
-        The file is checked against the digest beside the archive each time.
+        The file is checked against the digest stored with the archive each time.
 
         Raises:
-            ActionFailed: the Secrets hold something else than was put there.
+            ActionFailed: the Secrets do not hold what was stored there.
             KubeError: the cluster could not be asked.
         """
         kept = _complete(self._listed(), stored.name, stored.chart_digest)
@@ -177,7 +177,7 @@ class ChartShelf:
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file at once or not at all."""
+    """Write a file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix="chart-")
     try:

@@ -1,7 +1,7 @@
-"""The keys that a chart makes at each upgrade, as they are in the cluster now.
+"""The keys that a chart generates at each upgrade, and their present values in the cluster.
 
 A delivery that changes the key of Airflow 3's tokens ends every running task. Where a value of the
-chart can hold the key, that value keeps what is there.
+chart can hold the key, that value preserves the present one.
 """
 
 import base64
@@ -19,7 +19,7 @@ _DATA_KEYS: Final = {value: key for key, value in SECRET_KEYS.items()}
 def present_keys(api: KubeApi, namespace: str, changed: Iterable[Difference]) -> dict[str, str]:
     """Return the chart values that keep these rotated secrets, by name. They are secrets.
 
-    One without a value of its own, and one that is not text, is left out.
+    A secret without a chart value of its own, and one that is not text, is left out.
 
     Raises:
         KubeError: a Secret cannot be read.
@@ -40,14 +40,14 @@ def present_keys(api: KubeApi, namespace: str, changed: Iterable[Difference]) ->
 
 
 def unset_keys(objects: Iterable[Json], given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the chart values without which a chart of Airflow 3 makes a key of its own.
+    """Return the chart values without which a chart of Airflow 3 generates a key itself.
 
     Nothing where no Secret holds a key of Airflow 3: a new session key ends no task.
 
     Args:
         objects: those of the manifest.
         given: the values of Airflow's chart: those of the release, then the chart's own. Null in
-            the former takes a default away.
+            the former removes a default.
     """
     made = {
         key
@@ -69,7 +69,7 @@ def unset_keys(objects: Iterable[Json], given: Sequence[Mapping[str, Any]]) -> t
 def merged_below(
     values: Mapping[str, Any], path: Sequence[str], added: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return chart values with `added` below a path of keys, and everything else as it was."""
+    """Return chart values with `added` below a path of keys, and everything else unchanged."""
     if not path:
         return {**values, **added}
     inner = values.get(path[0])

@@ -1,9 +1,9 @@
 """What differs between two rendered manifests, and whether a flip may change it.
 
 A delivery may change the four options that a flip owns (in airflow.cfg or as environment
-variables) and the checksums that make pods be replaced: nothing else. What else differs would be
-destroyed by a delivery: the patch of a post-renderer, an object that another version of the chart
-made, a key that the chart makes at each upgrade.
+variables) and the checksums that cause pods to be replaced: nothing else. A delivery would destroy
+any other difference: the patch of a post-renderer, an object that another version of the chart
+created, a key that the chart generates at each upgrade.
 
 Content never leaves this module, only kinds, names and paths: manifests hold Secrets.
 """
@@ -25,7 +25,7 @@ SECRET_KEYS: Final = {
     "api-secret-key": "apiSecretKey",
     "webserver-secret-key": "webserverSecretKey",
 }
-"""Chart values by the key, in a Secret, that the official chart fills at random without them."""
+"""Chart values by the key, in a Secret, that the official chart generates without them."""
 AIRFLOW_3_KEYS: Final = frozenset({"jwt-secret", "api-secret-key"})
 """Keys that only a release of Airflow 3 has."""
 
@@ -48,15 +48,15 @@ class Difference:
     """Such as `data[airflow.cfg][core.parallelism]`; empty for a whole object."""
     what: What
     allowed: bool
-    """Whether a delivery may change it without a question."""
+    """Whether a delivery may always change it."""
     rotated: bool = False
     """Whether it is the content of a Secret, at a key that both manifests have."""
     values_key: str = ""
     """The chart value that keeps a rotated secret; empty where it is not known."""
     of_pods: bool = False
     """Whether it is an annotation of a pod template, which a roll may change."""
-    anew: bool = False
-    """Whether the chart makes something else of it at each render of the same values."""
+    unstable: bool = False
+    """Whether it differs at each render of the same values."""
 
     def __str__(self) -> str:
         return self.described()
@@ -99,15 +99,15 @@ _SECRET_KEY: Final = re.compile(
 )
 
 
-def mark_anew(found: Iterable[Difference], first: str, second: str) -> tuple[Difference, ...]:
-    """Return the differences, those marked that two renders of the same values show as well.
+def mark_unstable(found: Iterable[Difference], first: str, second: str) -> tuple[Difference, ...]:
+    """Return the differences, with those marked that two renders of the same values show as well.
 
-    A random text or the time in a template: nobody changed the release. In an annotation of a pod
-    template it is there to have the pods replaced by each upgrade, and is allowed.
+    These are a random text or the time in a template: nobody changed the release. An annotation of
+    a pod template has them so that each upgrade replaces the pods, which is allowed.
     """
     moving = {(one.kind, one.name, one.path) for one in differences(first, second)}
     return tuple(
-        replace(one, anew=True, allowed=one.allowed or one.of_pods)
+        replace(one, unstable=True, allowed=one.allowed or one.of_pods)
         if (one.kind, one.name, one.path) in moving
         else one
         for one in found
@@ -120,7 +120,7 @@ def blocking(found: Iterable[Difference]) -> tuple[Difference, ...]:
 
 
 def rotated(found: Iterable[Difference]) -> tuple[Difference, ...]:
-    """Return the secrets that a delivery would change and must not without a question."""
+    """Return the secrets that a delivery would change and a flip must not."""
     return tuple(one for one in found if one.rotated and not one.allowed)
 
 
@@ -132,13 +132,13 @@ def name_some(found: Iterable[Difference], how: str = "") -> str:
 
 
 def documents(manifest: str) -> list[str]:
-    """Return the texts of the documents of a manifest, as Helm parts them."""
+    """Return the texts of the documents of a manifest, split as by Helm."""
     return [text.strip() for text in _SEPARATOR.split(manifest) if text.strip()]
 
 
 def objects_of(manifest: str) -> Iterator[Json]:
-    """Yield the objects of a manifest, but those that are not YAML to us: nothing is known of them,
-    and Helm may read them."""
+    """Yield the objects of a manifest, except those that this parser cannot read: nothing is known
+    about them, and Helm may read them."""
     for text in documents(manifest):
         try:
             document = parse_yaml(text)
@@ -154,7 +154,7 @@ def objects_of(manifest: str) -> Iterator[Json]:
 
 
 def source_of(document: str) -> str:
-    """Return the template that Helm made a document of, empty where that is not said."""
+    """Return the template of a document, empty where Helm does not show it."""
     source = _SOURCE.search(document)
     return source.group(1) if source else ""
 
@@ -207,7 +207,7 @@ def _compare(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, What, bool]
             yield from _compare(old.get(key, _ABSENT), new.get(key, _ABSENT), (*path, str(key)))
     elif isinstance(old, list) and isinstance(new, list):
         yield from _compare_lists(old, new, path)
-    # To YAML, 1 is another value than true.
+    # In YAML, 1 is another value than true.
     elif old == new and type(old) is type(new):
         return
     elif _is_owned(path):
@@ -274,7 +274,7 @@ def _is_owned(path: Path) -> bool:
 
 
 def _annotates_pods(kind: str, path: Path) -> bool:
-    """Tell an annotation of a pod template, in a workload or in a file of a ConfigMap."""
+    """Return whether it annotates a pod template, in a workload or in a file of a ConfigMap."""
     # The template of a Job cannot be changed.
     return (
         kind != "Job"
@@ -284,7 +284,7 @@ def _annotates_pods(kind: str, path: Path) -> bool:
 
 
 def _only_owned(old: Any, new: Any, path: Path) -> bool:
-    """Tell whether a member came or went that holds nothing but owned ones."""
+    """Return whether a member was added or removed that contains only owned ones."""
     side = new if old is _ABSENT else old
     other = old if old is _ABSENT else new
     if other is not _ABSENT:

@@ -1,4 +1,4 @@
-"""The label by which the operator knows the revisions that it has made."""
+"""The label by which the operator recognizes its own revisions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from xcom_rollout.deliver.release import StoredRelease, secrets_path
 
 
 def mark_of(instance: str, revision: int) -> str:
-    """Return the value of the label by which the operator knows its own revisions."""
+    """Return the value of the label by which the operator recognizes its own revisions."""
     return f"{instance}-r{revision}"
 
 
 def maker_of(stored: StoredRelease, instance: str) -> Maker:
-    """Return who began the revision. Helm hands labels down, hence the number in the mark."""
+    """Return who started the revision. Helm inherits labels, hence the number in the mark."""
     maker, _, revision = stored.mark.rpartition("-r")
     if revision != str(stored.revision):
         return Maker.OTHER
@@ -24,10 +24,10 @@ def maker_of(stored: StoredRelease, instance: str) -> Maker:
 
 @contextmanager
 def marked(api: KubeApi, namespace: str, target: StoredRelease, mark: str) -> Iterator[None]:
-    """Let the revision that a rollback to `target` makes have the operator's mark.
+    """Give the operator's mark to the revision that a rollback to `target` creates.
 
-    `helm rollback` takes no labels: it hands down those of the target. There the mark counts
-    for nothing, as its number is that of another revision.
+    `helm rollback` accepts no labels: the new revision inherits those of the target, for which the
+    mark is not valid, as its number is that of another revision.
     """
     path = secrets_path(namespace, target.secret)
     _label(api, path, mark)

@@ -1,4 +1,4 @@
-"""Who else delivers to a release: Flux and Argo CD take back what anybody else changes."""
+"""Who else delivers to a release: Flux and Argo CD revert what others change."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -20,7 +20,7 @@ def foreign_owner(
     objects: Iterable[Json],
     path: Sequence[str] = (),
 ) -> str:
-    """Return which other controller delivers to the release and what to do; empty for none.
+    """Return which other controller delivers to the release and the remedy; empty for none.
 
     Args:
         labels: those of the Secret of the newest revision.
@@ -72,7 +72,7 @@ def _argo(metadata: Json, labels: Mapping[str, str]) -> str:
             return str(annotations[key]).partition(":")[0]
     if labels.get(_ARGO_LABEL):
         return str(labels[_ARGO_LABEL])
-    # Charts set the common label themselves: it means Argo CD only where that has written.
+    # Charts set the common label themselves: it means Argo CD only where Argo CD wrote it.
     managers = (str(entry.get("manager", "")) for entry in metadata.get("managedFields") or ())
     if labels.get(_INSTANCE) and any(manager.startswith("argocd") for manager in managers):
         return str(labels[_INSTANCE])

@@ -1,4 +1,4 @@
-"""What Helm's record of a release tells to who thinks of a flip, beside what a delivery needs."""
+"""What Helm's record shows about a release before a flip, beyond what a delivery needs."""
 
 import base64
 import binascii
@@ -15,11 +15,11 @@ from xcom_rollout.deliver.manifests import objects_of
 from xcom_rollout.deliver.release import decode_record
 
 _LOOKUP: Final = re.compile(rb"lookup\s+\S+\s+[\"'`]Secret[\"'`]")
-"""How a template finds a key that is in the cluster already."""
+"""How a template finds a key that already exists in the cluster."""
 
 
 def read_record(secret: Json, path: Sequence[str]) -> tuple[Record, str]:
-    """Return what the Secret of a revision tells, and its manifest, which holds secrets.
+    """Return the content of a revision's Secret, and its manifest, which holds secrets.
 
     Args:
         path: keys of the values below which the chart of Airflow has its own.
@@ -48,7 +48,7 @@ def read_record(secret: Json, path: Sequence[str]) -> tuple[Record, str]:
 
 
 def _version(given: Iterable[Mapping[str, Any]], chart: Json, path: Sequence[str]) -> str:
-    # By this value, with nothing else, the official chart decides between Airflow 2 and 3.
+    # The official chart decides between Airflow 2 and 3 by this value alone.
     for values in given:
         if values.get("airflowVersion"):
             return str(values["airflowVersion"])

@@ -1,4 +1,4 @@
-"""Why a release cannot be delivered to as it is, in words for people, with what to do."""
+"""Why a release cannot be delivered to in its present state: messages for people, with a remedy."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from xcom_rollout.deliver.release import StoredRelease
 
 
 def not_ours(stored: StoredRelease, stopped: Sequence[Difference]) -> str:
-    """Return that a delivery would change what is not the flip's to change, and what to do."""
-    anew = [one for one in stopped if one.anew]
-    others = [one for one in stopped if not one.anew]
+    """Return that a delivery would change more than what a flip owns, and the remedy."""
+    unstable = [one for one in stopped if one.unstable]
+    others = [one for one in stopped if not one.unstable]
     why = []
     if others:
         why.append(
@@ -21,9 +21,9 @@ def not_ours(stored: StoredRelease, stopped: Sequence[Difference]) -> str:
             "operation), or a template reads the date or the cluster; move that into the chart's "
             "values and upgrade the release once yourself; the rollout then continues"
         )
-    if anew:
+    if unstable:
         why.append(
-            f"the chart generates {name_some(anew, how='at each render')} (a random text or "
+            f"the chart generates {name_some(unstable, how='at each render')} (a random text or "
             "the time in a template), so each delivery would change more than the XCom options. "
             "Set a fixed value for it in the chart's values and upgrade the release once "
             "yourself, or make it an annotation of a pod template, where it does not block a "
@@ -35,7 +35,7 @@ def not_ours(stored: StoredRelease, stopped: Sequence[Difference]) -> str:
 def not_taken(
     stored: StoredRelease, settings: BackendSettings, wrong: Sequence[str], made: AirflowConfig
 ) -> str:
-    """Return that the chart makes something else of these options, and what to do."""
+    """Return that the chart renders these options to other values, and the remedy."""
     asked, path = settings.by_option, stored.airflow.path
     places = ", ".join(
         f"{place_of(option, path)} ({asked[option] or 'not set'})" for option in wrong

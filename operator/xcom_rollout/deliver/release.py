@@ -1,4 +1,4 @@
-"""A Helm release as Helm keeps it: in Secrets of its namespace, one for each revision."""
+"""A Helm release as stored by Helm: in Secrets of its namespace, one for each revision."""
 
 import base64
 import gzip
@@ -21,7 +21,7 @@ from xcom_rollout.deliver.airflow_config import AirflowConfig, ValuesPath, airfl
 from xcom_rollout.deliver.chart import content_digest, dependencies
 
 HISTORY: Final = 10
-"""Revisions that Helm keeps by default; the operator never lets it keep fewer than there are."""
+"""Revisions that Helm keeps by default; the operator never lets it keep fewer than exist."""
 _UNREADABLE: Final = (
     AttributeError,
     KeyError,
@@ -37,7 +37,7 @@ _UNREADABLE: Final = (
 class StoredRelease:
     """The newest revision of a release.
 
-    `values` are those that the user gave: what Helm calls the release's config. They may hold
+    `values` are those given by the user: what Helm calls the release's config. They may contain
     secrets, so they are never printed.
     """
 
@@ -61,7 +61,7 @@ class StoredRelease:
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the options that the chart itself sets in `config`, by section."""
     airflow: AirflowConfig = field(default_factory=AirflowConfig)
-    """The airflow.cfg of this revision, and where the values have the settings in it."""
+    """The airflow.cfg of this revision, and the place of its settings in the values."""
 
     @property
     def settings(self) -> BackendSettings:
@@ -115,9 +115,9 @@ def revision_of(metadata: Json) -> int:
 
 
 def decode_record(secret: Json) -> Json:
-    """Return what a Secret of Helm's holds: JSON, compressed, encoded twice in base64.
+    """Return the content of one of Helm's Secrets: JSON, compressed, encoded twice in base64.
 
-    It holds secrets, and may weigh megabytes: neither print it nor remember it.
+    It contains secrets, and may have megabytes: neither print nor cache it.
 
     Raises:
         Malformed: it is not that.
@@ -134,7 +134,7 @@ def decode_record(secret: Json) -> Json:
 
 
 def decode_release(secret: Json, path: ValuesPath | None = None) -> StoredRelease:
-    """Return the release in a Secret of Helm's.
+    """Return the release in one of Helm's Secrets.
 
     Args:
         path: that of `spec.delivery.helm.valuesPath`, None where the spec names none.

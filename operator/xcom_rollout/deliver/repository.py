@@ -1,7 +1,7 @@
 """Charts from repositories: a whole one, or those that the chart in Helm's record depends on.
 
-An umbrella chart often lives in Git alone and is in no repository, while the chart of Airflow below
-it is. Then Helm's record has the one, and the repository that Chart.yaml names has the other.
+An umbrella chart often is in Git only and in no repository, while its dependency, Airflow's chart,
+is. Then Helm's record has the former, and the repository named in Chart.yaml has the latter.
 """
 
 import json
@@ -50,7 +50,7 @@ def pull_whole(helm: HelmRunner, chart: HelmChart, folder: Path, access: Access)
 
 
 def compose(helm: HelmRunner, chart: Json, folder: Path, access: Access) -> bytes:
-    """Return an archive of the chart of Helm's record, with what it depends on.
+    """Return an archive of the chart in Helm's record, with its dependencies.
 
     Raises:
         HelmError: a dependency cannot be pulled, or it is not known from where.
@@ -62,9 +62,9 @@ def compose(helm: HelmRunner, chart: Json, folder: Path, access: Access) -> byte
             packed.append(Packed(one, archive))
         return archive_of(chart, packed)
     except (HelmError, Malformed) as error:
-        said = _USER.sub("//", error.message)
+        why = _USER.sub("//", error.message)
         raise HelmError(
-            f"Helm's record of the chart cannot be completed: {said}. {_PACKAGE_IT}"
+            f"Helm's record of the chart cannot be completed: {why}. {_PACKAGE_IT}"
         ) from error
 
 
@@ -80,7 +80,7 @@ def pull(
         HelmError: the repository cannot be reached or has no such chart.
     """
     if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
-        # It goes to the command line, and Chart.yaml may be anybody's.
+        # It becomes part of the command line, and Chart.yaml is not trusted.
         raise HelmError(f"the chart {name!r} of version {version!r} cannot be requested by name")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="pull-") as place:
@@ -90,7 +90,7 @@ def pull(
         _pull(helm, repository, name, wanted, access, Path(place))
         got = target / f"{name}-{version}.tgz"
         if not got.is_file():
-            # Helm takes a version such as 1.16 for a range.
+            # Helm reads a version such as 1.16 as a range.
             found = ", ".join(sorted(path.name for path in target.iterdir())) or "nothing"
             raise HelmError(
                 f"{version!r} must be one exact version of the chart {name}; the repository "

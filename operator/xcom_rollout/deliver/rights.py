@@ -1,13 +1,13 @@
-"""Whether the operator may do to Kubernetes what `helm upgrade` of a release does, asked before it.
+"""Checks in advance whether the operator has the rights that `helm upgrade` of a release needs.
 
-Helm goes through a manifest object by object: it gets each one, whether or not it will differ, and
-patches what differs. The first right that is missing ends it half-way, with Secrets and ConfigMaps
-changed, no pod replaced and the release `failed`. A dry run shows nothing of that, for it reads no
-object of a release that exists. So the API server is asked (SelfSubjectAccessReview). While
-nothing is delivered, the rules that it tells of a namespace are enough (SelfSubjectRulesReview).
+Helm processes a manifest object by object: it gets each one, whether or not it will differ, and
+patches what differs. The first missing right stops it half-way, with Secrets and ConfigMaps
+changed, no pod replaced and the release `failed`. A dry run does not show that, because it reads no
+object of an existing release. So the API server is asked (SelfSubjectAccessReview). While nothing
+is delivered, the rules that it returns for a namespace are enough (SelfSubjectRulesReview).
 
-`patch` is asked of what is rendered the same as well: Helm patches it back where somebody has
-changed it by hand, and a kill would be the first to meet that.
+`patch` is checked for unchanged objects as well: Helm patches them back where somebody has changed
+them by hand, and a kill would be the first to fail at that.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ from xcom_rollout.deliver.manifests import objects_of
 
 _NEEDED: Final = ("get", "patch")
 _NEEDED_OF_JOBS: Final = (*_NEEDED, "create")
-"""A Job that its time to live took away is made anew by an upgrade."""
+"""An upgrade creates a Job again that its TTL has removed."""
 GIVEN_BY_CHART: Final = frozenset(
     {
         "secrets",
@@ -43,10 +43,10 @@ GIVEN_BY_CHART: Final = frozenset(
         "rolebindings.rbac.authorization.k8s.io",
     }
 )
-"""What `rbac.helmDelivery.rules` of the operator's chart lets it get and patch in the namespaces
-that it watches (a unit test holds the two together)."""
+"""What `rbac.helmDelivery.rules` of the operator's chart allows to get and patch in the namespaces
+that it watches (a unit test keeps both in sync)."""
 _RECORDS: Final = ("get", "list", "create", "update", "delete")
-"""What Helm does to the Secrets in which it keeps its own records."""
+"""What Helm does to the Secrets with its own records."""
 _RECORDS_TITLE: Final = "the records of its releases"
 _NAMED: Final = 3
 """Objects of a kind that a message names."""
@@ -54,7 +54,7 @@ _NAMED: Final = 3
 
 @dataclass(frozen=True)
 class Resource:
-    """What the API server calls a kind.
+    """The API resource of a kind.
 
     Attributes:
         group: API group; empty for the core.
@@ -75,9 +75,9 @@ class MissingRight:
     """A right over a kind of the manifest that the operator lacks.
 
     Attributes:
-        verbs: what it may not do, in the order of Helm's needs.
+        verbs: what it may not do, in the order in which Helm does it.
         namespace: where it may not; empty for the whole cluster.
-        objects: those of the manifest that this is about, such as `ResourceQuota airflow`.
+        objects: the affected ones of the manifest, such as `ResourceQuota airflow`.
         elsewhere: whether the namespace is not that of the release.
     """
 
@@ -102,7 +102,7 @@ class MissingRight:
 
     @property
     def remedy(self) -> str:
-        """Which value of the operator's chart gives the right, with the rule."""
+        """Which value of the operator's chart grants the right, with the rule."""
         rule = (
             f'{{apiGroups: ["{self.resource.group}"], resources: [{self.resource.plural}], '
             f"verbs: [{', '.join(self.verbs)}]}}"
@@ -132,10 +132,10 @@ def missing(
     changes anything.
 
     Args:
-        manifest: as Helm prints it. Of its content only kinds and names are in what is returned.
+        manifest: as Helm prints it. Only kinds and names of its content are returned.
         namespace: of the release.
-        by_rules: whether a rule that grants a right is enough, so that one request serves for a
-            namespace; else, and for what no rule surely grants, each right is asked for.
+        by_rules: whether a rule that grants a right is enough, so that one request suffices for a
+            namespace; else, and for what no rule certainly grants, each right is requested.
 
     Raises:
         KubeError: the API server could not be asked.
@@ -167,12 +167,12 @@ def missing(
 def beyond_chart(
     api: KubeApi, memo: Memo, manifest: str, namespace: str
 ) -> tuple[MissingRight, ...]:
-    """Return the rights over objects of the release that the operator's chart does not give.
+    """Return the rights over objects of the release that the operator's chart does not grant.
 
-    Nobody is asked for rights: it is the chart's values as they are by default that count.
+    The API server is not asked for rights: the default values of the chart decide.
 
     Args:
-        manifest: as Helm prints it. Of its content only kinds and names are in what is returned.
+        manifest: as Helm prints it. Only kinds and names of its content are returned.
         namespace: of the release, and one of the operator's `watchNamespaces`.
 
     Raises:
@@ -211,7 +211,7 @@ def _needed_of(resource: Resource) -> tuple[str, ...]:
 
 
 def _resource(api: KubeApi, memo: Memo, version: str, kind: str) -> Resource | None:
-    """Return what the API server calls a kind; None where it has no such kind."""
+    """Return the API resource of a kind; None where the API server has no such kind."""
     key = ("resource", version, kind)
     known: Resource | None = memo.find(key)
     if known is None:
@@ -242,7 +242,7 @@ def _of_records(namespace: str) -> Iterator[_Question]:
 def _not_granted(api: KubeApi, questions: Iterable[_Question]) -> list[_Question]:
     """Return the questions that the rules of their namespaces do not answer.
 
-    Not those on what belongs to the cluster: a rule of one namespace counts for nothing there.
+    Cluster-wide objects are not covered: the rules of a namespace do not apply to them.
     """
     left, known = [], dict[str, Rules]()
     for one in questions:
@@ -255,10 +255,10 @@ def _not_granted(api: KubeApi, questions: Iterable[_Question]) -> list[_Question
 
 
 def _refused(api: KubeApi, question: _Question) -> tuple[str, ...] | None:
-    """Return the names of those objects that the right is missing for; None where it is there.
+    """Return the names of those objects for which the right is missing; None where it is granted.
 
-    A rule may name its objects (`resourceNames`): only then is each asked about. A new object has
-    no name to the authorizer, so `create` is for all or none.
+    A rule may list its objects (`resourceNames`): only then is each checked. To the authorizer a
+    new object has no name, so `create` is for all or none.
     """
     if _allowed(api, question, ""):
         return None

@@ -1,4 +1,4 @@
-"""The world as it is, read into one frozen `Observed`. Changes nothing."""
+"""Reads the current world into one frozen `Observed`. Changes nothing."""
 
 from xcom_rollout.observe.gather import observe, same_look
 

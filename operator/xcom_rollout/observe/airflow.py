@@ -1,7 +1,7 @@
-"""What Airflow's REST API says while the kill-switch is at work."""
+"""What Airflow's REST API returns during a kill."""
 
 from xcom_rollout.airflow_api.airflow import AirflowApi, open_airflow
-from xcom_rollout.airflow_api.each import Told
+from xcom_rollout.airflow_api.each import Answers
 from xcom_rollout.airflow_api.runs import watched_runs
 from xcom_rollout.clients.errors import ExternalError
 from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage, Strategy
@@ -11,7 +11,7 @@ from xcom_rollout.wiring import Clients
 
 
 def asked_for(rollout: Rollout, ledger: Ledger) -> bool:
-    """Return whether a decision will need Airflow's word."""
+    """Return whether a decision will need Airflow's API."""
     kill = ledger.kill
     if kill is None:
         request = kill_request(rollout)
@@ -22,7 +22,7 @@ def asked_for(rollout: Rollout, ledger: Ledger) -> bool:
 
 
 def view(clients: Clients, rollout: Rollout, ledger: Ledger) -> AirflowView:
-    """Return what Airflow says; why it could not be asked is part of that, and no error."""
+    """Return Airflow's view; why it could not be asked is part of that, not an error."""
     try:
         airflow = open_airflow(
             clients.http, clients.api, clients.memo, clients.airflow_url, rollout
@@ -34,7 +34,7 @@ def view(clients: Clients, rollout: Rollout, ledger: Ledger) -> AirflowView:
 
 def _view(airflow: AirflowApi, kill: Kill | None) -> AirflowView:
     watched = _watched(kill)
-    runs = watched_runs(airflow, watched, since=kill.engaged_at) if kill else Told({}, {})
+    runs = watched_runs(airflow, watched, since=kill.engaged_at) if kill else Answers({}, {})
     busy: set[str] = set()
     if kill is None or (kill.strategy is Strategy.IMMEDIATE and not kill.reverting):
         busy = {run.key.dag_id for run in airflow.in_flight()}

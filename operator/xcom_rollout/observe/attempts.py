@@ -1,8 +1,8 @@
-"""The tasks in workers, which are processes: seen by a process of the probe in each worker's pod.
+"""The tasks in workers, which are processes: the probe lists them from inside each worker's pod.
 
 A kill waits for those of the runs that it has stopped, and stops runs whose tasks in old workers
-outlast `spec.killSwitch.stopTasksAfter`. Whoever looks finds either all of them or why not: neither
-a row of Airflow's nor an answer of Celery's tells that one has ended.
+outlast `spec.killSwitch.stopTasksAfter`. A look finds either all of them or the reason why not:
+neither Airflow's rows nor Celery's answers show that one has ended.
 """
 
 import time
@@ -34,7 +34,7 @@ from xcom_rollout.release.pods import container_status, has_ended, is_worker
 from xcom_rollout.wiring import Clients
 
 PACE: Final = 1.5
-"""Seconds for which a look serves, or as long as it took: each event of a pod asks for one."""
+"""Seconds for which a look is reused, or as long as it took: each event of a pod requests one."""
 _SHOWN: Final = 3
 
 
@@ -44,7 +44,7 @@ class Look:
 
     Attributes:
         stopped: the runs that had been seen stopped before it, and when.
-        workers: those that were asked.
+        workers: the workers that were asked.
         attempts, unseen, unseen_since: as `Observed.attempts`, `unseen_tasks` and `unseen_since`.
         good_until: by the monotonic clock.
     """
@@ -59,7 +59,7 @@ class Look:
 
 @dataclass(frozen=True)
 class _Refused:
-    """Why a worker could not be asked, and whether that may pass by itself."""
+    """Why a worker could not be asked, and whether that may be temporary."""
 
     why: str
     passes: bool
@@ -70,14 +70,13 @@ def attempts_in_workers(
 ) -> Look:
     """Return the tasks in workers, and why some cannot be seen.
 
-    Nobody is asked but where a kill has stopped runs, or looks for those to stop. An answer that
-    was given after these were seen stopped serves for a moment: what was gone then has not come
-    back.
+    Workers are only asked where a kill has stopped runs, or looks for those to stop. An answer from
+    after these were seen stopped is reused for a moment: what was gone then has not come back.
 
     Args:
         pods: of the release, listed after Airflow was asked for the runs.
     """
-    # One that was cleared and stopped again is another one.
+    # A run that was cleared and stopped again counts as another one.
     stopped = frozenset((run.key, run.stopped_at) for run in _at(ledger, RunStage.STOPPED))
     if not stopped and not _looks_for_overdue(clients, rollout, ledger):
         return Look()
@@ -105,13 +104,13 @@ def attempts_in_workers(
     runs, problem = _runs_of(clients, rollout, ledger, [found for _, found in seen])
     attempts = tuple(_attempt(worker, found, runs) for worker, found in seen)
     unseen = [*(each.why for each in refused.values()), *strange]
-    told = "; ".join([*unseen[:_SHOWN], *_more(unseen), *filter(None, [problem])])
+    reasons = "; ".join([*unseen[:_SHOWN], *_more(unseen), *filter(None, [problem])])
     took = time.monotonic() - begin
     look = Look(
         stopped,
         workers,
         attempts,
-        told,
+        reasons,
         None if strange or problem else since,
         time.monotonic() + max(PACE, took),
     )
@@ -129,9 +128,9 @@ def _looks_for_overdue(clients: Clients, rollout: Rollout, ledger: Ledger) -> bo
 def _since(
     clients: Clients, rollout: Rollout, refused: Mapping[Worker, _Refused]
 ) -> datetime | None:
-    """Return since when the first of them gives no answer; None where one never will.
+    """Return since when the first of them does not answer; None where one never will.
 
-    From the operator's memory: where that is lost, their time begins anew.
+    From the operator's memory: where that is lost, their time begins again.
     """
     key = ("workers without an answer", rollout.namespace, rollout.name)
     before: Mapping[Worker, datetime] = clients.memo.find(key) or {}
@@ -172,7 +171,7 @@ def _asker(clients: Clients, namespace: str) -> Callable[[Worker], tuple[InWorke
         except (KubeError, Malformed) as error:
             pod = uncached(clients).find(object_path(namespace, "pods", worker.pod))
             if pod is None or has_ended(pod) or worker_of(pod) != worker:
-                # With the first process of its container each of them has ended.
+                # The first process of its container has ended, and with it each of them.
                 return ()
             why = f"the tasks in the worker {worker.pod} cannot be seen: {_words(error)}"
             return _Refused(why, passes=not isinstance(error, Forbidden))
@@ -205,7 +204,7 @@ def _more(unseen: Sequence[str]) -> list[str]:
 def _runs_of(
     clients: Clients, rollout: Rollout, ledger: Ledger, seen: Sequence[InWorker]
 ) -> tuple[dict[str, RunKey], str]:
-    """Return the run of each task instance that Airflow tells of, and why it does not tell."""
+    """Return the run of each task instance that Airflow returns, and why some are missing."""
     runs: dict[str, RunKey] = {}
     unknown: set[str] = set()
     for found in seen:
@@ -222,15 +221,15 @@ def _runs_of(
         airflow = open_airflow(
             clients.http, clients.api, clients.memo, clients.airflow_url, rollout
         )
-        told = runs_of_instances(airflow, unknown, stopped)
+        asked = runs_of_instances(airflow, unknown, stopped)
     except ExternalError as error:
         return runs, (
             f"{len(unknown)} tasks in workers are known only by the ID of their task instance, "
             f"and Airflow does not return which runs they belong to: {error.message}"
         )
-    for instance, run in told.items():
+    for instance, run in asked.items():
         clients.memo.put(_instance_key(rollout, instance), run)
-    return {**runs, **told}, ""
+    return {**runs, **asked}, ""
 
 
 def _instance_key(rollout: Rollout, instance: str) -> tuple[str, str, str, str]:

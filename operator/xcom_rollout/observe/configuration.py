@@ -1,4 +1,4 @@
-"""What Airflow's pods are configured with: when it changed last, and its digest."""
+"""The configuration of Airflow's pods: when it changed last, and its digest."""
 
 import hashlib
 import json
@@ -38,8 +38,8 @@ from xcom_rollout.release.pods import container_status
 from xcom_rollout.release.readers import READERS
 from xcom_rollout.wiring import Clients
 
-_TELLING: Final = READERS - {"worker"}
-"""Components whose pods tell what an image reference stands for."""
+_IMAGES_FROM: Final = READERS - {"worker"}
+"""Components whose pods show which image ID a reference stands for."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Configuration:
     backend_hash: str = ""
     """Hash of the options that a flip owns; empty where it could not be made."""
     samples_missing: bool = False
-    """Whether the spec names a ConfigMap of samples that is not there."""
+    """Whether the spec names a ConfigMap of samples that does not exist."""
 
 
 def look_at_configuration(
@@ -67,7 +67,7 @@ def look_at_configuration(
     """Return the configuration; what cannot be seen becomes a problem, not an error.
 
     Args:
-        executor: `[core] executor` as far as it is known, on which depends what is proven.
+        executor: `[core] executor` as far as known; what is proven depends on it.
     """
     if release is None:
         return Configuration("", None, ())
@@ -117,9 +117,9 @@ def look_at_configuration(
 def last_change(names: Iterable[str], maps: Catalog) -> datetime | None:
     """Return when Airflow's configuration last changed, in whole seconds, UTC.
 
-    It is the newest time in the `managedFields` of these ConfigMaps, those that hold
-    airflow.cfg or feed the environment. Other mounted ones, such as DAG files, decide nothing
-    about the backend. None where there is no such ConfigMap.
+    It is the newest time in the `managedFields` of these ConfigMaps, those that hold airflow.cfg or
+    feed the environment. Other mounted ones, such as DAG files, do not affect the backend. None
+    where there is no such ConfigMap.
     """
     moments: list[datetime] = []
     for name in names:
@@ -145,24 +145,24 @@ def configuration_names(templates: Iterable[PodTemplate], maps: Catalog) -> tupl
 
 
 def backend_hash(names: Iterable[str], maps: Catalog) -> str:
-    """Return the hash of what these ConfigMaps say of the options that a flip owns."""
-    # One that says nothing may come and go with any other component. Where none says anything it
-    # is each airflow.cfg that counts, and a chart has one: so a hash that was recorded for the
-    # chart's airflow.cfg alone is still the same. One recorded beside ConfigMaps that say nothing
-    # changes once.
+    """Return the hash of the options that a flip owns in these ConfigMaps."""
+    # A ConfigMap without these options may come and go with any other component, so it is left out.
+    # Where none has any, each airflow.cfg is hashed, and a chart has one: so a hash that was
+    # recorded for the chart's airflow.cfg alone is still the same. One recorded together with
+    # ConfigMaps without these options changes once.
     given = {name: options for name in names if (options := maps.fact(name, owned_options))}
-    telling = {
+    with_values = {
         name: options
         for name, options in given.items()
         if any(value is not None for value in options.values())
     }
-    said = telling or given
-    text = json.dumps(said, sort_keys=True)
+    hashed = with_values or given
+    text = json.dumps(hashed, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def owned_options(config_map: Json) -> Mapping[str, str | None]:
-    """Return the options that a flip owns, as a ConfigMap gives them: in airflow.cfg or as
+    """Return the options that a flip owns, as a ConfigMap contains them: in airflow.cfg or as
     variables."""
     data = config_map.get("data") or {}
     found = {key: value for key, value in data.items() if key in OWNED_VARIABLES}
@@ -179,16 +179,16 @@ def owned_options(config_map: Json) -> Mapping[str, str | None]:
 def image_ids(pods: Iterable[Json]) -> dict[str, tuple[str, ...]]:
     """Return which image IDs the image references of the main containers stand for.
 
-    Task pods come and go, so they are left out: what their image stands for is known from the
-    long-lived pods, which run the same one. So are components that nobody knows: they are not
-    proven, and their pods may come and go too.
+    Task pods come and go, so they are left out: the ID of their image is known from the long-lived
+    pods, which run the same one. So are unknown components: they are not proven, and their pods may
+    come and go too.
     """
     found: dict[str, set[str]] = {}
     for pod in pods:
         status = container_status(pod)
-        if status is None or component_of(pod) not in _TELLING or not status.get("imageID"):
+        if status is None or component_of(pod) not in _IMAGES_FROM or not status.get("imageID"):
             continue
         by_name = {container["name"]: container for container in pod["spec"]["containers"]}
-        # The status may name the image in a longer form than the template does.
+        # The status may have a longer form of the image's name than the template.
         found.setdefault(by_name[status["name"]]["image"], set()).add(status["imageID"])
     return {image: tuple(sorted(ids)) for image, ids in sorted(found.items())}

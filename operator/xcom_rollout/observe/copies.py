@@ -1,8 +1,8 @@
 """Copies of Airflow's configuration in the other namespaces in which tasks run.
 
-KubernetesExecutor makes the pod of a task from one template, whatever its namespace, and a pod
+KubernetesExecutor creates the pod of a task from one template, whatever its namespace, and a pod
 mounts ConfigMaps of its own namespace only. So each such namespace has a copy of airflow.cfg, which
-no delivery changes: it follows when a mirror, or a person, brings the change there.
+no delivery changes: it follows when a mirror, or a person, copies the change there.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ from xcom_rollout.release.objects import template_of
 
 @dataclass(frozen=True)
 class Copies:
-    """What is to be seen of them.
+    """The copies of one release.
 
     Attributes:
-        stale: those that are not as the release's own.
-        changed_at: when one of them changed last; None where there is none.
-        unchanged_since: when the one changed last that has been the same for longest.
-        options: a text that is another one when one of them says another thing of the backend;
-            empty where there is none.
+        stale: those that differ from the release's own.
+        changed_at: when any of them changed last; None where there is none.
+        unchanged_since: last change of the one that has been unchanged for longest.
+        options: a text that differs when one of them has other options of the backend; empty where
+            there is none.
     """
 
     stale: tuple[StaleCopy, ...] = ()
@@ -63,7 +63,7 @@ def config_copies(
 ) -> Copies:
     """Return the copies in other namespaces.
 
-    One that is not there is none: no pod that mounts it can start, so none can read with it.
+    A missing one does not count: no pod that mounts it can start, so none can read with it.
 
     Args:
         namespace: of the release.
@@ -76,7 +76,7 @@ def config_copies(
     try:
         names = configuration_names((template_of(Component.TASK_POD, workloads, here),), here)
     except ActionFailed:
-        # That nothing can be proven without the template is said elsewhere.
+        # That nothing can be proven without the template is reported elsewhere.
         return Copies()
     stale: list[StaleCopy] = []
     moments: list[datetime] = []
@@ -87,8 +87,8 @@ def config_copies(
             found = [name for name in names if there.metadata(name) is not None]
             moments += filter(None, [last_change(found, there)])
             for name in found:
-                options[f"{other}/{name}"] = said = there.fact(name, owned_options)
-                if said != here.fact(name, owned_options):
+                options[f"{other}/{name}"] = copied = there.fact(name, owned_options)
+                if copied != here.fact(name, owned_options):
                     stale.append(StaleCopy(other, name))
         except KubeError as error:
             stale.append(StaleCopy(other, ", ".join(names), error.message))

@@ -1,8 +1,8 @@
 """The digest of what a proof proves: while it stays the same, the proof holds.
 
 The options that the flip itself changes are left out of it. So it is the same before the flip,
-with every pod a reader, and after the cut-over, and any other change of what the pods are made of
-or configured with voids the proof.
+with every pod a reader, and after the cut-over, and any other change of the pods' images, templates
+or configuration voids the proof.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from xcom_rollout.release.airflow_cfg import without_owned_options
 from xcom_rollout.release.objects import CONFIG_KEY, POD_TEMPLATE_KEY, PodTemplate
 
 _IGNORED_ANNOTATIONS: Final = ("checksum/", "kubectl.kubernetes.io/restartedAt")
-"""Beginnings of annotations that only make pods be replaced."""
+"""Prefixes of annotations whose only effect is that pods are replaced."""
 
 
 @dataclass(frozen=True)
 class Desired:
-    """What people ask for, as far as a proof depends on it."""
+    """The requests of people, as far as a proof depends on them."""
 
     path: str
     threshold: str
@@ -34,7 +34,7 @@ class Desired:
     samples: str | None = None
     """`config_map_hash` of the samples of the round trip; None without any."""
     request: str | None = None
-    """The last request to prove all anew; None without any."""
+    """The last request to repeat all proofs; None without any."""
 
     @classmethod
     def of(cls, rollout: Rollout, samples: str | None) -> "Desired":
@@ -58,9 +58,9 @@ class Proving:
     """Image IDs by the reference that pods use."""
     templates: tuple[PodTemplate, ...]
     config_maps: Mapping[str, str | None]
-    """`config_map_hash` by name; None for one that is not there."""
+    """`config_map_hash` by name; None for one that does not exist."""
     secrets: Mapping[str, str | None]
-    """`secret_hash` by name; None for one that is not there."""
+    """`secret_hash` by name; None for one that does not exist."""
     chart: tuple[str, str]
     desired: Desired
     probe: str
@@ -107,8 +107,8 @@ def config_map_hash(config_map: Json) -> str:
 def secret_hash(secret: Json) -> str:
     """Return the sha256 in hex of a Secret's content, without keys that sign tokens and sessions.
 
-    The chart makes those anew at each upgrade where nobody sets them: the first delivery would void
-    its own proofs. What reads and writes XCom never uses them.
+    The chart generates new ones at each upgrade where nobody sets them: the first delivery would
+    void its own proofs. They are never used to read or write XCom.
     """
     data = secret.get("data") or {}
     return _hash({key: None if key in SECRET_KEYS else value for key, value in data.items()})

@@ -1,4 +1,4 @@
-"""What the environment of Airflow's containers says past everything that the operator delivers."""
+"""Settings in the environment of Airflow's containers that override what the operator delivers."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -17,13 +17,13 @@ def options_in_environment(
 ) -> tuple[str, ...]:
     """Return where a variable sets an option that a flip owns, in words.
 
-    Such a variable beats airflow.cfg, so a delivery would change nothing.
+    Such a variable overrides airflow.cfg, so a delivery would change nothing.
 
     Raises:
-        ActionFailed: the main container of a template cannot be told.
+        ActionFailed: the main container of a template is not known.
         KubeError: a ConfigMap or Secret cannot be read.
     """
-    found = (told for template in templates for told in _of(template, maps, kept))
+    found = (one for template in templates for one in _of(template, maps, kept))
     return tuple(dict.fromkeys(found))
 
 
@@ -31,7 +31,7 @@ def installs_at_start(templates: Iterable[PodTemplate]) -> tuple[str, ...]:
     """Return the components whose containers install packages when they start.
 
     Raises:
-        ActionFailed: the main container of a template cannot be told.
+        ActionFailed: the main container of a template is not known.
     """
     return tuple(
         dict.fromkeys(

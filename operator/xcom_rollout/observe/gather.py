@@ -24,15 +24,15 @@ from xcom_rollout.wiring import Clients
 
 
 def observe(clients: Clients, rollout: Rollout) -> Observed:
-    """Return what is to be seen of a rollout now.
+    """Return the current state of a rollout.
 
-    The order matters. The ledger comes first: what it says has happened is then seen in the world
-    too. Airflow comes before the pods: where a run is seen stopped and no pod of it is listed,
-    there was none after the stop; so it is with the processes in workers.
+    The order matters. The ledger comes first: what it records is then seen in the world too.
+    Airflow comes before the pods: where a run is seen stopped and no pod of it is listed, there was
+    none after the stop; likewise for the processes in workers.
 
     Raises:
-        ExternalError: the cluster could not be asked, or what the operator itself keeps there
-            cannot be read. What only a later step needs is reported in `problems` instead.
+        ExternalError: the cluster could not be asked, or the operator's own objects there cannot be
+            read. What only a later step needs is reported in `problems` instead.
     """
     api, namespace = clients.api, rollout.namespace
     release = rollout.spec.airflow.release
@@ -79,7 +79,7 @@ def observe(clients: Clients, rollout: Rollout) -> Observed:
 
 
 def same_look(clients: Clients, observed: Observed) -> Observed | None:
-    """Return a look with the ledger as it is now, None where the world has to be looked at anew.
+    """Return the same look with the current ledger, None where a new look is needed.
 
     Raises:
         ExternalError: the ledger could not be read.

@@ -1,7 +1,7 @@
 """A look at an installed release, with the rights of a person and without a rollout. Reads only.
 
-It sees what a pass of the operator would see of a rollout made for the release. A right that is
-missing leaves its part out, by name: nothing is taken for granted that was not read.
+It sees what a pass of the operator would see of a rollout made for the release. Where a right is
+missing, its part is left out and listed: nothing is assumed that was not read.
 """
 
 from collections.abc import Callable, Sequence
@@ -68,12 +68,12 @@ _HTTPS: Final = 443
 def look_at_release(
     clients: Clients, namespace: str, release: str, values_path: str | None = None
 ) -> Installed:
-    """Return what is to be seen of an installed release.
+    """Return the state of an installed release.
 
-    Where there is none, `observed.release_missing` says why and what to do.
+    Where there is none, `observed.release_missing` has the reason and the remedy.
 
     Args:
-        values_path: as `spec.delivery.helm.valuesPath`; None lets it be found.
+        values_path: as `spec.delivery.helm.valuesPath`; None: it is searched for.
 
     Raises:
         ExternalError: the cluster could not be asked, or Helm's record cannot be read.
@@ -83,7 +83,7 @@ def look_at_release(
 
 @dataclass(frozen=True)
 class _Fleet:
-    """The workloads and pods of a release, and what is written for them."""
+    """The workloads and pods of a release, and their configuration."""
 
     workloads: Sequence[Json]
     pods: Sequence[Json]
@@ -110,7 +110,7 @@ class _Look:
         stored = None if current is None else delivery.stored()
         fleet = self._fleet()
         tasks = task_namespaces(fleet.scheduler, Proven(needed=False))
-        # Nothing is delivered without a proof, which knows.
+        # Nothing is delivered without a proof, which knows for certain.
         elsewhere = "" if tasks.unknown else task_namespaces(fleet.scheduler, Proven()).unknown
         rollout = self._rollout(current)
         crd = self._ask(Part.DISCOVERY, lambda: self._api.find(f"apis/{names.API_VERSION}"))
@@ -128,7 +128,7 @@ class _Look:
             ledger=Ledger(),
             problems=fleet.problems,
             release_missing=self._missing(delivery) if absent else "",
-            # Without the workloads each pod would be one that none of them has made.
+            # Without the workloads each pod would count as created by none of them.
             loose_pods=()
             if Part.WORKLOADS in self._unseen
             else loose_pods(fleet.workloads, fleet.pods),
@@ -160,7 +160,7 @@ class _Look:
         return replace(installed, unseen=frozenset(self._unseen))
 
     def _ask(self, part: Part, look: Callable[[], T]) -> T | None:
-        """Return what `look` sees; None, and the part noted, where a right is missing."""
+        """Return the result of `look`; None, and the part recorded, where a right is missing."""
         try:
             return look()
         except Forbidden:
@@ -175,7 +175,7 @@ class _Look:
         )
 
     def _rollout(self, current: Release | None) -> Rollout:
-        """Return the rollout to start from, as it would be in the cluster."""
+        """Return the suggested rollout, as it would be in the cluster."""
         chart = (current.chart_name, current.chart_version) if current else ("airflow", "0")
         start = Start(self._release, self._namespace, *chart, values_path=self._values_path)
         try:
@@ -206,7 +206,7 @@ class _Look:
         """Return the templates of Airflow's pods, and what is wrong with them in words."""
         looks = [partial(workload_template, item) for item in workloads]
         present = set(map(component_of, workloads))
-        # Another executor needs no template of task pods, and is refused for itself.
+        # Another executor needs no template of task pods, and is refused separately.
         if workloads and not (executor and unsupported(executor)):
             looks += [
                 partial(template_of, component, workloads, self._maps)

@@ -50,7 +50,7 @@ def list_jobs(api: KubeApi, memo: Memo, rollout: Rollout, ledger: Ledger) -> tup
 
 
 def _answers(memo: Memo, rollout: Rollout) -> Iterator[ProbeJob]:
-    """Yield what a pod that waits was asked last, as if Jobs had been sent for it."""
+    """Yield the last questions to a standby pod, as if Jobs had been sent for them."""
     for kind in (JobKind.CENSUS, JobKind.EMPTY):
         answer = kept_answer(memo, rollout, kind)
         if answer is None:
@@ -76,7 +76,7 @@ def _answers(memo: Memo, rollout: Rollout) -> Iterator[ProbeJob]:
 
 
 def ended_at(item: Json) -> tuple[bool, datetime | None, str]:
-    """Return whether a Job has ended, when, and the reason that Kubernetes gives for a failure."""
+    """Return whether a Job has ended, when, and Kubernetes' reason for a failure."""
     status = item.get("status") or {}
     for condition in status.get("conditions") or []:
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
@@ -95,7 +95,7 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
         attempt = int(annotations[ANNOTATION_ATTEMPT])
         digest = str(annotations[names.ANNOTATION_DIGEST])
     except (KeyError, ValueError):
-        # Carries our labels by somebody's copy, and is no Job of ours.
+        # Somebody's copy with our labels, not a Job of ours.
         return None
     ended, finished_at, reason = ended_at(item)
     result: ProbeResult | None = None
@@ -103,13 +103,13 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
     if not ended and kind is JobKind.STANDBY and _is_ending(api, namespace, item):
         state, message = JobState.BROKEN, "its pod is terminating"
     elif ended and kind is JobKind.STANDBY:
-        state, message = JobState.BROKEN, "its pod has ended"  # and has nothing to say
+        state, message = JobState.BROKEN, "its pod has ended"  # without an answer
     elif not ended:
         state = JobState.RUNNING
         message = _progress(api, namespace, item)
     elif attempt <= recorded_attempt(ledger, kind, component):
         state = JobState.FINISHED
-        # A census of thousands of runs is large, and nobody asks for it again.
+        # A census of thousands of runs is large, and is not needed again.
         memo.forget(("job", metadata["uid"]))
     else:
         try:
@@ -117,7 +117,7 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
                 ("job", metadata["uid"]), lambda: _outcome(api, namespace, item, kind, reason)
             )
         except KubeError as error:
-            # Whoever needs its answer asks again; a revert does not.
+            # A step that needs its answer asks again; a revert does not.
             state, message = JobState.BROKEN, f"its log cannot be read: {error.message}"
     return ProbeJob(
         name=metadata["name"],
@@ -136,7 +136,7 @@ def _job(api: KubeApi, memo: Memo, namespace: str, ledger: Ledger, item: Json) -
 def _outcome(
     api: KubeApi, namespace: str, item: Json, kind: JobKind, reason: str
 ) -> tuple[JobState, ProbeResult | None, str]:
-    """Return what a Job that has ended found, or why it found nothing."""
+    """Return the result of a Job that has ended, or why it has none."""
     log = None
     for pod in _pods(api, namespace, item):
         log = api.log(namespace, pod["metadata"]["name"], PROBE_CONTAINER) or log
@@ -156,22 +156,22 @@ def _outcome(
 
 
 def _progress(api: KubeApi, namespace: str, item: Json) -> str:
-    """Return what keeps a Job from running, empty where nothing does."""
+    """Return what prevents a Job from running; empty where nothing does."""
     if (item.get("status") or {}).get("ready"):
         return ""
     pods = _pods(api, namespace, item)
     if any(pod["status"].get("phase") != "Pending" for pod in pods):
         return ""
-    told = next((why for pod in pods if (why := trouble(pod))), "")
+    problem = next((why for pod in pods if (why := trouble(pod))), "")
     created = parse_time(item["metadata"]["creationTimestamp"])
-    if told or datetime.now(UTC) - created < _LATE:
-        return told
-    # Of a volume that cannot be mounted, or a quota that is used up, only Events tell.
+    if problem or datetime.now(UTC) - created < _LATE:
+        return problem
+    # A volume that cannot be mounted, or an exhausted quota, shows only in Events.
     return last_warning(api, namespace, item["metadata"]["name"])
 
 
 def _is_ending(api: KubeApi, namespace: str, item: Json) -> bool:
-    """Whether each pod of a Job was told to end; the Job itself says so only once they are gone."""
+    """Whether each pod of a Job is terminating; the Job itself shows it only once they are gone."""
     pods = _pods(api, namespace, item)
     return bool(pods) and all(is_terminating(pod) for pod in pods)
 
@@ -179,7 +179,7 @@ def _is_ending(api: KubeApi, namespace: str, item: Json) -> bool:
 def _pods(api: KubeApi, namespace: str, item: Json) -> list[Json]:
     return api.list(
         object_path(namespace, "pods"),
-        # The first is what the cache holds them by.
+        # The first label is the key of the cache.
         labels=f"{names.LABEL_ROLLOUT},{JOB_LABEL}={item['metadata']['name']}",
     )
 
@@ -187,17 +187,18 @@ def _pods(api: KubeApi, namespace: str, item: Json) -> list[Json]:
 def last_warning(api: KubeApi, namespace: str, job: str) -> str:
     """Return the latest warning about a Job or its pods, empty where there is none.
 
-    The Job's pod is deleted when its time is over, and what was wrong with it is then told by its
-    Events only.
+    The Job's pod is deleted when its time is over, and then only its Events show what was wrong.
     """
     events = api.list(object_path(namespace, "events"), fields="type=Warning")
     about = [
         event for event in events if _subject(event) == job or _subject(event).startswith(f"{job}-")
     ]
-    told = [event for event in about if event.get("reason") not in ("DeadlineExceeded", "BackOff")]
-    if not told:
+    warnings = [
+        event for event in about if event.get("reason") not in ("DeadlineExceeded", "BackOff")
+    ]
+    if not warnings:
         return ""
-    latest = max(told, key=_event_time)
+    latest = max(warnings, key=_event_time)
     return f"{latest.get('reason', '')}: {latest.get('message', '')}"
 
 

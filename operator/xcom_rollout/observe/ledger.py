@@ -8,7 +8,7 @@ from xcom_rollout.stored.names import config_map_path, ledger_name
 
 
 def read_ledger(api: KubeApi, memo: Memo, namespace: str, rollout: str) -> Ledger:
-    """Return the ledger; an empty one where nothing has been remembered yet.
+    """Return the ledger; an empty one where nothing has been recorded yet.
 
     Raises:
         KubeError: the cluster could not be asked.
@@ -27,9 +27,9 @@ def read_ledger(api: KubeApi, memo: Memo, namespace: str, rollout: str) -> Ledge
 
 
 def written_ledger(api: KubeApi, memo: Memo, namespace: str, rollout: str) -> Ledger:
-    """Return the ledger that this process has just written, by the answer to that.
+    """Return the ledger that this process has just written, from the answer to the write.
 
-    Where the answer did not tell, it is read.
+    Where the answer did not contain it, it is read.
 
     Raises:
         KubeError: the cluster could not be asked.

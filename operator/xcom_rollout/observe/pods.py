@@ -1,4 +1,4 @@
-"""The pods of a release that can read XCom, in the words of `decide`."""
+"""The pods of a release that can read XCom, in the terms of `decide`."""
 
 from collections.abc import Iterable
 
@@ -18,9 +18,9 @@ from xcom_rollout.release.pods import (
 
 
 def pods_of(items: Iterable[Json]) -> tuple[Pod, ...]:
-    """Return the pods in the words of `decide`, each once: some are listed in two ways.
+    """Return the pods in the terms of `decide`, each once: some are listed in two ways.
 
-    Without those of tasks whose run is not known (`task_pods`): they are no long-lived ones.
+    Without those of tasks whose run is not known (`task_pods`): they are not long-lived.
     """
     known = (item for item in items if run_of(item) is not None or not runs_task(item))
     found = {pod.uid: pod for pod in map(_pod, known)}

@@ -1,7 +1,7 @@
-"""Start commands that set the options of the backend past everything that the operator delivers.
+"""Start commands that set options of the backend and so override what the operator delivers.
 
-What a container's command exports is seen neither by a proof, whose pod runs the probe in its
-place, nor by a look into the pod's configuration.
+What a container's command exports is seen neither by a proof, whose pod runs the probe instead, nor
+by inspecting the pod's configuration.
 """
 
 import re
@@ -17,20 +17,20 @@ _OWNED: Final = re.compile(rf"(?<![\w$])(?<!\$[{{(])({'|'.join(sorted(OWNED_VARI
 _CONFIG: Final = re.compile(r"(?<![\w$])AIRFLOW_CONFIG=[\"']?([^\s\"';&|]*)")
 # Airflow reads the file there where AIRFLOW_CONFIG does not name another.
 _HOME: Final = re.compile(r"(?<![\w$])AIRFLOW_HOME=[\"']?([^\s\"';&|]*)")
-# As a shell has it: only at the start of a word.
+# As in a shell: only at the start of a word.
 _COMMENT: Final = re.compile(r"(?:(?<=[\s;&|()])|^)#.*", re.MULTILINE)
 
 
 def options_set_at_start(templates: Iterable[PodTemplate]) -> tuple[str, ...]:
-    """Return what is wrong with the start commands of these templates, a sentence for each place.
+    """Return the problems of the start commands of these templates, a sentence for each place.
 
-    A file that a command sources, and the image's entrypoint, cannot be seen here: the look into
-    the running pods finds what they export.
+    A file that a command sources, and the image's entrypoint, cannot be seen here: inspecting the
+    running pods finds what they export.
 
     Raises:
-        ActionFailed: the main container of a template cannot be told.
+        ActionFailed: the main container of a template is not known.
     """
-    return tuple(dict.fromkeys(told for template in templates for told in _of(template)))
+    return tuple(dict.fromkeys(one for template in templates for one in _of(template)))
 
 
 def _of(template: PodTemplate) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The pods that run tasks with KubernetesExecutor, wherever Airflow makes them."""
+"""The pods that run tasks with KubernetesExecutor, wherever Airflow creates them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from xcom_rollout.observe.written import MULTI_NAMESPACE, NAMESPACE_LIST, POD_NA
 from xcom_rollout.release.pods import has_ended, list_task_pods, run_of
 
 _TRUE: Final = ("true", "t", "1")
-"""What Airflow takes for true, in any case."""
+"""Values that Airflow accepts as true, in any case."""
 _KEPT_ELSEWHERE: Final = (
     "it is not known in which namespaces tasks run: the value for the scheduler is defined "
     "elsewhere (valueFrom, or a variable in it: $NAME), and no proof saw it. Set the value itself "
@@ -30,14 +30,14 @@ _OPTIONS: Final = (POD_NAMESPACE, MULTI_NAMESPACE, NAMESPACE_LIST)
 
 @dataclass(frozen=True)
 class Proven:
-    """What the scheduler's proof can tell of now."""
+    """What the scheduler's proof shows about the current configuration."""
 
     proof: Proof | None = None
     """The newest one; None without any."""
     current: bool = False
-    """Whether it is of the configuration that is there now."""
+    """Whether it is of the current configuration."""
     needed: bool = True
-    """Whether nothing is delivered without one: what none has seen may be waited for then."""
+    """Whether nothing is delivered without one: what no proof has seen may be waited for then."""
 
     @classmethod
     def of(cls, ledger: Ledger, rollout: Rollout, digest: str) -> "Proven":
@@ -46,7 +46,7 @@ class Proven:
         return cls(
             proof,
             current=proof is not None and bool(digest) and proof.digest == digest,
-            # A Live release proves nothing anew, and a kill has no time for it.
+            # A Live release does not repeat proofs, and a kill has no time for them.
             needed=ledger.delivered is None
             and ledger.kill is None
             and kill_request(rollout) is None,
@@ -54,7 +54,7 @@ class Proven:
 
     @property
     def seen(self) -> tuple[str, str, str] | None:
-        """The three options; None where the probe did not look, as that of an older version."""
+        """The three options; None where the probe did not check them, as in an older version."""
         facts = dict(self.proof.facts) if self.proof is not None else {}
         if _FACTS[0] not in facts:
             return None
@@ -64,13 +64,13 @@ class Proven:
 
 @dataclass(frozen=True)
 class TaskNamespaces:
-    """Where Airflow makes task pods, beside the namespace of the release."""
+    """Where Airflow creates task pods, in addition to the namespace of the release."""
 
     names: frozenset[str] = frozenset()
     remembered: frozenset[str] = frozenset()
-    """Those that only a proof of an earlier configuration names: there may be old pods."""
+    """Those that only a proof of an earlier configuration contains: there may be old pods."""
     unknown: str = ""
-    """Why there may be others, and what to do; empty where there are none."""
+    """Why there may be others, and the remedy; empty where there are none."""
 
 
 def task_pods(
@@ -116,10 +116,10 @@ def task_pods(
 def task_namespaces(written: Written, proven: Proven) -> TaskNamespaces:
     """Return where tasks may run.
 
-    What the scheduler's proof saw is what Airflow itself makes of all its sources. Where it is of
-    an earlier configuration, what is written now wins: it tells only what is not written, or not
-    where it can be read. What it names beside that is looked at as far as that is allowed, for pods
-    of before, and because a Secret may beat what is written.
+    The scheduler's proof saw the result of all of Airflow's sources. Where it is of an earlier
+    configuration, what is written now wins: the proof is used only for what is not written, or not
+    in a readable place. Further namespaces in it are searched as far as permitted, for earlier
+    pods, and because a Secret may override what is written.
     """
     options = [written.values(option) for option in _OPTIONS]
     known = [[value for value in values if value is not None] for values in options]

@@ -1,4 +1,4 @@
-"""How far a Deployment or StatefulSet has replaced its pods."""
+"""The progress of a Deployment or StatefulSet in replacing its pods."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,10 +12,10 @@ from xcom_rollout.release.readers import READERS
 
 
 def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
-    """Return a workload, judged by its status and by the pods that are really there.
+    """Return a workload, judged by its status and by the pods that really exist.
 
-    The status alone is not enough: it counts a pod no more as soon as its end has been asked for,
-    and such a pod may run on for minutes.
+    The status alone is not enough: it no longer counts a pod that is terminating, which may keep
+    running for minutes.
     """
     spec, status = item["spec"], item.get("status") or {}
     replicas = int(spec.get("replicas", 1))
@@ -44,7 +44,7 @@ def workload_of(item: Json, pods: Sequence[Json]) -> Workload:
 
 
 def _only_ends(item: Json, replicas: int, status: Json, alive: Sequence[Json]) -> bool:
-    """Whether all is as it shall be, but for pods that are about to end."""
+    """Whether the workload is in its desired state except for pods that are about to end."""
     staying = [pod for pod in alive if not is_terminating(pod)]
     if len(staying) == len(alive):
         return False
@@ -79,7 +79,7 @@ def _oldest(alive: Iterable[Json]) -> datetime | None:
 
 
 def loose_pods(workloads: Sequence[Json], pods: Iterable[Json]) -> tuple[LoosePod, ...]:
-    """Return the long-lived pods that none of these workloads has made."""
+    """Return the long-lived pods that none of these workloads has created."""
     return tuple(
         LoosePod(pod["metadata"]["name"], *_maker(pod))
         for pod in pods
@@ -106,7 +106,7 @@ def _wont_roll(kind: str, spec: Json) -> str:
 
 
 def _progressed(status: Json) -> list[datetime]:
-    """Return when a Deployment last made progress; a StatefulSet does not tell."""
+    """Return when a Deployment last made progress; a StatefulSet does not report it."""
     return [
         parse_time(entry["lastUpdateTime"])
         for entry in status.get("conditions") or []
@@ -122,10 +122,10 @@ def _on_the_way_since(pod: Json) -> datetime:
     metadata = pod["metadata"]
     moments = [parse_time(metadata["creationTimestamp"])]
     if is_terminating(pod):
-        # Its grace period is its own time: ten minutes for a worker that ends its tasks first.
+        # Its grace period counts: ten minutes for a worker that ends its tasks first.
         moments.append(parse_time(metadata["deletionTimestamp"]))
     elif not trouble(pod):
-        # One that crashes again and again is ready now and then, and gets nowhere.
+        # A crash-looping pod is ready now and then, without progress.
         moments += [
             parse_time(entry["lastTransitionTime"])
             for entry in (pod.get("status") or {}).get("conditions") or []
@@ -163,10 +163,10 @@ def _waits(metadata: Json, replicas: int, status: Json, alive: Sequence[Json]) -
 
 
 def is_pod_of(item: Json, pod: Json) -> bool:
-    """Return whether a pod is one of a workload: selected, and not made by another controller.
+    """Return whether a pod belongs to a workload: selected, and not created by another controller.
 
-    One selector may take in the pods of another workload, as that of the official chart's default
-    set of workers does.
+    A selector may match the pods of another workload, as that of the official chart's default set
+    of workers does.
     """
     wanted = (item["spec"].get("selector") or {}).get("matchLabels") or {}
     labels = pod["metadata"].get("labels") or {}
@@ -179,7 +179,7 @@ def is_pod_of(item: Json, pod: Json) -> bool:
         return bool(owner["uid"] == item["metadata"].get("uid"))
     if owner["kind"] != "ReplicaSet":
         return False
-    # One that a Deployment has adopted may have any name.
+    # A ReplicaSet that a Deployment has adopted may have any name.
     return _deployment(owner, labels) in ("", item["metadata"]["name"])
 
 
@@ -189,13 +189,13 @@ def _controller(pod: Json) -> Json | None:
 
 
 def _deployment(replica_set: Json, labels: Json) -> str:
-    """Return whose ReplicaSet it is by its name, as Deployments name theirs; empty by any other."""
+    """Return the Deployment that a ReplicaSet belongs to, by its name; empty for any other name."""
     name, _, suffix = replica_set["name"].rpartition("-")
     return str(name) if suffix == labels.get("pod-template-hash") else ""
 
 
 def _maker(pod: Json) -> tuple[str, str]:
-    """Return kind and name of what has made a pod, empty where nothing has."""
+    """Return kind and name of a pod's creator; empty where it has none."""
     owner = _controller(pod)
     if owner is None:
         return "", ""

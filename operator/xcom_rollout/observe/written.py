@@ -1,8 +1,8 @@
-"""What is written for a component, in airflow.cfg and as variables: read without running it.
+"""The configuration of a component, in airflow.cfg and as variables: read without running it.
 
-A variable out of a Secret, and one that a start command exports, are not seen here, nor what
-`$NAME` and `$(NAME)` stand for. What counts in the end, all of it taken together by Airflow itself,
-is, of the scheduler, in the facts of its proof.
+A variable from a Secret, and one that a start command exports, are not seen here, nor what `$NAME`
+and `$(NAME)` stand for. The effective values, as Airflow itself resolves them, are in the facts of
+the scheduler's proof.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,8 +28,8 @@ Option = tuple[str, str]
 
 EXECUTOR: Final = (("core", "executor"),)
 POD_NAMESPACE: Final = (("kubernetes_executor", "namespace"), ("kubernetes", "namespace"))
-"""An option under the names that Airflow knows it by, the one that wins first: Airflow 2 honours
-the old section beside the new one."""
+"""The names that Airflow knows an option by, the one that wins first: Airflow 2 accepts the old
+section as well as the new one."""
 MULTI_NAMESPACE: Final = (
     ("kubernetes_executor", "multi_namespace_mode"),
     ("kubernetes", "multi_namespace_mode"),
@@ -57,10 +57,10 @@ _VARIABLES: Final = frozenset(variable(*option) for option in _WANTED)
 
 @dataclass(frozen=True)
 class Source:
-    """What one ConfigMap says of the options that are looked for here, and of no other."""
+    """The options of one ConfigMap that are looked for here, and no others."""
 
     file: Mapping[Option, str | None]
-    """None as a value: it is there, and what it stands for is not known."""
+    """None as a value: it is set, and its value is not known."""
     variables: Mapping[str, str | None]
     unreadable: bool = False
     """Whether it holds an airflow.cfg that cannot be parsed."""
@@ -68,10 +68,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Written:
-    """What is written for the scheduler."""
+    """The configuration written for the scheduler."""
 
     files: tuple[Mapping[Option, str | None], ...] = ()
-    """Options by airflow.cfg; mostly there is one."""
+    """Options by airflow.cfg; usually there is one."""
     variables: Mapping[str, str | None] | None = None
     """None as a value: set, and the value is kept elsewhere, as in a Secret or another variable."""
     unreadable: tuple[str, ...] = ()
@@ -79,18 +79,18 @@ class Written:
 
     @property
     def executor(self) -> str:
-        """The executor, as it is written; empty where that is not known."""
+        """The executor, as written; empty where that is not known."""
         found = self.values(EXECUTOR)
         return (next(iter(found)) or "") if len(found) == 1 else ""
 
     def values(self, option: Sequence[Option]) -> frozenset[str | None]:
-        """Return what an option may be, by each airflow.cfg; a variable beats them all.
+        """Return the possible values of an option, by each airflow.cfg; a variable overrides all.
 
         Args:
-            option: the names of it, the one that wins first.
+            option: its names, the one that wins first.
 
         Returns:
-            Empty where it is nowhere; None among them where a value is not known.
+            Empty where it is not set; None among them where a value is not known.
         """
         given = self.variables or {}
         for name in option:
@@ -104,7 +104,7 @@ class Written:
 
 
 def written_for_scheduler(workloads: Iterable[Json], maps: Catalog) -> Written:
-    """Return what is written; nothing where the scheduler's template cannot be told.
+    """Return what is written; nothing where the scheduler's template is not known.
 
     Raises:
         KubeError: the cluster could not be asked.
@@ -165,17 +165,17 @@ def _variable(entry: Json, maps: Catalog, namespace: str | None) -> Mapping[str,
 
 
 def _known(value: str) -> str | None:
-    """Return a value; None where Kubernetes or Airflow puts that of a variable into it."""
+    """Return a value; None where Kubernetes or Airflow inserts that of a variable."""
     return None if "$" in value else value
 
 
 def texts_of(config_map: Json) -> Mapping[str, str]:
-    """Return all that a ConfigMap holds as text."""
+    """Return everything that a ConfigMap holds as text."""
     return {key: str(value) for key, value in (config_map.get("data") or {}).items()}
 
 
 def source_of(config_map: Json) -> Source:
-    """Return what a ConfigMap says."""
+    """Return the options of a ConfigMap."""
     data = config_map.get("data") or {}
     variables = {name: _known(str(data[name])) for name in data.keys() & _VARIABLES}
     sections = parsed_options(data.get(CONFIG_KEY) or "")

@@ -1,1 +1,1 @@
-"""The probe, run in Jobs and in pods, and what it answers."""
+"""The probe, run in Jobs and in pods, and its results."""

@@ -1,6 +1,6 @@
-"""The probe's command `attempts`: what to ask a worker, and what it answers.
+"""The probe's command `attempts`: the request to a worker, and its answer.
 
-It is asked every second or two while a kill waits, so it is given no more of the probe than it
+It runs every second or two while a kill waits, so it is sent only the part of the probe that it
 needs (`parts`).
 """
 
@@ -19,9 +19,9 @@ from xcom_rollout.release.pods import container_status, running_since
 from xcom_rollout.wiring import Clients
 
 TIMEOUT: Final = 15.0
-"""Seconds for one worker: a look takes a tenth, and `--end` waits up to three."""
+"""Seconds for one worker: a look takes 0.1 s, and `--end` waits up to 3 s."""
 CONCURRENCY: Final = 8
-"""Workers to ask at a time; each answers in some tenths of a second."""
+"""Workers to ask at a time; each answers within a second."""
 Named = tuple[int, int]
 """PID and start of a process."""
 
@@ -32,8 +32,8 @@ class InWorker:
 
     Attributes:
         pid, started, title: as in `decide.observed.Attempt`.
-        run: None where the title does not tell it.
-        instance: ID of the task instance, where the title tells that instead (Airflow 3); else "".
+        run: None where the title does not contain it.
+        instance: ID of the task instance, where the title has that instead (Airflow 3); else "".
     """
 
     pid: int
@@ -45,7 +45,7 @@ class InWorker:
 
 @dataclass(frozen=True)
 class Worker:
-    """The main container of a worker that runs."""
+    """The running main container of a worker."""
 
     pod: str
     uid: str
@@ -64,12 +64,12 @@ def worker_of(pod: Json) -> Worker | None:
 
 
 def uncached(clients: Clients) -> KubeApi:
-    """Return the cluster as the API server shows it, for a look that a cache may be behind of."""
+    """Return the API server itself, for a look for which a cache may be outdated."""
     return KubeApi(clients.kube, clients.api.versions)
 
 
 def look_key(rollout: Rollout) -> tuple[str, str, str]:
-    """Return by which key `Clients.memo` has what was seen of tasks in workers."""
+    """Return the key in `Clients.memo` of what was seen of tasks in workers."""
     return ("attempts in workers", rollout.namespace, rollout.name)
 
 
@@ -98,7 +98,7 @@ def in_worker(document: Mapping[str, Any]) -> tuple[InWorker, ...]:
     """Return the processes of tasks.
 
     Raises:
-        Malformed: the probe could not look, or the document lacks what it has.
+        Malformed: the probe could not look, or the document is incomplete.
     """
     _has_looked(document)
     listed = document.get("attempts")
@@ -114,7 +114,7 @@ def refused(document: Mapping[str, Any]) -> dict[Named, str]:
     """Return which of the processes to end could not be ended, and why.
 
     Raises:
-        Malformed: the probe could not look, or the document lacks what it has.
+        Malformed: the probe could not look, or the document is incomplete.
     """
     _has_looked(document)
     try:

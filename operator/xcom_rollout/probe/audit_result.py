@@ -1,4 +1,4 @@
-"""What an audit of the probe found, in the words of `decide`, and in full for people."""
+"""The findings of an audit by the probe, in the terms of `decide`, and in full for people."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +20,11 @@ from xcom_rollout.probe import result as probe_output
 MOST_KEPT: Final = 1000
 """Findings that a ledger keeps; it is read at every pass."""
 MOST_PUBLISHED: Final = 5000
-"""Findings that people get to read: compressed, some hundred KiB."""
+"""Findings in the report for people: compressed, some hundred KiB."""
 UNREADABLE: Final = "unreadable"
-"""Kind of what a file holds that could not be looked at."""
+"""Kind of finding for a file that could not be read."""
 _MOST_WHY: Final = 200
-"""Characters of a reason: a thousand of them have room in a ledger."""
+"""Characters of a reason: a ledger has room for a thousand reasons."""
 _CONFIDENCE: Final = {name.lower(): name for name in Confidence}
 _SURENESS: Final = tuple(Confidence)
 _WORSE: Final = {"none": 0, "unknown": 0, "offloads": 0, Effect.DRIFTS: 1, Effect.FAILS: 2}
@@ -34,7 +34,7 @@ def audit_result(document: Mapping[str, Any], kind: AuditKind) -> AuditResult:
     """Return the outcome of `audit --static` or `audit --dynamic`.
 
     Raises:
-        Malformed: the document lacks what such an audit has.
+        Malformed: the document is incomplete.
     """
     member = document.get(str(kind))
     troubles = tuple(_troubles(document, f"audit-{kind}"))
@@ -63,7 +63,7 @@ def audit_result(document: Mapping[str, Any], kind: AuditKind) -> AuditResult:
 
 
 def _troubles(document: Mapping[str, Any], own: str) -> Iterator[NamedCheck]:
-    """Yield what kept the audit from looking, but for its own checks: the findings tell more."""
+    """Yield what prevented the audit, except its own checks: the findings contain more."""
     for check in probe_output.checks(document, "fail", "error"):
         if not check.name.startswith(own):
             yield check
@@ -108,9 +108,9 @@ def _dynamic(entries: Sequence[Mapping[str, Any]]) -> Iterator[AuditFinding]:
 
 
 def _is_new(entry: Mapping[str, Any]) -> bool:
-    """Whether the flip makes it worse: a value that fails today as well is none of its business.
+    """Whether the flip makes it worse: a value that also fails today is not its concern.
 
-    The probe lists these first, so what it left out is none where the list holds another one.
+    The probe lists these first, so none of them was left out where the list has another one.
     """
     effect, today = str(entry["effect"]), str(entry.get("today", "none"))
     return _WORSE[effect] > _WORSE[today]
@@ -135,7 +135,7 @@ def _sorted(found: Iterator[AuditFinding]) -> tuple[AuditFinding, ...]:
 
 
 def _facts(document: Mapping[str, Any], member: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what was looked at: the plain members of the audit, and the versions."""
+    """Yield what was audited: the plain members of the audit, and the versions."""
     yield from probe_output.flat("", {k: v for k, v in member.items() if not isinstance(v, list)})
     facts = document.get("facts")
     if isinstance(facts, Mapping):

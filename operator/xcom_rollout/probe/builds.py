@@ -1,4 +1,4 @@
-"""Look into the pods of a release: the stamp of their DAGs, the commit of their image, the tags."""
+"""Inspect the pods of a release: the stamp of their DAGs, the commit of their image, the tags."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,16 +39,16 @@ _TAGS_FROM: Final = (
     "webserver",
     "worker",
 )
-"""Components whose pods may ask the database, the likeliest first."""
+"""Components whose pods can query the database, the likeliest first."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """Where an image's commit is looked for.
+    """Where an image's commit is searched for.
 
     Attributes:
         labels: names of annotations and labels of the pod.
-        variables: names of variables as a process in the container has them.
+        variables: names of environment variables of a process in the container.
     """
 
     labels: tuple[str, ...]
@@ -61,9 +61,9 @@ class PodSeen:
 
     Attributes:
         image: reference in the pod's spec; empty where there is no main container.
-        digest: the image that runs, as the node names it; empty before it runs.
-        readings: on the sources stamp and image; none for a task's pod, which keeps what it has.
-        note: what else there is to know of it.
+        digest: the running image, as the node reports it; empty before it runs.
+        readings: of the sources stamp and image; none for a task's pod, which keeps its build.
+        note: further information.
     """
 
     name: str
@@ -76,7 +76,7 @@ class PodSeen:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """All that was seen at one time.
+    """Everything that was seen at one time.
 
     Attributes:
         template: the readings of the template of task pods; none where there is no such template.
@@ -121,15 +121,15 @@ def look(
     tags: bool = True,
     task_pods: bool = False,
 ) -> BuildReport:
-    """Look into every pod of the release that runs, and into the database through one of them.
+    """Inspect every running pod of the release, and the database through one of them.
 
     Pods that have ended or are about to end are left out.
 
     Args:
         probe: the zipapp that runs in the pods.
-        dags: judge the tags of these DAGs only; of all that are present where it is empty.
-        tags: whether to ask the database at all.
-        task_pods: whether tasks have pods of their own beside workers.
+        dags: judge the tags of these DAGs only; empty: of all that are present.
+        tags: whether to query the database.
+        task_pods: whether tasks have pods of their own in addition to workers.
 
     Raises:
         KubeError: the cluster could not be asked.
@@ -138,13 +138,15 @@ def look(
     pods = [_pod(item) for item in items if not has_ended(item) and not is_terminating(item)]
     lasting = [pod for pod in pods if not runs_task(pod.item)]
     asked = [pod for pod in lasting if pod.runs]
-    teller = min(
+    tags_pod = min(
         (pod for pod in asked if tags and component_of(pod.item) in _TAGS_FROM),
         key=lambda pod: (_TAGS_FROM.index(component_of(pod.item)), pod.name),
         default=None,
     )
-    told = in_parallel(_asker(api, probe, namespace, names, teller), asked, workers=CONCURRENCY)
-    by_name = {pod.name: pod for pod in told}
+    answered = in_parallel(
+        _asker(api, probe, namespace, names, tags_pod), asked, workers=CONCURRENCY
+    )
+    by_name = {pod.name: pod for pod in answered}
     seen = tuple(
         _seen(by_name.get(pod.name, pod), names)
         for pod in sorted(pods, key=lambda pod: (component_of(pod.item), pod.name))
@@ -152,7 +154,9 @@ def look(
     return BuildReport(
         seen,
         _of_template(api, namespace, release, names, seen, task_pods),
-        () if teller is None else tag_readings(by_name[teller.name].document, teller.name, dags),
+        ()
+        if tags_pod is None
+        else tag_readings(by_name[tags_pod.name].document, tags_pod.name, dags),
     )
 
 
@@ -182,7 +186,7 @@ def stamp_readings(
 ) -> tuple[Reading, ...]:
     """Return the readings of the stamps that the probe saw in `pod`.
 
-    A folder with nothing in it, on no volume, is how pods look that read no DAGs.
+    Pods that read no DAGs have an empty folder that is not on a volume.
 
     Args:
         mounts: paths at which the container has volumes.
@@ -212,12 +216,17 @@ def _pod(item: Json) -> _Pod:
 
 
 def _asker(
-    api: KubeApi, probe: bytes, namespace: str, names: Names, teller: _Pod | None
+    api: KubeApi, probe: bytes, namespace: str, names: Names, tags_pod: _Pod | None
 ) -> Callable[[_Pod], _Pod]:
     variables = [word for name in names.variables for word in ("--env", name)]
 
     def ask(pod: _Pod) -> _Pod:
-        arguments = ["provenance", *variables, *(["--tags"] if pod is teller else []), "--markers"]
+        arguments = [
+            "provenance",
+            *variables,
+            *(["--tags"] if pod is tags_pod else []),
+            "--markers",
+        ]
         try:
             document = ask_probe(api, namespace, pod.name, pod.spec["name"], probe, arguments)
         except Forbidden:
@@ -280,12 +289,12 @@ def _of_template(
     pods: Sequence[PodSeen],
     beside: bool,
 ) -> tuple[Reading, ...]:
-    """Return what the next pod of a task will run, as far as its template or an equal image tells.
+    """Return what the next pod of a task will run, as far as its template or an equal image shows.
 
-    Workers that are there all the time are pods among the others; mostly tasks run in them alone.
+    Long-lived workers are among the other pods; where there are some, tasks usually run only there.
 
     Args:
-        beside: whether they do not.
+        beside: whether tasks also run in pods of their own.
     """
     workloads = list_workloads(api, namespace, release)
     components = {component_of(item) for item in workloads}

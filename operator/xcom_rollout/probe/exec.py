@@ -1,4 +1,4 @@
-"""The probe as a process inside a pod that runs already."""
+"""The probe as a process inside a running pod."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -7,13 +7,13 @@ from xcom_rollout.clients.kube import KubeApi
 from xcom_rollout.probe.result import find_result
 
 CONCURRENCY: Final = 4
-"""Pods to look into at a time."""
+"""Pods to inspect at a time."""
 TIMEOUT: Final = 60.0
 """Seconds for one pod; importing Airflow alone takes a few."""
 
-# What a process in a pod is given comes by its standard input and stays in memory: the pod's file
+# The data for a process in a pod is sent to its standard input and stays in memory: the pod's file
 # system may be read-only, and nothing shall be left behind in it. The end of standard input cannot
-# be told there, so its length is told before.
+# be detected there, so its length is sent first.
 _READ: Final = """
 import os, runpy, sys
 size = int(sys.argv[1])
@@ -49,8 +49,8 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as waiting:
     code = waiting.recv(1)
 sys.exit(code[0] if code else "xcom_probe: the standby process did not answer")
 """
-"""Puts the command to the process that waits in this container (`xcom_probe.waiting`), which writes
-to this one's standard output. Where none waits yet, the zipapp is run."""
+"""Sends the command to the process that waits in this container (`xcom_probe.waiting`), which
+writes to this one's standard output. Where none waits yet, the zipapp is run."""
 
 
 def ask_probe_in_image(
@@ -64,13 +64,13 @@ def ask_probe_in_image(
     runs: bytes | None,
     timeout: float,
 ) -> Mapping[str, Any]:
-    """Put a command to the probe that waits in a container, and return its result document.
+    """Send a command to the probe that waits in a container, and return its result document.
 
     Args:
         probe: the zipapp's path in the container.
-        arguments: with `--markers`, or its result is not found.
+        arguments: with `--markers`, without which its result is not found.
         runs: content of `--runs-file`; None where the command takes none.
-        timeout: seconds for all of it.
+        timeout: seconds for everything.
 
     Raises:
         Forbidden: the right to start processes in pods is missing.
@@ -95,8 +95,8 @@ def ask_probe(
     """Run the probe, a zipapp, in a container and return its result document.
 
     Args:
-        arguments: for the probe; with `--markers`, or its result is not found.
-        timeout: seconds for all of it.
+        arguments: for the probe; with `--markers`, without which its result is not found.
+        timeout: seconds for everything.
 
     Raises:
         Forbidden: the right to start processes in pods is missing.

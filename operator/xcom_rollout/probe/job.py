@@ -1,16 +1,16 @@
-"""The Job that runs the probe, made from the template of the pods that it shall speak for. Pure.
+"""The Job that runs the probe, made from the template of the pods that it represents. Pure.
 
-The main container keeps all that decides what Airflow sees: image, environment, volumes, identity,
-placement. What would change the outcome or never end is left out:
+The main container keeps everything that decides what Airflow sees: image, environment, volumes,
+identity, placement. What would change the outcome or never end is left out:
 
-- init containers: the chart's wait for database migrations, which the running pods prove done.
-  Only the static audit keeps the others, since one of them may bring the DAGs (git-sync);
-- sidecars: a Job does not end before each of its containers has;
-- health checks and lifecycle hooks: there is no server to ask;
-- the label `component`, which is another one here: a Service or a Deployment would take the pod
-  for one of its own, and so would the operator. `tier` and `release` stay, for NetworkPolicies,
-  such as the chart's in front of PgBouncer, let Airflow's pods through by them;
-- the labels that KubernetesExecutor gives its pods;
+- init containers: the chart's wait for database migrations, which are done, as the running pods
+  prove. Only the static audit keeps the others, since one of them may fetch the DAGs (git-sync);
+- sidecars: a Job does not end before all of its containers have;
+- health checks and lifecycle hooks: there is no server to check;
+- the label `component`, which is replaced: a Service or a Deployment, and the operator, would treat
+  the pod as one of its own. `tier` and `release` stay, because NetworkPolicies, such as the chart's
+  in front of PgBouncer, select Airflow's pods by them;
+- the labels that KubernetesExecutor sets on its pods;
 - rules that spread pods: they would keep the pod off the node where its model runs.
 """
 
@@ -56,7 +56,7 @@ DEADLINES: Final = {
 }
 """Seconds that a Job of each kind may take, the start of its pod included."""
 KEPT: Final = 3600
-"""Seconds for which a Job that has ended can be looked at."""
+"""Seconds for which an ended Job is kept."""
 
 _POD_FIELDS_DROPPED: Final = (
     "initContainers",
@@ -92,7 +92,7 @@ def runs_json(runs: Iterable[RunKey]) -> str:
 
 @dataclass(frozen=True)
 class RunsFile:
-    """Where the list of runs to look at is: compressed where it would not fit otherwise."""
+    """Where the list of requested runs is: compressed where it would not fit otherwise."""
 
     config_map: str
     key: str = RUNS_KEY
@@ -100,12 +100,12 @@ class RunsFile:
 
 @dataclass(frozen=True)
 class Mounts:
-    """Names of the ConfigMaps that the Job's pod mounts beside those of its template."""
+    """Names of the ConfigMaps that the Job's pod mounts in addition to those of its template."""
 
     probe: str
     runs: RunsFile | None = None
     replaced: Mapping[str, str] | None = None
-    """ConfigMaps of the template that a copy stands in for, with the copy's name."""
+    """ConfigMaps of the template that a copy replaces, with the copy's name."""
 
 
 def probe_job(rollout: Rollout, action: RunJob, template: PodTemplate, mounts: Mounts) -> Json:
@@ -171,7 +171,7 @@ def _pod_labels(template: PodTemplate) -> dict[str, str]:
 
 
 def _chart_labels(template: PodTemplate) -> dict[str, str]:
-    """The labels by which policies know Airflow's pods, and nothing takes this one for a reader."""
+    """The labels by which policies select Airflow's pods, without those of a reader."""
     given = template.metadata.get("labels") or {}
     kept = {key: given[key] for key in ("tier", "release") if key in given}
     return {**kept, "component": names.JOB_COMPONENT}
@@ -217,7 +217,7 @@ def _init_containers(action: RunJob, template: PodTemplate) -> list[Json]:
     return [
         copy.deepcopy(container)
         for container in template.spec.get("initContainers") or []
-        # One that restarts is a sidecar, of Kubernetes' own kind.
+        # An init container that restarts is a native sidecar of Kubernetes.
         if container["name"] != _MIGRATIONS and container.get("restartPolicy") != "Always"
     ]
 

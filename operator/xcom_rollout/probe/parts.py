@@ -1,6 +1,6 @@
-"""The parts of the probe that commands need which are given to pods often, or to pods of tasks.
+"""The parts of the probe for commands that are sent to pods often, or to pods of tasks.
 
-Such a command imports nothing of Airflow, and is given some 40 KB of 630.
+Such a command imports nothing of Airflow, and is sent some 40 KB of 630.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""What the probe printed: found in a log, checked, and turned into the words of `decide`.
+"""The probe's output: found in a log, checked, and converted to the terms of `decide`.
 
 The form is `xcom-probe/v1`, made by `xcom_probe.model.document`.
 """
@@ -25,9 +25,9 @@ SCHEMA: Final = "xcom-probe/v1"
 PROCESS_OPTIONS: Final = "process-options"
 """The check of `inspect` that compares the pod's own processes with a fresh one."""
 PROCESS_CONFIGURATION: Final = "process-configuration"
-"""The one that looks whether airflow.cfg was changed beneath them."""
+"""The check whether airflow.cfg was changed under them."""
 _TAIL: Final = 600
-"""Characters of a log that are quoted where it holds no result."""
+"""Characters of a log that are quoted where it contains no result."""
 
 
 def find_result(log: str) -> Mapping[str, Any]:
@@ -232,7 +232,7 @@ def loaded_settings(document: Mapping[str, Any]) -> BackendSettings:
 
 
 def changed_beneath(document: Mapping[str, Any]) -> bool:
-    """Return whether `inspect` saw that airflow.cfg was changed beneath the pod's processes.
+    """Return whether `inspect` saw that airflow.cfg was changed under the pod's processes.
 
     Raises:
         Malformed: the document has no list of checks.
@@ -241,14 +241,14 @@ def changed_beneath(document: Mapping[str, Any]) -> bool:
 
 
 def unseen_start(document: Mapping[str, Any]) -> str:
-    """Return why `inspect` cannot say that the pod's processes have the options it saw, or ""."""
+    """Return why `inspect` does not know whether the pod's processes have these options, or ""."""
     return "; ".join(
         check.observed for check in checks(document, "warn") if check.name == PROCESS_OPTIONS
     )
 
 
 def _value(options: Mapping[str, Any], name: str) -> str | None:
-    """Return an effective option; an empty one is none."""
+    """Return an effective option; an empty one counts as not set."""
     value = _mapping(options, name).get("value")
     return None if value is None or value == "" else str(value)
 
@@ -280,7 +280,7 @@ def _problems(document: Mapping[str, Any]) -> str:
 
 
 def _drift(document: Mapping[str, Any]) -> Iterator[Drift]:
-    """Yield in which ways values change; without a round trip there are none."""
+    """Yield the ways in which values change; without a round trip there are none."""
     drift = document.get("drift")
     if drift is None:
         tried = [check["name"] for check in document["checks"] if check["status"] != "skip"]

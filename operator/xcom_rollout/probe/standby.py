@@ -1,7 +1,7 @@
-"""The pods of a kill that wait to be asked, and what the last question to one gave.
+"""The standby pods of a kill, which wait for questions, and the answer to the last one.
 
-An answer is kept in memory until the ledger has it. If it is lost, the question is put again: a
-census changes nothing, and rows that are removed are not there to be removed twice.
+An answer is kept in memory until the ledger has it. If it is lost, the question is sent again: a
+census changes nothing, and removed rows cannot be removed twice.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ JOB_LABEL: Final = "batch.kubernetes.io/job-name"
 
 @dataclass(frozen=True)
 class StandbyPod:
-    """A pod that waits, or will in a moment."""
+    """A pod that waits for questions, or will in a moment."""
 
     name: str
     uid: str
@@ -35,7 +35,7 @@ class StandbyAnswer:
     """The result document of the probe for one attempt.
 
     Attributes:
-        pod: who was asked.
+        pod: the pod that was asked.
     """
 
     pod: str
@@ -46,7 +46,7 @@ class StandbyAnswer:
 
 
 def standby_pods(api: KubeApi, rollout: Rollout) -> list[StandbyPod]:
-    """Return the rollout's pods that wait to be asked.
+    """Return the rollout's standby pods.
 
     Raises:
         KubeError: the cluster could not be asked.
@@ -57,7 +57,7 @@ def standby_pods(api: KubeApi, rollout: Rollout) -> list[StandbyPod]:
 
 
 def keep_answer(memo: Memo, rollout: Rollout, kind: JobKind, answer: StandbyAnswer) -> None:
-    """Keep an answer instead of the one before to a question of its kind."""
+    """Keep an answer instead of the previous one to a question of its kind."""
     memo.put(_key(rollout, kind), answer)
 
 

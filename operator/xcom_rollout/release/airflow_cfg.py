@@ -40,8 +40,8 @@ def parsed_options(text: str) -> dict[str, dict[str, str | None]] | str:
 def without_owned_options(text: str) -> Sections | str:
     """Return the sections of an airflow.cfg without the options that a flip owns.
 
-    A section that is empty without them is left out, for the flip may have made it. A file that
-    cannot be parsed is returned as it is.
+    A section that is empty without them is left out, because the flip may have created it. A file
+    that cannot be parsed is returned unchanged.
     """
     sections = parsed_options(text)
     if isinstance(sections, str):

@@ -13,8 +13,8 @@ T = TypeVar("T")
 class Catalog:
     """The ConfigMaps or Secrets of a namespace, as one pass sees them.
 
-    Their metadata is one request, whatever their number. Content is asked for only where nothing
-    is remembered of this version of the object, so that a pass over an unchanged world is cheap.
+    Their metadata is one request, whatever their number. Content is requested only where this
+    version of the object is not cached, so that a pass over an unchanged world is cheap.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Catalog:
         return self._read[name]
 
     def fact(self, name: str, derive: Callable[[Json], T]) -> T | None:
-        """Return what `derive`, a function of a module, makes of the object; None without one.
+        """Return the result of `derive`, a function of a module, for the object; None without one.
 
         Raises:
             KubeError: the cluster could not be asked.
@@ -72,5 +72,5 @@ def config_maps(api: KubeApi, memo: Memo, namespace: str) -> Catalog:
 
 
 def secrets(api: KubeApi, memo: Memo, namespace: str) -> Catalog:
-    """Return the Secrets, without the heavy ones in which Helm keeps its releases."""
+    """Return the Secrets, without the large ones in which Helm keeps its releases."""
     return Catalog(api, memo, namespace, "secrets", labels="owner!=helm")

@@ -14,9 +14,9 @@ from xcom_rollout.release.readers import READERS, readers_of, runs_airflow
 
 CONFIG_KEY: Final = "airflow.cfg"
 POD_TEMPLATE_KEY: Final = "pod_template_file.yaml"
-"""Key of the ConfigMap from which KubernetesExecutor makes its task pods, in the official chart."""
+"""Key in the official chart's ConfigMap from which KubernetesExecutor creates its task pods."""
 TASK_CONTAINER: Final = "base"
-"""Name that KubernetesExecutor demands of a task pod's main container."""
+"""Name that KubernetesExecutor requires for a task pod's main container."""
 
 
 def release_selector(release: str) -> str:
@@ -41,7 +41,7 @@ def component_of(item: Json) -> str:
 
 @dataclass(frozen=True)
 class PodTemplate:
-    """The template that pods of a component are made from."""
+    """The template from which pods of a component are created."""
 
     component: str
     metadata: Json
@@ -52,7 +52,7 @@ class PodTemplate:
         """The container that runs Airflow.
 
         Raises:
-            ActionFailed: no container has the name that the chart gives it.
+            ActionFailed: no container has the name that the chart sets.
         """
         return main_container(self.spec.get("containers") or [], self.component)
 
@@ -60,12 +60,12 @@ class PodTemplate:
 def main_container(containers: Sequence[Json], component: str) -> Json:
     """Return the container that runs Airflow's `component`.
 
-    It is told by its name, or where it is the only one that could be it. Of a component that
-    nobody knows, whose containers have any names, it is the first that could be it: what is seen
-    in the wrong one is an error that names the pod.
+    It is found by its name, or as the only candidate. In an unknown component, whose containers may
+    have any names, it is the first candidate: what is seen in a wrong one is an error with the name
+    of the pod.
 
     Raises:
-        ActionFailed: there is none of the names that the chart gives it.
+        ActionFailed: no container has a name that the chart sets.
     """
     by_name = {container["name"]: container for container in containers}
     for name in (component, TASK_CONTAINER):
@@ -83,7 +83,7 @@ def main_container(containers: Sequence[Json], component: str) -> Json:
 
 
 def workload_template(item: Json) -> PodTemplate:
-    """Return the template that a Deployment or StatefulSet makes its pods from."""
+    """Return the template from which a Deployment or StatefulSet creates its pods."""
     template = item["spec"]["template"]
     return PodTemplate(component_of(item), template.get("metadata") or {}, template["spec"])
 
@@ -96,8 +96,9 @@ def holds_configuration(config_map: Json) -> bool:
 def template_of(component: Component, workloads: Iterable[Json], maps: Catalog) -> PodTemplate:
     """Return the live template of a component's pods.
 
-    With KubernetesExecutor alone no workload has the component `worker`: its pods are made from the
-    file that the scheduler mounts. Beside workers they are the component `task-pod`.
+    With KubernetesExecutor alone no workload has the component `worker`: its pods are created from
+    the file that the scheduler mounts. Where there are workers too, they are the component
+    `task-pod`.
 
     Raises:
         ActionFailed: there is no such template, or it cannot be read.
@@ -154,7 +155,7 @@ def mounted_config_maps(template: PodTemplate) -> frozenset[str]:
 
 
 def environment_config_maps(template: PodTemplate) -> frozenset[str]:
-    """Return the names of the ConfigMaps that the main container's environment comes from."""
+    """Return the names of the ConfigMaps from which the main container's environment comes."""
     return frozenset(_from_environment(template.main, "configMapRef", "configMapKeyRef"))
 
 

@@ -1,4 +1,4 @@
-"""Pods of a release as Kubernetes gives them: what they are and how they stand."""
+"""Pods of a release as Kubernetes returns them: what they are, and their state."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,7 +14,7 @@ _ENDED: Final = ("Succeeded", "Failed")
 
 
 _MADE_BY_EXECUTOR: Final = "kubernetes_executor=True"
-"""Label that KubernetesExecutor gives each of its pods, whatever its template says."""
+"""Label that KubernetesExecutor sets on each of its pods, whatever its template contains."""
 
 
 def list_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
@@ -27,11 +27,11 @@ def list_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
 
 
 def list_task_pods(api: KubeApi, namespace: str, release: str) -> list[Json]:
-    """Return the task pods of KubernetesExecutor in a namespace, but those of another release.
+    """Return the task pods of KubernetesExecutor in a namespace, except those of another release.
 
-    A pod template of the user's own may lack the chart's labels, or have a `release` of its own
-    that means something else. Such a pod may be one of another Airflow in the namespace: waiting
-    for it in vain is the lesser evil. Only the chart's labels together tell of another release.
+    A user's own pod template may lack the chart's labels, or have a `release` label with another
+    meaning. Such a pod may belong to another Airflow in the namespace: an unnecessary wait for it
+    is the lesser evil. Only the chart's labels together prove that it is of another release.
 
     Raises:
         KubeError: the cluster could not be asked.
@@ -48,8 +48,9 @@ def _is_of_another(pod: Json, release: str) -> bool:
 def run_of(item: Json) -> RunKey | None:
     """Return the DAG run that a task pod of KubernetesExecutor works for.
 
-    Its annotations hold the names. Those in its labels are changed until they are legal there, so
-    that a pod would be taken for one of another run; the executor itself reads annotations only.
+    Its annotations have the names. Those in its labels are changed until they are valid label
+    values, so that a pod would be mistaken for one of another run; the executor itself reads
+    annotations only.
     """
     names = item["metadata"].get("annotations") or {}
     if names.get("dag_id") and names.get("run_id"):
@@ -58,14 +59,14 @@ def run_of(item: Json) -> RunKey | None:
 
 
 def runs_task(item: Json) -> bool:
-    """Return whether a pod is one of KubernetesExecutor's, also where its run is not known."""
+    """Return whether KubernetesExecutor created a pod, even where its run is not known."""
     name, _, value = _MADE_BY_EXECUTOR.partition("=")
     labels = item["metadata"].get("labels") or {}
     return labels.get(name) == value or run_of(item) is not None
 
 
 def is_worker(item: Json) -> bool:
-    """Return whether a pod is one of Celery's workers, which live longer than their tasks."""
+    """Return whether a pod is a Celery worker, which runs longer than its tasks."""
     return component_of(item) == Component.WORKER and not runs_task(item)
 
 
@@ -83,7 +84,7 @@ def is_ready(item: Json) -> bool:
 
 
 def container_status(item: Json) -> Mapping[str, Any] | None:
-    """Return the status of the container that runs Airflow; None before there is one."""
+    """Return the status of the container that runs Airflow; None before it has one."""
     statuses = (item.get("status") or {}).get("containerStatuses") or []
     if not statuses:
         return None
@@ -96,7 +97,7 @@ def container_status(item: Json) -> Mapping[str, Any] | None:
 
 
 def running_since(status: Mapping[str, Any] | None) -> str:
-    """Return since when a container runs, as its status says; empty where it does not."""
+    """Return since when a container runs, by its status; empty where it does not."""
     running = ((status or {}).get("state") or {}).get("running") or {}
     return str(running.get("startedAt") or "")
 

@@ -1,7 +1,7 @@
-"""Which pods of an Airflow release can read XCom: the known ones, and what else runs Airflow.
+"""Which pods of an Airflow release can read XCom: the known ones, and others that run Airflow.
 
-Charts to come and teams add components of their own. One that nobody here has heard of is a reader
-if it runs Airflow: a process that keeps the old backend would hand out a path as data.
+Future charts and teams add components of their own. An unknown one is a reader if it runs Airflow:
+a process that keeps the old backend would hand out a path as data.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,14 +41,14 @@ configuration."""
 
 _CONFIG_FILE: Final = "airflow.cfg"
 _VARIABLES: Final = ("AIRFLOW__", "AIRFLOW_HOME", "AIRFLOW_CONFIG")
-"""Beginnings of the variables that nothing but Airflow goes by."""
+"""Prefixes of the variables that only Airflow reads."""
 
 
 def readers_of(items: Iterable[Json]) -> list[Json]:
     """Return those that can read XCom, of the pods or of the workloads of a release.
 
-    Of an unknown component counts what runs the image of a known one, mounts airflow.cfg, or has
-    variables of Airflow's. The pods of Jobs do not, nor those of the operator's own: they end.
+    An unknown component counts if it runs the image of a known one, mounts airflow.cfg, or has
+    variables of Airflow. The pods of Jobs do not count, nor do the operator's own: they end.
     """
     listed = [item for item in items if not _is_of_a_job(item)]
     known = [item for item in listed if _component(item) in READERS]
@@ -61,7 +61,7 @@ def readers_of(items: Iterable[Json]) -> list[Json]:
 
 
 def runs_airflow(container: Mapping[str, Any]) -> bool:
-    """Return whether a container mounts airflow.cfg or has variables that Airflow goes by."""
+    """Return whether a container mounts airflow.cfg or has variables that Airflow reads."""
     mounts = container.get("volumeMounts") or []
     paths = [str(mount.get(key) or "") for mount in mounts for key in ("mountPath", "subPath")]
     if any(PurePosixPath(path).name == _CONFIG_FILE for path in paths):

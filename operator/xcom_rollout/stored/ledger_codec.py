@@ -15,10 +15,10 @@ from xcom_rollout.stored.packing import pack, unpack
 KEY: Final = "ledger.json"
 SCHEMA: Final = "xcom-rollout-ledger/v2"
 _READABLE: Final = (SCHEMA, "xcom-rollout-ledger/v1")
-"""A kill that the version before began goes on: all that v1 has, v2 has too."""
+"""A kill that the previous version started continues: v2 has everything that v1 has."""
 
-_TOLD: Final = 3
-"""Faults of a ledger that a message names."""
+_MOST_FAULTS: Final = 3
+"""Faults of a ledger in a message."""
 
 _ADAPTER: Final = TypeAdapter(Ledger)
 
@@ -34,7 +34,7 @@ def decode(text: str) -> Ledger:
     """Return the ledger written as `text`.
 
     Raises:
-        Malformed: it is no ledger of a version that this operator knows.
+        Malformed: it is not a ledger of a version that this operator knows.
     """
     try:
         document = json.loads(text)
@@ -60,11 +60,14 @@ def decode(text: str) -> Ledger:
 
 
 def _faults(error: ValidationError) -> str:
-    """Say the first of them, without the values: a ledger has thousands of entries."""
+    """Return the first of them, without the values: a ledger has thousands of entries."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [f"{'.'.join(map(str, one['loc'])) or 'ledger'}: {one['msg']}" for one in found[:_TOLD]]
-    more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
-    return "; ".join(told) + more
+    faults = [
+        f"{'.'.join(map(str, one['loc'])) or 'ledger'}: {one['msg']}"
+        for one in found[:_MOST_FAULTS]
+    ]
+    more = f" and {len(found) - _MOST_FAULTS} more" if len(found) > _MOST_FAULTS else ""
+    return "; ".join(faults) + more
 
 
 def to_config_map(ledger: Ledger) -> Json:
@@ -76,8 +79,8 @@ def from_config_map(config_map: Json) -> Ledger:
     """Return the ledger in a ConfigMap, with the version to write it back against.
 
     Raises:
-        Malformed: the ConfigMap holds no ledger that can be read. It is never taken for an empty
-            one: that would forget which runs a kill has already cleared.
+        Malformed: the ConfigMap holds no readable ledger. It is never treated as an empty one: that
+            would lose which runs a kill has already cleared.
     """
     metadata = config_map["metadata"]
     where = f"ConfigMap {metadata.get('namespace')}/{metadata['name']}"
@@ -95,7 +98,7 @@ def from_config_map(config_map: Json) -> Ledger:
 
 
 def _from_first_version(ledger: Ledger) -> Ledger:
-    """Return the ledger with what v1 did not say: a run found may have been asked to stop."""
+    """Return the ledger with what v1 lacks: a run found may have been asked to stop."""
     kill = ledger.kill
     if kill is None:
         return ledger
@@ -104,7 +107,7 @@ def _from_first_version(ledger: Ledger) -> Ledger:
 
 
 def _renamed(content: Any) -> Any:
-    """Return a ledger's content with the names of now: `sources` were `legs` until 2026-11-28."""
+    """Return a ledger's content with current names: `sources` were `legs` until 2026-11-28."""
     match content:
         case {"build": {"question": {"legs": legs} as question} as build}:
             named = {name: value for name, value in question.items() if name != "legs"}

@@ -1,4 +1,4 @@
-"""The ledger as its ConfigMap held it last: what is unchanged is not read again.
+"""The ledger as last seen in its ConfigMap: what is unchanged is not read again.
 
 A kill waits for hours, and reading the ledger of ten thousand runs takes most of a second.
 """
@@ -13,7 +13,7 @@ from xcom_rollout.stored.ledger_codec import from_config_map
 
 @dataclass
 class LedgerMemory:
-    """What one ConfigMap held, and the ledger that this is; one version only, for it is large.
+    """The content of one ConfigMap, and its ledger; one version only, because it is large.
 
     Attributes:
         listed_for: UID of the rollout for which this process has published the lists of runs that
@@ -31,11 +31,11 @@ class LedgerMemory:
 
     @classmethod
     def of(cls, memo: Memo, namespace: str, name: str) -> "LedgerMemory":
-        """Return the memory of a ConfigMap; an empty one where it was forgotten."""
+        """Return the memory of a ConfigMap; an empty one where it was dropped."""
         return memo.get(("ledger", namespace, name), cls)
 
     def at(self, resource_version: str) -> Ledger | None:
-        """Return the ledger of this version, None where it was not read at it."""
+        """Return the ledger of this version, None where this version was not read."""
         return self.ledger if resource_version and resource_version == self._version else None
 
     def read(self, config_map: Json) -> Ledger:
@@ -56,10 +56,10 @@ class LedgerMemory:
         return ledger
 
     def wrote(self, config_map: Json, ledger: Ledger, listed_for: str, answer: Json | None) -> None:
-        """Remember what was written, for it is what will be read.
+        """Keep what was written, because it is what will be read.
 
         Args:
-            answer: the ConfigMap as it is stored now; None where that is yet to be seen.
+            answer: the ConfigMap as stored now; None where that is not known yet.
         """
         content = _content(config_map)
         self._version = ""
@@ -73,7 +73,7 @@ class LedgerMemory:
     def written(self) -> Ledger | None:
         """The ledger that was read or written last, with its version; None where that is not known.
 
-        Whoever goes on from it and writes it back is refused where somebody else has written.
+        A write that is based on it is refused where somebody else has written.
         """
         return self.ledger if self._version else None
 

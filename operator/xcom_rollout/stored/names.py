@@ -1,4 +1,4 @@
-"""Names and labels of the objects that the operator makes beside an Airflow release."""
+"""Names and labels of the objects that the operator creates next to an Airflow release."""
 
 import hashlib
 from typing import Final
@@ -18,7 +18,7 @@ LIMIT: Final = 63
 
 
 def fitted(name: str) -> str:
-    """Return `name`, or where it is too long its beginning and a hash of the whole."""
+    """Return `name`, or if it is too long its beginning and a hash of the whole."""
     if len(name) <= LIMIT:
         return name
     tail = hashlib.sha256(name.encode()).hexdigest()[:8]

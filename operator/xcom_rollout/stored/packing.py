@@ -11,7 +11,7 @@ from xcom_rollout.clients.kube import Json
 PLAIN_LIMIT: Final = 512 * 1024
 """Bytes up to which a person can read the text with kubectl."""
 LEVEL: Final = 6
-"""Of the compression; the highest, 9, takes twice as long for a tenth less."""
+"""Level of the compression; the highest, 9, takes twice as long for 10% less."""
 LIMIT: Final = 1000 * 1024
 """Bytes that fit into a ConfigMap: the API server refuses more than 1 MiB for all keys."""
 

@@ -20,13 +20,13 @@ class ConflictError(Exception):
 
 
 class Rollouts(Protocol):
-    """What the loop asks of the API server about the resource itself."""
+    """What the loop needs from the API server for the resource itself."""
 
     def get(self, namespace: str, name: str, *, glance: bool = False) -> Raw | None:
-        """Return the rollout as it is now, None where there is none.
+        """Return the current rollout, None where there is none.
 
         Args:
-            glance: whether a cache will do, which is behind by moments, and costs no request.
+            glance: whether a cache is enough, which is slightly behind, and costs no request.
         """
 
     def write_status(self, raw: Raw, status: Mapping[str, Any]) -> Raw:
@@ -41,11 +41,11 @@ class ClusterRollouts:
     """The rollouts of a cluster."""
 
     def __init__(self, api: KubeApi, cached: KubeApi | None = None) -> None:
-        """Take the API server.
+        """Use the API server.
 
         Args:
-            cached: what glances see; it shares the `versions` of `api`, so that none shows an older
-                state than was read or written before. None: glances ask too.
+            cached: what glances read; it shares the `versions` of `api`, so that none shows an
+                older state than was read or written before. None: glances ask too.
         """
         self._api = api
         self._cached = cached or api
@@ -90,7 +90,7 @@ def read_rollout(raw: Mapping[str, Any]) -> Rollout:
     """Return the rollout that `raw`, an object as read from the API server, declares.
 
     Raises:
-        SpecInvalidError: the spec cannot be acted on.
+        SpecInvalidError: the spec is not valid.
     """
     metadata = raw["metadata"]
     return Rollout(
@@ -120,12 +120,12 @@ def is_deleting(metadata: Mapping[str, Any]) -> bool:
 
 
 def is_kept(metadata: Mapping[str, Any]) -> bool:
-    """Whether the rollout carries the finalizer of a kill that goes on."""
+    """Whether the rollout carries the finalizer of a kill in progress."""
     return names.FINALIZER in (metadata.get("finalizers") or ())
 
 
 def is_of_a_kill(raw: Mapping[str, Any]) -> bool:
-    """Whether a kill is asked for, or open; told by the object alone, before any pass over it."""
+    """Whether a kill is requested, or open; by the object alone, before any pass over it."""
     metadata, switch = raw["metadata"], (raw.get("spec") or {}).get("killSwitch") or {}
     asked = names.ANNOTATION_KILL in (metadata.get("annotations") or {})
     return asked or is_kept(metadata) or switch.get("engaged") is True

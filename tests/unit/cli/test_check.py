@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from simulation import START, Simulation
 from xcom_rollout.api.parse import parse_spec
 from xcom_rollout.cli import main
-from xcom_rollout.cli.check import as_data, starting_text, tell
+from xcom_rollout.cli.check import as_data, render, starting_text
 from xcom_rollout.cli.session import Unreachable
 from xcom_rollout.cli.starting import to_yaml
 from xcom_rollout.decide.check import Group, Installed, Part, Row
@@ -36,7 +36,7 @@ UNSEEN = Row(Group.UNKNOWN, "REST API", "unknown: needs list services")
 
 
 def test_rows_are_told_by_group_with_the_reason_the_remedy_and_a_verdict() -> None:
-    text = "\n".join(tell(INSTALLED, [BAD, GOOD, LATER, UNSEEN]))
+    text = "\n".join(render(INSTALLED, [BAD, GOOD, LATER, UNSEEN]))
     parts = (
         "your permissions",
         "Supported",
@@ -59,7 +59,7 @@ def test_rows_are_told_by_group_with_the_reason_the_remedy_and_a_verdict() -> No
     ],
 )
 def test_the_last_lines_are_the_verdict(rows: list[Row], says: str) -> None:
-    assert says in " ".join("\n".join(tell(INSTALLED, rows)).split())
+    assert says in " ".join("\n".join(render(INSTALLED, rows)).split())
 
 
 def test_json_is_the_same_as_data() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from xcom_rollout.api.v1alpha1 import RolloutSpec
-from xcom_rollout.cli.dry_run import as_data, tell
+from xcom_rollout.cli.dry_run import as_data, render
 from xcom_rollout.cli.forecast import Forecast, forecast, ground_of
 from xcom_rollout.decide.ledger import (
     CensusRecord,
@@ -243,7 +243,7 @@ def test_of_a_kill_that_goes_on_the_runs_that_may_still_be_healed_otherwise_are_
 
 def in_words(observed: Observed, *strategies: Strategy) -> str:
     found = [of(observed, strategy) for strategy in strategies]
-    return " ".join("\n".join(tell(RAW, ground_of(observed, NOW), found, NOW)).split())
+    return " ".join("\n".join(render(RAW, ground_of(observed, NOW), found, NOW)).split())
 
 
 def test_one_strategy_is_shown_in_detail() -> None:

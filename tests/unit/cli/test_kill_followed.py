@@ -13,7 +13,7 @@ from xcom_rollout.api.names import ANNOTATION_KILL
 from xcom_rollout.cli.forecast import forecast
 from xcom_rollout.cli.kill_state import KillState, engage, state_of
 from xcom_rollout.cli.session import Person
-from xcom_rollout.cli.story import progress, tell
+from xcom_rollout.cli.story import progress, render
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.ledger import RunKey, RunStage, Strategy
 from xcom_rollout.decide.summarize import Status, summarize
@@ -66,7 +66,7 @@ class Followed:
             self.look()
             states.add(state_of(self.raw()))
             progress(self.raw())
-            tell(self.raw(), self.sim.seen_now)
+            render(self.raw(), self.sim.seen_now)
             ready = next(c for c in self.status["conditions"] if c["type"] == "Ready")
             if self.status["phase"] == phase and ready["status"] == "True":
                 return states

@@ -3,7 +3,7 @@
 import json
 
 from simulation import Simulation
-from xcom_rollout.cli.plan import as_data, tell
+from xcom_rollout.cli.plan import as_data, render
 from xcom_rollout.decide import decide
 from xcom_rollout.decide.actions import SetValues
 
@@ -15,7 +15,7 @@ def test_plan_tells_the_next_action_and_why() -> None:
     while not isinstance((decision := sim.step(stop_before=True)).action, SetValues):
         sim.step()
         sim.tick()
-    text = "\n".join(tell(RAW, decision, "FILE"))
+    text = "\n".join(render(RAW, decision, "FILE"))
     assert "Nothing is changed." in text
     assert "Next  deliver the object storage backend at threshold -1" in text
     assert "Why   readers-delivered: delivering" in text

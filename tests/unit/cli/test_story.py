@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from xcom_rollout.api.status import RolloutStatus
-from xcom_rollout.cli.story import estimate, exit_code, progress, tell
+from xcom_rollout.cli.story import estimate, exit_code, progress, render
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -59,13 +59,13 @@ def test_the_exit_code_says_how_it_stands(ready: str, stalled: str, code: int) -
 def test_what_was_said_of_an_older_spec_does_not_count(ready: str, stalled: str) -> None:
     raw = rollout(standing(ready, stalled, "R", "m"), generation=2)
     assert exit_code(raw) == 3
-    assert "has not seen the newest spec yet" in " ".join(tell(raw, NOW))
+    assert "has not seen the newest spec yet" in " ".join(render(raw, NOW))
 
 
 def test_an_unseen_rollout_asks_for_the_operator() -> None:
     raw = rollout(None)
     assert exit_code(raw) == 3
-    said = " ".join(" ".join(tell(raw, NOW)).split())
+    said = " ".join(" ".join(render(raw, NOW)).split())
     assert "check that the operator runs and watches this namespace" in said
     assert "waiting for the operator" in progress(raw)
 
@@ -88,7 +88,7 @@ def test_a_failed_check_is_shown_with_what_was_seen_and_what_to_do() -> None:
         ],
     }
     raw = rollout(standing("False", "True", "ProofFailed", "in the worker pod", proofs=[proof]))
-    text = "\n".join(tell(raw, NOW))
+    text = "\n".join(render(raw, NOW))
     assert "attempt 2, 30 s ago, digest 0123456789ab" in text
     assert "bucket-exists: observed 404 for bucket 'x', expected bucket 'x'" in text
     assert "→ Create the bucket: the operator never does." in text
@@ -110,7 +110,7 @@ def kill(**changes: Any) -> dict[str, Any]:
 
 
 def one_line(raw: dict[str, Any]) -> str:
-    return " ".join("\n".join(tell(raw, NOW)).split())
+    return " ".join("\n".join(render(raw, NOW)).split())
 
 
 def test_a_kill_shows_its_progress_and_an_estimate() -> None:
@@ -211,14 +211,14 @@ def test_rehearsal_and_offloaded_runs_are_told() -> None:
         },
         offloadedRuns={"count": 3, "takenAt": at(-12), "listRef": {"name": "xbr-demo-runs"}},
     )
-    text = "\n".join(tell(rollout(status), NOW))
+    text = "\n".join(render(rollout(status), NOW))
     assert "attested by ana 2 h ago, valid for 24 h more: https://example.org/1" in text
     assert "3, counted 12 s ago; listed in the ConfigMap xbr-demo-runs" in text
 
 
 def test_a_missing_rehearsal_is_told() -> None:
     status = standing("False", "True", "R", "m", rehearsal={"required": True, "valid": False})
-    assert "required, but there is no valid attestation" in "\n".join(tell(rollout(status), NOW))
+    assert "required, but there is no valid attestation" in "\n".join(render(rollout(status), NOW))
 
 
 def test_an_audit_shows_the_tasks_that_hold_and_where_the_rest_is() -> None:
@@ -234,7 +234,7 @@ def test_an_audit_shows_the_tasks_that_hold_and_where_the_rest_is() -> None:
         "listRef": {"name": "xbr-demo-audit"},
     }
     status = standing("False", "True", "AuditFailed", "m", audits=[audit])
-    text = " ".join("\n".join(tell(rollout(status), NOW)).split())
+    text = " ".join("\n".join(render(rollout(status), NOW)).split())
     for part in (
         "3 fails, 1 accepted; attempt 2, 2 min ago",
         "✗ etl/extract (etl.py:12): ndarray fails",
@@ -255,7 +255,7 @@ def test_a_build_that_differs_is_told_with_what_was_seen() -> None:
         "leftOut": 4,
     }
     status = standing("False", "True", "BuildDiffers", "m", provenance=seen)
-    text = " ".join("\n".join(tell(rollout(status), NOW)).split())
+    text = " ".join("\n".join(render(rollout(status), NOW)).split())
     for part in (
         "Build mixed: expected 0123456789ab, 2 pods checked 20 s ago",
         "✗ image of the pod airflow-scheduler-0 (APP_SHA) is fedcba9",
@@ -273,5 +273,5 @@ def test_a_recommended_threshold_is_told() -> None:
         "job": "j",
     }
     status = standing("True", "False", "Live", "m", calibration=found)
-    text = " ".join(" ".join(tell(rollout(status), NOW)).split())
+    text = " ".join(" ".join(render(rollout(status), NOW)).split())
     assert "Recommended threshold 4096 bytes: 2 times the size below which 0.999 of" in text

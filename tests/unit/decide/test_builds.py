@@ -119,7 +119,7 @@ def test_another_build_holds_with_what_was_seen_and_what_to_do() -> None:
         f"BuildDiffers: stale: the pods are {OTHER}. ",
         "Let git-sync pull the DAGs of that commit",
         "spec.gates.provenance.expectedBuild",
-        "looked into every 30s",
+        "checked every 30s",
     ):
         assert part in said
 

@@ -121,7 +121,7 @@ def test_what_must_change_first(installed: Installed, subject: str, reason: str,
             recorded(dependencies=("postgresql",), dependencies_problem="it is in its own files"),
             *("chart dependencies", "NotArmed", "postgresql: Helm's record does not contain these"),
         ),
-        (seen(executor=""), "executor", "ExecutorNotSupported", "the proof tells"),
+        (seen(executor=""), "executor", "ExecutorNotSupported", "the proof shows"),
         (
             seen(task_namespaces=("airflow", "etl")),
             *(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from xcom_rollout.deliver.manifests import blocking, differences, mark_anew, name_some, rotated
+from xcom_rollout.deliver.manifests import blocking, differences, mark_unstable, name_some, rotated
 
 CFG = "[core]\nparallelism = 7\n{backend}\n[common.io]\n{path}\n"
 BEFORE = CFG.format(backend="", path="")
@@ -199,10 +199,10 @@ def test_what_is_made_anew_at_each_render_stops_nothing_where_a_roll_may_change_
     before, first, second = (manifest(made(value)) for value in ("1", "2", "3"))
     found = differences(before, first)
     assert blocking(found), "it may be somebody's change"
-    marked = mark_anew(found, first, second)
-    assert [one.anew for one in marked] == [True]
+    marked = mark_unstable(found, first, second)
+    assert [one.unstable for one in marked] == [True]
     assert bool(blocking(marked)) is stops
-    assert blocking(mark_anew(found, first, first)) == blocking(found)
+    assert blocking(mark_unstable(found, first, first)) == blocking(found)
 
 
 def test_a_change_beside_what_is_made_anew_still_stops_a_delivery() -> None:
@@ -210,7 +210,7 @@ def test_a_change_beside_what_is_made_anew_still_stops_a_delivery() -> None:
         manifest(annotated("Deployment", value), deployment(replicas=replicas))
         for value, replicas in (("1", 3), ("2", 1), ("3", 1))
     )
-    (stopped,) = blocking(mark_anew(differences(before, first), first, second))
+    (stopped,) = blocking(mark_unstable(differences(before, first), first, second))
     assert (stopped.path, stopped.anew) == ("spec.replicas", False)
 
 

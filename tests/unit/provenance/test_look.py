@@ -57,7 +57,7 @@ def test_each_dag_is_of_the_build_in_its_tag() -> None:
 
 def test_the_tag_of_a_dag_without_a_stamp_is_unknown() -> None:
     (found,) = tag_readings(tags(("a", ["unknown"])), "p")
-    assert (found.build, found.why) == (None, "is 'unknown', which is no commit")
+    assert (found.build, found.why) == (None, "is 'unknown', which is not a commit")
 
 
 def test_only_the_dags_named_are_judged_and_one_that_is_not_there_is_unknown() -> None:

@@ -1,7 +1,7 @@
 """`xbr check`: what of an installed release is supported, judged without a rollout. Pure.
 
-The steps of the rollout's own table judge wherever they can, so that what is said here is what the
-operator will say, by the same reason.
+The steps of the rollout's own table judge wherever they can, so that the reports are those of the
+operator, with the same reasons.
 """
 
 from xcom_rollout.decide.check.installed import Installed, Part

@@ -15,7 +15,7 @@ from xcom_rollout.decide.rolling import fleet_rolled, tasks_cut_off
 from xcom_rollout.decide.situation import Situation, some
 
 _CONFIGURED: Final = (Part.WORKLOADS, Part.CONFIG_MAPS)
-"""What it takes to read airflow.cfg."""
+"""Parts needed to read airflow.cfg."""
 
 
 def executor_row(s: Situation, installed: Installed) -> Row:
@@ -144,7 +144,7 @@ def policy_rows(installed: Installed) -> Iterable[Row]:
 
 
 def held(subject: str, finding: Finding, remedy: str = "") -> Row:
-    """Return the row of what would hold a rollout; its message has the remedy in it."""
+    """Return the row of a finding that would hold a rollout; its message contains the remedy."""
     return change(subject, finding.message, remedy, reason=finding.reason)
 
 

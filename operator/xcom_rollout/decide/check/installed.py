@@ -7,7 +7,7 @@ from xcom_rollout.decide.observed import Observed
 
 
 class Part(StrEnum):
-    """What the look reads; the value is the right that it takes, in words."""
+    """What `xbr check` reads; the value is the right that it needs, in words."""
 
     RELEASE = "list and get secrets (Helm's record of the release)"
     WORKLOADS = "list deployments.apps and statefulsets.apps"
@@ -22,12 +22,12 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class ExtraRule:
-    """A kind of the release that the operator's chart gives no right over by itself."""
+    """A kind of the release for which the operator's chart grants no right by default."""
 
     objects: str
     """Those of the release, such as `ClusterRole airflow-scheduler`."""
     remedy: str
-    """Which value of the operator's chart gives it, with the rule."""
+    """Which value of the operator's chart grants it, with the rule."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class Record:
     """What Helm's record of the newest revision says beside `Observed.release`."""
 
     airflow_version: str = ""
-    """As the chart's values say it; empty where they do not."""
+    """As written in the chart's values; empty where it is not."""
     size: int = 0
-    """Bytes of the Secret's data, of which Kubernetes takes 1 MiB."""
+    """Bytes of the Secret's data, of which Kubernetes accepts 1 MiB."""
     dependencies: tuple[str, ...] = ()
     """Enabled charts that the chart depends on."""
     dependencies_problem: str = ""
-    """Why it cannot be told from the record where these come from; empty where it can."""
+    """Why the record does not show where these come from; empty where it does."""
     hooks: tuple[str, ...] = ()
     plain_jobs: tuple[str, ...] = ()
-    """Jobs that are no hooks (`useHelmHooks: false`)."""
+    """Jobs that are not hooks (`useHelmHooks: false`)."""
     unset_keys: tuple[str, ...] = ()
-    """Chart values without which the chart makes a key of Airflow 3 itself."""
+    """Chart values without which the chart generates a key of Airflow 3 itself."""
     looks_up: bool = False
     """Whether a template of the chart looks up a Secret, and may find such a key in it."""
     extra_rules: tuple[ExtraRule, ...] = ()
@@ -64,9 +64,9 @@ class WebService:
 
 @dataclass(frozen=True)
 class WebOptions:
-    """Options of the web server as they are written; each may have several values, or none.
+    """Options of the web server as written; each may have several values, or none.
 
-    None among the values: it is set, and what to is kept elsewhere.
+    None among the values: it is set, and its value is kept elsewhere.
     """
 
     api_base_url: frozenset[str | None] = frozenset()
@@ -79,11 +79,11 @@ class WebOptions:
 
 @dataclass(frozen=True)
 class Installed:
-    """A release, and what is around it."""
+    """A release and its surroundings."""
 
     observed: Observed
-    """As the operator would see it with the rollout to start from. What could not be read is empty
-    there, and named in `unseen`."""
+    """As the operator would see it with the suggested rollout. What could not be read is empty
+    there, and listed in `unseen`."""
     unseen: frozenset[Part] = frozenset()
     record: Record = field(default_factory=Record)
     owner: str = ""
@@ -91,7 +91,7 @@ class Installed:
     by_environment: tuple[str, ...] = ()
     """Places where an environment variable sets an option that a flip owns."""
     tasks_kept_elsewhere: str = ""
-    """Why the namespaces of task pods cannot be read where they are written; a proof tells them."""
+    """Why the configured namespaces of task pods cannot be read; a proof shows them."""
     installs_at_start: tuple[str, ...] = ()
     """Components whose containers install packages when they start."""
     services: tuple[WebService, ...] = ()

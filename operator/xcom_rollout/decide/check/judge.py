@@ -1,4 +1,4 @@
-"""All that `xbr check` says of a release."""
+"""Everything that `xbr check` reports about a release."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -21,10 +21,10 @@ from xcom_rollout.decide.situation import Situation, some
 
 
 def judge(installed: Installed, now: datetime) -> tuple[Row, ...]:
-    """Return a row for each subject, in the order in which a person thinks of them.
+    """Return a row for each subject, in the order in which they are shown.
 
     Args:
-        now: by which the steps of the rollout's table judge what takes time.
+        now: the time for the steps of the rollout's table that depend on it.
     """
     return tuple(_rows(Situation(installed.observed, now), installed))
 

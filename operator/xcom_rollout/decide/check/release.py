@@ -1,4 +1,4 @@
-"""The Helm release: how it stands, who delivers to it, and which backend it has."""
+"""The Helm release: its state, who delivers to it, and which backend it has."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -14,13 +14,13 @@ from xcom_rollout.decide.settings import ABSENT, place_of
 from xcom_rollout.decide.situation import Situation, some
 
 _MIB: Final = 1024 * 1024
-"""Most bytes of data that Kubernetes takes in a Secret."""
+"""Most bytes of data that Kubernetes accepts in a Secret."""
 _ROOM: Final = 16 * 1024
-"""Bytes that the record of the next revision may be longer by: the options, the description."""
+"""Bytes by which the record of the next revision may be larger: the options, the description."""
 
 
 def release_rows(s: Situation, installed: Installed) -> Iterable[Row]:
-    """Say how the Helm release stands, and what a delivery to it meets."""
+    """Report the state of the Helm release, and what a delivery to it encounters."""
     release = s.observed.release
     if release is None:
         yield unknown("Helm release", Part.RELEASE)
@@ -160,7 +160,7 @@ def _place(release: Release | None, option: str) -> str:
 
 
 def key_row(installed: Installed) -> Row | None:
-    """Say of keys that an upgrade would change under running tasks; None where there are none."""
+    """Report keys that an upgrade would change under running tasks; None where there are none."""
     subject, keys = "Airflow 3 keys", installed.record.unset_keys
     release = installed.observed.release
     if release is None or not keys:
@@ -178,7 +178,7 @@ def key_row(installed: Installed) -> Row | None:
 
 
 def rule_rows(installed: Installed) -> Iterable[Row]:
-    """Say which kinds of the release the operator's chart gives no right over."""
+    """Report for which kinds of the release the operator's chart grants no right."""
     if missing := installed.lacks(Part.RELEASE, Part.DISCOVERY):
         yield unknown("operator's permissions", missing)
     rules = installed.record.extra_rules
@@ -193,7 +193,7 @@ def rule_rows(installed: Installed) -> Iterable[Row]:
 
 
 def rollout_rows(s: Situation, installed: Installed) -> Iterable[Row]:
-    """Say whether there is a rollout of this release already, and the resource at all."""
+    """Report whether the resource is installed, and whether this release already has a rollout."""
     subject = "rollout"
     if missing := installed.lacks(Part.DISCOVERY, Part.ROLLOUTS):
         yield unknown(subject, missing)

@@ -1,4 +1,4 @@
-"""One line of what `xbr check` says, and the verdict of all of them."""
+"""One line of the report of `xbr check`, and the verdict of all lines."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ class Group(StrEnum):
     SUPPORTED = "Supported"
     CHANGE = "Change first"
     LATER = "Checked later by the proof"
-    """What no reading of the cluster tells, or what belongs to the operator's own installation."""
+    """What reading the cluster cannot show, or what belongs to the operator's own installation."""
     UNKNOWN = "Unknown"
-    """What the person who asks may not read."""
+    """What the caller may not read."""
 
 
 class Verdict(StrEnum):
     SUPPORTED = "supported"
     CHANGE = "change-first"
     UNKNOWN = "unknown"
-    """Nothing stands in the way of what could be read, and not all could be."""
+    """No obstacle in what could be read, but not everything could be."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ class Row:
     remedy: str = ""
     """What to do, with field and value; empty where there is nothing to do."""
     reason: str = ""
-    """The reason by which a rollout would be held, as its conditions show it; empty where it is
-    held by none."""
+    """The reason in the conditions of a rollout that this would hold; empty where it would not."""
 
 
 def supported(subject: str, found: str, remedy: str = "") -> Row:
@@ -48,7 +47,7 @@ def later(subject: str, found: str, remedy: str = "", *, reason: str = "") -> Ro
 
 
 def unknown(subject: str, needs: str) -> Row:
-    """Return the row of what may not be read; `needs` is the right that is missing."""
+    """Return the row of a subject that may not be read; `needs` is the missing right."""
     return Row(Group.UNKNOWN, subject, f"unknown: requires permission to {needs}")
 
 

@@ -8,7 +8,7 @@ from xcom_rollout.api.crd import MAX_NAME_LENGTH
 from xcom_rollout.decide.check.web import Web
 
 PATH: Final = "s3://aws_default@CHANGE-ME/xcom"
-"""The bucket is for a person to name; the API server takes the path, and a proof would not."""
+"""A person has to name the bucket; the API server accepts this path, a proof would not."""
 SECRET: Final = "airflow-api"
 OFFICIAL: Final = ("airflow", "https://airflow.apache.org")
 """Name and repository of Airflow's own chart."""
@@ -18,7 +18,7 @@ THRESHOLD: Final = "1048576"
 
 @dataclass(frozen=True)
 class Start:
-    """What of it was found; what was not is left for a person to fill in."""
+    """The parts of it that were found; a person fills in the rest."""
 
     release: str
     namespace: str
@@ -69,7 +69,7 @@ def rollout_name(release: str) -> str:
 
 
 def comments(start: Start) -> dict[tuple[str, ...], str]:
-    """Return what stands above a field, for people, by its path."""
+    """Return the comment above each field, for people, by its path."""
     server = "Airflow's web server (Airflow 3: its API server)"
     found = f"{server}, as found." if start.web.service else f"FILL IN: the Service of {server}."
     return {**_COMMENTS, ("spec", "airflow", "api"): found}

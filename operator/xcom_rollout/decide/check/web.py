@@ -1,4 +1,4 @@
-"""Airflow's version and its REST API, as far as configuration tells of them."""
+"""Airflow's version and its REST API, as far as the configuration shows them."""
 
 import re
 from collections.abc import Iterable
@@ -19,26 +19,26 @@ _PASSWORD_LOGINS: Final = ("fab_auth_manager.FabAuthManager", "simple_auth_manag
 
 @dataclass(frozen=True)
 class Web:
-    """How the REST API is reached, in the words of `spec.airflow.api`; empty: not found."""
+    """How the REST API is reached, as fields of `spec.airflow.api`; empty: not found."""
 
     service: str = ""
     port: int = 0
     https: bool = False
     path: str = ""
     login: str = ""
-    """Empty also where the default of the version will do."""
+    """Empty also where the default of the version is enough."""
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A part of `Web` that configuration tells, or why it does not."""
+class _Setting:
+    """A part of `Web` as read from the configuration, or why it could not be."""
 
     value: str = ""
     problem: str = ""
 
 
 def version_of(installed: Installed) -> Version | None:
-    """Return major and minor version of Airflow; None where the chart's values do not tell."""
+    """Return major and minor version of Airflow; None where the chart's values have none."""
     return read_version(installed.record.airflow_version)
 
 
@@ -105,54 +105,54 @@ def _service(services: Iterable[WebService], version: Version | None) -> WebServ
     return listed[0] if listed else None
 
 
-def _path(web: WebOptions, version: Version | None) -> _Told:
-    """Return the path of base_url. Airflow 3 takes the option's old name as well."""
+def _path(web: WebOptions, version: Version | None) -> _Setting:
+    """Return the path of base_url. Airflow 3 accepts the option's old name as well."""
     old, new = web.webserver_base_url, web.api_base_url
     values = old if version is not None and version[0] == 2 else new or old
     if not values:
-        return _Told()
+        return _Setting()
     if None in values or len(values) > 1:
-        return _Told(problem="the path in base_url is not known (it contains a variable)")
+        return _Setting(problem="the path in base_url is not known (it contains a variable)")
     (url,) = values
     try:
         path = urlsplit(url or "").path.rstrip("/")
     except ValueError:
-        return _Told(problem="base_url is not a URL")
+        return _Setting(problem="base_url is not a URL")
     if not re.fullmatch(PATH_PATTERN, path):
-        return _Told(problem=f"base_url has the path {path!r}, which {_FIELD}.path cannot hold")
-    return _Told(path)
+        return _Setting(problem=f"base_url has the path {path!r}, which {_FIELD}.path cannot hold")
+    return _Setting(path)
 
 
-def _login(web: WebOptions, version: Version | None) -> _Told:
-    """Return `login.type`, empty where the default of the version will do."""
+def _login(web: WebOptions, version: Version | None) -> _Setting:
+    """Return `login.type`, empty where the default of the version is enough."""
     if version is None:
-        return _Told(problem="it depends on the version of Airflow")
+        return _Setting(problem="it depends on the version of Airflow")
     values = web.auth_backends if version[0] == 2 else web.auth_manager
     option = "[api] auth_backends" if version[0] == 2 else "[core] auth_manager"
     if None in values or len(values) > 1:
-        return _Told(
+        return _Setting(
             problem=f"the value of {option} is not known (it is a variable or set elsewhere)"
         )
     written = next(iter(values), "") or ""
     if version[0] == 2:
         if "basic_auth" in written:
-            return _Told()
+            return _Setting()
         # Airflow's own default.
-        return _Told("Session" if not written or ".session" in written else "Bearer")
+        return _Setting("Session" if not written or ".session" in written else "Bearer")
     managed = not written or any(name in written for name in _PASSWORD_LOGINS)
-    return _Told("" if managed else "Bearer")
+    return _Setting("" if managed else "Bearer")
 
 
 def _login_row(subject: str, web: WebOptions, version: Version | None, namespace: str) -> Row:
-    told = _login(web, version)
-    if told.problem:
+    login = _login(web, version)
+    if login.problem:
         return later(
             subject,
-            told.problem,
+            login.problem,
             f"set {_FIELD}.login.type and {_FIELD}.credentialsSecretRef",
         )
     default = "Basic" if version is not None and version[0] == 2 else "Token"
-    kind = told.value or default
+    kind = login.value or default
     keys = ("token",) if kind == "Bearer" else ("username", "password")
     literals = " ".join(f"--from-literal={key}=..." for key in keys)
     return later(
@@ -167,7 +167,7 @@ def _login_row(subject: str, web: WebOptions, version: Version | None, namespace
 
 
 def start_rows(installed: Installed) -> Iterable[Row]:
-    """Say of what the containers install when they start."""
+    """Report what the containers install when they start."""
     if installed.installs_at_start:
         yield later(
             "packages at start",

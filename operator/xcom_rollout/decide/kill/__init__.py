@@ -1,1 +1,1 @@
-"""The kill-switch: the way back that no timing can corrupt. `table` has its theory of operation."""
+"""The kill-switch: a way back that is safe at any timing. `table` has its theory of operation."""

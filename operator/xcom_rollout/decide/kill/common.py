@@ -1,4 +1,4 @@
-"""What the steps of a kill ask of its moment and of the ledger."""
+"""Helpers of the steps of a kill: the current kill, its runs, and its view of Airflow."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,19 +19,19 @@ IN_FLIGHT: Final = frozenset({"running", "queued"})
 BATCH: Final = 50
 """Runs, pods or DAGs that one action covers at most, so that progress is seen and recorded."""
 RECORD_BATCH: Final = 250
-"""Runs from which on it is recorded what became of them, while there are others to try: a record
-is the whole ledger. What is not on record yet is seen in Airflow again."""
+"""Outcomes of runs that are recorded at once while other runs are still to be tried: a record is
+the whole ledger. What is not on record yet is seen in Airflow again."""
 EMPTY_BATCH: Final = 2000
 """Runs that one Job covers at most: their list is a ConfigMap."""
 _PURPOSE: Final = "kill-"
 API_RETRY: Final = timedelta(seconds=2)
 UNSEEN_PATIENCE: Final = timedelta(seconds=30)
-"""How long a worker that does not answer is taken for one that ends, or is busy."""
+"""How long a worker that does not answer is assumed to be ending, or busy."""
 STUCK_TRIES: Final = 5
-"""Tries from which on a run is reported as one that needs a person: some 90 s, for a web server
-that is restarted meanwhile is no reason to call somebody."""
+"""Tries after which a run is reported as one that needs a person: some 90 s, because a restart of
+the web server alone must not cause an alert."""
 STUCK_TIME: Final = timedelta(minutes=5)
-"""How long nothing but failures that say nothing about a run keep it from being reported."""
+"""How long a run is not reported while all its failures are unrelated to it."""
 
 FOUND: Final = "found"
 FROZEN: Final = "frozen"
@@ -41,10 +41,10 @@ FINISHED: Final = "finished"
 
 
 def kill_of(s: Situation) -> Kill:
-    """Return the kill that goes on.
+    """Return the kill in progress.
 
     Raises:
-        LookupError: no kill has begun; a step was placed before `kill-begun`.
+        LookupError: no kill has started; a step was placed before `kill-begun`.
     """
     if s.ledger.kill is None:
         raise LookupError("no kill has started")
@@ -56,7 +56,7 @@ def view_of(s: Situation) -> AirflowView:
 
 
 def baseline_of(s: Situation) -> BackendSettings:
-    """Return the settings that a kill leads back to."""
+    """Return the settings that a kill restores."""
     if s.ledger.baseline is not None:
         return s.ledger.baseline
     current = s.release.settings
@@ -68,19 +68,19 @@ def record(s: Situation, kill: Kill, note: str) -> WriteLedger:
 
 
 def purpose(kill: Kill, moment: str) -> str:
-    """Return what a Job of this kill is bound to: no answer counts for another round or moment."""
+    """Return what a Job of this kill is bound to: its answer is valid for one round and moment."""
     return f"{_PURPOSE}{kill.attempt}.{kill.round}-{moment}"
 
 
 def is_of_a_kill(action: RunJob) -> bool:
-    """Whether a Job is one of a kill."""
+    """Whether a Job belongs to a kill."""
     return action.digest.startswith(_PURPOSE)
 
 
 def nothing_delivered(s: Situation) -> bool:
-    """Whether nobody has brought the object storage backend out, or not since a resume.
+    """Whether nobody has delivered the object storage backend, or not since a resume.
 
-    Rows of before a resume were healed by the kill that came before it.
+    Rows from before a resume were healed by the kill that preceded it.
     """
     return (
         s.release.settings.is_database
@@ -99,7 +99,7 @@ def staged(kill: Kill, *stages: RunStage) -> list[RecoveringRun]:
 
 
 def is_unread(s: Situation, run: RecoveringRun) -> bool:
-    """Whether Airflow refuses to tell of a run: nothing may be done to it, nor be concluded."""
+    """Whether Airflow refuses to return a run: nothing may be done to it, nor be concluded."""
     return run.key in view_of(s).unread
 
 
@@ -134,7 +134,7 @@ def job(
     runs: Iterable[RunKey] = (),
     deadline: timedelta | None = None,
 ) -> RunJob:
-    """Return the action that sends a Job of this kill, for every base that was delivered."""
+    """Return the action that starts a Job of this kill, for every base that was delivered."""
     return request_job(
         s,
         ProbeRequest.of_scheduler(kind, purpose(kill_of(s), moment)),
@@ -145,9 +145,9 @@ def job(
 
 
 def tasks_unseen(s: Situation) -> Finding | None:
-    """Return what holds where some task pods cannot be seen: that none is left is not known then.
+    """Return what holds where some task pods cannot be seen: some may be left then.
 
-    An attempt that nobody sees writes over the row of the re-run.
+    An attempt that is not seen would overwrite the row of the re-run.
     """
     unseen, since = s.observed.unseen_tasks, s.observed.unseen_since
     if not unseen:
@@ -158,13 +158,13 @@ def tasks_unseen(s: Situation) -> Finding | None:
 
 
 def api_unreachable(s: Situation, which: Sequence[object], what: str = "runs") -> Finding:
-    """Return what waits for Airflow's API.
+    """Return the finding for `which` that wait for Airflow's API.
 
-    That is no reason to call somebody while the kill's own delivery replaces the web server.
+    It does not hold while the kill's own delivery replaces the web server.
 
     Args:
         which: the names of what waits.
-        what: what these are.
+        what: what they name.
     """
     message = (
         f"{len(which)} {what} wait for Airflow's API: {view_of(s).error}; the operator "

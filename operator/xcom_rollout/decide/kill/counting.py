@@ -2,7 +2,7 @@
 
 `found`: as soon as nothing new is offloaded, so that healing begins at once. `frozen`: when no
 process is left that could offload, so that none can be missed. `last`: with the database backend
-delivered, for what the other two did not foresee.
+delivered, for what the other two have missed.
 """
 
 from dataclasses import replace
@@ -49,7 +49,7 @@ from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
 OVERDUE_AGAIN: Final = timedelta(minutes=1)
-"""How soon runs are looked up again whose old pods are left, though they were not in flight."""
+"""How soon runs are looked up again that are not in flight but still have old pods."""
 
 
 def found_counted(s: Situation) -> Finding:
@@ -75,7 +75,7 @@ def frozen_counted(s: Situation) -> Finding:
 def overdue_counted(s: Situation) -> Finding:
     """Runs whose old tasks outlast `spec.killSwitch.stopTasksAfter` are healed as well.
 
-    They are looked up first: what kind of run each is, and who waits for it.
+    They are looked up first: the type of each run, and which runs wait for it.
     """
     kill, overdue = kill_of(s), overdue_runs(s)
     if (look := overdue_seen(s)) is not None:
@@ -149,7 +149,7 @@ def _record_count(
         if (not overdue or seen.state in IN_FLIGHT)
         and (entry := _taken_up(s, kill, by_key.get(seen.key), seen)) is not None
     ]
-    # More tasks may become overdue; the other moments come once in a round.
+    # More tasks may become overdue; the other moments occur once in a round.
     done_with = kill.counted if overdue else (*kill.counted, moment)
     counted = replace(kill.with_runs(tuple(found)), counted=done_with)
     return act(
@@ -163,10 +163,10 @@ def _record_count(
 def _taken_up(
     s: Situation, kill: Kill, known: RecoveringRun | None, seen: OffloadedRun
 ) -> RecoveringRun | None:
-    """Return the run as it is to be healed; None where that is under way.
+    """Return the run to be healed; None where it is being healed already.
 
-    A census may have looked before what is on record by now: a run is never put back to where it
-    would be forgotten that the kill ended it.
+    A census may be older than what is on record by now: a run is never put back to a stage at which
+    the ledger would forget that the kill stopped it.
     """
     new = RecoveringRun(
         seen.key, seen.rows, run_type=seen.run_type, waited_for_by=seen.waited_for_by
@@ -200,7 +200,7 @@ def _record_last(s: Situation, kill: Kill, answered: ProbeJob, result: CensusRes
         if run.key in holding
         and run.stage in (RunStage.CLEARED, RunStage.RECOVERED, RunStage.FAILED)
     ]
-    # Healed once more: a write may have come late. Twice is the run's own doing.
+    # Healed once more: a write may have come late. The second time the run itself is the cause.
     spoilt = tuple(
         replace(
             run,

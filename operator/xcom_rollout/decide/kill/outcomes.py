@@ -1,4 +1,4 @@
-"""What became of a try for a run: a failure keeps its error and puts the next one off."""
+"""Outcomes of tries for runs: a failed one keeps its error and puts off the next."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -14,9 +14,9 @@ LONGEST_RETRY: Final = timedelta(minutes=5)
 
 
 def was_cleared(run: RecoveringRun, seen: DagRun) -> bool:
-    """Whether a run that was stopped has been cleared, as it is seen now.
+    """Whether a run that was stopped has been cleared, judged by what is seen now.
 
-    Only a clear resets the start: it was done, even if the re-run has ended by now.
+    Only a clear resets the start: it took place, even if the re-run has ended by now.
     """
     return seen.state in IN_FLIGHT or seen.start_date != run.start_date
 
@@ -24,10 +24,10 @@ def was_cleared(run: RecoveringRun, seen: DagRun) -> bool:
 def failed_try(
     run: RecoveringRun, why: str, now: datetime, *, transient: bool = False
 ) -> RecoveringRun:
-    """Return the run after another failed try: each puts off the next one twice as long.
+    """Return the run after another failed try: each doubles the delay of the next one.
 
     Args:
-        transient: whether the failure says nothing about the run. Such a try does not count.
+        transient: whether the failure is unrelated to the run. Such a try does not count.
     """
     since = run.failing_since or now
     run = replace(run, unread=False)
@@ -40,9 +40,9 @@ def failed_try(
 
 
 def unread_try(run: RecoveringRun, why: str, now: datetime) -> RecoveringRun:
-    """Return the run after another look at which Airflow refused to tell of it.
+    """Return the run after Airflow has refused to return it once more.
 
-    Where a try of something else had failed before, it stays known that something was tried.
+    Where a try of something else had failed before, that stays recorded.
     """
     only_looks = run.unread or not run.error
     return replace(failed_try(run, f"Airflow does not return it: {why}", now), unread=only_looks)
@@ -51,7 +51,7 @@ def unread_try(run: RecoveringRun, why: str, now: datetime) -> RecoveringRun:
 def asked_to_stop(ledger: Ledger, runs: Collection[RunKey], now: datetime) -> Ledger:
     """Return the ledger after Airflow was asked, without an error, to stop these runs of its kill.
 
-    One that goes on, for a teardown task or a DAG that is gone, is not asked again at once.
+    One that continues, because of a teardown task or a missing DAG, is not stopped again at once.
     """
     kill = ledger.kill
     if kill is None:
@@ -69,10 +69,10 @@ def with_errors(
     *,
     transient: Collection[RunKey] = (),
 ) -> Ledger:
-    """Return the ledger with what went wrong for each of these runs of its kill.
+    """Return the ledger with the error of each of these runs of its kill.
 
     Args:
-        transient: runs whose failure says nothing about them.
+        transient: runs whose failure is unrelated to them.
     """
     kill = ledger.kill
     if kill is None or not errors:

@@ -1,4 +1,4 @@
-"""Go back: deliver the database backend when nothing that runs can meet a path, and verify it."""
+"""Revert: deliver the database backend when nothing that runs can get a path, and verify it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -60,7 +60,7 @@ from xcom_rollout.decide.situation import Situation, some
 from xcom_rollout.decide.table import act, done, hold, wait
 
 COPY_DEADLINE: Final = timedelta(hours=1)
-"""How long one Job copies values of finished runs; the next one goes on."""
+"""How long one Job copies values of finished runs; the next one continues."""
 COPY_SECONDS: Final = "3000"
 COPY_RETRY: Final = timedelta(minutes=2)
 """How soon values that could not be copied are tried again."""
@@ -98,8 +98,8 @@ def all_safe(s: Situation) -> Finding:
 def finished_values(s: Situation) -> Finding:
     """What happens to offloaded values of finished runs is settled, as the spec says.
 
-    A run that ended and that a person has cleared meanwhile is in flight and holds paths, and
-    nobody can write a new one by now: Rehydrate copies those back, too; the others count.
+    A run that ended and was then cleared by a person is in flight and holds paths, although nobody
+    can write new ones by now: Rehydrate copies those back, too; the other policies count them.
     """
     kill = kill_of(s)
     policy = FinishedRuns(s.spec.kill_switch.finished_runs)
@@ -181,7 +181,7 @@ def reverted(s: Situation) -> Finding:
 
 
 def dags_released(s: Situation) -> Finding:
-    """A DAG that the operator paused runs again as soon as no task of it can meet a path."""
+    """A DAG that the operator paused runs again as soon as none of its tasks can get a path."""
     kill, view = kill_of(s), view_of(s)
     waiting = list(kill.dags_still_held)
     if not waiting:
@@ -238,7 +238,7 @@ def pods_confirmed(s: Situation) -> Finding:
 
 
 def runs_recovered(s: Situation) -> Finding:
-    """Every cleared run has run again to its end, or waits for a person who paused its DAG."""
+    """Every cleared run has ended again, or waits because a person paused its DAG."""
     kill, view = kill_of(s), view_of(s)
     watched = staged(kill, RunStage.CLEARED, RunStage.FAILED)
     if watched and view.error:
@@ -301,7 +301,7 @@ def runs_recovered(s: Situation) -> Finding:
 
 
 def no_run_lost(s: Situation) -> Finding:
-    """A run that did not recover is named, and keeps the rollout stalled."""
+    """A run that did not recover is listed, and keeps the rollout stalled."""
     failed = staged(kill_of(s), RunStage.FAILED)
     if failed:
         return hold(
@@ -369,7 +369,7 @@ def still_reverted(s: Situation) -> Finding:
 
 
 def _rerun(s: Situation, run: RecoveringRun) -> RecoveringRun | None:
-    """Return what a re-run has come to since it was looked at, None for nothing new."""
+    """Return the new state of a re-run; None where it has not changed."""
     seen = view_of(s).run(run.key)
     if seen is None:
         return replace(run, stage=RunStage.HEALED, message="deleted from Airflow")
@@ -391,7 +391,7 @@ def _is_queued(s: Situation, run: RecoveringRun) -> bool:
 
 
 def _waits(s: Situation, run: RecoveringRun, ours: frozenset[str]) -> bool:
-    """Whether a cleared run waits for a person who paused its DAG; `ours` the operator paused."""
+    """Whether a cleared run waits because a person, not the operator (`ours`), paused its DAG."""
     dag = run.key.dag_id
     if is_unread(s, run):
         return False  # it may have run again, and failed
@@ -399,7 +399,7 @@ def _waits(s: Situation, run: RecoveringRun, ours: frozenset[str]) -> bool:
 
 
 def _dags_at_risk(s: Situation, kill: Kill, dags: list[str]) -> frozenset[str]:
-    """Return those of the DAGs that the operator paused of which a task could meet a path."""
+    """Return those of the DAGs paused by the operator of which a task could get a path."""
     if nothing_delivered(s):
         return frozenset()
     if not is_immediate(kill):
@@ -484,6 +484,6 @@ def _count_finished(s: Situation, kill: Kill, policy: FinishedRuns) -> Finding:
 
 
 def _counts(s: Situation, answered: ProbeJob, result: CensusResult, policy: FinishedRuns) -> bool:
-    """Whether an answer says how it is now, of all that is asked."""
+    """Whether an answer is current and covers everything that was asked."""
     young = s.now < (answered.finished_at or answered.created_at) + COUNT_AGAIN[policy]
     return young and (policy is FinishedRuns.ACCEPT or result.finished is not None)

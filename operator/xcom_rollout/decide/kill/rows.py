@@ -1,7 +1,7 @@
-"""What is done to the rows of affected runs, by Jobs that have Airflow's database at hand.
+"""Changes to the rows of affected runs, made by Jobs with access to Airflow's database.
 
-Rows of stopped runs are removed before the clear; those of runs that are not touched may be copied
-back.
+Rows of stopped runs are removed before the clear; values of runs that are not stopped may be
+copied back.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,8 +45,8 @@ REHYDRATE: Final = "rehydrate"
 def emptied(s: Situation) -> Finding:
     """The rows of stopped runs that hold paths are gone: a clear would leave them.
 
-    A re-run that skips what its first try ran would else hand the old path to whoever reads it,
-    and a re-run purges the old object first, for which the store has to be there.
+    Otherwise a re-run that skips a task of its first try would hand the old path to its readers;
+    and a re-run purges the old object first, which requires the store.
     """
     kill = kill_of(s)
     halted = staged(kill, RunStage.STOPPED)
@@ -121,8 +121,8 @@ def rehydrated(s: Situation) -> Finding:
                 f"is at {again:%H:%M:%SZ}",
                 after=max(again - s.now, JOB_RETRY),
             )
-    # A task of the old environment would offload after the copy. A worker that comes when no
-    # writer is left has none, and nobody looks into it before the revert.
+    # A task of the old environment would offload after the copy. A worker created when no writer
+    # is left has no such tasks, and is not inspected before the revert.
     old = {pod.run for pod in s.old_task_pods}
     in_workers = bool(s.old_workers) and not kill.writers_gone
     ready = [run for run in due(s, found) if run.key not in old and not in_workers]
@@ -160,14 +160,14 @@ def _record_rehydrated(s: Situation, kill: Kill, attempt: int, result: Rehydrate
 def _failed(
     s: Situation, waiting: Mapping[RunKey, RecoveringRun], failures: Iterable[tuple[RunKey, str]]
 ) -> list[RecoveringRun]:
-    """Return the runs that still wait for what a Job did, and for which it failed."""
+    """Return the runs for which a Job failed and that still need it."""
     return [failed_try(waiting[key], why, s.now) for key, why in failures if key in waiting]
 
 
 def _rehydrated(run: RecoveringRun) -> RecoveringRun:
     if not run.stop_asked:
         return healed(run, "its values are back in the database")
-    # Airflow may still set it to failed, for the strategy was another one before.
+    # Airflow may still set it to failed: the strategy was another one before.
     return replace(
         run,
         stage=RunStage.DRAINING,

@@ -1,7 +1,7 @@
-"""Heal each affected run for itself: a stage, an error, a next try.
+"""Heal each affected run separately: a stage, an error, a next try.
 
-Every process can read offloaded values meanwhile (but for an Immediate kill), so nothing here is
-in a hurry, and a run that cannot be brought forward keeps no other from it.
+Every process can read offloaded values meanwhile (except in an Immediate kill), so nothing here is
+urgent, and a run without progress does not block the others.
 """
 
 from collections.abc import Sequence
@@ -46,14 +46,14 @@ from xcom_rollout.decide.table import act, done, hold, wait
 
 BACKFILL: Final = "backfill"
 ATTEMPT_PATIENCE: Final = timedelta(seconds=35)
-"""How long a task in a worker may go on after its run was set to failed: who watches it asks
-Airflow each 5 s (docs/airflow.md, "Executors"), and `on_kill` then has as long as in a pod."""
+"""How long a task in a worker may continue after its run was set to failed: its supervisor asks
+Airflow every 5 s (docs/airflow.md, "Executors"), and `on_kill` then has as long as in a pod."""
 DRAIN_PATIENCE: Final = timedelta(hours=1)
 """How long runs that are left to end may take before that is reported."""
 
 
 def strategy_for(s: Situation, kill: Kill, run: RecoveringRun) -> tuple[Strategy, str]:
-    """Return how one run is healed, and why not as the kill's strategy says, if so."""
+    """Return how one run is healed, and why if it differs from the kill's strategy."""
     if kill.strategy in (Strategy.DRAIN, Strategy.REHYDRATE):
         return kill.strategy, ""
     if _is_old_backfill(s, run):
@@ -71,7 +71,7 @@ def strategy_for(s: Situation, kill: Kill, run: RecoveringRun) -> tuple[Strategy
 
 
 def _is_old_backfill(s: Situation, run: RecoveringRun) -> bool:
-    """Whether only the command that began the run would schedule it again after a clear."""
+    """Whether only the command that started the run would schedule it again after a clear."""
     return run.run_type == BACKFILL and view_of(s).major == 2
 
 
@@ -103,7 +103,7 @@ def read(s: Situation) -> Finding:
 
 
 def _has_to_be_read(kill: Kill, run: RecoveringRun) -> bool:
-    """Whether it matters: values of a run found are copied back without a word from Airflow."""
+    """Whether it matters: values of a run found are copied back without asking Airflow."""
     return run.stage not in (RunStage.RECOVERED, RunStage.HEALED) and not (
         kill.strategy is Strategy.REHYDRATE and run.stage is RunStage.FOUND
     )
@@ -139,7 +139,7 @@ def _is_stuck(s: Situation, run: RecoveringRun) -> bool:
 
 
 def _trouble(s: Situation, run: RecoveringRun) -> str:
-    """Return what is in the way of a run, in words."""
+    """Return what blocks a run, in words."""
     if run.error:
         return run.error
     view, dag = view_of(s), run.key.dag_id
@@ -187,7 +187,7 @@ def chosen(s: Situation) -> Finding:
             record(s, kill.with_runs(tuple(marks)), f"how {len(marks)} runs are healed"),
         )
     if unseen is not None and found and kill.strategy is not Strategy.REHYDRATE:
-        # A run that is stopped could not be cleared: it is better off running.
+        # A stopped run could not be cleared: it is better to leave it running.
         return unseen
     return done("RunsChosen", "each run is being healed")
 
@@ -208,7 +208,7 @@ def stopped(s: Situation) -> Finding:
         elif seen.state in IN_FLIGHT:
             active.append(run)
         else:
-            # Success, too: after our stop a run ends so if only its teardown was left to run.
+            # Success, too: a stopped run succeeds if only its teardown was left to run.
             marks.append(_stopped(s, run, seen))
     ready = due(s, active)
     if marks and _worth_a_record(marks, ready):
@@ -218,7 +218,7 @@ def stopped(s: Situation) -> Finding:
             record(s, kill.with_runs(tuple(marks)), f"{len(marks)} runs stopped"),
         )
     if ready:
-        # Those first that were not tried yet: others must not keep them waiting.
+        # Those not tried yet come first: others must not keep them waiting.
         ready.sort(key=lambda run: run.tries)
         batch = ready[:BATCH]
         return act(
@@ -267,7 +267,7 @@ def attempts_ended(s: Situation) -> Finding:
             f"deleting the task pods {some([pod.name for pod in doomed])}",
             DeletePods(tuple(_task_pod(s, pod) for pod in doomed[:BATCH])),
         )
-    # Before anything is waited for: a pod on a lost node keeps no process from being ended.
+    # Before any wait: a pod on a lost node must not prevent processes from being ended.
     late = _processes_to_end(s, seen_now)
     if late:
         return act(
@@ -304,14 +304,14 @@ def attempts_ended(s: Situation) -> Finding:
 def _processes_to_end(s: Situation, halted: Sequence[RecoveringRun]) -> list[Attempt]:
     """Return the processes of stopped runs in workers that nobody else ends.
 
-    Neither Airflow's rows nor Celery's answers tell that a process has ended: only a look does.
+    Neither Airflow's rows nor Celery's answers show that a process has ended: only a look does.
     """
     ready = {run.key for run in due(s, halted) if _should_have_ended(s, run)}
     return [attempt for run in sorted(ready) for attempt in s.attempts_of(run)]
 
 
 def _attempts_in_workers(s: Situation, halted: Sequence[RecoveringRun]) -> Finding | None:
-    """Return what is waited for, of processes in workers; None where none is left."""
+    """Return which processes in workers are waited for; None where none is left."""
     ending = [attempt for run in halted for attempt in s.attempts_of(run.key)]
     if ending:
         return wait(
@@ -408,9 +408,9 @@ def cleared(s: Situation) -> Finding:
 
 
 def _worth_a_record(marks: Sequence[RecoveringRun], ready: Sequence[RecoveringRun]) -> bool:
-    """Whether what became of runs is recorded now, before the others that are ready are tried.
+    """Whether outcomes of runs are recorded now, before the other runs that are ready are tried.
 
-    Each run is tried for the first time once, so this puts no record off for ever.
+    Each run has only one first try, so a record is not put off forever.
     """
     return len(marks) >= RECORD_BATCH or all(run.tries for run in ready)
 
@@ -471,18 +471,18 @@ def _cleared_meanwhile(kill: Kill, run: RecoveringRun) -> RecoveringRun:
     """Return a stopped run that runs again, before its rows were removed.
 
     Somebody cleared it; or, where its rows had been removed before and a census put it back, this
-    kill itself had, which no look had shown yet. Its pods are those of the re-run now. That reads
-    what is left of the first try and writes inline, so it may end; where it cannot read, it is
-    healed from the beginning, but for one that this kill would clear twice.
+    kill had done so, and no look had shown it yet. Its pods are those of the re-run now, which
+    reads what is left of the first try and writes inline, so it may end. Where it cannot read, it
+    is healed from the beginning, unless this kill would clear it twice.
     """
     by_us = run.was_emptied
-    anew = replace(run.at(RunStage.FOUND), start_date=None, stop_asked=False, was_emptied=False)
+    fresh = replace(run.at(RunStage.FOUND), start_date=None, stop_asked=False, was_emptied=False)
     if by_us:
-        anew = replace(anew, cleared_round=kill.round)
+        fresh = replace(fresh, cleared_round=kill.round)
     if kill.strategy is Strategy.REHYDRATE or (kill.strategy is Strategy.IMMEDIATE and not by_us):
-        return anew
+        return fresh
     return replace(
-        anew,
+        fresh,
         stage=RunStage.DRAINING,
         message="it was already cleared when a census found paths in it, and the census may be "
         "older; it runs to its end"

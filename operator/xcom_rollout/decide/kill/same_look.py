@@ -1,4 +1,4 @@
-"""Whether one look at the world serves another decision, after a record of the ledger."""
+"""Whether one look at the world can be reused for another decision, after a ledger record."""
 
 from dataclasses import replace
 
@@ -6,13 +6,12 @@ from xcom_rollout.decide.ledger import Kill, Ledger, RunKey, RunStage
 
 
 def serves_on(before: Ledger, after: Ledger) -> bool:
-    """Return whether a look that was made with the ledger `before` serves one with `after`.
+    """Return whether a look that was made with the ledger `before` can be reused with `after`.
 
-    It does where nothing but the stages of runs has changed, and no run has come: then nobody has
-    to be asked for anything that the look does not hold, and what is done next for a run (its
-    pods, its clear) is judged by what was seen at the same moment. A mark of the kill's own order
-    always takes a new look, and so does a run that was stopped where tasks run in workers: nobody
-    looks into these before.
+    It can where only the stages of runs have changed, and no run was added: then the look contains
+    everything that is needed, and the next action for a run (its pods, its clear) is judged by what
+    was seen at the same moment. Progress of the kill itself always needs a new look, and so does a
+    run that was stopped where tasks run in workers: these are not inspected before.
     """
     kill, now = before.kill, after.kill
     if kill is None or now is None or {run.key for run in kill.runs} != {r.key for r in now.runs}:

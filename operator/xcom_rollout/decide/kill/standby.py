@@ -1,4 +1,4 @@
-"""A pod that waits to be asked, so that no question of a kill waits for a pod to start."""
+"""A pod that waits for questions, so that no question of a kill waits for a pod to start."""
 
 from typing import Final
 
@@ -15,8 +15,8 @@ STANDBY: Final = "standby"
 def standby(s: Situation) -> RunJob | None:
     """Return the Job of a pod like the scheduler's that waits; None where this round has had one.
 
-    It is sent beside the delivery that stops the writers, and is there when Helm has worked. Where
-    it does not come, or answers no more, Jobs are sent instead: a kill never waits for it.
+    It is started together with the delivery that stops the writers, and runs when Helm is done.
+    Where it does not start, or stops answering, Jobs are used instead: a kill never waits for it.
     """
     mine = purpose(kill_of(s), STANDBY)
     if any(entry.kind is JobKind.STANDBY and entry.digest == mine for entry in s.observed.jobs):
@@ -25,7 +25,7 @@ def standby(s: Situation) -> RunJob | None:
 
 
 def standby_ended(s: Situation) -> Finding:
-    """No standby pod runs any more: the last census has been taken."""
+    """No standby pod is running: the last census has been taken."""
     waiting = tuple(
         entry.name
         for entry in s.observed.jobs

@@ -1,49 +1,49 @@
 """The order of a kill, and why it keeps the invariant.
 
 Invariant: at no instant can a task be handed a path as data; no run is lost, cleared twice or
-stopped without need; no DAG is left paused; what stands still says so, while the rest goes on.
+stopped without need; no DAG is left paused; what is blocked is reported, while the rest continues.
 
-Two facts carry it. A process on the object storage backend reads both kinds of rows at every
-threshold, -1 included. A process on the database backend hands a path out as data, without an
-error. So every process has to read both kinds for as long as a row with a path can be asked for by
-a run in flight, and the backend is changed last, not first.
+It follows from two facts. A process on the object storage backend reads both kinds of rows at every
+threshold, -1 included. A process on the database backend hands out a path as data, without an
+error. So every process has to read both kinds for as long as a run in flight can read a row with a
+path, and the backend is changed last, not first.
 
     writers-stopped   threshold -1. Every process, old or new, reads both kinds. A process that
                       starts from now on writes inline. No DAG is paused, Airflow and the store are
-                      not needed, and a task that starts in the middle is right.
+                      not needed, and a task that starts meanwhile works correctly.
     writers-gone      A process that started before may still write a path: a task pod when it
                       returns, the triggerer when it ends a deferred task. Each is seen gone. From
                       then on the set of rows with paths can only shrink.
     census-found      Taken at once, so that healing need not wait for the slowest old task.
-    census-frozen     Taken when the set can only shrink, so that it misses none. It asks for every
+    census-frozen     Taken when the set can only shrink, so that it misses none. It covers every
                       base path that was ever delivered.
     each run          Retrigger: set to failed (only where Airflow says that it could clear it),
                       its pods seen gone (a late attempt writes over the re-run's row), its rows
                       with paths removed (a clear removes none: a task that the re-run skips would
                       leave one), cleared. Drain: left to end. Rehydrate: values copied back.
-                      A run that cannot be brought forward stays readable and keeps the revert
-                      waiting, not the other runs. So does one that Airflow refuses to tell of:
-                      nothing is done to it, nor concluded from what is not known.
+                      A run without progress stays readable and delays the revert, not the other
+                      runs. So does one that Airflow refuses to return: nothing is done to it, and
+                      nothing is concluded about it.
     finished-values   Rows of finished runs are read across DAGs and by include_prior_dates.
     reverted          Nothing that runs, or can be started, reads a path now.
-    census-last       For what this theory did not foresee: one run in flight with a path makes
-                      every process able to read again, and begins another round.
+    census-last       For what this theory has missed: for one run in flight with a path, every
+                      process is made able to read again, and another round begins.
 
 No step compares the chart of the spec with that of the release: each delivery of a kill is made
 with the chart that the release runs, so somebody who upgrades it meanwhile stops nothing.
 
 Every Job is bound to the kill, the round and the moment that it was sent for, so no clock is
-compared and no old answer counts. What an effect could leave unseen is on record before it: a run
-is `Stopping` before Airflow is asked to stop it, for a run that failed by itself looks the same.
+compared and no old answer is used. An effect that might not be visible later is recorded before: a
+run is `Stopping` before Airflow is asked to stop it, as a run that failed by itself looks the same.
 
 Example. Run A holds a path and sleeps; run B holds none, and its task pod from before will return
-a large value. -1 is delivered: both go on, both can read. `found` lists A: it is stopped, its pod
+a large value. -1 is delivered: both continue, both read. `found` lists A: it is stopped, its pod
 ends, its row is removed, it is cleared and runs again, inline. B's pod returns and offloads: its
 next task reads that through the reader backend. Now no writer is left; `frozen` lists B, which is
 healed in the same way. The database backend is delivered; `last` finds nothing.
 
 Immediate is the exception: the database backend is delivered at `writers-stopped`, with the busy
-DAGs paused as far as Airflow answers. A task that starts between may be handed a path.
+DAGs paused as far as Airflow answers. A task that starts meanwhile may be handed a path.
 """
 
 from typing import Final
@@ -85,7 +85,7 @@ from xcom_rollout.decide.table import Step
 _REVERTED: Final = Condition.REVERTED
 _RECOVERED: Final = Condition.RECOVERED
 
-# What has come furthest goes first: runs that cannot be stopped keep no other from its clear.
+# The latest stage comes first: runs that cannot be stopped must not delay the clear of others.
 KILL_TABLE: Final = (
     Step("sole-owner", "Refused", Condition.ACCEPTED, sole_owner),
     Step("release-found", "Refused", Condition.ACCEPTED, release_exists),
@@ -120,7 +120,7 @@ KILL_TABLE: Final = (
     Step("no-run-lost", "Recovering", _RECOVERED, no_run_lost),
     Step("finished", "Recovering", _RECOVERED, finished),
 )
-"""A kill that goes on."""
+"""A kill in progress."""
 
 FINISHED_TABLE: Final = (
     Step("sole-owner", "Refused", Condition.ACCEPTED, sole_owner),

@@ -40,7 +40,7 @@ from xcom_rollout.decide.table import act, done, hold, wait
 PAUSE_PATIENCE: Final = timedelta(seconds=20)
 """How long an Immediate kill tries to pause DAGs before it delivers without."""
 TASK_PATIENCE: Final = timedelta(hours=1)
-"""How long tasks from before the kill are waited for before that is reported."""
+"""How long tasks from before the kill are waited for until that is reported."""
 
 
 def new_kill(ledger: Ledger, request: KillRequest, s: Situation, *, why: str = "") -> Kill:
@@ -58,7 +58,7 @@ def new_kill(ledger: Ledger, request: KillRequest, s: Situation, *, why: str = "
 
 
 def begun(s: Situation) -> Finding:
-    """The kill has a number, and follows the strategy that is asked for now."""
+    """The kill has a number, and follows the strategy that is requested now."""
     request = s.kill_request
     if s.ledger.kill is None:
         if request is None:
@@ -114,7 +114,7 @@ def writers_stopped(s: Situation) -> Finding:
     if kill.reverting and not current.reads_offloaded:
         return done("WritersStopped", "the database backend is delivered")
     if kill.reverting and s.release.status == "deployed":
-        # Intent without effect: the delivery is still to come, or somebody undid it.
+        # Intent without effect: the delivery has not been made yet, or somebody undid it.
         return done(
             "WritersStopped", "nothing is offloaded, and every process can read offloaded values"
         )
@@ -178,7 +178,7 @@ def writers_gone(s: Situation) -> Finding:
     for found in (configuration_settled(s, since), tasks_confirmed(s, pods)):
         if found.progress is not Progress.DONE:
             return found
-    # Before old tasks are waited for: a worker that began with what was there before offloads on.
+    # Before the wait for old tasks: a worker with the earlier configuration continues to offload.
     confirmed = writers_confirmed(s)
     if confirmed.progress is not Progress.DONE:
         return confirmed
@@ -204,7 +204,7 @@ def writers_gone(s: Situation) -> Finding:
 
 
 def _to_end(s: Situation, pods: Sequence[Pod]) -> str:
-    """Return what ends tasks that are waited for, in words."""
+    """Return how to end the tasks that are waited for, in words."""
     unknown = [pod for pod in pods if s.unknown(pod)]
     if len(unknown) == len(pods):
         return "No run is stopped for a task that may have the newest configuration: stop the tasks"
@@ -222,7 +222,7 @@ def is_stuck(s: Situation, pod: Pod) -> bool:
 
 
 def stuck_pods(pods: list[Pod]) -> str:
-    """Return which pods do not end, and what to do, in words."""
+    """Return which pods do not end, and the remedy, in words."""
     first = pods[0]
     namespace = f" -n {first.namespace}" if first.namespace else ""
     listed = some([f"{pod.name} on node {pod.node or 'unknown'} ({pod.run})" for pod in pods])
@@ -236,7 +236,7 @@ def stuck_pods(pods: list[Pod]) -> str:
 def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
     """Return runs that the kill does not know and whose old tasks outlast the limit of the spec.
 
-    Not those of which only a look can tell whether they are old, and none has.
+    Except runs whose tasks only an inspection can show to be old, and none has yet.
     """
     kill = kill_of(s)
     if not limit_is_over(s.spec, kill, s.now):
@@ -249,7 +249,7 @@ def overdue_runs(s: Situation) -> tuple[RunKey, ...]:
 
 
 def overdue_seen(s: Situation) -> Finding | None:
-    """Return what looks into the workers whose tasks would be overdue if these are old."""
+    """Return what inspects the workers whose tasks would be overdue if they are old."""
     kill = kill_of(s)
     if not limit_is_over(s.spec, kill, s.now):
         return None
@@ -260,7 +260,7 @@ def overdue_seen(s: Situation) -> Finding | None:
 
 
 def limit_is_over(spec: RolloutSpec, kill: Kill, now: datetime) -> bool:
-    """Whether runs are healed for nothing but old tasks of theirs that go on for too long."""
+    """Whether runs are healed only because old tasks of theirs take too long."""
     limit, since = spec.stop_tasks_after(), kill.writers_stopped_at
     if limit is None or since is None or now < since + limit or kill.writers_gone:
         return False
@@ -270,9 +270,9 @@ def limit_is_over(spec: RolloutSpec, kill: Kill, now: datetime) -> bool:
 def _readers(s: Situation) -> BackendSettings:
     """Return what reads both kinds of rows and writes inline.
 
-    A process reads below one path only. Where somebody delivered another one than this rollout
-    did, that is set back: the rows of what was proven and offloaded for long lie below this
-    rollout's, and every process that starts on the other path is handed them as data.
+    A process reads below one path only. Where somebody delivered another path than this rollout
+    did, it is set back: the rows that were offloaded all along lie below this rollout's path, and
+    every process that starts on the other path is handed them as data.
     """
     current, delivered = s.release.settings, s.ledger.delivered
     ours = delivered.settings if delivered and delivered.settings.reads_offloaded else None
@@ -281,7 +281,7 @@ def _readers(s: Situation) -> BackendSettings:
         return replace(current, path=path, threshold=NEVER_OFFLOAD)
     if ours is not None:
         return replace(ours, threshold=NEVER_OFFLOAD)
-    # An Immediate kill has delivered the database backend itself: the ledger names no other one.
+    # An Immediate kill has delivered the database backend itself: the ledger has no other one.
     spec, bases = s.spec.backend.object_storage, s.ledger.bases
     path = bases[-1] if bases and spec.path not in bases else spec.path
     return object_storage(path, NEVER_OFFLOAD, spec.compression)
@@ -327,7 +327,7 @@ def next_round(kill: Kill) -> Kill:
     return replace(
         kill,
         round=kill.round + 1,
-        # One that runs again may be paused again, and is then to be released again.
+        # A DAG that runs again may be paused again, and is then to be released again.
         held_dags=kill.dags_still_held,
         released_dags=(),
         writers_stopped_at=None,
@@ -365,7 +365,7 @@ def _database_at_once(s: Situation, kill: Kill) -> Finding:
     if view.error and trying and not kill.reverting:
         return wait("HoldingDags", f"DAGs cannot be paused yet: {view.error}", seconds=2)
     if s.holds(baseline) and s.release.status == "deployed":
-        # Rows are counted next: a task elsewhere that offloads still would be missed.
+        # Rows are counted next: a task elsewhere that still offloads would be missed.
         if not_copied := config_not_copied(s):
             return not_copied
         ledger = replace(
