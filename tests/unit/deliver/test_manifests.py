@@ -211,7 +211,7 @@ def test_a_change_beside_what_is_made_anew_still_stops_a_delivery() -> None:
         for value, replicas in (("1", 3), ("2", 1), ("3", 1))
     )
     (stopped,) = blocking(mark_unstable(differences(before, first), first, second))
-    assert (stopped.path, stopped.anew) == ("spec.replicas", False)
+    assert (stopped.path, stopped.unstable) == ("spec.replicas", False)
 
 
 def test_what_is_not_yaml_is_named_by_its_template() -> None:
