@@ -63,6 +63,10 @@ WATCHED: Final = (
     RELEASES,
 )
 
+PAGE: Final = 50
+"""Objects of a list that are requested at a time. A page of 500 Deployments takes some 15 MiB when
+parsed, and a process seldom gives memory back to the system."""
+
 OnChange = Callable[[Collection, str, Json], None]
 """Called with the collection, `ADDED`, `MODIFIED` or `DELETED`, and the object."""
 
@@ -80,6 +84,7 @@ class _Watched:
             self.path,
             labels=self.collection.labels,
             metadata_only=self.collection.metadata_only,
+            page=PAGE,
         )
 
     def events(self, since: int, seconds: int, silence: float) -> Iterator[Json]:

@@ -142,10 +142,16 @@ class KubeApi:
         return list(items), version
 
     def pages(
-        self, path: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
+        self,
+        path: str,
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+        page: int = PAGE,
     ) -> tuple[Iterator[Json], int]:
         """Return the same as `list_at`; further pages are asked for while the objects are taken."""
-        params: dict[str, str] = {"limit": str(PAGE)}
+        params: dict[str, str] = {"limit": str(page)}
         if labels:
             params["labelSelector"] = labels
         if fields:
@@ -155,17 +161,17 @@ class KubeApi:
         first = _json(self._send("GET", path, params=params, headers=headers))
 
         def items() -> Iterator[Json]:
-            page, newest = first, 0
+            answer, newest = first, 0
             while True:
-                for item in page.get("items") or []:
+                for item in answer.get("items") or []:
                     newest = max(newest, version_of(item))
                     yield item
-                more = (page.get("metadata") or {}).get("continue")
+                more = (answer.get("metadata") or {}).get("continue")
                 if not more:
                     self.versions.note(path, newest, labels)
                     return
                 further = {**params, "continue": more}
-                page = _json(self._send("GET", path, params=further, headers=headers))
+                answer = _json(self._send("GET", path, params=further, headers=headers))
 
         return items(), version_of(first)
 

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
-MOST: Final = 4096
-"""Results kept: about ten for each rollout, most of them a hash, and at most 20 of its DAGs."""
+MOST: Final = 16384
+"""Results kept: about ten for each of a thousand rollouts, most of them a hash."""
 
 T = TypeVar("T")
 

@@ -94,6 +94,8 @@ class Fleet:
             "XBR_PROBE": str(self.probe),
             "XBR_WORK_DIR": str(self.folder / "work"),
             "HELM_BIN": str(tools.tool("helm")),
+            # As in the image (Dockerfile).
+            "MALLOC_ARENA_MAX": "2",
         }
         command = [sys.executable, "-m", "xcom_rollout"]
         with process(command, environment, self.folder / "operator.log") as running:

@@ -1,6 +1,7 @@
 """The loop: what is written, told and done, in which order, and what happens when it fails."""
 
 import copy
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -328,6 +329,32 @@ def test_however_calm_the_glances_are_the_world_is_looked_at_each_hour(loop: Loo
     assert loop.looks == looks
     replace(loop.reconciler, now=lambda: start + timedelta(minutes=61))(KEY)
     assert loop.looks > looks
+
+
+def test_hours_with_a_thousand_runs_that_hold_offloaded_values_cost_no_memory(loop: Loop) -> None:
+    loop.run_until("Live")
+    keys = [RunKey(f"dag{number % 50}", f"run{number}") for number in range(1000)]
+    loop.sim.runs = {key: SimRun(key, [(2, 5000), (10**7, 10)]) for key in keys}
+    for _ in range(5):
+        loop.sim.tick()
+
+    def pass_hours(hours: int) -> int:
+        """Return how many objects of the operator's types there are then."""
+        end = loop.sim.now + timedelta(hours=hours)
+        while loop.sim.now < end:
+            after = loop() or timedelta(minutes=1)
+            loop.sim.now += max(after - timedelta(seconds=1), timedelta(0))
+            loop.sim.tick()
+        for notes in (loop.done, loop.sim.actions, loop.notebook.notes):
+            notes.clear()  # what the test keeps
+        gc.collect()
+        return sum(
+            str(type(each).__module__).startswith("xcom_rollout.") for each in gc.get_objects()
+        )
+
+    before = pass_hours(2)
+    assert loop.status["offloadedRuns"]["count"] == 1000
+    assert pass_hours(6) <= before + 10
 
 
 def test_after_a_start_a_rollout_at_rest_gets_a_glance_first_and_then_a_look(loop: Loop) -> None:
