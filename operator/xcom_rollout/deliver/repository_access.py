@@ -153,13 +153,18 @@ def _login(found: Json | None, namespace: str, name: str) -> Login | DockerLogin
 def _docker_login(name: str, text: str) -> DockerLogin:
     try:
         auths = json.loads(text)["auths"]
-        return DockerLogin({str(host): dict(auth) for host, auth in auths.items()})
+        return DockerLogin({_host(str(server)): dict(auth) for server, auth in auths.items()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # Without the words of the error: they may quote the content.
         raise HelmError(
             f"{_SECRET_FIELD}: in the Secret {name!r} the key {_DOCKER_KEY} is not a Docker "
             "configuration with auths; create it with kubectl create secret docker-registry"
         ) from error
+
+
+def _host(server: str) -> str:
+    """Return the host of a server, which may be an address, such as https://registry.example/v1/."""
+    return urlsplit(server if "//" in server else f"//{server}").netloc
 
 
 def _not_meant(login: Login | DockerLogin, name: str, repository: str) -> str:

@@ -106,9 +106,12 @@ def test_an_address_does_not_cover_another_host_scheme_port_or_path(
     assert not covers(url, repository)
 
 
-def test_a_docker_configuration_is_for_the_registries_in_it() -> None:
+@pytest.mark.parametrize("server", ["{}", "https://{}", "https://{}/v1/", "{}/charts"])
+def test_a_docker_configuration_is_for_the_registries_in_it(server: str) -> None:
     spec = named("oci://registry.example.org:5000/charts")
-    found = access(spec, charts=docker(json.dumps(DOCKER)))
+    ((host, auth),) = DOCKER["auths"].items()
+    written = {"auths": {server.format(host): auth}}
+    found = access(spec, charts=docker(json.dumps(written)))
     assert refusal(found, spec) == ""
     given = found.login_for(spec.repository)
     assert given is not None
