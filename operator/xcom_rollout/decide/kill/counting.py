@@ -7,6 +7,7 @@ delivered, for what the other two have missed.
 
 from dataclasses import replace
 from datetime import timedelta
+from operator import attrgetter
 from typing import Final
 
 from xcom_rollout.decide.actions import WriteLedger
@@ -211,7 +212,10 @@ def _record_last(s: Situation, kill: Kill, answered: ProbeJob, result: CensusRes
         for run in rerun
         if run.spoilt
     )
-    missed = sorted(holding.keys() - {run.key for run in spoilt})
+    # By their texts: there may be ten thousand, and to compare the keys takes four times as long.
+    missed = sorted(
+        holding.keys() - {run.key for run in spoilt}, key=attrgetter("dag_id", "run_id")
+    )
     census = record_of(answered, result)
     if missed:
         marked = tuple(replace(run, spoilt=True) for run in rerun if not run.spoilt)
