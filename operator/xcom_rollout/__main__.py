@@ -156,6 +156,7 @@ def run(configuration: Configuration) -> int:
         perform=lambda observed, action: perform(clients, observed, action),
         same_look=lambda observed: same_look(clients, observed),
         glance=lambda rollout: observe(cached, rollout),
+        is_cached=cache.serves,
         upkeep=lambda observed, action: perform(cached, observed, action),
         now=clients.api.now,
         stopping=queue.closed,

@@ -815,8 +815,8 @@ class HelmChart(Model):
     )
     ca_ref: CaReference | None = Field(
         default=None,
-        description="Certificate authority for the repository's certificate. The public "
-        "authorities when absent.",
+        description="Certificate authority for the repository's certificate, trusted beside the "
+        "public authorities.",
     )
 
 

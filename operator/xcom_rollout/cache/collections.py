@@ -129,6 +129,11 @@ class Cache:
         for collection in WATCHED:
             self.watch(collection, namespace)
 
+    def serves(self, namespace: str) -> bool:
+        """Return whether all collections of a namespace are known; begin to watch it."""
+        stores = [self.watch(collection, namespace) for collection in WATCHED]
+        return all(store is not None and store.is_current() for store in stores)
+
     def watch(self, collection: Collection, namespace: str) -> Store | None:
         """Return the store of a collection; the first time, begin to watch it.
 

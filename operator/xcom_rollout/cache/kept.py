@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from xcom_rollout.clients.kube import Json
 
-_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation in which `kubectl apply` keeps the whole object."""
 _SHORT: Final = 64
 """Characters up to which a text is likely to be found again elsewhere."""
 
@@ -35,7 +36,7 @@ def slim(item: Json) -> Json:
     metadata = dict(item["metadata"])
     if "annotations" in metadata:
         metadata["annotations"] = {
-            key: value for key, value in metadata["annotations"].items() if key != _APPLIED
+            key: value for key, value in metadata["annotations"].items() if key != LAST_APPLIED
         }
     if "managedFields" in metadata:
         metadata["managedFields"] = [

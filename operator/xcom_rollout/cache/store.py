@@ -86,6 +86,11 @@ class Store:
             kept = self._kept(namespace)
         return [self._form.unpack(item) for item in kept]
 
+    def is_current(self) -> bool:
+        """Return whether it was listed, and its watch is believed."""
+        with self._lock:
+            return self._believed()
+
     def every(self) -> Iterator[Json]:
         """Yield what is there now, believed or not, one object after the other."""
         with self._lock:

@@ -30,7 +30,10 @@ def memory_file(content: bytes) -> Iterator[MemoryFile]:
     """
     if not hasattr(os, "memfd_create"):
         raise HelmError("credentials of a chart repository are passed to helm on Linux only")
-    descriptor = os.memfd_create("credentials")
+    try:
+        descriptor = os.memfd_create("credentials")
+    except OSError as error:
+        raise HelmError(f"the credentials of a repository cannot be passed on: {error}") from error
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(content)

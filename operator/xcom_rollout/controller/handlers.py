@@ -27,6 +27,7 @@ from xcom_rollout.cache.collections import (
     TASK_PODS,
     Collection,
 )
+from xcom_rollout.cache.kept import LAST_APPLIED
 from xcom_rollout.clients.connection import Access
 from xcom_rollout.clients.kube import Versions, version_of
 from xcom_rollout.clients.kubeconfig import as_operator
@@ -85,7 +86,8 @@ class Wakeups:
             metadata["uid"],
             metadata.get("generation"),
             metadata.get("deletionTimestamp"),
-            hash(frozenset((metadata.get("annotations") or {}).items())),
+            # Without a copy of the spec, which the cache does not keep.
+            hash(frozenset(_without(metadata.get("annotations") or {}, LAST_APPLIED).items())),
         )
         with self._lock:
             (self._killing.add if is_kept(metadata) else self._killing.discard)(key)
@@ -295,3 +297,7 @@ def serve(
             )
     finally:
         workers.stop()
+
+
+def _without(annotations: Mapping[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in annotations.items() if key != name}

@@ -127,6 +127,8 @@ class Reconciler:
     world."""
     glance: Callable[[Rollout], Observed] | None = None
     """Returns what a cache shows, which may be slightly behind; None: there are no glances."""
+    is_cached: Callable[[str], bool] = lambda _: True
+    """Whether the cache holds a namespace by now; else a glance would cost what a look costs."""
     upkeep: Callable[[Observed, Action], str | None] | None = None
     """As `perform`, for what is started at a glance: it may read from the cache too."""
     patience: Patience = field(default_factory=Patience)
@@ -189,7 +191,7 @@ class Reconciler:
             # got a look would keep the API server busy at each start; they get one with the next
             # pass, each at its own time.
             self.known.add(key)
-            return True
+            return self.is_cached(key.namespace)
         looked = self.settled.get(key)
         return looked is not None and timedelta(0) <= self.now() - looked < LONGEST_UNSEEN
 

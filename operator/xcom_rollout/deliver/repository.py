@@ -5,9 +5,11 @@ is. Then Helm's record has the former, and the repository named in Chart.yaml ha
 """
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,8 @@ from xcom_rollout.deliver.repository_access import OCI, Access, Login, refusal
 
 _NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 _VERSION: Final = re.compile("[v0-9][A-Za-z0-9.+-]*")
+_CERT_DIRS: Final = "/etc/ssl/certs:/etc/pki/tls/certs"
+"""Where Go looks by itself (crypto/x509/root_linux.go)."""
 _ALIAS: Final = "repository"
 """What a repository with a login is called in the configuration that helm is given."""
 _USER: Final = re.compile(r"//[^/@]*@")
@@ -108,28 +112,42 @@ def _pull(
     place: Path,
 ) -> None:
     """Have helm put the archive where `wanted` says. The login is in no argument and on no disk."""
-    login, authority = access.login_for(repository), ""
-    trusted: tuple[str, ...] = ()
+    login = access.login_for(repository)
     if access.authorities:
-        authority = str(place / "ca.crt")
-        Path(authority).write_text(access.authorities)
-        trusted = ("--ca-file", authority)
+        (place / "authorities").mkdir()
+        (place / "authorities" / "ca.crt").write_text(access.authorities)
+        helm = _trusting(helm, place / "authorities")
     if repository.startswith(f"{OCI}://"):
         chart = f"{repository.rstrip('/')}/{name}"
         if login is None:
-            helm.run(("pull", chart, *wanted, *trusted))
+            helm.run(("pull", chart, *wanted))
             return
-        with memory_file(json.dumps(login.docker_config(repository)).encode()) as config:
-            registry = ("--registry-config", config.path)
-            helm.run(("pull", chart, *wanted, *trusted, *registry), files=[config])
+        with memory_file(_json(login.docker_config(repository))) as config:
+            helm.run(("pull", chart, *wanted, "--registry-config", config.path), files=[config])
         return
     if not isinstance(login, Login):
-        helm.run(("pull", name, "--repo", repository, *wanted, *trusted))
+        helm.run(("pull", name, "--repo", repository, *wanted))
         return
-    entry = {"name": _ALIAS, "url": repository, "caFile": authority}
+    entry = {"name": _ALIAS, "url": repository}
     entry |= {"username": login.username, "password": login.password}
-    with memory_file(json.dumps({"apiVersion": "v1", "repositories": [entry]}).encode()) as config:
+    with memory_file(_json({"apiVersion": "v1", "repositories": [entry]})) as config:
         known = ("--repository-config", config.path, "--repository-cache", str(place))
         update = ("repo", "update", _ALIAS, "--fail-on-repo-update-fail", *known)
         helm.run(update, files=[config], explains=True)
         helm.run(("pull", f"{_ALIAS}/{name}", *wanted, *known), files=[config])
+
+
+def _trusting(helm: HelmRunner, folder: Path) -> HelmRunner:
+    """Return a helm that trusts the certificates in a folder too.
+
+    `--ca-file` would take the place of the public authorities, which another repository, or the
+    place of an archive, may need. Go reads SSL_CERT_DIR beside the system's bundle.
+    """
+    present = helm.environment.get("SSL_CERT_DIR") or os.environ.get("SSL_CERT_DIR") or _CERT_DIRS
+    trusted = {"SSL_CERT_DIR": f"{folder}:{present}"}
+    return replace(helm, environment={**helm.environment, **trusted})
+
+
+def _json(value: Json) -> bytes:
+    # As UTF-8: helm reads it as YAML, which has no pairs of surrogates.
+    return json.dumps(value, ensure_ascii=False).encode()

@@ -8,13 +8,14 @@ host in a Docker configuration (kubernetes.io/dockerconfigjson).
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from xcom_rollout.api.v1alpha1 import CaReference, HelmChart
-from xcom_rollout.clients.errors import HelmError
+from xcom_rollout.clients.errors import Forbidden, HelmError
 from xcom_rollout.clients.kube import Json, KubeApi
 from xcom_rollout.clients.kube_path import object_path
 
@@ -25,6 +26,10 @@ _CA_FIELD: Final = f"{_FIELD}.caRef"
 _KEYS: Final = ("url", "username", "password")
 _DOCKER_TYPE: Final = "kubernetes.io/dockerconfigjson"
 _DOCKER_KEY: Final = ".dockerconfigjson"
+_API_PATH: Final = re.compile("/v[12]/?$")
+_CERTIFICATE: Final = re.compile(
+    "-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL
+)
 _PORTS: Final = {"http": 80, "https": 443, OCI: 443}
 
 
@@ -42,23 +47,30 @@ class Login:
     def docker_config(self, repository: str) -> Json:
         """Return it as helm reads it for a registry."""
         pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        return {"auths": {urlsplit(repository).netloc: {"auth": pair}}}
+        return {"auths": {_host(repository): {"auth": pair}}}
 
 
 @dataclass(frozen=True)
 class DockerLogin:
-    """Users of registries by host, as in a Docker configuration."""
+    """Users of registries, or of what is below a path there, as in a Docker configuration.
+
+    Attributes:
+        auths: by address, such as oci://registry.example:5000/team.
+    """
 
     auths: Mapping[str, Any] = field(repr=False)
 
     def opens(self, repository: str) -> bool:
-        address = urlsplit(repository)
-        return address.scheme == OCI and address.netloc in self.auths
+        return self._address(repository) is not None
 
     def docker_config(self, repository: str) -> Json:
-        """Return what helm needs of it for a registry."""
-        host = urlsplit(repository).netloc
-        return {"auths": {host: self.auths[host]}}
+        """Return what helm needs of it for a repository that it opens."""
+        return {"auths": {_host(repository): self.auths[str(self._address(repository))]}}
+
+    def _address(self, repository: str) -> str | None:
+        """Return the closest address that is that of the repository, or above it."""
+        fitting = [address for address in self.auths if covers(address, repository)]
+        return max(fitting, key=len, default=None)
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,7 @@ class Access:
 
     Attributes:
         login: None where none is named.
-        authorities: certificates in PEM; empty for the public ones.
+        authorities: certificates in PEM that are trusted beside the public ones.
     """
 
     login: Login | DockerLogin | None = None
@@ -82,9 +94,17 @@ def access_to(kube: KubeApi, namespace: str, chart: HelmChart) -> Access:
     """Return what opens the repository of a chart, and those of the charts that it depends on.
 
     Raises:
-        HelmError: the Secret or the authority is missing or incomplete.
-        KubeError: one cannot be read.
+        HelmError: the Secret or the authority is missing, incomplete, or must not be read.
+        KubeError: one cannot be read for another reason.
     """
+    try:
+        return _access_to(kube, namespace, chart)
+    except Forbidden as error:
+        # Of the chart, so that a way back has its last resort, which needs no repository.
+        raise HelmError(f"{_FIELD}: {error.message}") from error
+
+
+def _access_to(kube: KubeApi, namespace: str, chart: HelmChart) -> Access:
     login = None
     if chart.credentials_secret_ref is not None:
         name = chart.credentials_secret_ref.name
@@ -110,7 +130,7 @@ def covers(url: str, repository: str) -> bool:
     except ValueError:
         return False
     parts, below = (_segments(address.path) for address in (outer, inner))
-    plain = not {".", ".."} & {*parts, *below}
+    plain = not any(part in (".", "..") or "%" in part for part in (*parts, *below))
     return same and plain and bool(outer.hostname) and below[: len(parts)] == parts
 
 
@@ -153,7 +173,7 @@ def _login(found: Json | None, namespace: str, name: str) -> Login | DockerLogin
 def _docker_login(name: str, text: str) -> DockerLogin:
     try:
         auths = json.loads(text)["auths"]
-        return DockerLogin({_host(str(server)): dict(auth) for server, auth in auths.items()})
+        return DockerLogin({_address(str(key)): dict(auth) for key, auth in auths.items()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # Without the words of the error: they may quote the content.
         raise HelmError(
@@ -162,9 +182,17 @@ def _docker_login(name: str, text: str) -> DockerLogin:
         ) from error
 
 
-def _host(server: str) -> str:
-    """Return the host of a server, which may be an address, such as https://registry.example/v1/."""
-    return urlsplit(server if "//" in server else f"//{server}").netloc
+def _address(server: str) -> str:
+    """Return the address of a server in a Docker configuration: HOST, HOST/PATH or https://HOST/v1/."""
+    return f"{OCI}://{_API_PATH.sub('', server.partition('://')[2] or server)}"
+
+
+def _host(repository: str) -> str:
+    """Return host and port of an address, empty where it has none."""
+    try:
+        return urlsplit(repository).netloc
+    except ValueError:
+        return ""
 
 
 def _not_meant(login: Login | DockerLogin, name: str, repository: str) -> str:
@@ -173,7 +201,7 @@ def _not_meant(login: Login | DockerLogin, name: str, repository: str) -> str:
             f"{_SECRET_FIELD}: the key url of the Secret {name!r} is not the address of "
             f"{repository}, nor one above it, so it is not sent there; set url to that address"
         )
-    host = urlsplit(repository).netloc
+    host = _host(repository)
     where = f"a registry, and {repository} does not start with oci://"
     if repository.startswith(f"{OCI}://"):
         where = f"other registries than {host}; create it with --docker-server={host}"
@@ -189,15 +217,18 @@ def _authorities(kube: KubeApi, namespace: str, reference: CaReference) -> str:
     text = str((found.get("data") or {}).get(reference.key) or "")
     if reference.kind == "Secret":
         text = _decoded(f"{_CA_FIELD}.name", reference.name, text)
-    if "-----BEGIN CERTIFICATE-----" not in text:
+    certificates = _CERTIFICATE.findall(text)
+    if not certificates:
         raise HelmError(
             f"{_CA_FIELD}.key: the {where} has no certificates in PEM in its key {reference.key}"
         )
-    return text
+    # Nothing else: the key of a Secret may hold a private key too.
+    return "\n".join(certificates) + "\n"
 
 
 def _decoded(field_name: str, name: str, text: str) -> str:
     try:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise HelmError(f"{field_name}: the Secret {name!r} cannot be decoded: {error}") from error
+        # Without the words of the error, which quote a byte of it.
+        raise HelmError(f"{field_name}: the Secret {name!r} is not UTF-8 text") from error

@@ -66,7 +66,7 @@ def _timed(
     asked.take()
     begin = time.monotonic()
     with start() as running:
-        watch = _Watch(running.pid, asked, begin)
+        watch = _Watch(running, asked, begin)
         wait_for(f"{name} to rest", watch.rests, DEADLINE, interval=0.25)
     return Restart(name, watch.since - begin, watch.processor, watch.requests)
 
@@ -79,15 +79,17 @@ class _Watch:
         processor: seconds of its processor until then.
     """
 
-    def __init__(self, pid: int, asked: Asked, now: float) -> None:
-        self._pid = pid
+    def __init__(self, running: subprocess.Popen[bytes], asked: Asked, now: float) -> None:
+        self._running = running
         self._asked = asked
         self._looked = self.since = now
         self._spent = self.processor = 0.0
         self.requests: Counts = Counts()
 
     def rests(self) -> bool:
-        now, spent, more = time.monotonic(), _processor(self._pid), self._asked.take()
+        if self._running.poll() is not None:
+            return True  # the end of the block says so
+        now, spent, more = time.monotonic(), _processor(self._running.pid), self._asked.take()
         self.requests += more
         if more or spent - self._spent > QUIET_SHARE * (now - self._looked):
             self.since, self.processor = now, spent

@@ -368,6 +368,16 @@ def test_after_a_start_a_rollout_at_rest_gets_a_glance_first_and_then_a_look(loo
     assert loop.looks == looks + 1
 
 
+def test_after_a_start_a_rollout_gets_a_look_where_the_cache_does_not_hold_it_yet(
+    loop: Loop,
+) -> None:
+    loop.run_until("Live")
+    loop()
+    looks, glances = loop.looks, loop.glances
+    replace(loop.reconciler, settled={}, known=set(), is_cached=lambda _: False)(KEY)
+    assert (loop.looks, loop.glances) == (looks + 1, glances)
+
+
 def test_after_a_start_a_kill_that_is_asked_for_begins_with_a_look(loop: Loop) -> None:
     loop.run_until("Live")
     loop()

@@ -21,6 +21,7 @@ from xcom_rollout.cache.collections import (
     TASK_PODS,
     Collection,
 )
+from xcom_rollout.cache.kept import LAST_APPLIED
 from xcom_rollout.clients.connection import Access
 from xcom_rollout.clients.kube import Versions
 from xcom_rollout.clients.pod_process import Trust
@@ -170,6 +171,17 @@ def test_an_event_of_both_watches_wakes_once_and_a_deletion_ends_it(
     wakeups.changed(ROLLOUTS, "DELETED", airflow())
     wakeups.release("airflow", "airflow")
     assert not drained(queue)
+
+
+def test_what_kubectl_leaves_wakes_nobody_once_more(queue: WorkQueue[Key]) -> None:
+    """The cache does not keep it, and kopf does."""
+    wakeups = Wakeups(queue)
+    wakeups.rollout(None, rollout(annotations={LAST_APPLIED: "{}", "a": "b"}))
+    assert drained(queue)
+    wakeups.changed(ROLLOUTS, "ADDED", rollout(annotations={"a": "b"}))
+    assert not drained(queue)
+    wakeups.changed(ROLLOUTS, "MODIFIED", rollout(annotations={"a": "c"}))
+    assert drained(queue)
 
 
 def test_after_an_event_a_cache_must_be_as_new_as_it(queue: WorkQueue[Key]) -> None:

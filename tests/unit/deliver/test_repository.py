@@ -7,8 +7,8 @@ import pytest
 from xcom_rollout.clients.errors import HelmError
 from xcom_rollout.clients.helm import HelmRunner
 from xcom_rollout.clients.kube import Json
-from xcom_rollout.deliver.repository import compose
-from xcom_rollout.deliver.repository_access import Access
+from xcom_rollout.deliver.repository import compose, pull
+from xcom_rollout.deliver.repository_access import Access, Login
 
 
 def umbrella(**changes: str) -> Json:
@@ -46,3 +46,21 @@ def test_a_password_in_the_address_of_a_repository_is_not_told(tmp_path: Path) -
         compose(helm(tmp_path, says), umbrella(), tmp_path, Access())
     assert "s3cr3t" not in caught.value.message
     assert "Package it with its dependencies" in caught.value.message
+
+
+def test_an_authority_is_trusted_beside_those_of_the_system(tmp_path: Path) -> None:
+    """The charts that one depends on may be in public repositories too."""
+    says = 'cat "${SSL_CERT_DIR%%:*}/ca.crt" >&2; echo "$SSL_CERT_DIR $*" >&2; exit 1'
+    with pytest.raises(HelmError, match=r"PEM .*/authorities:.+") as caught:
+        compose(helm(tmp_path, says), umbrella(), tmp_path, Access(authorities="PEM\n"))
+    assert "--ca-file" not in caught.value.message
+
+
+def test_a_password_may_hold_any_character(tmp_path: Path) -> None:
+    says = """
+while [ $# -gt 0 ]; do [ "$1" = --repository-config ] && cat "$2" >&2; shift; done; exit 1"""
+    access = Access(Login("https://charts.x", "ana", 'p\N{GRINNING FACE}"w'))
+    repository = "https://charts.x"
+    with pytest.raises(HelmError) as caught:
+        pull(helm(tmp_path, says), repository, "airflow", "1.16.0", tmp_path, access)
+    assert "p\N{GRINNING FACE}" in caught.value.message

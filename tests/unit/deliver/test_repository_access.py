@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from xcom_rollout.api.v1alpha1 import HelmChart
-from xcom_rollout.clients.errors import HelmError
+from xcom_rollout.clients.errors import Forbidden, HelmError
 from xcom_rollout.deliver.repository_access import Access, access_to, covers, refusal
 
 PASSWORD = "pa55-w0rd"
 URL = "https://charts.example.org/team"
 PEM = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIk3y\n-----END PRIVATE KEY-----\n"
 DOCKER = {"auths": {"registry.example.org:5000": {"auth": "dTpwYTU1LXcwcmQ="}}}
 
 
@@ -76,6 +77,7 @@ def test_the_login_is_for_the_repository_that_the_secret_names() -> None:
         ("https://charts.example.org:443/team", URL),
         ("https://CHARTS.example.org/team", URL),
         ("oci://registry.example.org/charts", "oci://registry.example.org/charts/airflow"),
+        ("oci://registry.example.org", "oci://Registry.example.org:443/charts"),
     ],
 )
 def test_an_address_covers_itself_and_what_is_below(url: str, repository: str) -> None:
@@ -94,6 +96,8 @@ def test_an_address_covers_itself_and_what_is_below(url: str, repository: str) -
         (URL, "https://charts.example.org/team2"),
         (URL, f"{URL}/../other"),
         (URL, f"{URL}/%2e%2e/other"),
+        (URL, f"{URL}/%252e%252e/other"),
+        ("oci://[registry", "oci://[registry/charts"),
         (URL, "https://charts.example.org:port/team"),
         ("", URL),
         ("https://", "https://"),
@@ -117,6 +121,44 @@ def test_a_docker_configuration_is_for_the_registries_in_it(server: str) -> None
     assert given is not None
     assert given.docker_config(spec.repository) == DOCKER
     assert found.login_for("oci://registry.example.org/charts") is None
+
+
+def test_of_a_docker_configuration_the_closest_address_counts() -> None:
+    auths = {
+        "registry.example.org": {"auth": "all"},
+        "registry.example.org/team-a": {"auth": "a"},
+        "registry.example.org/team-b": {"auth": "b"},
+    }
+    spec = named("oci://registry.example.org/team-a/charts")
+    found = access(spec, charts=docker(json.dumps({"auths": auths})))
+    for repository, wanted in {
+        spec.repository: "a",
+        "oci://registry.example.org/team-b": "b",
+        "oci://registry.example.org/other": "all",
+    }.items():
+        given = found.login_for(repository)
+        assert given is not None
+        assert given.docker_config(repository) == {
+            "auths": {"registry.example.org": {"auth": wanted}}
+        }
+
+
+@pytest.mark.parametrize("repository", ["oci://[bad/x", "oci://host:port/x"])
+def test_an_address_that_is_none_is_refused_and_not_a_fault(repository: str) -> None:
+    for given in (docker(json.dumps(DOCKER)), login()):
+        found = access(named(), charts=given)
+        assert found.login_for(repository) is None
+        assert refusal(found, named(repository)) != ""
+
+
+def test_a_right_that_is_missing_is_a_problem_of_the_chart() -> None:
+    class Closed:
+        def find(self, path: str) -> None:
+            raise Forbidden(f"{path} is forbidden")
+
+    kube: Any = Closed()
+    with pytest.raises(HelmError, match=r"^spec\.delivery\.helm\.chart: .*secrets/charts is forb"):
+        access_to(kube, "airflow", named())
 
 
 def test_a_login_is_given_to_a_registry_as_helm_reads_it() -> None:
@@ -158,7 +200,7 @@ def test_a_secret_that_is_meant_for_another_place_is_refused_with_the_remedy(
         ({"charts": secret(username="a", password="b")}, "lacks the key url; it is the address"),
         ({"charts": secret(url=URL, username="a")}, "lacks the key password"),
         ({"charts": login(password=f"{PASSWORD}\n")}, "ends with a line feed"),
-        ({"charts": {"data": dict.fromkeys(("url", "username", "password"), "%")}}, "decoded"),
+        ({"charts": {"data": dict.fromkeys(("url", "username", "password"), "%")}}, "is not UTF-8"),
         ({"charts": docker("[]")}, "is not a Docker configuration with auths"),
         ({"charts": docker('{"auths": "x"}')}, "is not a Docker configuration with auths"),
         ({"charts": docker('{"auths": {"x": 3}}')}, "is not a Docker configuration with auths"),
@@ -182,7 +224,7 @@ def test_no_password_is_in_what_is_printed_of_it() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "found"),
-    [("Secret", secret(**{"ca.crt": PEM})), ("ConfigMap", {"data": {"ca.crt": PEM}})],
+    [("Secret", secret(**{"ca.crt": f"{KEY}{PEM}"})), ("ConfigMap", {"data": {"ca.crt": PEM}})],
 )
 def test_an_authority_comes_from_a_secret_or_a_config_map(kind: str, found: dict[str, Any]) -> None:
     spec = chart(caRef={"kind": kind, "name": "ca"})
