@@ -66,6 +66,7 @@ from xcom_rollout.decide.release_steps import (
 )
 from xcom_rollout.decide.requests import InvalidAttestation, attestation
 from xcom_rollout.decide.rolling import fleet_rolled, no_longer_patient, tasks_cut_off
+from xcom_rollout.decide.settings import NEVER_OFFLOAD, BackendSettings
 from xcom_rollout.decide.situation import Situation
 from xcom_rollout.decide.table import UNTIL_CHANGED, Step, act, done, hold
 from xcom_rollout.decide.way_back import armed, still_armed
@@ -135,15 +136,16 @@ def no_drift(s: Situation) -> Finding:
     last = delivered.settings if delivered else s.ledger.baseline
     if current == last or (delivered is None and current.is_database):
         return done("Undisturbed", f"the release holds the {current.describe()}")
-    if current == s.readers and last is not None and last.offloads:
+    stopped = last is not None and (current == s.readers or current.stops(last))
+    if stopped and last is not None and last.offloads:
         return hold(
             "OffloadingStopped",
-            f"revision {s.release.revision} of the release holds threshold -1, but this rollout "
-            f"delivered {last.threshold}: somebody stopped offloading. The operator leaves it so: "
-            "every process can read offloaded values, and nothing more is offloaded. To offload "
-            f"again: helm rollback {s.spec.airflow.release} "
-            f"{delivered.revision if delivered else ''}; to revert to the database backend: "
-            f"kubectl xbr kill {s.observed.rollout.name} --reason ...",
+            f"revision {s.release.revision} of the release holds threshold "
+            f"{current.threshold or NEVER_OFFLOAD}, but this rollout delivered {last.threshold}: "
+            "somebody stopped offloading. The operator leaves it so: every process can read "
+            "offloaded values, and nothing more is offloaded. To offload again: helm rollback "
+            f"{s.spec.airflow.release} {delivered.revision if delivered else ''}; to revert to "
+            f"the database backend: kubectl xbr kill {s.observed.rollout.name} --reason ...",
         )
     ours = current == s.readers or (
         current == s.target and last is not None and last.reads_offloaded
@@ -165,11 +167,19 @@ def no_drift(s: Situation) -> Finding:
     return offloading_noted(s) or hold(
         "Drifted",
         f"revision {s.release.revision} of the release holds the {current.describe()}, but the "
-        f"{was} is expected: somebody changed it. If that was a bare revert, runs in flight may "
-        f"read paths as data: engage the kill-switch (kubectl xbr kill {s.observed.rollout.name} "
-        "--reason ...), which heals them. If not, roll back with: helm rollback "
+        f"{was} is expected{_detail(current, last)}: somebody changed it. If that was a bare "
+        "revert, runs in flight may read paths as data: engage the kill-switch (kubectl xbr kill "
+        f"{s.observed.rollout.name} --reason ...), which heals them. If not, roll back with: helm "
+        "rollback "
         f"{s.spec.airflow.release} {delivered.revision if delivered else ''}",
     )
+
+
+def _detail(current: BackendSettings, last: BackendSettings | None) -> str:
+    """Return what differs where both are described by the same words."""
+    if last is None or current.describe() != last.describe():
+        return ""
+    return f" ({current.unlike(last)})"
 
 
 def tasks_visible(s: Situation) -> Finding:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -65,8 +65,14 @@ class BackendSettings:
 
     @property
     def offloads(self) -> bool:
-        """Whether a process with these settings may write an offloaded value."""
-        return self.reads_offloaded and (self.threshold or NEVER_OFFLOAD) != NEVER_OFFLOAD
+        """Whether a process with these settings may write an offloaded value.
+
+        The provider offloads nothing below 0, and takes -1 where no threshold is set (2.9 to 3.3).
+        """
+        try:
+            return self.reads_offloaded and int(self.threshold or NEVER_OFFLOAD) >= 0
+        except ValueError:
+            return True  # a template, or a text at which Airflow fails: it is not known
 
     def serves_as(self, expected: "BackendSettings") -> bool:
         """Whether a process that loads these does as one with `expected` would.
@@ -74,6 +80,19 @@ class BackendSettings:
         With the database backend the other options mean nothing.
         """
         return self.is_database if expected.is_database else self == expected
+
+    def stops(self, target: "BackendSettings") -> bool:
+        """Whether these are `target` with a threshold at which nothing is offloaded."""
+        return not self.offloads and replace(self, threshold=target.threshold) == target
+
+    def unlike(self, expected: "BackendSettings") -> str:
+        """Return the options that differ from `expected`, with both values; empty for none."""
+        wanted = expected.by_option
+        return ", ".join(
+            f"{option} is {value or 'not set'}, not {wanted[option] or 'unset'}"
+            for option, value in self.by_option.items()
+            if value != wanted[option]
+        )
 
     def describe(self) -> str:
         if self.is_database:

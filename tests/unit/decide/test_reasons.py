@@ -409,7 +409,17 @@ case(
     live(the_spec=spec(backend=ELSEWHERE)),
 )
 case("hold", "OffloadingStopped", "helm rollback|1000", rollout.no_drift, live(READERS))
+for negative in ("-2", " -1 ", None):
+    stopped = live(replace(TARGET, threshold=negative))
+    case("hold", "OffloadingStopped", negative or "-1", rollout.no_drift, stopped)
 case("hold", "Drifted", "kubectl xbr kill|bare revert", rollout.no_drift, live(BackendSettings()))
+case(
+    "hold",
+    "Drifted",
+    "(common.io.xcom_objectstorage_compression is zip, not ",
+    rollout.no_drift,
+    live(replace(TARGET, compression="zip")),
+)
 case("act", "RecordingDelivery", "threshold -1", rollout.no_drift, before(READERS))
 case("hold", "ExecutorNotSupported", "'LocalExecutor'", written_executor, "LocalExecutor")
 case("hold", "CannotObserve", "Secret x", proven, before(problems=("Secret x",)))

@@ -230,6 +230,20 @@ def test_the_threshold_is_delivered_as_a_string() -> None:
     assert config["core"]["xcom_backend"] == OBJECT_STORAGE_CLASS
 
 
+@pytest.mark.parametrize(
+    ("threshold", "offloads"),
+    [
+        *((None, False), ("-1", False), ("-2", False), (" -7 ", False), ("-0", True)),
+        *(("0", True), ("1048576", True), ("{{ .Values.x }}", True)),
+    ],
+)
+def test_below_zero_nothing_is_offloaded_as_by_the_provider(
+    threshold: str | None, offloads: bool
+) -> None:
+    assert replace(NEW, threshold=threshold).offloads == offloads
+    assert replace(NEW, threshold=threshold).stops(NEW) == (not offloads)
+
+
 def test_the_object_backend_at_minus_one_reads_and_does_not_offload() -> None:
     readers = object_storage("s3://c@b/p", "-1", None)
     assert readers.reads_offloaded

@@ -357,7 +357,7 @@ def still_reverted(s: Situation) -> Finding:
     current, baseline = s.release.settings, baseline_of(s)
     if s.release.layout_problem and s.ledger.delivered is not None:
         return layout_unknown(s)
-    if current == baseline:
+    if current.serves_as(baseline):
         return done("Reverted", f"the {baseline.describe()} is delivered")
     return hold(
         "Drifted",
