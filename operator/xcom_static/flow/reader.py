@@ -10,7 +10,7 @@ from xcom_static.flow.bindings import parameters
 from xcom_static.flow.expressions import EXPRESSIONS
 from xcom_static.flow.frame import RETURN, Frame, Outcome, Produced
 from xcom_static.flow.statements import block
-from xcom_static.flow.values import MEDIUM, UNKNOWN, Values
+from xcom_static.flow.values import MEDIUM, UNKNOWN, Values, forget_all
 from xcom_static.source.modules import Module, Scope, single
 
 # Calls within calls are followed so far.
@@ -22,6 +22,7 @@ class Flow:
     """The data flow of one file; every function is read at most once."""
 
     def __init__(self, module: Module) -> None:
+        forget_all()
         self.module = module
         self.expressions = EXPRESSIONS
         self._outcomes: dict[Any, Outcome] = {}

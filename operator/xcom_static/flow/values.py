@@ -54,9 +54,37 @@ Values = Tuple[Value, ...]
 UNKNOWN: Values = ()
 
 
+# Each value that `union` has returned for the file that is being read, by its parts. A value may hold
+# the same one many times, and those again: comparing or hashing it as a whole would walk through it
+# along every way, which takes hours for a dozen of nested containers.
+_INTERNED: dict[tuple[Any, ...], Value] = {}
+
+
 def union(*groups: Iterable[Value]) -> Values:
     """The alternatives of all, each once."""
-    return tuple(dict.fromkeys(value for group in groups for value in group))[:_MOST]
+    found: dict[int, Value] = {}
+    for group in groups:
+        for value in group:
+            one = _interned(value)
+            found.setdefault(id(one), one)
+    return tuple(found.values())[:_MOST]
+
+
+def _interned(value: Value) -> Value:
+    """Return the one value that has these parts; parts are compared by identity."""
+    parts = (
+        *(value.kind, value.sure, value.what, value.text, id(value.ref), value.line, value.big),
+        tuple(map(id, value.items)),
+        tuple(map(id, value.keys)),
+        tuple((name, tuple(map(id, values))) for name, values in value.fields),
+    )
+    # The table keeps the value, and so its parts: no identity is given to another one meanwhile.
+    return _INTERNED.setdefault(parts, value)
+
+
+def forget_all() -> None:
+    """Forget the values of the file that was read before."""
+    _INTERNED.clear()
 
 
 def only(kind: str, sure: int = HIGH, **more: Any) -> Values:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import pytest
 
+from xcom_static.audit.effects import Target
+from xcom_static.audit.engine import module_findings
 from xcom_static.flow.frame import Outcome
 from xcom_static.flow.reader import Flow
 from xcom_static.flow.values import CONFIDENCE, Values
 from xcom_static.source.modules import parse
+from xcom_static.source.tasks import discover
 
 IMPORTS = "import numpy as np\nimport pandas as pd\n"
 
@@ -116,3 +119,22 @@ def test_each_push_is_noted_with_its_key() -> None:
 
 def test_what_yields_gives_a_generator() -> None:
     assert kinds(outcome("def f():\n    yield 1\n    return b''\n").values()) == ["generator"]
+
+
+NESTED = {
+    "either of two containers": 'q = {"m": [q, q]} if p[NUMBER] else {"n": (q, q)}',
+    "in a branch": "if p[NUMBER]: q = [q, (q, q)]",
+    "by calls": "q = dict(a=q, b=[q, dict(q)]) if p[NUMBER] else (q, [q])",
+    "by itself": "r = r + [r, r]; q = [r, q]",
+    "caught": "try:\n        q[NUMBER] = q\n    except KeyError:\n        q = [q, q]",
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("line", NESTED.values(), ids=NESTED)
+def test_containers_that_hold_each_other_many_times_over_are_read(line: str) -> None:
+    """Each of 40 lines doubles the ways to the same value; no reading walks through all of them."""
+    lines = "\n".join(f"    {line.replace('NUMBER', str(number))}" for number in range(40))
+    source = f"@task\ndef t(p):\n    q = {{}}\n    r = []\n{lines}\n    return q\n"
+    module = parse("dag.py", f"from airflow.decorators import task\n{source}".encode())
+    module_findings(module, discover(module), Target(None))
