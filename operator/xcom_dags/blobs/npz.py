@@ -27,8 +27,8 @@ def prepare(arrays: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[
     """Describe the arrays, and give them in the memory layout that is written.
 
     Raises:
-        ValueError: a name is not a plain name, or an array holds Python objects, which only pickle
-            could write.
+        ValueError: a name is not a plain name, an array holds Python objects, which only pickle
+            could write, or values of it are masked.
     """
     import numpy as np
 
@@ -36,10 +36,15 @@ def prepare(arrays: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[
         raise ValueError("no arrays: pass at least one, as in {'y': y}")
     ready = {}
     for name, value in arrays.items():
-        if not _NAME.match(str(name)):
+        if not (isinstance(name, str) and _NAME.match(name)):
             raise ValueError(
                 f"array name {name!r}: write letters, digits, '_', '.' and '-', with no dot or "
                 "dash first"
+            )
+        if _is_masked(value):
+            raise ValueError(
+                f"array {name!r} is masked, and a mask is not kept; pass its data, as in "
+                "x.filled(0), and its mask, as in np.ma.getmaskarray(x), as two arrays"
             )
         array = np.asarray(value)
         if array.dtype.hasobject:
@@ -50,6 +55,18 @@ def prepare(arrays: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[
         # Not ascontiguousarray: it makes a scalar one-dimensional.
         ready[name] = np.asarray(array, order="C")
     return {name: describe(array.shape, array.dtype.str) for name, array in ready.items()}, ready
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether a value of a masked array is masked; also of one in a list."""
+    import numpy as np
+
+    if isinstance(value, (list, tuple)):
+        return any(_is_masked(each) for each in value)
+    if not isinstance(value, np.ma.MaskedArray):
+        return False
+    # As bytes: the mask of a structured array is one, too.
+    return bool(np.ascontiguousarray(np.ma.getmaskarray(value)).view(np.uint8).any())
 
 
 def write(arrays: Mapping[str, Any], sink: Any) -> None:

@@ -10,8 +10,10 @@ from xcom_dags.blobs.reference import describe
 def prepare(table: Any) -> dict[str, dict[str, Any]]:
     """Describe a `pyarrow.Table`: its columns, each with the table's rows and Arrow's type.
 
+    The type is the one that Parquet gives back: a timestamp in seconds comes back in milliseconds.
+
     Raises:
-        ValueError: it is not such a table, or two columns have one name.
+        ValueError: it is not such a table, two columns have one name, or Parquet cannot hold one.
     """
     import pyarrow
 
@@ -21,7 +23,24 @@ def prepare(table: Any) -> dict[str, dict[str, Any]]:
         )
     if len(set(table.column_names)) != len(table.column_names):
         raise ValueError("table has two columns of one name")
-    return {field.name: describe((table.num_rows,), str(field.type)) for field in table.schema}
+    read_back = [_as_read(field) for field in table.schema]
+    return {field.name: describe((table.num_rows,), str(field.type)) for field in read_back}
+
+
+def _as_read(field: Any) -> Any:
+    """The field of a column as it is after it was written and read."""
+    import pyarrow
+    import pyarrow.parquet
+
+    sink = pyarrow.BufferOutputStream()
+    try:
+        pyarrow.parquet.write_table(pyarrow.schema([field]).empty_table(), sink)
+        return pyarrow.parquet.read_schema(pyarrow.BufferReader(sink.getvalue())).field(0)
+    except pyarrow.ArrowException as error:
+        raise ValueError(
+            f"column {field.name!r} has the type {field.type}, which Parquet cannot hold "
+            f"({error}); cast it to another one, or leave it out"
+        ) from error
 
 
 def write(table: Any, sink: Any) -> None:

@@ -54,9 +54,9 @@ Values = Tuple[Value, ...]
 UNKNOWN: Values = ()
 
 
-# Each value that `union` has returned for the file that is being read, by its parts. A value may hold
-# the same one many times, and those again: comparing or hashing it as a whole would walk through it
-# along every way, which takes hours for a dozen of nested containers.
+# Each value that `union` has returned for the file that is being read, by its parts. A value may
+# hold the same one many times, and that others: to compare or hash it as a whole would walk through
+# it along every way, which takes hours for a dozen nested containers.
 _INTERNED: dict[tuple[Any, ...], Value] = {}
 
 
