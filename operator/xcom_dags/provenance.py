@@ -12,6 +12,7 @@ import functools
 import json
 import logging
 import os
+import re
 from typing import Any
 
 from xcom_dags.events import log_event
@@ -47,7 +48,7 @@ def _read(dags_folder: str | None) -> dict[str, str]:
         with open(_stamp_path(dags_folder), encoding="utf-8") as file:
             stamp = json.load(file)
         found = {name: stamp[name] for name in (SHA_FIELD, SHA_FIELD + "_short", SYNCED_FIELD)}
-        if all(isinstance(value, str) and value for value in found.values()):
+        if _is_well_formed(*found.values()):
             return {**found, "status": "ok"}
     except Exception:  # noqa: BLE001, S110 - "unknown" is an answer, a DAG that cannot load is not
         pass
@@ -57,6 +58,17 @@ def _read(dags_folder: str | None) -> dict[str, str]:
         SYNCED_FIELD: UNKNOWN,
         "status": UNKNOWN,
     }
+
+
+def _is_well_formed(sha: object, short: object, synced: object) -> bool:
+    """Whether a stamp is as `xbr stamp` writes it: its parts go into tags and into Markdown."""
+    return (
+        all(isinstance(value, str) for value in (sha, short, synced))
+        and re.fullmatch("[0-9a-f]{40}([0-9a-f]{24})?", str(sha)) is not None
+        and 4 <= len(str(short)) <= 40
+        and str(sha).startswith(str(short))
+        and re.fullmatch(r"[0-9T:.Z+-]{10,40}", str(synced)) is not None
+    )
 
 
 def _stamp_path(dags_folder: str | None) -> str:

@@ -41,6 +41,8 @@ def write_stamp(
         )
     if not _FIELD.match(field):
         raise ValueError(f"field {field!r}: write lower-case letters, digits and underscores")
+    if SYNCED_FIELD in (field, field + "_short"):
+        raise ValueError(f"field {field!r} is taken: the stamp has the moment of the sync there")
     moment = datetime.now(timezone.utc) if now is None else now
     if moment.tzinfo is None:
         raise ValueError(f"moment {moment.isoformat()} has no time zone")

@@ -17,13 +17,20 @@ _VERSION = 1
 
 
 def write(path: Path, findings: Iterable[Finding]) -> int:
-    """Write the findings as accepted; returns how many."""
+    """Write the findings as accepted; returns how many.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     entries = sorted(_entry(finding) for finding in findings)
     content = {
         "version": _VERSION,
         "findings": [{"code": code, "file": file, "hash": text} for code, file, text in entries],
     }
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise ConfigError(f"{path}: the baseline cannot be written: {problem}") from problem
     return len(entries)
 
 

@@ -122,6 +122,66 @@ def test_tables_come_back_equal(blobs: Make) -> None:
     assert store.get(reference).equals(table)
 
 
+COLUMNS = {
+    "a timestamp in seconds": pyarrow.array([1, None], pyarrow.timestamp("s")),
+    "one with a zone": pyarrow.array([1, None], pyarrow.timestamp("s", "UTC")),
+    "a time in seconds": pyarrow.array([1, None], pyarrow.time32("s")),
+    "a date in milliseconds": pyarrow.array([86_400_000, None], pyarrow.date64()),
+    "a large list": pyarrow.array([[1], None], pyarrow.large_list(pyarrow.int32())),
+    "a list of fixed size": pyarrow.array([[1, 2], None], pyarrow.list_(pyarrow.int32(), 2)),
+    "a map": pyarrow.array([[("a", 1)], None], pyarrow.map_(pyarrow.string(), pyarrow.int32())),
+    "a struct with a list": pyarrow.array([{"a": [0]}, None]),
+    "a dictionary of numbers": pyarrow.array([7, 7]).dictionary_encode(),
+    "a half float": pyarrow.array([None], pyarrow.float16()),
+    "nothing but nulls": pyarrow.array([None, None]),
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+@pytest.mark.parametrize("rows", ["all", "none"])
+def test_what_is_written_as_a_table_can_be_read_whatever_its_types(
+    blobs: Make, column: Any, rows: str
+) -> None:
+    store, table = blobs(), pyarrow.table({"c": column})
+    table = table if rows == "all" else table.slice(0, 0)
+    back = store.get(store.put_table("typed", table))
+    assert back.num_rows == table.num_rows
+    assert back.column("c").to_pylist() == table.column("c").to_pylist()
+
+
+@pytest.mark.parametrize("kind", [pyarrow.struct([]), pyarrow.month_day_nano_interval()])
+def test_a_column_that_parquet_cannot_hold_is_refused_before_anything_is_written(
+    blobs: Make, server: ObjectStore, kind: Any
+) -> None:
+    table = pyarrow.table({"ok": [1], "bad": pyarrow.array([None], kind)})
+    with pytest.raises(ValueError, match=r"column 'bad' has the type .* Parquet cannot hold"):
+        blobs().put_table("never", table)
+    assert server.client().list_objects_v2(Bucket=BUCKET, Prefix="never").get("KeyCount") == 0
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        MASKED,
+        [MASKED, [3.0, 4.0]],
+        np.ma.masked,
+        np.ma.array([(1, 2.0)], dtype=[("a", int), ("b", float)], mask=[(False, True)]),
+    ],
+)
+def test_masked_values_are_refused_and_not_lost(blobs: Make, value: Any) -> None:
+    with pytest.raises(ValueError, match="array 'y' is masked, and a mask is not kept"):
+        blobs().put("masked", {"y": value})
+
+
+def test_a_masked_array_without_a_masked_value_is_its_data(blobs: Make) -> None:
+    store = blobs()
+    back = store.get(store.put("plain", {"y": np.ma.array([1.0, 2.0])}))
+    assert back["y"].tolist() == [1.0, 2.0]
+
+
 def test_a_blob_that_is_not_there_is_absent(blobs: Make, server: ObjectStore) -> None:
     store = blobs()
     reference = store.put("gone", {"y": [1.0]})

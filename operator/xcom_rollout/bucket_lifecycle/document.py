@@ -90,8 +90,8 @@ def merged(document: bytes, own: Rule) -> bytes:
     Every other byte of `document` stays.
 
     Raises:
-        DocumentError: it is not a lifecycle configuration.
-        ValueError: there would be more rules than S3 accepts.
+        DocumentError: it is not a lifecycle configuration, or there would be more rules than S3
+            accepts.
     """
     if not document:
         return _HEAD + own.raw + _FOOT
@@ -101,7 +101,9 @@ def merged(document: bytes, own: Rule) -> bytes:
         if found.id == own.id:
             return document if same(found, own) else document[:start] + own.raw + document[end:]
     if len(spans) >= MOST_RULES:
-        raise ValueError(f"the bucket has {len(spans)} rules, and S3 allows at most {MOST_RULES}")
+        raise DocumentError(
+            f"the bucket has {len(spans)} rules, and S3 allows at most {MOST_RULES}: remove one"
+        )
     if spans:
         place = spans[-1][1]
         return document[:place] + own.raw + document[place:]

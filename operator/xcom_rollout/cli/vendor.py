@@ -18,6 +18,8 @@ _HEADER: Final = '''"""Build provenance and structured events for the DAGs of th
 Written by `xbr vendor` from xcom-rollout {version} (Apache-2.0). Do not edit; run it again.
 """
 '''
+_BEGINNING: Final = _HEADER.partition("{version}")[0].encode()
+"""How each file begins that was written by this command, of any version."""
 
 
 @click.command()
@@ -32,13 +34,25 @@ def command(target: Target, path: Path, check: bool) -> None:
     """
     del target
     wanted = one_file(__version__)
+    try:
+        present = path.read_bytes() if path.exists() else None
+    except OSError as problem:
+        click.echo(f"xbr vendor: {problem}", err=True)
+        sys.exit(EXIT_USAGE)
     if check:
-        if not path.exists() or path.read_text(encoding="utf-8") != wanted:
+        if present != wanted.encode():
             click.echo(
                 f"xbr vendor: {path} is not up to date; update it with: xbr vendor {path}", err=True
             )
             sys.exit(EXIT_STALLED)
         return
+    if present and not present.startswith(_BEGINNING):
+        click.echo(
+            f"xbr vendor: {path} is not a file that xbr vendor has written; choose another path, "
+            "or move it away first",
+            err=True,
+        )
+        sys.exit(EXIT_USAGE)
     try:
         path.write_text(wanted, encoding="utf-8")
     except OSError as problem:

@@ -138,3 +138,14 @@ def test_a_rule_for_too_much_or_for_no_time_is_refused(prefix: str, days: int) -
 def test_text_of_a_prefix_is_escaped() -> None:
     own = expiry_rule("a&b<c>/", 1)
     assert rules(merged(b"", own)) == (own,)
+
+
+def test_more_rules_than_s3_takes_are_refused_in_words() -> None:
+    own = expiry_rule("xcom/", 30)
+    document = b""
+    for number in range(1000):
+        document = merged(document, expiry_rule(f"other-{number}/", 30))
+    with pytest.raises(
+        DocumentError, match="the bucket has 1000 rules, and S3 allows at most 1000"
+    ):
+        merged(document, own)

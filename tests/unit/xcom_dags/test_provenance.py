@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from xcom_dags import provenance
 from xcom_dags.stamp import write_stamp
+from xcom_rollout import __version__
 from xcom_rollout.cli import main
 from xcom_rollout.cli.vendor import one_file
 
@@ -62,6 +63,21 @@ def test_a_stamp_is_read_once_per_process(dags: Path) -> None:
         '{"champollion_sha": "abc"}',
         '{"champollion_sha": 1, "champollion_sha_short": 1, "synced_at_utc": 1}',
         b"\xff\xfe",
+        *(
+            json.dumps({**STAMPED, name: value})
+            for name, value in [
+                ("champollion_sha", "main"),
+                ("champollion_sha", SHA.upper()),
+                ("champollion_sha_short", "f" * 7),
+                ("champollion_sha_short", SHA[:3]),
+                ("champollion_sha_short", f"{SHA[:7]}`"),
+                ("champollion_sha_short", "a" * 95),
+                ("synced_at_utc", " "),
+                ("synced_at_utc", "2" * 100_000),
+                ("synced_at_utc", "<script>alert(1)</script>"),
+                ("synced_at_utc", "2026-05-19\n# DAG"),
+            ]
+        ),
     ],
 )
 def test_no_stamp_or_a_broken_one_is_unknown_and_no_error(
@@ -164,9 +180,32 @@ class TestStamp:
         stamp = json.loads((tmp_path / provenance.STAMP).read_text())
         assert set(stamp) == {"acme_sha", "acme_sha_short", "synced_at_utc"}
 
+    def test_a_field_that_would_hide_the_commit_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="'synced_at_utc' is taken"):
+            write_stamp(tmp_path, SHA, "synced_at_utc")
+        assert list(tmp_path.iterdir()) == []
+
 
 class TestOneFile:
     """The variant that a DAG repository carries."""
+
+    @pytest.mark.parametrize("content", [b"import mine\n", b"\xff\xfe", b'"""Build prov'])
+    def test_a_file_of_somebody_elses_is_never_overwritten(
+        self, tmp_path: Path, content: bytes
+    ) -> None:
+        path = tmp_path / "_common.py"
+        path.write_bytes(content)
+        done = CliRunner().invoke(main, ["vendor", str(path)])
+        assert done.exit_code == 2
+        assert "is not a file that xbr vendor has written" in done.output
+        checked = CliRunner().invoke(main, ["vendor", str(path), "--check"])
+        assert (checked.exit_code, path.read_bytes()) == (1, content)
+
+    def test_one_that_another_version_has_written_is_updated(self, tmp_path: Path) -> None:
+        path = tmp_path / "_common.py"
+        path.write_text(one_file("0.0.1"), encoding="utf-8")
+        assert CliRunner().invoke(main, ["vendor", str(path)]).exit_code == 0
+        assert path.read_text(encoding="utf-8") == one_file(__version__)
 
     def test_runs_with_nothing_but_python_and_finds_the_stamp_of_the_dag_folder(
         self, tmp_path: Path

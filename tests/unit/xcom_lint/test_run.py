@@ -122,6 +122,13 @@ def test_a_baseline_goes_with_its_lines_and_ends_with_them(dags: Path) -> None:
     assert codes(xbr(dags, "--format", "json")) == ["XCL004"]
 
 
+def test_a_baseline_that_cannot_be_written_is_an_error_with_its_path(dags: Path) -> None:
+    path = dags / "no" / "such" / "folder.json"
+    done = xbr(dags, "--write-baseline", "--baseline", path)
+    assert done.exit_code == 2
+    assert f"{path}: the baseline cannot be written" in done.output
+
+
 def test_a_baseline_that_is_not_there_says_how_to_make_it(dags: Path) -> None:
     done = xbr(dags, "--baseline", "nowhere.json")
     assert done.exit_code == 2
