@@ -153,3 +153,30 @@ def test_what_nobody_expects_is_refused(blobs: Make) -> None:
     for wrong in ([], ["a", "a"]):
         with pytest.raises(ValueError, match="at least one key, each once"):
             Cohort(wrong)
+
+
+def test_the_list_of_a_mapped_task_is_a_cohort_and_keeps_every_blob(blobs: Make) -> None:
+    store = blobs()
+    keys = [f"pred/{index}" for index in range(3)]
+    found = [store.put(key, {"y": [float(index)]}) for index, key in enumerate(keys)]
+    result = Cohort(keys).load(store, found)
+    assert result.verdict == COMPLETE
+    assert [float(result.pool()[key]["y"][0]) for key in keys] == [0.0, 1.0, 2.0]
+    partial = Cohort(keys).load(store, [found[0], None, found[2]])
+    assert (partial.verdict, list(partial.missing)) == (INCONCLUSIVE_TOOLING, ["pred/1"])
+
+
+def test_blobs_of_mapped_tasks_with_one_key_are_refused_and_not_counted_as_one(
+    blobs: Make,
+) -> None:
+    store = blobs()
+    found = [store.put("pred", {"y": [float(n)]}, map_index=n) for n in range(5)]
+    with pytest.raises(ValueError, match=r"several have the key 'pred'; give .* a key of its own"):
+        Cohort(["pred"]).load(store, found)
+    with pytest.raises(ValueError, match="is not what put has returned"):
+        Cohort(["pred"]).load(store, ["s3://bucket/pred"])  # type: ignore[list-item]
+
+
+def test_a_text_in_place_of_the_expected_keys_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'BTC' is one text; pass a list, as in \['BTC'\]"):
+        Cohort("BTC")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple, Optional, Union
 
 from xcom_dags.blobs import metrics as names
 from xcom_dags.blobs.errors import AllAbsent, BlobAbsent, BlobUnreachable, IncompleteCohort
@@ -10,6 +10,9 @@ from xcom_dags.blobs.store import BlobStore
 
 COMPLETE = "COMPLETE"
 INCONCLUSIVE_TOOLING = "INCONCLUSIVE_TOOLING"
+
+
+References = Union[Mapping[str, Optional[Mapping[str, Any]]], Iterable[Optional[Mapping[str, Any]]]]
 
 
 class CohortResult(NamedTuple):
@@ -51,27 +54,31 @@ class Cohort:
         """Name them.
 
         Raises:
-            ValueError: there is none, or one is named twice.
+            ValueError: there is none, one is named twice, or a text is given in place of names.
         """
+        if isinstance(expected, str):
+            raise ValueError(
+                f"expected {expected!r} is one text; pass a list, as in [{expected!r}]"
+            )
         self.expected = list(expected)
         if not self.expected or len(set(self.expected)) != len(self.expected):
             raise ValueError(f"expected {self.expected!r}: name at least one key, each once")
 
-    def load(
-        self, store: BlobStore, references: Mapping[str, Mapping[str, Any] | None]
-    ) -> CohortResult:
+    def load(self, store: BlobStore, references: References) -> CohortResult:
         """Load what is there.
 
         Args:
             store: where from.
-            references: by key, what the producers returned; None or no entry for one that returned
-                nothing.
+            references: what the producers returned, by key or as a list (what a mapped task gives);
+                None or no entry for one that returned nothing.
 
         Raises:
             BlobMalformed: a blob is there and is not what its reference says.
             AllAbsent: nothing could be loaded.
-            ValueError: there is a reference that nobody expects, or one under another's key.
+            ValueError: there is a reference that nobody expects, one under another's key, or there
+                are two of one key.
         """
+        references = _by_key(references)
         self._check(references)
         present: dict[str, Any] = {}
         missing: dict[str, str] = {}
@@ -117,6 +124,26 @@ class Cohort:
         for key, reference in references.items():
             if isinstance(reference, Mapping) and reference.get("key", key) != key:
                 raise ValueError(f"references: {key!r} refers to the blob {reference['key']!r}")
+
+
+def _by_key(references: References) -> Mapping[str, Mapping[str, Any] | None]:
+    """References by their keys. Of two with one key, such a mapping would lose one without a word."""
+    if isinstance(references, Mapping):
+        return references
+    found: dict[str, Mapping[str, Any] | None] = {}
+    for reference in references:
+        if reference is None:
+            continue
+        if not isinstance(reference, Mapping) or not isinstance(reference.get("key"), str):
+            raise ValueError(f"references: {str(reference)[:100]!r} is not what put has returned")
+        key = reference["key"]
+        if key in found:
+            raise ValueError(
+                f"references: several have the key {key!r}; give the blob of each mapped task a "
+                f"key of its own, as in put(f'{key}/{{ti.map_index}}', ...), and expect these"
+            )
+        found[key] = reference
+    return found
 
 
 def _first(missing: Mapping[str, str], unreachable: list[str]) -> str:
