@@ -178,5 +178,5 @@ def test_blobs_of_mapped_tasks_with_one_key_are_refused_and_not_counted_as_one(
 
 
 def test_a_text_in_place_of_the_expected_keys_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'BTC' is one text; pass a list, as in \['BTC'\]"):
+    with pytest.raises(ValueError, match=r"'BTC' is one text; pass a list: \['BTC'\]"):
         Cohort("BTC")

@@ -57,9 +57,7 @@ class Cohort:
             ValueError: there is none, one is named twice, or a text is given in place of names.
         """
         if isinstance(expected, str):
-            raise ValueError(
-                f"expected {expected!r} is one text; pass a list, as in [{expected!r}]"
-            )
+            raise ValueError(f"expected {expected!r} is one text; pass a list: [{expected!r}]")
         self.expected = list(expected)
         if not self.expected or len(set(self.expected)) != len(self.expected):
             raise ValueError(f"expected {self.expected!r}: name at least one key, each once")
@@ -127,11 +125,12 @@ class Cohort:
 
 
 def _by_key(references: References) -> Mapping[str, Mapping[str, Any] | None]:
-    """References by their keys. Of two with one key, such a mapping would lose one without a word."""
+    """References by their keys. Of two with one key, a mapping would lose one without a word."""
     if isinstance(references, Mapping):
         return references
     found: dict[str, Mapping[str, Any] | None] = {}
-    for reference in references:
+    for item in references:
+        reference: Any = item  # XCom gives whatever a task has returned
         if reference is None:
             continue
         if not isinstance(reference, Mapping) or not isinstance(reference.get("key"), str):

@@ -36,7 +36,7 @@ def prepare(arrays: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[
         raise ValueError("no arrays: pass at least one, as in {'y': y}")
     ready = {}
     for name, value in arrays.items():
-        if not (isinstance(name, str) and _NAME.match(name)):
+        if type(name) is not str or not _NAME.match(name):
             raise ValueError(
                 f"array name {name!r}: write letters, digits, '_', '.' and '-', with no dot or "
                 "dash first"
