@@ -36,6 +36,9 @@ from xcom_rollout.wiring import Clients, open_clients
 MOUNT_LAG = timedelta(seconds=2)
 """How late the operator takes the kubelet to be, which by default sees a change at once
 (`Node.late`)."""
+PATIENCE = 420.0
+"""Longest time until a goal. An action that a storm makes fail again and again is put off for up to
+a minute at a time: with a quarter of all writes refused, some three minutes in a row do happen."""
 _PAUSE = 0.05
 """Seconds between two looks at a world in which only the clock can change something."""
 
@@ -164,7 +167,7 @@ class Driver:
         """Every write that was sent, and where the operator was stopped."""
         return [write for life in self._lives for write in life.writes]
 
-    def until(self, what: str, goal: Callable[[Json], bool], seconds: float = 180) -> None:
+    def until(self, what: str, goal: Callable[[Json], bool], seconds: float = PATIENCE) -> None:
         """Go on until `goal` holds for the status while the operator rests.
 
         Raises:
@@ -187,7 +190,7 @@ class Driver:
                     f"last writes: {self.writes[-20:]}"
                 )
 
-    def until_gone(self, seconds: float = 180) -> None:
+    def until_gone(self, seconds: float = PATIENCE) -> None:
         """Go on until the resource is gone.
 
         Raises:
