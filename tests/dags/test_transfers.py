@@ -264,15 +264,6 @@ def test_large_tables_go_in_parts_and_come_back(blobs: Make) -> None:
     assert store.get(store.put_table("table", table)).equals(table)
 
 
-def test_a_table_that_parquet_cannot_hold_leaves_no_object(
-    blobs: Make, server: ObjectStore
-) -> None:
-    table = pyarrow.table({"x": pyarrow.array([(1, 2, 3)], pyarrow.month_day_nano_interval())})
-    with pytest.raises(pyarrow.ArrowNotImplementedError):
-        blobs().put_table("table", table)
-    assert server.all_keys() == []
-
-
 def test_a_large_table_for_a_bucket_that_is_gone_is_unreachable(blobs: Make) -> None:
     store = blobs(base="s3://nobody-made-this/p", part_size=PART)
     with pytest.raises(BlobUnreachable, match=r"bucket of .* is not there"):
