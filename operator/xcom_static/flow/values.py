@@ -62,16 +62,16 @@ _INTERNED: dict[tuple[Any, ...], Value] = {}
 
 def union(*groups: Iterable[Value]) -> Values:
     """The alternatives of all, each once."""
-    found: dict[int, Value] = {}
-    for group in groups:
-        for value in group:
-            one = _interned(value)
-            found.setdefault(id(one), one)
-    return tuple(found.values())[:_MOST]
+    values = [_interned(value) for group in groups for value in group]
+    if len(values) < 2:
+        return tuple(values)
+    return tuple({id(value): value for value in values}.values())[:_MOST]
 
 
 def _interned(value: Value) -> Value:
     """Return the one value that has these parts; parts are compared by identity."""
+    if not (value.items or value.keys or value.fields):
+        return _INTERNED.setdefault(value, value)
     parts = (
         *(value.kind, value.sure, value.what, value.text, id(value.ref), value.line, value.big),
         tuple(map(id, value.items)),
