@@ -3,7 +3,7 @@
 import json
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,9 +35,7 @@ def slim(item: Json) -> Json:
     """
     metadata = dict(item["metadata"])
     if "annotations" in metadata:
-        metadata["annotations"] = {
-            key: value for key, value in metadata["annotations"].items() if key != LAST_APPLIED
-        }
+        metadata["annotations"] = without_last_applied(metadata["annotations"])
     if "managedFields" in metadata:
         metadata["managedFields"] = [
             {key: entry[key] for key in ("manager", "time") if key in entry}
@@ -53,6 +51,11 @@ def slim(item: Json) -> Json:
         metadata.pop("managedFields", None)
         kept["spec"] = {key: value for key, value in spec.items() if key != "template"}
     return kept
+
+
+def without_last_applied(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Return annotations without the copy of the object that `kubectl apply` keeps in one."""
+    return {key: value for key, value in annotations.items() if key != LAST_APPLIED}
 
 
 def _named(container: Json) -> Json:

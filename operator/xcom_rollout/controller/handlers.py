@@ -27,7 +27,7 @@ from xcom_rollout.cache.collections import (
     TASK_PODS,
     Collection,
 )
-from xcom_rollout.cache.kept import LAST_APPLIED
+from xcom_rollout.cache.kept import without_last_applied
 from xcom_rollout.clients.connection import Access
 from xcom_rollout.clients.kube import Versions, version_of
 from xcom_rollout.clients.kubeconfig import as_operator
@@ -87,7 +87,7 @@ class Wakeups:
             metadata.get("generation"),
             metadata.get("deletionTimestamp"),
             # Without a copy of the spec, which the cache does not keep.
-            hash(frozenset(_without(metadata.get("annotations") or {}, LAST_APPLIED).items())),
+            hash(frozenset(without_last_applied(metadata.get("annotations") or {}).items())),
         )
         with self._lock:
             (self._killing.add if is_kept(metadata) else self._killing.discard)(key)
@@ -297,7 +297,3 @@ def serve(
             )
     finally:
         workers.stop()
-
-
-def _without(annotations: Mapping[str, str], name: str) -> dict[str, str]:
-    return {key: value for key, value in annotations.items() if key != name}

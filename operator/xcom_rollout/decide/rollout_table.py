@@ -136,8 +136,7 @@ def no_drift(s: Situation) -> Finding:
     last = delivered.settings if delivered else s.ledger.baseline
     if current == last or (delivered is None and current.is_database):
         return done("Undisturbed", f"the release holds the {current.describe()}")
-    stopped = last is not None and (current == s.readers or current.stops(last))
-    if stopped and last is not None and last.offloads:
+    if last is not None and last.offloads and (current == s.readers or current.stops(last)):
         return hold(
             "OffloadingStopped",
             f"revision {s.release.revision} of the release holds threshold "

@@ -61,13 +61,13 @@ class DockerLogin:
     auths: Mapping[str, Any] = field(repr=False)
 
     def opens(self, repository: str) -> bool:
-        return self._address(repository) is not None
+        return self._closest(repository) is not None
 
     def docker_config(self, repository: str) -> Json:
         """Return what helm needs of it for a repository that it opens."""
-        return {"auths": {_host(repository): self.auths[str(self._address(repository))]}}
+        return {"auths": {_host(repository): self.auths[str(self._closest(repository))]}}
 
-    def _address(self, repository: str) -> str | None:
+    def _closest(self, repository: str) -> str | None:
         """Return the closest address that is that of the repository, or above it."""
         fitting = [address for address in self.auths if covers(address, repository)]
         return max(fitting, key=len, default=None)
